@@ -1,0 +1,43 @@
+/** The rooms of docs/architecture.md as rules: a room imports from the rooms listed for it and from no other. */
+const analyses = ['pca', 'gmm', 'probe', 'diagnose', 'umap', 'metrics', 'synth'];
+const rooms = {
+  base: [],
+  io: ['base'],
+  engine: ['base'],
+  distributed: ['base', 'engine'],
+  nn: ['base', 'engine'],
+  ...Object.fromEntries(analyses.map(room => [room, ['base', 'engine', 'io']])),
+  tokenizers: ['base', 'engine', 'io', 'nn'],
+  diffusion: ['base', 'engine', 'io', 'nn'],
+  training: ['base', 'engine', 'io', 'nn', 'distributed'],
+  latents: ['base', 'io'],
+  data: ['base', 'io'],
+  report: ['base', 'io'],
+  compare: ['base', 'engine', 'io', 'nn', ...analyses, 'tokenizers', 'diffusion', 'training', 'latents', 'data', 'report'],
+};
+rooms.commands = [...Object.keys(rooms)];
+rooms.cli = ['base', 'commands', 'engine'];
+
+module.exports = {
+  forbidden: [
+    { name: 'no-circular', severity: 'error', from: {}, to: { circular: true } },
+    ...Object.entries(rooms).map(([room, allowed]) => ({
+      name: `${room}-imports-from-below`,
+      severity: 'error',
+      from: { path: `^src/${room}/` },
+      to: { path: '^src/', pathNot: `^src/(${[room, ...allowed].join('|')})/` },
+    })),
+    {
+      name: 'only-the-engine-room-knows-tensorflow',
+      severity: 'error',
+      from: { path: '^src/', pathNot: '^src/engine/' },
+      to: { path: '@tensorflow', dependencyTypesNot: ['type-only'] },
+    },
+  ],
+  options: {
+    doNotFollow: { path: 'node_modules' },
+    tsPreCompilationDeps: true,
+    tsConfig: { fileName: 'tsconfig.json' },
+    enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['import', 'require', 'node', 'default'] },
+  },
+};

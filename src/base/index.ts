@@ -1,0 +1,3 @@
+export { EXIT, messageOf, UserError, type FailureCode } from './errors.js';
+export { silentLog, type Log, type Progress } from './log.js';
+export { VERSION } from './version.js';

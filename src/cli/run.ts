@@ -1,0 +1,75 @@
+import { EXIT, messageOf, UserError, VERSION } from '../base/index.js';
+import type { Command } from '../commands/command.js';
+import { COMMANDS } from '../commands/index.js';
+import { makeLog, type TextSink } from './log.js';
+import { buildParser, HelpShown, UsageError } from './parser.js';
+import { resolveOptions } from './resolve.js';
+
+export interface CliStreams {
+  stdout: TextSink;
+  stderr: TextSink;
+  stdin: NodeJS.ReadableStream;
+  signal: AbortSignal;
+}
+
+/** Runs one command line and returns its exit code; never throws, never ends the process. */
+export async function runCli(argv: string[], streams: CliStreams): Promise<number> {
+  const verbose = argv.includes('--verbose');
+  const log = makeLog(streams.stderr, { quiet: argv.includes('--quiet') });
+  try {
+    const name = argv.find(word => !word.startsWith('-'));
+    const command = name !== undefined && Object.hasOwn(COMMANDS, name) ? await COMMANDS[name]() : undefined;
+    const typed = await buildParser(command, argv);
+    if (!command) throw new UsageError('no command given; `maetok --help` lists them');
+    const { options, inputs } = await resolveOptions(command, typed);
+    await startFor(command, options);
+    await command.run(options, inputs, {
+      stdout: streams.stdout,
+      log,
+      signal: streams.signal,
+      stdin: streams.stdin,
+      argv,
+    });
+    return EXIT.done;
+  } catch (error) {
+    if (error instanceof HelpShown) {
+      streams.stdout.write(`${error.text}\n`);
+      return EXIT.done;
+    }
+    streams.stderr.write(`${describe(error, verbose)}\n`);
+    return error instanceof UserError ? error.exitCode : EXIT.failed;
+  }
+}
+
+/** Applies the options that every command shares. The engine itself starts only when a command asks for it. */
+async function startFor(_command: Command, options: Record<string, unknown>): Promise<void> {
+  const { configureEngine } = await import('../engine/settings.js');
+  configureEngine({
+    engine: options.engine as string | undefined,
+    precision: options.precision as 'f32' | 'bf16' | undefined,
+    verbose: options.verbose === true,
+  });
+}
+
+function describe(error: unknown, verbose: boolean): string {
+  const trace = verbose && error instanceof Error && error.stack ? `\n${error.stack}` : '';
+  if (error instanceof UserError) return `maetok: ${error.message}${trace}`;
+  const system = systemFailure(error);
+  if (system !== undefined) return `maetok: ${system}${trace}`;
+  return `maetok ${VERSION}: unexpected error: ${messageOf(error)}${trace || ' (this is a defect; --verbose shows where, please report it)'}`;
+}
+
+/** File-system failures that reach the top in one plain line. */
+function systemFailure(error: unknown): string | undefined {
+  const { code, path } = error as NodeJS.ErrnoException;
+  const what: Record<string, string> = {
+    ENOENT: 'no such file or folder',
+    EACCES: 'permission denied',
+    EPERM: 'not permitted',
+    ENOSPC: 'the disk is full; nothing was left half-written under a final name',
+    EROFS: 'the file system is read-only',
+    ENOTDIR: 'a part of the path is not a folder',
+    EISDIR: 'is a folder, a file was expected',
+  };
+  return code !== undefined && Object.hasOwn(what, code) ? `${path ?? 'output'}: ${what[code]}` : undefined;
+}

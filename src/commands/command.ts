@@ -1,0 +1,45 @@
+import type { z } from 'zod';
+import type { Log } from '../base/index.js';
+
+/** What a command is given besides its options. Only the CLI room knows the process; commands know this. */
+export interface Context {
+  /** Results: CSV rows. Everything else goes to `log`. */
+  stdout: { write(text: string): unknown };
+  log: Log;
+  /** Aborted by Ctrl-C: long work saves its state and throws `interrupted()`. */
+  signal: AbortSignal;
+  /** Standard input, for commands that read a table from a pipe. */
+  stdin: NodeJS.ReadableStream;
+  /** The command line as typed, for run.json and protocol cards. */
+  argv: string[];
+}
+
+export interface Inputs {
+  /** Name in the usage line. */
+  name: string;
+  describe: string;
+  /** How many there may be; default exactly one. */
+  min?: number;
+  max?: number;
+}
+
+/**
+ * One subcommand. `options` declares every flag once: its type, default, meaning (`.describe`) and group; yargs is
+ * assembled from it and every value passes through it, so `run` gets checked values only.
+ */
+export interface Command<S extends z.ZodObject = z.ZodObject> {
+  name: string;
+  describe: string;
+  /** Command lines with what they do, shown by --help. */
+  examples: [command: string, meaning: string][];
+  /** Positional inputs, if the command takes any. */
+  inputs?: Inputs;
+  options: S;
+  /** Rows to stdout or files; notes to the log. Imports its domain rooms lazily, so that --help wakes no engine. */
+  run(options: z.output<S>, inputs: string[], context: Context): Promise<void>;
+}
+
+/** Declares a command; the identity function that gives `run` its option types. */
+export function defineCommand<S extends z.ZodObject>(command: Command<S>): Command<S> {
+  return command;
+}

@@ -1,0 +1,39 @@
+import { stringify } from 'csv-stringify/sync';
+import { writeFileAtomic } from '../io/index.js';
+import type { Context } from './command.js';
+
+export type Cell = string | number | boolean | null | undefined;
+export type Row = Record<string, Cell>;
+
+export interface TableOptions {
+  /** A CSV file; absent: stdout. */
+  out?: string | undefined;
+  force?: boolean | undefined;
+  /** What the numbers' meaning hangs on; written beside a CSV file as `<out>.protocol.json`. */
+  protocol?: Record<string, unknown> | undefined;
+}
+
+/** Writes rows as CSV (full float precision; empty cell for null, NaN as `nan`) to stdout or, whole or not at all, to a file. */
+export async function writeTable(
+  context: Context,
+  columns: string[],
+  rows: Row[],
+  { out, force = false, protocol }: TableOptions,
+): Promise<void> {
+  const text = stringify(
+    rows.map(row => columns.map(column => cell(row[column]))),
+    { header: true, columns },
+  );
+  if (out === undefined) {
+    context.stdout.write(text);
+    return;
+  }
+  await writeFileAtomic(out, text, { force });
+  if (protocol)
+    await writeFileAtomic(`${out}.protocol.json`, `${JSON.stringify(protocol, null, 2)}\n`, { force: true });
+}
+
+function cell(value: Cell): string {
+  if (value === null || value === undefined) return '';
+  return typeof value === 'number' && Number.isNaN(value) ? 'nan' : String(value);
+}

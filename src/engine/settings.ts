@@ -1,0 +1,16 @@
+/** What the command line chose; read when the engine starts. */
+export interface EngineSettings {
+  engine?: string;
+  precision?: 'f32' | 'bf16';
+  verbose?: boolean;
+}
+
+let settings: EngineSettings = {};
+
+export function configureEngine(chosen: EngineSettings): void {
+  settings = { ...chosen };
+}
+
+export function engineSettings(): Readonly<EngineSettings> {
+  return settings;
+}

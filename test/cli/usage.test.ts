@@ -1,0 +1,16 @@
+import { describe, expect, test } from '@jest/globals';
+import { maetok } from '../helpers/cli.js';
+
+describe('the command line', () => {
+  test('no command: one line, exit 2', async () => {
+    const { code, stderr } = await maetok();
+    expect(code).toBe(2);
+    expect(stderr).toMatch(/no command given/);
+  });
+
+  test('--version prints the version', async () => {
+    const { code, stdout } = await maetok('--version');
+    expect(code).toBe(0);
+    expect(stdout.trim()).toMatch(/^\d+\.\d+\.\d+/);
+  });
+});

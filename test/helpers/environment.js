@@ -1,0 +1,30 @@
+import { TestEnvironment } from 'jest-environment-node';
+
+/**
+ * jest gives each test file its own realm; the native binding returns typed arrays of the outer one, so
+ * `instanceof Float32Array` inside TensorFlow.js would fail. Sharing the constructors mends that.
+ */
+const SHARED = [
+  'ArrayBuffer',
+  'SharedArrayBuffer',
+  'DataView',
+  'Uint8Array',
+  'Uint8ClampedArray',
+  'Int8Array',
+  'Uint16Array',
+  'Int16Array',
+  'Uint32Array',
+  'Int32Array',
+  'Float32Array',
+  'Float64Array',
+  'BigInt64Array',
+  'BigUint64Array',
+  'Error',
+];
+
+export default class SharedRealmEnvironment extends TestEnvironment {
+  async setup() {
+    await super.setup();
+    for (const name of SHARED) this.global[name] = globalThis[name];
+  }
+}

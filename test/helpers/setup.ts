@@ -1,0 +1,4 @@
+import { expect } from '@jest/globals';
+import { toBeAllClose } from './all-close.js';
+
+expect.extend({ toBeAllClose });
