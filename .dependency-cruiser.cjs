@@ -7,13 +7,14 @@ const rooms = {
   distributed: ['base', 'engine'],
   nn: ['base', 'engine'],
   ...Object.fromEntries(analyses.map(room => [room, ['base', 'engine', 'io']])),
+  features: ['base', 'engine', 'io', 'nn'],
   tokenizers: ['base', 'engine', 'io', 'nn'],
   diffusion: ['base', 'engine', 'io', 'nn'],
   training: ['base', 'engine', 'io', 'nn', 'distributed'],
   latents: ['base', 'io'],
   data: ['base', 'io'],
   report: ['base', 'io'],
-  compare: ['base', 'engine', 'io', 'nn', ...analyses, 'tokenizers', 'diffusion', 'training', 'latents', 'data', 'report'],
+  compare: ['base', 'engine', 'io', 'nn', ...analyses, 'tokenizers', 'diffusion', 'training', 'latents', 'data', 'features', 'report'],
 };
 rooms.commands = [...Object.keys(rooms)];
 rooms.cli = ['base', 'commands', 'engine'];

@@ -1,0 +1,107 @@
+import { matMul, tf, type Tensor, type Tensor4D } from '../engine/index.js';
+import type { Params } from './params.js';
+
+/*
+ * Convolutions for networks with published PyTorch weights: images are NHWC inside, weights keep PyTorch's layout
+ * [out, in / groups, kh, kw] and are turned per call (a few hundred kilobytes against megabytes of activations).
+ */
+
+export interface ConvOptions {
+  stride?: number;
+  /**
+   * Zeros around the image: `same` keeps the size at stride 1 (TensorFlow's rule at larger strides), a number pads
+   * each side alike as PyTorch does, four numbers are [top, bottom, left, right].
+   */
+  padding?: 'same' | number | [number, number, number, number];
+}
+
+/** x [n, h, w, in] → [n, h', w', out], bias added where there is one. */
+export function conv2d(params: Params, x: Tensor, { stride = 1, padding = 'same' }: ConvOptions = {}): Tensor4D {
+  const { weight, bias } = params;
+  const [out, inputs, kernel] = weight.shape;
+  const isPointwise = kernel === 1 && weight.shape[3] === 1 && stride === 1;
+  const y = isPointwise
+    ? matMul(x, weight.reshape([out, inputs]), { transposeB: true })
+    : spatial(x, padding, kernel, stride, (padded, mode) =>
+        tf.conv2d(padded, tf.transpose(weight, [2, 3, 1, 0]) as Tensor4D, stride, mode),
+      );
+  return (bias === undefined ? y : y.add(bias)) as Tensor4D;
+}
+
+/** One filter per channel: weight [c, 1, kh, kw]. */
+export function depthwiseConv2d(
+  params: Params,
+  x: Tensor,
+  { stride = 1, padding = 'same' }: ConvOptions = {},
+): Tensor4D {
+  const { weight, bias } = params;
+  const y = spatial(x, padding, weight.shape[2]!, stride, (padded, mode) =>
+    tf.depthwiseConv2d(padded, tf.transpose(weight, [2, 3, 0, 1]) as Tensor4D, stride, mode),
+  );
+  return (bias === undefined ? y : y.add(bias)) as Tensor4D;
+}
+
+type Padded = (x: Tensor4D, mode: 'same' | 'valid') => Tensor4D;
+
+function spatial(
+  x: Tensor,
+  padding: NonNullable<ConvOptions['padding']>,
+  kernel: number,
+  stride: number,
+  run: Padded,
+): Tensor4D {
+  const image = x as Tensor4D;
+  // TensorFlow's `same` is PyTorch's symmetric padding only at stride 1 and odd kernels.
+  if (padding === 'same' || (stride === 1 && padding === (kernel - 1) / 2)) return run(image, 'same');
+  const [top, bottom, left, right] = typeof padding === 'number' ? [padding, padding, padding, padding] : padding;
+  const padded = tf.pad4d(image, [
+    [0, 0],
+    [top, bottom],
+    [left, right],
+    [0, 0],
+  ]);
+  return run(padded, 'valid');
+}
+
+/** Group normalisation over h, w and the channels of a group (Wu & He 2018). x [n, h, w, c]. */
+export function groupNorm(params: Params, x: Tensor, groups: number, eps: number): Tensor4D {
+  return tf.tidy(() => {
+    const [n, h, w, c] = x.shape as [number, number, number, number];
+    const grouped = x.reshape([n, h * w, groups, c / groups]);
+    const { mean, variance } = tf.moments(grouped, [1, 3], true);
+    const normal = grouped.sub(mean).mul(variance.add(eps).rsqrt()).reshape([n, h, w, c]);
+    return normal.mul(params.weight).add(params.bias) as Tensor4D;
+  });
+}
+
+/** Batch normalisation with its stored statistics (inference), folded into one scale and one shift. x [..., c]. */
+export function batchNorm(params: Params, x: Tensor, eps: number): Tensor {
+  return tf.tidy(() => {
+    const scale = params.weight.mul(params.running_var.add(eps).rsqrt());
+    return x.mul(scale).add(params.bias.sub(params.running_mean.mul(scale)));
+  });
+}
+
+/** Nearest-neighbour upsampling by two. x [n, h, w, c] → [n, 2h, 2w, c]. */
+export function upsample2x(x: Tensor): Tensor4D {
+  const [n, h, w, c] = x.shape as [number, number, number, number];
+  return tf.tidy(() => tf.tile(x.reshape([n * h, 1, w, 1, c]), [1, 2, 1, 2, 1]).reshape([n, 2 * h, 2 * w, c]));
+}
+
+/** PyTorch's pixel shuffle: x [n, h, w, c·r²] → [n, r·h, r·w, c], channel c·r² + i·r + j to offset (i, j). */
+export function pixelShuffle(x: Tensor, r: number): Tensor4D {
+  const [n, h, w, c] = x.shape as [number, number, number, number];
+  return tf.tidy(() => {
+    const split = x.reshape([n, h, w, c / (r * r), r, r]);
+    return tf.transpose(split, [0, 1, 4, 2, 5, 3]).reshape([n, h * r, w * r, c / (r * r)]);
+  });
+}
+
+/** The inverse of `pixelShuffle`: x [n, r·h, r·w, c] → [n, h, w, c·r²]. */
+export function pixelUnshuffle(x: Tensor, r: number): Tensor4D {
+  const [n, h, w, c] = x.shape as [number, number, number, number];
+  return tf.tidy(() => {
+    const split = x.reshape([n, h / r, r, w / r, r, c]);
+    return tf.transpose(split, [0, 1, 3, 5, 2, 4]).reshape([n, h / r, w / r, c * r * r]);
+  });
+}

@@ -1,0 +1,76 @@
+import type { Params } from '../../nn/index.js';
+
+/*
+ * One convolutional autoencoder, four spellings of its keys. The latent-diffusion spelling (VA-VAE's files) is ours;
+ * the others are turned into it once, on load.
+ */
+
+/** Loss networks and teachers that published training checkpoints carry along. */
+const IGNORED = /^(loss|foundation_model|linear_proj)\./;
+
+/** A state dict of any spelling under latent-diffusion names; tensors are shared, only linear weights are reshaped. */
+export function toLatentDiffusionKeys(weights: Params): Params {
+  const names = Object.keys(weights);
+  const levels = countLevels(names);
+  return Object.fromEntries(
+    names
+      .filter(name => !IGNORED.test(name))
+      .map(name => {
+        const renamed = rename(name, levels);
+        const tensor = weights[name];
+        // diffusers keeps attention's projections as linear layers [out, in]; here they are 1×1 convolutions.
+        return [
+          renamed,
+          /attn.*\.weight$/.test(renamed) && tensor.rank === 2 ? tensor.reshape([...tensor.shape, 1, 1]) : tensor,
+        ];
+      }),
+  );
+}
+
+/** Levels of the decoder: other spellings count them from the latents up, latent diffusion from the pixels down. */
+function countLevels(names: string[]): number {
+  const numbers = names
+    .map(name => /^decoder\.(?:up_blocks|conv_blocks)\.(\d+)\./.exec(name)?.[1])
+    .filter(level => level !== undefined);
+  return 1 + Math.max(-1, ...numbers.map(Number));
+}
+
+const ATTENTION: Record<string, string> = {
+  group_norm: 'norm',
+  to_q: 'q',
+  to_k: 'k',
+  to_v: 'v',
+  'to_out.0': 'proj_out',
+  query: 'q',
+  key: 'k',
+  value: 'v',
+  proj_attn: 'proj_out',
+};
+
+function rename(name: string, levels: number): string {
+  const up = (level: string): string => `decoder.up.${levels - 1 - Number(level)}.`;
+  return (
+    name
+      // diffusers
+      .replace(/^encoder\.down_blocks\.(\d+)\./, 'encoder.down.$1.')
+      .replace(/^decoder\.up_blocks\.(\d+)\./, (_, level: string) => up(level))
+      .replace(/\.resnets\.(\d+)\./, '.block.$1.')
+      .replace(/\.(down|up)samplers\.0\.conv\./, '.$1sample.conv.')
+      .replace('.mid_block.block.0.', '.mid.block_1.')
+      .replace('.mid_block.block.1.', '.mid.block_2.')
+      .replace('.mid_block.attentions.0.', '.mid.attn_1.')
+      .replace('.conv_shortcut.', '.nin_shortcut.')
+      .replace('.conv_norm_out.', '.norm_out.')
+      .replace(
+        /(\.attn_1\.)(group_norm|to_[qkv]|to_out\.0|query|key|value|proj_attn)\./,
+        (_, at: string, part: string) => `${at}${ATTENTION[part]}.`,
+      )
+      // MAETok's own convolutional encoder and decoder
+      .replace(/^encoder\.conv_blocks\.(\d+)\./, 'encoder.down.$1.')
+      .replace(/^decoder\.conv_blocks\.(\d+)\./, (_, level: string) => up(level))
+      .replace(/\.res\.(\d+)\./, '.block.$1.')
+      .replace('.mid.0.', '.mid.block_1.')
+      .replace('.mid.1.', '.mid.attn_1.')
+      .replace('.mid.2.', '.mid.block_2.')
+  );
+}
