@@ -1,0 +1,104 @@
+/** Architecture of a latent-diffusion autoencoder in its authors' terms. */
+export interface LdmArchitecture {
+  /** Width of the first level. */
+  ch: number;
+  /** Width of each level as a multiple of `ch`, pixels first. */
+  chMult: number[];
+  /** Residual blocks per encoder level; a decoder level has one more. */
+  numResBlocks: number;
+  /** Nominal resolutions at which every block is followed by attention. */
+  attnResolutions: number[];
+  /** Nominal image size that `attnResolutions` refers to, whatever the actual input. */
+  resolution: number;
+  zChannels: number;
+  embedDim: number;
+  /** Newer VAEs of this class have no 1×1 convolutions around the latents. */
+  quantConv: boolean;
+}
+
+type Shapes = Record<string, number[]>;
+
+/** Every parameter's key and shape, in PyTorch's layout. */
+export function ldmShapes(config: LdmArchitecture): Shapes {
+  return {
+    ...within('encoder', encoderShapes(config)),
+    ...within('decoder', decoderShapes(config)),
+    ...(config.quantConv ? within('quant_conv', conv(2 * config.zChannels, 2 * config.embedDim, 1)) : {}),
+    ...(config.quantConv ? within('post_quant_conv', conv(config.embedDim, config.zChannels, 1)) : {}),
+  };
+}
+
+function encoderShapes(config: LdmArchitecture): Shapes {
+  const { ch, chMult, numResBlocks, zChannels } = config;
+  const shapes: Shapes = within('conv_in', conv(3, ch, 3));
+  let width = ch;
+  chMult.forEach((multiple, level) => {
+    const at = `down.${level}`;
+    Object.assign(shapes, levelShapes(at, width, ch * multiple, numResBlocks, hasAttention(config, level)));
+    width = ch * multiple;
+    if (level < chMult.length - 1) Object.assign(shapes, within(`${at}.downsample.conv`, conv(width, width, 3)));
+  });
+  return { ...shapes, ...ends(width, 2 * zChannels) };
+}
+
+function decoderShapes(config: LdmArchitecture): Shapes {
+  const { ch, chMult, numResBlocks, zChannels } = config;
+  let width = ch * chMult[chMult.length - 1];
+  const shapes: Shapes = within('conv_in', conv(zChannels, width, 3));
+  const middleWidth = width;
+  for (let level = chMult.length - 1; level >= 0; level--) {
+    const at = `up.${level}`;
+    const out = ch * chMult[level];
+    Object.assign(shapes, levelShapes(at, width, out, numResBlocks + 1, hasAttention(config, level)));
+    width = out;
+    if (level > 0) Object.assign(shapes, within(`${at}.upsample.conv`, conv(width, width, 3)));
+  }
+  return { ...shapes, ...middle(middleWidth), ...last(width, 3) };
+}
+
+const hasAttention = ({ resolution, attnResolutions }: LdmArchitecture, level: number): boolean =>
+  attnResolutions.includes(resolution / 2 ** level);
+
+function levelShapes(at: string, inputs: number, out: number, blocks: number, attends: boolean): Shapes {
+  const shapes: Shapes = {};
+  for (let b = 0; b < blocks; b++) {
+    Object.assign(shapes, within(`${at}.block.${b}`, residual(b === 0 ? inputs : out, out)));
+    if (attends) Object.assign(shapes, within(`${at}.attn.${b}`, attention(out)));
+  }
+  return shapes;
+}
+
+const ends = (width: number, out: number): Shapes => ({ ...middle(width), ...last(width, out) });
+const last = (width: number, out: number): Shapes => ({
+  ...within('norm_out', norm(width)),
+  ...within('conv_out', conv(width, out, 3)),
+});
+
+const middle = (width: number): Shapes => ({
+  ...within('mid.block_1', residual(width, width)),
+  ...within('mid.attn_1', attention(width)),
+  ...within('mid.block_2', residual(width, width)),
+});
+
+const residual = (inputs: number, out: number): Shapes => ({
+  ...within('norm1', norm(inputs)),
+  ...within('conv1', conv(inputs, out, 3)),
+  ...within('norm2', norm(out)),
+  ...within('conv2', conv(out, out, 3)),
+  ...(inputs === out ? {} : within('nin_shortcut', conv(inputs, out, 1))),
+});
+
+const attention = (width: number): Shapes => ({
+  ...within('norm', norm(width)),
+  ...Object.assign({}, ...['q', 'k', 'v', 'proj_out'].map(part => within(part, conv(width, width, 1)))),
+});
+
+const norm = (width: number): Shapes => ({ weight: [width], bias: [width] });
+const conv = (inputs: number, out: number, kernel: number): Shapes => ({
+  weight: [out, inputs, kernel, kernel],
+  bias: [out],
+});
+
+function within(prefix: string, shapes: Shapes): Shapes {
+  return Object.fromEntries(Object.entries(shapes).map(([key, shape]) => [`${prefix}.${key}`, shape]));
+}
