@@ -1,3 +1,4 @@
 export { EXIT, messageOf, UserError, type FailureCode } from './errors.js';
 export { silentLog, type Log, type Progress } from './log.js';
+export { philox, RandomNumbers } from './random.js';
 export { VERSION } from './version.js';
