@@ -6,16 +6,21 @@ const rooms = {
   engine: ['base'],
   distributed: ['base', 'engine'],
   nn: ['base', 'engine'],
-  ...Object.fromEntries(analyses.map(room => [room, ['base', 'engine', 'io']])),
   features: ['base', 'engine', 'io', 'nn'],
-  tokenizers: ['base', 'engine', 'io', 'nn'],
+  ...Object.fromEntries(analyses.map(room => [room, ['base', 'engine', 'io']])),
+  metrics: ['base', 'engine', 'io', 'nn', 'features'],
+  synth: ['base', 'engine', 'io', 'nn', 'gmm', 'umap'],
+  tokenizers: ['base', 'engine', 'io', 'nn', 'features'],
   diffusion: ['base', 'engine', 'io', 'nn'],
   training: ['base', 'engine', 'io', 'nn', 'distributed'],
   latents: ['base', 'io'],
   data: ['base', 'io'],
   report: ['base', 'io'],
-  compare: ['base', 'engine', 'io', 'nn', ...analyses, 'tokenizers', 'diffusion', 'training', 'latents', 'data', 'features', 'report'],
 };
+// The steps of the whole job (train a tokenizer, extract, fit, train a diffusion model, sample): rooms put together.
+rooms.jobs = Object.keys(rooms);
+// Studies: many jobs into one folder with a report.
+rooms.compare = Object.keys(rooms);
 rooms.commands = [...Object.keys(rooms)];
 rooms.cli = ['base', 'commands', 'engine'];
 

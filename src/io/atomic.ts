@@ -1,27 +1,35 @@
 import { existsSync } from 'node:fs';
-import { mkdir, open, rename, rm } from 'node:fs/promises';
+import { mkdir, open, rename, rm, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { EXIT, UserError } from '../base/index.js';
 
 export interface AtomicOptions {
   /** Replace an existing file; without it an existing one is refused. */
-  force?: boolean;
+  force?: boolean | undefined;
 }
 
 /** Writes beside `path`, syncs, renames: the final name never holds half a file. */
 export async function writeFileAtomic(
   path: string,
   content: string | Uint8Array,
-  { force = false }: AtomicOptions = {},
+  options: AtomicOptions = {},
 ): Promise<void> {
-  if (!force && existsSync(path))
-    throw new UserError(`${path}: already exists; choose another --out or give --force`, EXIT.failed);
+  await writeAtomic(path, options, file => file.writeFile(content));
+}
+
+/** The same for content that comes piece by piece: `write` is handed the open file beside `path`. */
+export async function writeAtomic(
+  path: string,
+  { force = false }: AtomicOptions,
+  write: (file: FileHandle) => Promise<void>,
+): Promise<void> {
+  refuseExisting(path, force);
   await mkdir(dirname(path), { recursive: true });
   const partial = `${path}.${process.pid}.partial`;
   try {
     const file = await open(partial, 'w');
     try {
-      await file.writeFile(content);
+      await write(file);
       await file.sync();
     } finally {
       await file.close();
@@ -31,4 +39,10 @@ export async function writeFileAtomic(
     await rm(partial, { force: true });
     throw error;
   }
+}
+
+/** Stops before any work where the output is there already and may not be replaced. */
+export function refuseExisting(path: string, force: boolean | undefined): void {
+  if (!force && existsSync(path))
+    throw new UserError(`${path}: already exists; choose another --out or give --force`, EXIT.failed);
 }

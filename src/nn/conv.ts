@@ -25,7 +25,7 @@ export function conv2d(params: Params, x: Tensor, { stride = 1, padding = 'same'
     : spatial(x, padding, kernel, stride, (padded, mode) =>
         tf.conv2d(padded, tf.transpose(weight, [2, 3, 1, 0]) as Tensor4D, stride, mode),
       );
-  return (bias === undefined ? y : y.add(bias)) as Tensor4D;
+  return ('bias' in params ? y.add(bias) : y) as Tensor4D;
 }
 
 /** One filter per channel: weight [c, 1, kh, kw]. */
@@ -38,7 +38,7 @@ export function depthwiseConv2d(
   const y = spatial(x, padding, weight.shape[2]!, stride, (padded, mode) =>
     tf.depthwiseConv2d(padded, tf.transpose(weight, [2, 3, 0, 1]) as Tensor4D, stride, mode),
   );
-  return (bias === undefined ? y : y.add(bias)) as Tensor4D;
+  return 'bias' in params ? y.add(bias) : y;
 }
 
 type Padded = (x: Tensor4D, mode: 'same' | 'valid') => Tensor4D;
@@ -70,7 +70,7 @@ export function groupNorm(params: Params, x: Tensor, groups: number, eps: number
     const grouped = x.reshape([n, h * w, groups, c / groups]);
     const { mean, variance } = tf.moments(grouped, [1, 3], true);
     const normal = grouped.sub(mean).mul(variance.add(eps).rsqrt()).reshape([n, h, w, c]);
-    return normal.mul(params.weight).add(params.bias) as Tensor4D;
+    return normal.mul(params.weight).add<Tensor4D>(params.bias);
   });
 }
 

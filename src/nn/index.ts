@@ -1,2 +1,21 @@
+export { gelu, geluTanh, silu } from './activations.js';
+export { attend, attention, type AttentionOptions } from './attention.js';
 export * from './conv.js';
+export { normal, truncatedNormal, uniform, xavierUniform } from './initialise.js';
+export { layerNorm, linear, rmsNorm } from './layers.js';
+export type { LossResult } from './loss.js';
+export { mlp, swiGlu } from './mlp.js';
+export { adam, adamw, type AdamOptions, type Optimizer, type UpdateOptions } from './optimizers.js';
 export { children, prefixed, under, type Params } from './params.js';
+export { patchify, patchWeight, unpatchify } from './patches.js';
+export {
+  axialAngles,
+  gridPositions,
+  initialMixedFrequencies,
+  lineAngles,
+  mixedAngles,
+  padRotation,
+  rotate,
+  rotation,
+  type Rotation,
+} from './rotary.js';

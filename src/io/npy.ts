@@ -1,0 +1,100 @@
+import { decode, elementCount, encode, bytesPer, widened, type DType, type NdArray, type TypedArray } from './array.js';
+import { writeAtomic, type AtomicOptions } from './atomic.js';
+import { openBytes, type ByteSource } from './bytes.js';
+import { npyHeader, readNpyHeader, type NpyHeader } from './npy-header.js';
+
+/** A .npy file whose rows (first axis) can be read a few at a time. */
+export interface NpyFile {
+  shape: number[];
+  /** As stored; what is read of float16 comes as float32. */
+  dtype: DType;
+  read(): Promise<NdArray>;
+  /** Rows `start` to `end` (exclusive) as an array of the same rank. */
+  readRows(start: number, end: number): Promise<NdArray>;
+  close(): Promise<void>;
+}
+
+/** Opens a .npy file or the same bytes elsewhere. Checks the header and that all numbers are there. */
+export async function openNpy(path: string | ByteSource): Promise<NpyFile> {
+  const source = typeof path === 'string' ? await openBytes(path) : path;
+  try {
+    const header = await readNpyHeader(source);
+    return {
+      shape: header.shape,
+      dtype: header.dtype,
+      read: () => readAll(source, header),
+      readRows: header.fortranOrder && header.shape.length > 1 ? fortranRows(source, header) : cRows(source, header),
+      close: () => source.close(),
+    };
+  } catch (error) {
+    await source.close();
+    throw error;
+  }
+}
+
+/** A whole .npy file in C order. */
+export async function readNpy(path: string): Promise<NdArray> {
+  const file = await openNpy(path);
+  try {
+    return await file.read();
+  } finally {
+    await file.close();
+  }
+}
+
+/** Writes one array as NumPy reads it, whole or not at all. */
+export async function writeNpy(path: string, array: NdArray, options: AtomicOptions = {}): Promise<void> {
+  await writeAtomic(path, options, async file => {
+    await file.writeFile(npyBytesBefore(array));
+    await file.writeFile(encode(array));
+  });
+}
+
+/** The header that stands before `encode(array)`. */
+export function npyBytesBefore({ shape, dtype }: NdArray): Uint8Array {
+  return npyHeader(shape, dtype);
+}
+
+async function readAll(source: ByteSource, header: NpyHeader): Promise<NdArray> {
+  const { shape, dtype, bigEndian, fortranOrder, dataOffset } = header;
+  const data = decode(await source.read(dataOffset, elementCount(shape) * bytesPer(dtype)), dtype, bigEndian);
+  return { shape, dtype: widened(dtype), data: fortranOrder ? toCOrder(data, shape) : data };
+}
+
+function cRows(source: ByteSource, { shape, dtype, bigEndian, dataOffset }: NpyHeader) {
+  const width = elementCount(shape.slice(1));
+  const rowBytes = width * bytesPer(dtype);
+  return async (start: number, end: number): Promise<NdArray> => {
+    const bytes = await source.read(dataOffset + start * rowBytes, (end - start) * rowBytes);
+    return { shape: [end - start, ...shape.slice(1)], dtype: widened(dtype), data: decode(bytes, dtype, bigEndian) };
+  };
+}
+
+/** The rows of a Fortran-ordered file lie scattered: it is turned once, in memory. */
+function fortranRows(source: ByteSource, header: NpyHeader) {
+  let whole: Promise<NdArray> | undefined;
+  const width = elementCount(header.shape.slice(1));
+  return async (start: number, end: number): Promise<NdArray> => {
+    const { dtype, data } = await (whole ??= readAll(source, header));
+    return { shape: [end - start, ...header.shape.slice(1)], dtype, data: data.slice(start * width, end * width) };
+  };
+}
+
+/** First axis fastest → last axis fastest. */
+function toCOrder(data: TypedArray, shape: number[]): TypedArray {
+  if (shape.length < 2) return data;
+  const out = data.slice();
+  const strides = shape.map((_, axis) => elementCount(shape.slice(0, axis)));
+  const index = new Array<number>(shape.length).fill(0);
+  let from = 0;
+  for (let to = 0; to < out.length; to++) {
+    out[to] = data[from];
+    for (let axis = shape.length - 1; axis >= 0; axis--) {
+      from += strides[axis];
+      if (++index[axis] < shape[axis]) break;
+      from -= strides[axis] * shape[axis];
+      index[axis] = 0;
+    }
+  }
+  return out;
+}

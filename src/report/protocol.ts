@@ -1,0 +1,58 @@
+import { UserError } from '../base/index.js';
+
+/** What the meaning of a file's numbers hangs on, as a command wrote it beside them. */
+export interface ProtocolCard {
+  /** The file whose numbers it describes. */
+  file: string;
+  fields: Record<string, unknown>;
+}
+
+/** Fields that say what is compared, or when and where it was measured: these may differ. */
+const IDENTITY = new Set([
+  'argv',
+  'command_line',
+  'created',
+  'engine',
+  'inputs',
+  'latents',
+  'name',
+  'out',
+  'run',
+  'source',
+  'sources',
+  'started',
+  'tokenizer',
+  'weights',
+]);
+
+/** Refuses rows measured in different ways. @throws UserError naming the field, both files and both values. */
+export function requireSameProtocol(cards: ProtocolCard[]): void {
+  const [first, ...others] = cards.map(({ file, fields }) => ({ file, fields: flat(fields) }));
+  for (const other of others) {
+    for (const field of new Set([...Object.keys(first.fields), ...Object.keys(other.fields)])) {
+      const [ours, theirs] = [first.fields[field], other.fields[field]];
+      if (ours !== theirs) {
+        throw new UserError(
+          `${first.file} and ${other.file} were measured differently: ${field} is ${ours ?? 'absent'} in the one and ` +
+            `${theirs ?? 'absent'} in the other; measure them alike, or give --force to mix them all the same`,
+        );
+      }
+    }
+  }
+}
+
+/** Nested fields as `a.b` → JSON text, without those that name what is compared. */
+function flat(fields: Record<string, unknown>, prefix = ''): Record<string, string | undefined> {
+  return Object.fromEntries(
+    Object.entries(fields)
+      .filter(([name]) => prefix !== '' || !IDENTITY.has(name))
+      .flatMap(([name, value]) =>
+        isRecord(value)
+          ? Object.entries(flat(value, `${prefix}${name}.`))
+          : [[`${prefix}${name}`, JSON.stringify(value)]],
+      ),
+  ) as Record<string, string | undefined>;
+}
+
+const isRecord = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
