@@ -6,7 +6,16 @@ export { layerNorm, linear, rmsNorm } from './layers.js';
 export type { LossResult } from './loss.js';
 export { mlp, swiGlu } from './mlp.js';
 export { adam, adamw, type AdamOptions, type Optimizer, type UpdateOptions } from './optimizers.js';
-export { children, prefixed, under, type Params } from './params.js';
+export {
+  arraysFrom,
+  children,
+  paramsFrom,
+  prefixed,
+  under,
+  type Float32Data,
+  type HostArray,
+  type Params,
+} from './params.js';
 export { patchify, patchWeight, unpatchify } from './patches.js';
 export {
   axialAngles,

@@ -1,4 +1,4 @@
-import type { Tensor } from '../engine/index.js';
+import { tf, type Tensor } from '../engine/index.js';
 
 /** Parameters of a network: state-dict key → tensor. Keys are those of the published weights, layouts PyTorch's. */
 export type Params = Record<string, Tensor>;
@@ -21,4 +21,35 @@ export function children(params: Params, prefix?: string): Params[] {
 /** `params` with every key put under `prefix.`. */
 export function prefixed(params: Params, prefix: string): Params {
   return Object.fromEntries(Object.entries(params).map(([key, value]) => [`${prefix}.${key}`, value]));
+}
+
+/** What a file gives for one tensor; numbers of any width. */
+export interface HostArray {
+  shape: number[];
+  data: ArrayLike<number | bigint>;
+}
+
+/** Arrays as read from a file → float32 tensors, which the caller owns. */
+export function paramsFrom(arrays: Record<string, HostArray>): Params {
+  return Object.fromEntries(
+    Object.entries(arrays).map(([name, { shape, data }]) => [name, tf.tensor(float32(data), shape, 'float32')]),
+  );
+}
+
+const float32 = (data: ArrayLike<number | bigint>): Float32Array =>
+  data instanceof Float32Array ? data : Float32Array.from(data as ArrayLike<number>, Number);
+
+export interface Float32Data {
+  shape: number[];
+  dtype: 'float32';
+  data: Float32Array;
+}
+
+/** Tensors → arrays as files hold them. */
+export async function arraysFrom(params: Params): Promise<Record<string, Float32Data>> {
+  const entries = Object.entries(params).map(
+    async ([name, tensor]) =>
+      [name, { shape: tensor.shape, dtype: 'float32', data: Float32Array.from(await tensor.data()) }] as const,
+  );
+  return Object.fromEntries(await Promise.all(entries));
 }

@@ -19,7 +19,9 @@ import {
 const random = new RandomStream(0);
 const draw = (name: string, ...shape: number[]): Tensor => random.for(name).normalTensor(shape);
 
-beforeAll(async () => void (await startEngine()));
+beforeAll(async () => {
+  await startEngine();
+});
 
 /** Largest relative error of the gradients of Σ f(x) ∘ w against central differences on a few entries of each input. */
 function gradientError(f: (...inputs: Tensor[]) => Tensor, inputs: Tensor[]): number {

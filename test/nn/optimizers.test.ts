@@ -2,7 +2,9 @@ import { beforeAll, describe, expect, it } from '@jest/globals';
 import { startEngine, tf } from '../../src/engine/index.js';
 import { adam, adamw, type Params } from '../../src/nn/index.js';
 
-beforeAll(async () => void (await startEngine()));
+beforeAll(async () => {
+  await startEngine();
+});
 
 /** Three updates with gradient 2 p. */
 function train(optimizer: ReturnType<typeof adamw>): Params {
