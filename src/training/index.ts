@@ -1,0 +1,3 @@
+export { learningRate, type Schedule } from './schedule.js';
+export { DEFAULT_SETTINGS, settingsThatDiffer, type TrainingSettings } from './settings.js';
+export type { EvaluateContext, EvaluationRows, LossContext, Phase, PhaseResult, TrainingTask } from './task.js';
