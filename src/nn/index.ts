@@ -28,3 +28,12 @@ export {
   rotation,
   type Rotation,
 } from './rotary.js';
+export { countParameters, type ModelPreset, type Shapes } from './preset.js';
+export {
+  channelsFirst,
+  channelsLast,
+  tensorOf,
+  type VerifiedSystem,
+  type Verifier,
+  type VerifyCase,
+} from './verify.js';

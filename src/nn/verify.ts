@@ -1,0 +1,44 @@
+import { tf, type Tensor } from '../engine/index.js';
+import type { HostArray, Params } from './params.js';
+
+/** One recorded case: a system's weights, what it was given and what it answered. */
+export interface VerifyCase {
+  /** The case's config.json. */
+  config: Record<string, unknown>;
+  /** The case's own weights under their recorded names; the caller frees them. Empty where the case has none. */
+  weights: Params;
+  /** Recorded tensors named `in.*` or `input.*`, under their full names and in their recorded layout. */
+  inputs: Record<string, HostArray>;
+  /** All recorded tensors; draws such as a permutation are sometimes filed among the outputs. */
+  recorded: Record<string, HostArray>;
+  /** Whether the case recorded this output. Anything that it did not need not be computed. */
+  wants(name: string): boolean;
+  /** The case's folder. */
+  folder: string;
+  /** Weights that the case names but does not hold (`taef2_encoder`); the caller frees them. */
+  findWeights(name: string): Promise<Params>;
+}
+
+/**
+ * Recomputes what a case recorded: full output name (`out.latents`, `output.moments`) → result in the recorded
+ * layout, as an array or as a tensor that the caller frees.
+ */
+export type Verifier = (recorded: VerifyCase) => Promise<Record<string, HostArray | Tensor>>;
+
+/** A system that can be verified, and how its cases are told apart by their config.json. */
+export interface VerifiedSystem {
+  name: string;
+  recognises(config: Record<string, unknown>): boolean;
+  verify: Verifier;
+}
+
+/** A recorded array as a float32 tensor. */
+export function tensorOf({ shape, data }: HostArray): Tensor {
+  return tf.tensor(data instanceof Float32Array ? data : Float32Array.from(data as ArrayLike<number>, Number), shape);
+}
+
+/** PyTorch's [n, c, h, w] → [n, h, w, c]. */
+export const channelsLast = (x: Tensor): Tensor => tf.transpose(x, [0, 2, 3, 1]);
+
+/** [n, h, w, c] → PyTorch's [n, c, h, w]. */
+export const channelsFirst = (x: Tensor): Tensor => tf.transpose(x, [0, 3, 1, 2]);

@@ -1,0 +1,76 @@
+import type { Log } from '../base/index.js';
+import type { Tensor3D, Tensor4D } from '../engine/index.js';
+import type { NdArray } from '../io/array.js';
+import type { ModelPreset } from '../nn/index.js';
+
+/**
+ * Images to latents and back, whatever the family. Images are [n, h, w, 3] in [−1, 1]; latents are [n, tokens,
+ * channels] as the system hands them to a diffusion model, its own shift and scale applied; a 2-D latent is flattened
+ * row by row and remembers its grid.
+ */
+export interface Tokenizer {
+  readonly name: string;
+  readonly family: string;
+  /** Side of the images that it was made for. */
+  readonly imageSize: number;
+  /** A convolutional tokenizer takes any side that is a multiple of this; absent: `imageSize` only. */
+  readonly sizeMultiple?: number;
+  /** [tokens, channels] of one image of `imageSize`. */
+  readonly latentShape: readonly [tokens: number, channels: number];
+  /** [rows, columns] of the tokens where they lie on a grid. */
+  readonly grid?: readonly [rows: number, columns: number];
+  /** Parameters in all networks of it. */
+  readonly parameters: number;
+  /** sha256 of the weights, for protocol cards. */
+  readonly digest: string;
+  /** What its own pipeline extracts, the mode or a sample of the posterior; `none`: latents are deterministic. */
+  readonly posterior: 'mode' | 'sample' | 'none';
+  /** Latents are (z − shift) · scale of the network's own z. */
+  readonly latentShift: number;
+  readonly latentScale: number;
+  /** What a protocol card says about its input. */
+  readonly pixels: string;
+  /** images → latents, which the caller owns: the mode, or a sample made of `noise` where it is given. */
+  encode(images: Tensor4D, options?: EncodeOptions): Promise<Tensor3D>;
+  /** latents → images, not clamped, which the caller owns. @throws UserError where it has no decoder. */
+  decode(latents: Tensor3D): Promise<Tensor4D>;
+  /** Frees its weights. */
+  dispose(): void;
+}
+
+export interface EncodeOptions {
+  /** Standard normal numbers, shaped like the latents: sample the posterior with them instead of taking its mode. */
+  noise?: Tensor3D | undefined;
+}
+
+/** What a user chose about opening a tokenizer; everything else is read from its files. */
+export interface OpenOptions {
+  /** Side of the images, for families that take several. */
+  imageSize?: number | undefined;
+  /** Go on where keys are missing or unexpected. */
+  allowMissing?: boolean | undefined;
+  /** Weights of a run folder; default `ema` where the run kept one. */
+  weights?: 'ema' | 'model' | undefined;
+  log?: Log | undefined;
+}
+
+/** Weights with what is known about them. */
+export interface TokenizerSource {
+  /** What messages call it: the path or id. */
+  name: string;
+  /** Weights under their published keys. */
+  weights: Record<string, NdArray>;
+  /** config.json beside the weights, or a run's config.yaml; empty where there is none. */
+  config: Record<string, unknown>;
+  digest: string;
+}
+
+/** A family of tokenizers: one folder, one line in the registry. */
+export interface TokenizerFamily {
+  name: string;
+  /** Whether these weights are of this family, told from config and keys. */
+  recognises(source: TokenizerSource): boolean;
+  /** @throws UserError where config and weights disagree, naming the tensor and both shapes. */
+  open(source: TokenizerSource, options: OpenOptions): Tokenizer | Promise<Tokenizer>;
+  presets: ModelPreset[];
+}
