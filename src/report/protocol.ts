@@ -51,7 +51,7 @@ function flat(fields: Record<string, unknown>, prefix = ''): Record<string, stri
           ? Object.entries(flat(value, `${prefix}${name}.`))
           : [[`${prefix}${name}`, JSON.stringify(value)]],
       ),
-  ) as Record<string, string | undefined>;
+  );
 }
 
 const isRecord = (value: unknown): value is Record<string, unknown> =>

@@ -13,7 +13,7 @@ const silent = vega.logger(vega.None);
 
 /** A chart as an SVG document. */
 export async function renderSvg(spec: TopLevelSpec): Promise<string> {
-  const runtime = vega.parse(compile(spec, { logger: silent as never }).spec);
+  const runtime = vega.parse(compile(spec, { logger: silent }).spec);
   const view = new vega.View(runtime, { renderer: 'none', logger: silent });
   try {
     return await view.toSVG();

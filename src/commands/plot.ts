@@ -1,0 +1,106 @@
+import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { extname } from 'node:path';
+import { z } from 'zod';
+import { messageOf, UserError } from '../base/index.js';
+import { writeFileAtomic } from '../io/index.js';
+import { defineCommand, type Context } from './command.js';
+import { namedInput } from './inputs.js';
+import { common, count, force } from './options.js';
+import type { ProtocolCard, Table } from '../report/index.js';
+
+const options = z.object({
+  out: z.string().optional().describe('FILE.svg or FILE.png (both: FILE.svg,FILE.png); default: the SVG on stdout'),
+  kind: z.enum(['line', 'bar', 'scatter']).optional().describe('default: what suits the table'),
+  x: z.string().optional().describe('column of the x axis'),
+  y: z.string().optional().describe('column of the y axis'),
+  color: z.string().optional().describe('column that tells series apart'),
+  facet: z.string().optional().describe('column whose values get a panel each'),
+  dash: z.string().optional().describe('column that tells series of one colour apart by dashes'),
+  logX: z.boolean().default(false).describe('logarithmic x axis'),
+  logY: z.boolean().default(false).describe('logarithmic y axis'),
+  title: z.string().optional().describe('title above the chart'),
+  width: count.optional().describe('width of a panel in pixels'),
+  height: count.optional().describe('height of a panel in pixels'),
+  scale: count.default(2).describe('PNG pixels per SVG unit'),
+  where: z.string().optional().describe('draw only rows of this kind, e.g. split=heldout,weights=ema'),
+  force,
+  ...common,
+});
+
+export const plot = defineCommand({
+  name: 'plot',
+  describe: 'Draws a CSV that maetok wrote (from files or a pipe) as SVG or PNG.',
+  examples: [
+    ['maetok analyze-gmm latents/mae latents/ae | maetok plot --out nll.png', 'NLL against components'],
+    ['maetok plot mae=runs/sit-mae/loss.csv ae=runs/sit-ae/loss.csv --out loss.svg', 'overlay two loss curves'],
+    ['maetok plot scores.csv --x guidance --y fd --color source > fd.svg', 'name the axes yourself'],
+  ],
+  inputs: { name: 'CSV', describe: 'CSV files, each may be named (mae=FILE); none: standard input', min: 0, max: 64 },
+  options,
+  async run(chosen, inputs, context) {
+    const { chartOf, rasterise, renderSvg, requireSameProtocol, stack } = await import('../report/index.js');
+    const outputs = chosen.out?.split(',') ?? [];
+    for (const path of outputs) {
+      if (!['.svg', '.png'].includes(extname(path))) throw new UserError(`--out ${path}: must end in .svg or .png`);
+    }
+    const tables = await readTables(inputs, context);
+    if (!chosen.force) requireSameProtocol(tables.flatMap(({ card }) => card ?? []));
+    const table = keep(stack(tables.map(({ table }) => table)), chosen.where);
+    const svg = await renderSvg(chartOf(table, chosen));
+    if (outputs.length === 0) context.stdout.write(`${svg}\n`);
+    for (const path of outputs) {
+      await writeFileAtomic(path, extname(path) === '.png' ? rasterise(svg, chosen.scale) : svg, {
+        force: chosen.force,
+      });
+      context.log.note(`wrote ${path}`);
+    }
+  },
+});
+
+interface Read {
+  table: Table;
+  card: ProtocolCard | undefined;
+}
+
+async function readTables(inputs: string[], context: Context): Promise<Read[]> {
+  const { parseTable } = await import('../report/index.js');
+  if (inputs.length === 0) {
+    const chunks: Buffer[] = [];
+    for await (const chunk of context.stdin) chunks.push(Buffer.from(chunk));
+    return [{ table: parseTable(Buffer.concat(chunks).toString('utf8'), 'standard input'), card: undefined }];
+  }
+  return await Promise.all(
+    inputs.map(async input => {
+      const { name, path } = namedInput(input);
+      const text = await readFile(path, 'utf8').catch((error: unknown) => {
+        throw new UserError(`${path}: cannot be read: ${messageOf(error)}`);
+      });
+      return { table: { ...parseTable(text, path), name }, card: await cardBeside(path) };
+    }),
+  );
+}
+
+async function cardBeside(path: string): Promise<ProtocolCard | undefined> {
+  const card = `${path}.protocol.json`;
+  if (!existsSync(card)) return undefined;
+  try {
+    return { file: path, fields: JSON.parse(await readFile(card, 'utf8')) as Record<string, unknown> };
+  } catch (error) {
+    throw new UserError(`${card}: is no protocol card: ${messageOf(error)}`);
+  }
+}
+
+/** Rows whose columns have the values that `a=1,b=x` names. */
+function keep(table: Table, where: string | undefined): Table {
+  if (where === undefined) return table;
+  const wanted = where.split(',').map(clause => {
+    const [column, value] = clause.split('=').map(word => word.trim()) as [string, string | undefined];
+    if (value === undefined || !table.columns.includes(column))
+      throw new UserError(`--where ${clause}: write column=value with one of ${table.columns.join(', ')}`);
+    return [column, value] as const;
+  });
+  const rows = table.rows.filter(row => wanted.every(([column, value]) => String(row[column]) === value));
+  if (rows.length === 0) throw new UserError(`--where ${where}: no row of ${table.name} is of this kind`);
+  return { ...table, rows };
+}

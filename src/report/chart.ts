@@ -1,0 +1,248 @@
+import type { TopLevelSpec } from 'vega-lite';
+import { UserError } from '../base/index.js';
+import { distinct, isNumeric, type Table, type TableRow } from './table.js';
+import { THEME, titleOf } from './theme.js';
+
+export type ChartKind = 'line' | 'bar' | 'scatter';
+
+/** What to draw; whatever is left out follows from the table's columns. */
+export interface ChartChoice {
+  kind?: ChartKind | undefined;
+  x?: string | undefined;
+  y?: string | undefined;
+  /** Column that tells series apart by colour. */
+  color?: string | undefined;
+  /** Column whose values get a panel each. */
+  facet?: string | undefined;
+  /** Column that tells series of one colour apart by dashes. */
+  dash?: string | undefined;
+  logX?: boolean | undefined;
+  logY?: boolean | undefined;
+  title?: string | undefined;
+  subtitle?: string | undefined;
+  width?: number | undefined;
+  height?: number | undefined;
+}
+
+type Chosen = ChartChoice & { kind: ChartKind; x: string; y: string };
+
+/** A table that some command writes, and how people look at it. The first rule whose columns are all there holds. */
+interface Rule {
+  needs: string[];
+  chart: (table: Table) => Chosen;
+}
+
+const has = (table: Table, column: string): boolean => table.columns.includes(column);
+/** The first of these columns that the table has. */
+const first = (table: Table, ...columns: string[]): string | undefined => columns.find(column => has(table, column));
+/** The column, if it tells at least two groups apart. */
+const varied = (table: Table, column: string): string | undefined =>
+  has(table, column) && distinct(table, column).length > 1 ? column : undefined;
+
+const RULES: Rule[] = [
+  {
+    needs: ['x', 'y', 'source'],
+    chart: table => ({ kind: 'scatter', x: 'x', y: 'y', color: first(table, 'class', 'label'), facet: 'source' }),
+  },
+  {
+    needs: ['components'],
+    chart: table => ({
+      kind: 'line',
+      x: 'components',
+      y: requireOne(table, 'nll_heldout', 'nll_test', 'nll'),
+      color: 'source',
+      dash: varied(table, 'covariance'),
+    }),
+  },
+  {
+    needs: ['t', 'loss'],
+    chart: table => ({
+      kind: 'line',
+      x: first(table, 'log_snr') ?? 't',
+      y: requireOne(table, 'loss_per_dim', 'loss'),
+      color: varied(table, 'source') ?? varied(table, 'step'),
+      dash: varied(table, 'weights'),
+    }),
+  },
+  {
+    needs: ['step'],
+    chart: table => ({
+      kind: 'line',
+      x: 'step',
+      y: requireOne(table, 'loss', 'psnr', 'value'),
+      color: varied(table, 'source'),
+      dash: varied(table, 'split') ?? varied(table, 'weights'),
+    }),
+  },
+  {
+    needs: ['probe'],
+    chart: table => ({
+      kind: 'bar',
+      x: 'source',
+      y: requireOne(table, 'accuracy', 'top1'),
+      color: 'source',
+      facet: varied(table, 'probe'),
+    }),
+  },
+  {
+    needs: ['guidance'],
+    chart: table => ({
+      kind: 'line',
+      x: 'guidance',
+      y: requireOne(table, 'fid', 'fd', 'value'),
+      color: varied(table, 'source'),
+    }),
+  },
+];
+
+function requireOne(table: Table, ...columns: string[]): string {
+  const found = columns.find(column => has(table, column) && isNumeric(table, column));
+  if (found === undefined) throw new UserError(`${table.name}: none of the columns ${columns.join(', ')} has numbers`);
+  return found;
+}
+
+/** A Vega-Lite chart of the table: by its own rule, changed where `choice` says otherwise. */
+export function chartOf(table: Table, choice: ChartChoice = {}): TopLevelSpec {
+  const chosen = choose(table, choice);
+  for (const column of [chosen.x, chosen.y, chosen.color, chosen.facet, chosen.dash]) {
+    if (column !== undefined && !has(table, column))
+      throw new UserError(`${table.name}: no column '${column}'; there are ${table.columns.join(', ')}`);
+  }
+  if (!isNumeric(table, chosen.y))
+    throw new UserError(`${table.name}: column '${chosen.y}' holds no numbers, so it cannot be the y axis`);
+  return specOf(table, chosen);
+}
+
+function choose(table: Table, choice: ChartChoice): Chosen {
+  const typed = Object.fromEntries(Object.entries(choice).filter(([, value]) => value !== undefined)) as ChartChoice;
+  const { x, y } = typed;
+  if (x !== undefined && y !== undefined) return { kind: isNumeric(table, x) ? 'line' : 'bar', ...typed, x, y };
+  const rule = RULES.find(({ needs }) => needs.every(column => has(table, column)));
+  if (!rule)
+    throw new UserError(
+      `${table.name}: it is not clear what to draw; name the axes with --x and --y (columns: ${table.columns.join(', ')})`,
+    );
+  return { ...rule.chart(table), ...typed };
+}
+
+function specOf(table: Table, chosen: Chosen): TopLevelSpec {
+  const { facet, title, subtitle, width, height } = chosen;
+  const panels = facet === undefined ? 1 : distinct(table, facet).length;
+  const unit = {
+    layer: LAYERS[chosen.kind](table, chosen),
+    width: width ?? (panels > 1 ? 260 : 460),
+    height: height ?? 300,
+  };
+  return {
+    $schema: 'https://vega.github.io/schema/vega-lite/v6.json',
+    config: THEME,
+    ...(title === undefined ? {} : { title: { text: title, subtitle } }),
+    data: { values: drawable(table, chosen) },
+    ...(facet === undefined
+      ? unit
+      : { facet: { field: field(facet), type: 'nominal', title: null }, columns: Math.min(panels, 4), spec: unit }),
+  } as TopLevelSpec;
+}
+
+/** Rows that have both coordinates. Logarithmic axes hold positive numbers only. */
+function drawable(table: Table, { x, y, logX, logY }: Chosen): TableRow[] {
+  const positive = (column: string, row: TableRow): boolean => Number(row[column]) > 0;
+  const rows = table.rows.filter(
+    row => row[x] !== null && row[y] !== null && !(logX && !positive(x, row)) && !(logY && !positive(y, row)),
+  );
+  if (rows.length === 0) throw new UserError(`${table.name}: no row has both '${x}' and '${y}'`);
+  return rows;
+}
+
+/** Dots and brackets in a column's name are no path. */
+const field = (column: string): string => column.replace(/[.[\]\\]/g, '\\$&');
+
+type Encoding = Record<string, unknown>;
+
+function axes(table: Table, { x, y, logX, logY, color, dash }: Chosen): Encoding {
+  const numericX = isNumeric(table, x);
+  return {
+    x: {
+      field: field(x),
+      title: titleOf(x),
+      type: numericX ? 'quantitative' : 'nominal',
+      ...(numericX
+        ? { scale: { type: logX ? 'log' : 'linear', zero: false, nice: !logX } }
+        : { axis: { labelAngle: -30 } }),
+    },
+    y: {
+      field: field(y),
+      title: titleOf(y),
+      type: 'quantitative',
+      scale: { type: logY ? 'log' : 'linear', zero: false },
+    },
+    ...(color === undefined
+      ? {}
+      : { color: { field: field(color), type: 'nominal', title: titleOf(color), sort: distinct(table, color) } }),
+    ...(dash === undefined ? {} : { strokeDash: { field: field(dash), type: 'nominal', title: titleOf(dash) } }),
+  };
+}
+
+/** Columns of an interval around `column`, where the table has one. */
+function interval(table: Table, column: string): [string, string] | undefined {
+  const [low, high] = [`${column}_low`, `${column}_high`];
+  return isNumeric(table, low) && isNumeric(table, high) ? [low, high] : undefined;
+}
+
+const LAYERS: Record<ChartKind, (table: Table, chosen: Chosen) => unknown[]> = {
+  line(table, chosen) {
+    const encoding = axes(table, chosen);
+    const band = interval(table, chosen.y);
+    const points = new Set(table.rows.map(row => row[chosen.x])).size;
+    return [
+      ...(band
+        ? [
+            {
+              mark: { type: 'area', opacity: 0.18 },
+              encoding: {
+                ...encoding,
+                y: { ...(encoding.y as Encoding), field: field(band[0]) },
+                y2: { field: field(band[1]) },
+              },
+            },
+          ]
+        : []),
+      { mark: 'line', encoding },
+      // Points say where something was measured; on a dense curve they would only hide it.
+      ...(points > 40 ? [] : [{ mark: { type: 'point', size: 45 }, encoding: { ...encoding, ...convergence(table) } }]),
+    ];
+  },
+  bar(table, chosen) {
+    const encoding = axes(table, chosen);
+    const range = interval(table, chosen.y);
+    const y = { ...(encoding.y as Encoding), scale: { zero: true } };
+    return [
+      { mark: { type: 'bar', opacity: 0.9 }, encoding: { ...encoding, y } },
+      ...(range
+        ? [
+            {
+              mark: { type: 'rule', strokeWidth: 1.5 },
+              encoding: { x: encoding.x, y: { ...y, field: field(range[0]) }, y2: { field: field(range[1]) } },
+            },
+          ]
+        : []),
+    ];
+  },
+  scatter(table, chosen) {
+    return [{ mark: { type: 'point', size: 9, opacity: 0.6, filled: true }, encoding: axes(table, chosen) }];
+  },
+};
+
+/** A fit that stopped before it converged is drawn hollow. */
+function convergence(table: Table): Encoding {
+  if (!table.columns.includes('converged')) return {};
+  if (!distinct(table, 'converged').some(value => String(value) === 'false')) return {};
+  return {
+    fillOpacity: {
+      field: 'converged',
+      type: 'nominal',
+      title: 'converged',
+      scale: { domain: ['true', 'false'], range: [1, 0] },
+    },
+  };
+}

@@ -1,0 +1,85 @@
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from '@jest/globals';
+import { maetok, maetokWith } from '../helpers/cli.js';
+import { tempFolder } from '../helpers/temp.js';
+
+const folder = tempFolder();
+
+function csv(name: string, text: string, protocol?: Record<string, unknown>): string {
+  const path = join(folder, name);
+  writeFileSync(path, text);
+  if (protocol) writeFileSync(`${path}.protocol.json`, JSON.stringify(protocol));
+  return path;
+}
+
+const SWEEP = `source,components,nll,converged
+mae,10,90.5,true
+mae,50,88.25,true
+ae,10,99.5,true
+ae,50,98.75,false
+`;
+
+describe('maetok plot', () => {
+  it('draws a mixture sweep from a pipe, one line per source', async () => {
+    const { code, stdout } = await maetokWith({ stdin: SWEEP }, 'plot');
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^<svg/);
+    for (const word of ['mae', 'ae', 'mixture components', 'negative log-likelihood']) expect(stdout).toContain(word);
+    expect(stdout.match(/aria-roledescription="line mark"/g)).toHaveLength(2);
+  });
+
+  it('overlays tables under the names they are given', async () => {
+    const a = csv('a.csv', 'step,loss\n1,2\n2,1\n');
+    const b = csv('b.csv', 'step,loss\n1,3\n2,2\n');
+    const { stdout } = await maetok('plot', `ours=${a}`, `theirs=${b}`);
+    expect(stdout).toContain('ours');
+    expect(stdout).toContain('theirs');
+  });
+
+  it('writes SVG and PNG, and overwrites neither', async () => {
+    const [svg, png] = [join(folder, 'sweep.svg'), join(folder, 'sweep.png')];
+    const sweep = csv('sweep.csv', SWEEP);
+    expect((await maetok('plot', sweep, '--out', `${svg},${png}`)).code).toBe(0);
+    expect(readFileSync(svg, 'utf8')).toMatch(/^<svg/);
+    expect(readFileSync(png).subarray(1, 4).toString()).toBe('PNG');
+    const again = await maetok('plot', sweep, '--out', svg);
+    expect(again.code).toBe(1);
+    expect(again.stderr).toMatch(/already exists.*--force/);
+  });
+
+  it('refuses tables that were measured differently, naming the field', async () => {
+    const a = csv('crop-a.csv', 'step,loss\n1,2\n', { crop: 'adm', seed: 0 });
+    const b = csv('crop-b.csv', 'step,loss\n1,3\n', { crop: 'random', seed: 0 });
+    const { code, stderr } = await maetok('plot', a, b);
+    expect(code).toBe(2);
+    expect(stderr).toMatch(/crop is "adm" in the one and "random" in the other/);
+    expect((await maetok('plot', a, b, '--force')).code).toBe(0);
+  });
+
+  it('draws only the rows asked for', async () => {
+    const table = csv('splits.csv', 'step,split,loss\n1,train,5\n1,heldout,7\n2,train,4\n2,heldout,6\n');
+    const { stdout } = await maetok('plot', table, '--where', 'split=heldout');
+    expect(stdout).not.toContain('strokeDash');
+    expect((await maetok('plot', table, '--where', 'split=test')).stderr).toMatch(/no row .* is of this kind/);
+  });
+
+  it.each([
+    ['an empty pipe', '', /no rows/],
+    ['a column that is not there', 'step,loss\n1,2\n', /no column 'lossy'; there are step, loss/],
+    ['words on the y axis', 'step,loss\n1,low\n', /none of the columns .* has numbers/],
+    ['an unknown table', 'a,b\n1,2\n', /name the axes with --x and --y/],
+  ])('%s: one line, exit 2', async (what, stdin, message) => {
+    const flags = what.startsWith('a column') ? ['--y', 'lossy'] : [];
+    const { code, stderr } = await maetokWith({ stdin }, 'plot', ...flags);
+    expect(code).toBe(2);
+    expect(stderr).toMatch(message);
+    expect(stderr.trim().split('\n')).toHaveLength(1);
+  });
+
+  it('leaves nothing behind where the output is of an unknown kind', async () => {
+    const out = join(folder, 'chart.gif');
+    expect((await maetokWith({ stdin: SWEEP }, 'plot', '--out', out)).code).toBe(2);
+    expect(existsSync(out)).toBe(false);
+  });
+});
