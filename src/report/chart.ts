@@ -168,7 +168,7 @@ function axes(table: Table, { x, y, logX, logY, color, dash }: Chosen): Encoding
       type: numericX ? 'quantitative' : 'nominal',
       ...(numericX
         ? { scale: { type: logX ? 'log' : 'linear', zero: false, nice: !logX } }
-        : { axis: { labelAngle: -30 } }),
+        : { sort: distinct(table, x), axis: { labelAngle: -30 } }),
     },
     y: {
       field: field(y),
@@ -195,6 +195,8 @@ const LAYERS: Record<ChartKind, (table: Table, chosen: Chosen) => unknown[]> = {
     const band = interval(table, chosen.y);
     const points = new Set(table.rows.map(row => row[chosen.x])).size;
     return [
+      { mark: 'line', encoding },
+      // After the line, whose colour is then the legend's.
       ...(band
         ? [
             {
@@ -207,7 +209,6 @@ const LAYERS: Record<ChartKind, (table: Table, chosen: Chosen) => unknown[]> = {
             },
           ]
         : []),
-      { mark: 'line', encoding },
       // Points say where something was measured; on a dense curve they would only hide it.
       ...(points > 40 ? [] : [{ mark: { type: 'point', size: 45 }, encoding: { ...encoding, ...convergence(table) } }]),
     ];
@@ -233,16 +234,16 @@ const LAYERS: Record<ChartKind, (table: Table, chosen: Chosen) => unknown[]> = {
   },
 };
 
-/** A fit that stopped before it converged is drawn hollow. */
+/** A fit that stopped before it converged is marked with a cross. */
 function convergence(table: Table): Encoding {
   if (!table.columns.includes('converged')) return {};
   if (!distinct(table, 'converged').some(value => String(value) === 'false')) return {};
   return {
-    fillOpacity: {
+    shape: {
       field: 'converged',
       type: 'nominal',
       title: 'converged',
-      scale: { domain: ['true', 'false'], range: [1, 0] },
+      scale: { domain: ['true', 'false'], range: ['circle', 'cross'] },
     },
   };
 }
