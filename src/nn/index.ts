@@ -28,6 +28,7 @@ export {
   rotation,
   type Rotation,
 } from './rotary.js';
+export { checkKeys, loadParams, type LoadOptions } from './state-dict.js';
 export { countParameters, type ModelPreset, type Shapes } from './preset.js';
 export {
   channelsFirst,

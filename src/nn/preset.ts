@@ -12,9 +12,9 @@ export interface ModelPreset {
   tokens: number;
   channels: number;
   /** Every key of the state dict with its shape. */
-  shapes(): Shapes;
+  shapes: () => Shapes;
   /** Keys of the state dict that are stored but are no parameters (tables, running statistics); default none. */
-  isBuffer?(key: string): boolean;
+  isBuffer?: (key: string) => boolean;
 }
 
 /** Parameters of a preset as its authors count them: without buffers. */

@@ -1,0 +1,93 @@
+import { UserError, type Log } from '../base/index.js';
+import { tf } from '../engine/index.js';
+import { paramsFrom, type HostArray, type Params } from './params.js';
+import type { Shapes } from './preset.js';
+
+export interface LoadOptions {
+  /** Go on where tensors are missing (norm weights become ones, everything else zeros) or unexpected (left out). */
+  allowMissing?: boolean | undefined;
+  /** Unexpected keys that are left out without a word: training-only networks, tables that are computed. */
+  ignores?: (key: string) => boolean;
+  /** Expected keys that may be absent, and stay absent. */
+  optional?: (key: string) => boolean;
+  log?: Log | undefined;
+}
+
+/**
+ * A file's arrays as the parameters of a model whose keys and shapes are known.
+ * @throws UserError naming the tensors that are misshapen, missing, unexpected or not finite.
+ */
+export function loadParams(
+  name: string,
+  arrays: Record<string, HostArray>,
+  expected: Shapes,
+  options: LoadOptions = {},
+): Params {
+  checkKeys(name, arrays, expected, options);
+  const wanted = Object.keys(expected);
+  const present = wanted.filter(key => Object.hasOwn(arrays, key));
+  checkFinite(name, arrays, present);
+  const params = paramsFrom(Object.fromEntries(present.map(key => [key, arrays[key]])));
+  for (const key of wanted) {
+    if (Object.hasOwn(arrays, key) || options.optional?.(key)) continue;
+    params[key] = isNormWeight(key, expected[key]) ? tf.ones(expected[key]) : tf.zeros(expected[key]);
+  }
+  return params;
+}
+
+/** The check alone, on anything that has shapes. */
+export function checkKeys(
+  name: string,
+  actual: Record<string, { shape: number[] }>,
+  expected: Shapes,
+  { allowMissing = false, ignores = () => false, optional = () => false, log }: LoadOptions = {},
+): void {
+  const misshapen = Object.keys(expected).filter(
+    key => Object.hasOwn(actual, key) && !sameShape(actual[key].shape, expected[key]),
+  );
+  if (misshapen.length > 0) {
+    const [key] = misshapen;
+    const more = misshapen.length > 1 ? ` (and ${misshapen.length - 1} more tensors differ)` : '';
+    throw new UserError(
+      `${name}: tensor '${key}' is ${shown(actual[key].shape)} in the file, the model's config makes it ` +
+        `${shown(expected[key])}${more}; give the config that belongs to these weights`,
+    );
+  }
+  const missing = Object.keys(expected).filter(key => !Object.hasOwn(actual, key) && !optional(key));
+  const unexpected = Object.keys(actual).filter(key => !Object.hasOwn(expected, key) && !ignores(key));
+  if (missing.length === 0 && unexpected.length === 0) return;
+  const problem = [listed(missing, 'missing'), listed(unexpected, 'unexpected')].filter(Boolean).join(', ');
+  if (!allowMissing) throw new UserError(`${name}: ${problem}; --allow-missing goes on without them`);
+  log?.warn(`${name}: ${problem}; going on (missing norm weights are ones, other missing tensors zeros)`);
+}
+
+const LISTED = 3;
+
+function listed(keys: string[], what: string): string {
+  if (keys.length === 0) return '';
+  const rest = keys.length > LISTED ? `, … and ${keys.length - LISTED} more` : '';
+  return `${keys.length} ${keys.length === 1 ? 'tensor' : 'tensors'} ${what} (${keys.slice(0, LISTED).join(', ')}${rest})`;
+}
+
+/** Half-precision weights that overflowed when they were written are infinite ever since. */
+function checkFinite(name: string, arrays: Record<string, HostArray>, keys: string[]): void {
+  for (const key of keys) {
+    const { data } = arrays[key];
+    const at = firstNonFinite(data);
+    if (at < 0) continue;
+    throw new UserError(
+      `${name}: tensor '${key}' holds ${String(data[at])} at ${at}; the file is damaged or overflowed in half precision`,
+    );
+  }
+}
+
+function firstNonFinite(data: ArrayLike<number | bigint>): number {
+  // Whole numbers are finite, and a loop over one type of array runs at memory speed.
+  if (!(data instanceof Float32Array || data instanceof Float64Array)) return -1;
+  for (let i = 0; i < data.length; i++) if (!Number.isFinite(data[i])) return i;
+  return -1;
+}
+
+const sameShape = (a: number[], b: number[]): boolean => a.length === b.length && a.every((side, i) => side === b[i]);
+const shown = (shape: number[]): string => `[${shape.join(', ')}]`;
+const isNormWeight = (key: string, shape: number[]): boolean => shape.length === 1 && key.endsWith('weight');
