@@ -1,0 +1,48 @@
+import { nativeBackend } from '../native.js';
+import { javascriptAlgebra } from './javascript.js';
+import { openLapack } from './lapack.js';
+import type { Eigen, LinearAlgebra, ProductShape } from './solver.js';
+import { tensorflowAlgebra } from './tensorflow.js';
+
+export { NotPositiveDefiniteError, type Eigen, type LinearAlgebra, type ProductShape } from './solver.js';
+
+let lapack: LinearAlgebra | undefined | null = null;
+
+/** The fastest that is here: a GPU, else LAPACK where it is installed, else TensorFlow on the CPU, else JavaScript. */
+export function linearAlgebra(): LinearAlgebra {
+  const native = nativeBackend();
+  if (native?.binding.isUsingGpuDevice()) return tensorflowAlgebra;
+  if (lapack === null) lapack = openLapack();
+  return lapack ?? (native ? tensorflowAlgebra : javascriptAlgebra);
+}
+
+/** Every solver that works here, for tests and `doctor`. */
+export function availableAlgebras(): LinearAlgebra[] {
+  if (lapack === null) lapack = openLapack();
+  return [...(lapack ? [lapack] : []), ...(nativeBackend() ? [tensorflowAlgebra] : []), javascriptAlgebra];
+}
+
+/** Eigenvalues and eigenvectors of a symmetric matrix `a` [n, n], row-major. @throws where `a` is not finite. */
+export function eigh(a: Float64Array, n: number): Eigen {
+  // LAPACK may never return from a NaN.
+  if (!a.every(Number.isFinite)) throw new Error('eigh: the matrix holds NaN or infinity');
+  return linearAlgebra().eigh(a, n);
+}
+
+/**
+ * Lower L with a = L Lᵀ, row-major [n, n], zeros above the diagonal. Reads a symmetric `a`.
+ * @throws NotPositiveDefiniteError
+ */
+export function cholesky(a: Float64Array, n: number): Float64Array {
+  return linearAlgebra().cholesky(a, n);
+}
+
+/** X [n, m] with L X = B for a lower `l` [n, n] and `b` [n, m]. */
+export function triangularSolve(l: Float64Array, b: Float64Array, n: number, m: number): Float64Array {
+  return linearAlgebra().triangularSolve(l, b, n, m);
+}
+
+/** op(a) · op(b) in float64, e.g. Xᵀ X: `product(x, x, { m: d, k: rows, n: d, transposeA: true })`. */
+export function product(a: Float64Array, b: Float64Array, shape: ProductShape): Float64Array {
+  return linearAlgebra().product(a, b, shape);
+}
