@@ -1,2 +1,27 @@
-export { writeFileAtomic, type AtomicOptions } from './atomic.js';
+export {
+  asFloat32,
+  asFloat64,
+  asInt32,
+  bytesPer,
+  elementCount,
+  type DType,
+  type NdArray,
+  type TypedArray,
+} from './array.js';
+export { refuseExisting, writeAtomic, writeFileAtomic, type AtomicOptions } from './atomic.js';
+export { memoryBytes, openBytes, partOf, type ByteSource } from './bytes.js';
+export { combinedDigest, sha256Of, sha256OfFile, sha256OfText } from './digest.js';
+export { type ArrayFile, type ArrayInfo, type LazyArray } from './lazy.js';
+export { openNpy, readNpy, writeNpy, type NpyFile } from './npy.js';
+export { openNpz, readNpz, writeNpz, type ArrayStream, type NpzFile } from './npz.js';
+export { arrayRows, chunkPlan, lazyRows, npyRows, tensorRows, type RowReader } from './row-sources.js';
 export type { ChunkOptions, RowChunk, RowSource } from './rows.js';
+export {
+  openSafetensors,
+  readSafetensors,
+  safetensorsFrom,
+  writeSafetensors,
+  type SafetensorsFile,
+  type SafetensorsOptions,
+} from './safetensors.js';
+export { openZip, type ZipArchive } from './zip.js';

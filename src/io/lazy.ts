@@ -1,0 +1,30 @@
+import { type DType, type NdArray } from './array.js';
+
+/** What is known of an array before its numbers are read. */
+export interface ArrayInfo {
+  dtype: DType;
+  shape: number[];
+}
+
+/** An array that is read when it is needed, so that files larger than memory can be gone through. */
+export interface LazyArray extends ArrayInfo {
+  read(): Promise<NdArray>;
+}
+
+/** Named arrays in a file. */
+export interface ArrayFile {
+  /** As stored; what is read of float16 or bfloat16 comes as float32. */
+  tensors: Map<string, ArrayInfo>;
+  /** Free text that the file carries besides; empty where its format has none. */
+  metadata: Record<string, string>;
+  /** One array; a UserError naming the file where there is none of this name. */
+  read(name: string): Promise<NdArray>;
+  close(): Promise<void>;
+}
+
+/** Every array of a file, read one after the other. */
+export async function readAllArrays(file: ArrayFile): Promise<Record<string, NdArray>> {
+  const arrays: [string, NdArray][] = [];
+  for (const name of file.tensors.keys()) arrays.push([name, await file.read(name)]);
+  return Object.fromEntries(arrays);
+}

@@ -1,0 +1,138 @@
+import { PassThrough, Readable } from 'node:stream';
+import type { FileHandle } from 'node:fs/promises';
+import yazl from 'yazl';
+import { UserError } from '../base/index.js';
+import { bytesPer, elementCount, type NdArray, type TypedArray } from './array.js';
+import { writeAtomic, type AtomicOptions } from './atomic.js';
+import { memoryBytes, type ByteSource } from './bytes.js';
+import { readAllArrays, type ArrayFile, type ArrayInfo } from './lazy.js';
+import { encodeChecked } from './narrow.js';
+import { npyHeader } from './npy-header.js';
+import { openNpy, type NpyFile } from './npy.js';
+import { openZip } from './zip.js';
+
+/** A .npz archive as `numpy.savez` and `numpy.savez_compressed` write it. */
+export interface NpzFile {
+  readonly name: string;
+  /** The arrays' names, without `.npy`. */
+  names: string[];
+  /** One array whose rows can be read a few at a time; in place where it is stored uncompressed. */
+  open(name: string): Promise<NpyFile>;
+  /** One whole array, its checksum verified. */
+  read(name: string): Promise<NdArray>;
+  close(): Promise<void>;
+}
+
+/** An array that is written piece by piece, so that it need not fit in memory. */
+export interface ArrayStream extends ArrayInfo {
+  /** The numbers in C order, in pieces of any length. */
+  chunks: AsyncIterable<TypedArray>;
+}
+
+const SUFFIX = '.npy';
+
+/** Opens a .npz archive and reads its directory. */
+export async function openNpz(path: string | ByteSource): Promise<NpzFile> {
+  const zip = await openZip(path);
+  const names = [...zip.members.keys()]
+    .filter(name => name.endsWith(SUFFIX))
+    .map(name => name.slice(0, -SUFFIX.length));
+  const member = (name: string): string => {
+    if (!zip.members.has(name + SUFFIX))
+      throw new UserError(`${zip.name}: holds no array ${name}; it has ${names.slice(0, 8).join(', ') || 'none'}`);
+    return name + SUFFIX;
+  };
+  return {
+    name: zip.name,
+    names,
+    open: async name => await openNpy(await zip.open(member(name))),
+    async read(name) {
+      const bytes = memoryBytes(`${zip.name}:${name}`, await zip.read(member(name)));
+      return await (await openNpy(bytes)).read();
+    },
+    close: () => zip.close(),
+  };
+}
+
+/** Every array of an archive. */
+export async function readNpz(path: string): Promise<Record<string, NdArray>> {
+  const file = await npzArrays(path);
+  try {
+    return await readAllArrays(file);
+  } finally {
+    await file.close();
+  }
+}
+
+/** An archive as a file of arrays whose shapes are known. */
+export async function npzArrays(path: string): Promise<ArrayFile> {
+  const npz = await openNpz(path);
+  try {
+    const tensors = new Map<string, ArrayInfo>();
+    for (const name of npz.names) {
+      const { dtype, shape } = await npz.open(name);
+      tensors.set(name, { dtype, shape });
+    }
+    return { tensors, metadata: {}, read: name => npz.read(name), close: () => npz.close() };
+  } catch (error) {
+    await npz.close();
+    throw error;
+  }
+}
+
+/** A day that every zip can name, given in local time as zip counts: the same arrays give the same bytes anywhere. */
+const MTIME = new Date(1980, 0, 1);
+
+/** Writes arrays uncompressed, as `numpy.savez` does, whole or not at all. */
+export async function writeNpz(
+  path: string,
+  arrays: Record<string, NdArray | ArrayStream>,
+  options: AtomicOptions = {},
+): Promise<void> {
+  await writeAtomic(path, options, async file => {
+    const zip = new yazl.ZipFile();
+    const output = zip.outputStream.pipe(new PassThrough());
+    zip.on('error', (error: Error) => output.destroy(error));
+    for (const [name, array] of Object.entries(arrays)) addArray(zip, path, name, array);
+    zip.end();
+    await drain(output, file);
+  });
+}
+
+function addArray(zip: yazl.ZipFile, path: string, name: string, array: NdArray | ArrayStream): void {
+  const header = npyHeader(array.shape, array.dtype);
+  const size = header.length + elementCount(array.shape) * bytesPer(array.dtype);
+  const options = {
+    mtime: MTIME,
+    forceDosTimestamp: true,
+    mode: 0o100644,
+    compress: false,
+    size,
+    // The sizes come after the data, in a field whose width must be settled before.
+    forceZip64Format: size > 0xf0000000,
+  };
+  zip.addReadStreamLazy(name + SUFFIX, options, callback => {
+    const stream = Readable.from(arrayBytes(`${path}: array ${name}`, header, array), { objectMode: false });
+    stream.on('error', error => zip.emit('error', error));
+    callback(null, stream);
+  });
+}
+
+async function* arrayBytes(where: string, header: Uint8Array, array: NdArray | ArrayStream): AsyncIterable<Uint8Array> {
+  yield header;
+  if ('data' in array) {
+    yield encodeChecked(where, array);
+    return;
+  }
+  let written = 0;
+  for await (const data of array.chunks) {
+    written += data.length;
+    yield encodeChecked(where, { shape: [data.length], dtype: array.dtype, data });
+  }
+  const expected = elementCount(array.shape);
+  if (written !== expected) throw new Error(`${where}: ${written} numbers came for shape [${array.shape.join(', ')}]`);
+}
+
+async function drain(stream: Readable, file: FileHandle): Promise<void> {
+  for await (const chunk of stream) await file.writeFile(chunk as Uint8Array);
+}
