@@ -20,13 +20,8 @@ export const tensorflowAlgebra: LinearAlgebra = {
 
   cholesky: (a, n) =>
     onNative(scope => {
-      let l: Float64Array;
-      try {
-        l = scope.readFloat64(scope.op('Cholesky', [scope.float64(a, [n, n])], T)[0]);
-      } catch (error) {
-        throw /Cholesky decomposition was not successful/.test(String(error)) ? new NotPositiveDefiniteError() : error;
-      }
-      // A GPU reports failure as NaN, not as an error.
+      const l = scope.readFloat64(scope.op('Cholesky', [scope.float64(a, [n, n])], T)[0]);
+      // It reports failure as NaN, not as an error.
       if (!Number.isFinite(l[l.length - 1])) throw new NotPositiveDefiniteError();
       return l;
     }),
