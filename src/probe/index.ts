@@ -1,0 +1,4 @@
+export { fitLogistic, logisticScores, type LogisticModel, type LogisticOptions } from './logistic.js';
+export { knnScores } from './knn.js';
+export { featureMatrix, standardisation, type FeatureMatrix, type Standardisation } from './matrix.js';
+export { score, wilson, type Scored } from './scores.js';

@@ -1,0 +1,107 @@
+import { readFileSync } from 'node:fs';
+import { beforeAll, expect, it, describe } from '@jest/globals';
+import { startEngine, tf } from '../../src/engine/index.js';
+import { arrayRows, readSafetensors } from '../../src/io/index.js';
+import {
+  featureMatrix,
+  fitLogistic,
+  knnScores,
+  logisticScores,
+  score,
+  standardisation,
+} from '../../src/probe/index.js';
+import { describeWithShared, SHARED } from '../helpers/shared.js';
+
+interface Recorded {
+  x: number[][];
+  labels: number[];
+  cases: { C: number; weights: number[][]; bias: number[]; train_accuracy: number }[];
+}
+
+/** scikit-learn's solutions; see record.py beside it. */
+const recorded = JSON.parse(
+  readFileSync(new URL('../../fixtures/golden/probe/logistic.json', import.meta.url), 'utf8'),
+) as Recorded;
+
+beforeAll(async () => {
+  await startEngine();
+});
+
+const asIs = (width: number) => ({ mean: new Float64Array(width), scale: new Float64Array(width).fill(1) });
+
+async function recordedMatrix() {
+  const width = recorded.x[0].length;
+  const source = arrayRows('recorded', Float32Array.from(recorded.x.flat()), recorded.x.length, width);
+  return await featureMatrix(source, Int32Array.from(recorded.labels), asIs(width));
+}
+
+describe('logistic regression', () => {
+  it('agrees with scikit-learn at every penalty', async () => {
+    const data = await recordedMatrix();
+    const models = await fitLogistic(data, {
+      classes: 4,
+      inversePenalties: recorded.cases.map(({ C }) => C),
+      tolerance: 1e-6,
+    });
+    for (const [i, { weights, bias, train_accuracy }] of recorded.cases.entries()) {
+      expect(models[i].converged).toBe(true);
+      expect(models[i].weights).toBeAllClose(weights.flat(), { rtol: 1e-3 });
+      // Intercepts are free up to a common offset.
+      const offset = models[i].bias.reduce((sum, b) => sum + b, 0) / 4;
+      expect(models[i].bias.map(b => b - offset)).toBeAllClose(bias, { rtol: 1e-3, atol: 1e-3 });
+      const { accuracy } = score(await logisticScores(models[i], data), data.labels, 4);
+      expect(accuracy).toBeCloseTo(train_accuracy, 9);
+    }
+    data.dispose();
+  });
+
+  it('leaves no tensors behind', async () => {
+    const before = tf.memory().numTensors;
+    const data = await recordedMatrix();
+    const [model] = await fitLogistic(data, { classes: 4, inversePenalties: [1] });
+    await logisticScores(model, data);
+    await knnScores(data, data, 4, [1, 5]);
+    data.dispose();
+    expect(tf.memory().numTensors).toBe(before);
+  });
+});
+
+describe('nearest neighbours', () => {
+  it('a row is its own nearest neighbour', async () => {
+    const data = await recordedMatrix();
+    const [scores] = await knnScores(data, data, 4, [1]);
+    expect(score(scores, data.labels, 4).accuracy).toBe(1);
+    data.dispose();
+  });
+});
+
+describeWithShared('data/features', 'real features', () => {
+  it('give the accuracies that scikit-learn gives', async () => {
+    const file = await readSafetensors(`${SHARED}/data/features/cifar10-6k-efficientnet-lite0.safetensors`);
+    const reference = JSON.parse(readFileSync(`${SHARED}/data/features/cifar10-6k-reference.json`, 'utf8')) as {
+      efficientnet_lite0: Record<string, number>;
+    };
+    const rows = (split: string) => {
+      const { shape, data } = file[`${split}.features`];
+      return arrayRows(split, data as Float32Array, shape[0], shape[1]);
+    };
+    const labels = (split: string): Int32Array => Int32Array.from(file[`${split}.labels`].data as Uint8Array);
+    const scale = await standardisation(rows('train'));
+    const train = await featureMatrix(rows('train'), labels('train'), scale);
+    const val = await featureMatrix(rows('val'), labels('val'), scale);
+    const [model] = await fitLogistic(train, { classes: 10, inversePenalties: [0.01] });
+    const { accuracy } = score(await logisticScores(model, val), val.labels, 10);
+    expect(
+      Math.abs(accuracy - reference.efficientnet_lite0['logistic_regression_standardised_C0.01_top1']),
+    ).toBeLessThanOrEqual(0.003);
+    const raw = asIs(1280);
+    const rawTrain = await featureMatrix(rows('train'), labels('train'), raw);
+    const rawVal = await featureMatrix(rows('val'), labels('val'), raw);
+    const [nearest] = await knnScores(rawTrain, rawVal, 10, [1]);
+    expect(score(nearest, rawVal.labels, 10).accuracy).toBeCloseTo(
+      reference.efficientnet_lite0.knn_cosine_k1_top1_majority_lowest_class_on_tie,
+      3,
+    );
+    for (const matrix of [train, val, rawTrain, rawVal]) matrix.dispose();
+  });
+});
