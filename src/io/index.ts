@@ -25,3 +25,4 @@ export {
   type SafetensorsOptions,
 } from './safetensors.js';
 export { openZip, type ZipArchive } from './zip.js';
+export { selectedRows, splitRows, type Split } from './split.js';
