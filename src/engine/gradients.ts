@@ -29,9 +29,14 @@ export interface ValueAndGradients<T extends Tensor> {
  * y = f() and the gradients of ⟨dy, y⟩ with respect to `xs` (dy default: ones). TensorFlow.js's own `grads` keeps every
  * saved activation and every intermediate gradient until the end; here each is freed as soon as the walk is past it,
  * which roughly halves the peak. The caller owns the results; tensors that `f` wants to hand out besides y must be
- * kept by it. Within `f` TensorFlow.js's `grads` may be used, and within a custom gradient this function.
+ * kept by it. Both directions may be used again within: in `f` (there by TensorFlow.js's own means) and in a custom
+ * gradient.
  */
 export function valueAndGradients<T extends Tensor>(f: () => T, xs: Tensor[], dy?: Tensor): ValueAndGradients<T> {
+  if (recorder().state.gradientDepth > 0) {
+    const { value, grads } = tf.engine().gradients(f, xs, dy, true) as { value: T; grads: (Tensor | undefined)[] };
+    return { value, gradients: grads };
+  }
   const { value, tape } = record(f);
   try {
     const path = pathFrom(xs, value, tape);
@@ -46,21 +51,22 @@ export function valueAndGradients<T extends Tensor>(f: () => T, xs: Tensor[], dy
   }
 }
 
-/** Runs `f` under a tape of its own, whatever surrounds it. */
+const recorder = (): Recorder => tf.engine() as unknown as Recorder;
+
+/** Runs `f` under a tape of its own; one that a walk is under way on (we are in a custom gradient) is put back. */
 function record<T extends Tensor>(f: () => T): { value: T; tape: TapeNode[] } {
-  const recorder = tf.engine() as unknown as Recorder;
-  if (recorder.state.gradientDepth > 0) throw new Error('valueAndGradients cannot be nested in a differentiated function');
-  const outer = recorder.state.activeTape;
-  recorder.startTape();
+  const engine = recorder();
+  const outer = engine.state.activeTape;
+  engine.startTape();
   try {
     const value = tf.tidy(f);
-    return { value, tape: recorder.state.activeTape! };
+    return { value, tape: engine.state.activeTape! };
   } catch (error) {
-    recorder.state.activeTape?.forEach(release);
+    engine.state.activeTape?.forEach(release);
     throw error;
   } finally {
-    recorder.endTape();
-    recorder.state.activeTape = outer;
+    engine.endTape();
+    engine.state.activeTape = outer;
   }
 }
 
@@ -111,19 +117,19 @@ function stepBack(node: TapeNode, dys: (Tensor | null)[]): [x: Tensor, dx: Tenso
   const { gradient, kernelName, inputs } = node;
   if (!gradient) throw new Error(`${kernelName} has no gradient`);
   const found = tf.tidy(() => {
-    const taken = new Set(dys.map(dy => dy?.id));
+    const taken = new Set([...dys, ...(node.saved ?? [])].map(tensor => tensor?.id));
     const rules = gradient(dys);
     return Object.keys(inputs).map(name => {
       const dx = rules[name]();
-      // A rule may hand on what it was given, or one tensor for two inputs.
+      // A rule may hand on what it was given or had saved, or one tensor for two inputs.
       const own = taken.has(dx.id) ? dx.clone() : dx;
       taken.add(own.id);
       return own;
     });
   });
   return Object.values(inputs).map((x, i) => {
-    if (found[i].size !== x.size)
-      throw new Error(`${kernelName}: a gradient of shape [${found[i].shape}] for an input of shape [${x.shape}]`);
+    if (!tf.util.arraysEqual(found[i].shape, x.shape))
+      throw new Error(`${kernelName}: gradient [${found[i].shape.join(', ')}] for an input [${x.shape.join(', ')}]`);
     return [x, found[i]];
   });
 }

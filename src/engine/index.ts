@@ -9,8 +9,27 @@ export {
   type Eigen,
   type ProductShape,
 } from './linalg/index.js';
+export { valueAndGradients, type ValueAndGradients } from './gradients.js';
 export { matMul, type MatMulOptions } from './matmul.js';
 export { runOp, type Attribute, type OpAttributes } from './native.js';
 export { RandomStream } from './random.js';
 export { startEngine, type EngineKind } from './start.js';
-export { tf, type DataType, type Tensor, type Tensor1D, type Tensor2D, type Tensor3D, type Tensor4D } from './tf.js';
+export {
+  tf,
+  type DataType,
+  type Scalar,
+  type Tensor,
+  type Tensor1D,
+  type Tensor2D,
+  type Tensor3D,
+  type Tensor4D,
+} from './tf.js';
+export {
+  applyAdam,
+  moveTowards,
+  scaleOrZero,
+  sumOfSquares,
+  variable,
+  type AdamScalars,
+  type Variable,
+} from './variables.js';

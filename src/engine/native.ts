@@ -76,6 +76,12 @@ export class NativeScope {
     return this.backend.createOutputTensor(handle);
   }
 
+  /** Hands a handle out as it is; its holder frees it with `freeHandle`. */
+  keep(handle: Handle): number {
+    this.made.delete(handle.id);
+    return handle.id;
+  }
+
   /** float64 numbers as a handle: the binding knows no such arrays, so they go in as the bits of int64. */
   float64(values: Float64Array, shape: number[]): number {
     const bits = new Int32Array(values.buffer, values.byteOffset, values.length * 2);
@@ -105,6 +111,11 @@ export function onNative<T>(body: (scope: NativeScope) => T): T {
   } finally {
     scope.end();
   }
+}
+
+/** Frees a handle that outlived its scope. */
+export function freeHandle(id: number): void {
+  nativeBackend()?.binding.deleteTensor(id);
 }
 
 /**

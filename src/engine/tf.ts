@@ -3,6 +3,7 @@ import tfjs from '@tensorflow/tfjs';
 
 export const tf = tfjs;
 export type {
+  Scalar,
   Tensor,
   Tensor1D,
   Tensor2D,

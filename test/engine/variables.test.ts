@@ -1,0 +1,99 @@
+import { beforeAll, describe, expect, it } from '@jest/globals';
+import {
+  applyAdam,
+  moveTowards,
+  scaleOrZero,
+  startEngine,
+  sumOfSquares,
+  tf,
+  variable,
+  type Variable,
+} from '../../src/engine/index.js';
+
+beforeAll(async () => {
+  await startEngine();
+});
+
+const of = (v: Variable): number[] => tf.tidy(() => [...v.read().dataSync()]);
+
+describe('a variable', () => {
+  it('holds a copy: neither the tensor nor the array it came from changes with it', () => {
+    const array = new Float32Array([1, 2]);
+    const initial = tf.tensor1d(array);
+    const v = variable(initial);
+    moveTowards(v, tf.tensor1d([3, 6]), tf.scalar(0.5));
+    expect([...of(v)]).toEqual([2, 4]);
+    expect([...initial.dataSync()]).toEqual([1, 2]);
+    expect([...array]).toEqual([1, 2]);
+  });
+
+  it('changes after a read do not reach what was read', () => {
+    const v = variable(tf.tensor1d([1, 2]));
+    const read = v.read();
+    moveTowards(v, tf.zeros([2]), tf.scalar(1));
+    expect([...read.dataSync()]).toEqual([1, 2]);
+    v.assign(tf.tensor1d([7, 8]));
+    expect([...of(v)]).toEqual([7, 8]);
+  });
+
+  it('leaves no tensors behind', () => {
+    const before = tf.memory().numTensors;
+    const v = variable(tf.tidy(() => tf.zeros([3])));
+    for (let i = 0; i < 3; i++)
+      tf.tidy(() => {
+        moveTowards(v, tf.ones([3]), tf.scalar(0.5));
+        v.assign(v.read().mul(2));
+      });
+    v.dispose();
+    expect(tf.memory().numTensors - before).toBe(1); // the initial value, which is its owner's
+  });
+});
+
+describe('applyAdam', () => {
+  it('follows the paper’s update in its efficient order', () => {
+    const [p, m, v] = [
+      [1, -2],
+      [0.1, 0.2],
+      [0.3, 0.4],
+    ].map(x => variable(tf.tensor1d(x)));
+    const g = [0.5, -0.7];
+    const [beta1, beta2, lr, eps, t] = [0.9, 0.95, 0.01, 1e-3, 3];
+    const s = tf.scalar;
+    applyAdam(p, m, v, tf.tensor1d(g), {
+      beta1: s(beta1),
+      beta2: s(beta2),
+      power1: s(beta1 ** t),
+      power2: s(beta2 ** t),
+      lr: s(lr),
+      epsilonHat: s(eps * Math.sqrt(1 - beta2 ** t)),
+    });
+    const m1 = [0.1, 0.2].map((x, i) => beta1 * x + (1 - beta1) * g[i]);
+    const v1 = [0.3, 0.4].map((x, i) => beta2 * x + (1 - beta2) * g[i] ** 2);
+    expect(of(m)).toBeAllClose(m1);
+    expect(of(v)).toBeAllClose(v1);
+    const step = (i: number): number => (lr * (m1[i] / (1 - beta1 ** t))) / (Math.sqrt(v1[i] / (1 - beta2 ** t)) + eps);
+    expect(of(p)).toBeAllClose([1 - step(0), -2 - step(1)]);
+  });
+});
+
+describe('scaleOrZero', () => {
+  it('scales, and clears what is not finite where the factor is 0', () => {
+    const x = tf.tensor1d([1, NaN, Infinity]);
+    expect([...scaleOrZero(x, tf.scalar(0)).dataSync()]).toEqual([0, 0, 0]);
+    expect([...scaleOrZero(x, tf.scalar(2)).dataSync()]).toEqual([2, NaN, Infinity]);
+  });
+});
+
+describe('sumOfSquares', () => {
+  it('sums over every axis and passes on what is not finite', () => {
+    expect(
+      sumOfSquares(
+        tf.tensor2d([
+          [1, 2],
+          [3, -4],
+        ]),
+      ).dataSync()[0],
+    ).toBe(30);
+    expect(sumOfSquares(tf.tensor1d([1, NaN])).dataSync()[0]).toBeNaN();
+  });
+});
