@@ -1,4 +1,5 @@
 import { tf, type Tensor } from '../engine/index.js';
+import { differentiable } from './differentiable.js';
 
 /*
  * Activations as custom gradients over few operations: the closed form of the derivative from the saved input, where
@@ -13,18 +14,13 @@ export function gelu(x: Tensor): Tensor {
   return exactGelu(x);
 }
 
-const exactGelu = tf.customGrad((x, save) => {
-  const input = x as Tensor;
-  (save as (saved: Tensor[]) => void)([input]);
-  return {
-    value: input.mul(normalCdf(input)),
-    gradFunc: (dy: Tensor, saved: Tensor[]) => {
-      const [u] = saved;
-      const density = tf.exp(u.square().mul(-0.5)).mul(GAUSS);
-      return dy.mul(u.mul(density).add(normalCdf(u)));
-    },
-  };
-});
+const exactGelu = differentiable(
+  x => [x.mul(normalCdf(x)), x],
+  (dy, x) => {
+    const density = tf.exp(x.square().mul(-0.5)).mul(GAUSS);
+    return [dy.mul(x.mul(density).add(normalCdf(x)))];
+  },
+);
 
 /** Φ(x). */
 const normalCdf = (x: Tensor): Tensor => tf.erf(x.mul(SQRT_HALF)).add(1).mul(0.5);
@@ -37,39 +33,31 @@ export function geluTanh(x: Tensor): Tensor {
   return approximateGelu(x);
 }
 
-const approximateGelu = tf.customGrad((x, save) => {
-  const input = x as Tensor;
-  const squared = input.square();
-  const t = tf.tanh(input.mul(squared.mul(TANH_SCALE * TANH_CUBIC).add(TANH_SCALE)));
-  (save as (saved: Tensor[]) => void)([input, t]);
-  return {
-    value: input.mul(t.add(1)).mul(0.5),
-    gradFunc: (dy: Tensor, saved: Tensor[]) => {
-      const [u, tanh] = saved;
-      const inner = u
-        .square()
-        .mul(3 * TANH_SCALE * TANH_CUBIC)
-        .add(TANH_SCALE);
-      const slope = tanh.square().neg().add(1).mul(u).mul(inner);
-      return dy.mul(slope.add(tanh).add(1).mul(0.5));
-    },
-  };
-});
+const approximateGelu = differentiable(
+  x => {
+    const squared = x.square();
+    const t = tf.tanh(x.mul(squared.mul(TANH_SCALE * TANH_CUBIC).add(TANH_SCALE)));
+    return [x.mul(t.add(1)).mul(0.5), x, t];
+  },
+  (dy, x, t) => {
+    const inner = x
+      .square()
+      .mul(3 * TANH_SCALE * TANH_CUBIC)
+      .add(TANH_SCALE);
+    const slope = t.square().neg().add(1).mul(x).mul(inner);
+    return [dy.mul(slope.add(t).add(1).mul(0.5))];
+  },
+);
 
 /** x σ(x), also called swish. */
 export function silu(x: Tensor): Tensor {
   return sigmoidWeighted(x);
 }
 
-const sigmoidWeighted = tf.customGrad((x, save) => {
-  const input = x as Tensor;
-  const gate = tf.sigmoid(input);
-  (save as (saved: Tensor[]) => void)([input, gate]);
-  return {
-    value: input.mul(gate),
-    gradFunc: (dy: Tensor, saved: Tensor[]) => {
-      const [u, sigma] = saved;
-      return dy.mul(sigma).mul(u.mul(sigma.neg().add(1)).add(1));
-    },
-  };
-});
+const sigmoidWeighted = differentiable(
+  x => {
+    const gate = tf.sigmoid(x);
+    return [x.mul(gate), x, gate];
+  },
+  (dy, x, gate) => [dy.mul(gate).mul(x.mul(gate.neg().add(1)).add(1))],
+);

@@ -2,10 +2,12 @@ export { gelu, geluTanh, silu } from './activations.js';
 export { attend, attention, type AttentionOptions } from './attention.js';
 export * from './conv.js';
 export { normal, truncatedNormal, uniform, xavierUniform } from './initialise.js';
-export { layerNorm, linear, rmsNorm } from './layers.js';
+export { movingAverage, type MovingAverage } from './average.js';
+export { differentiable } from './differentiable.js';
+export { layerNorm, linear, rmsNorm, scaledResidual } from './layers.js';
 export type { LossResult } from './loss.js';
 export { mlp, swiGlu } from './mlp.js';
-export { adam, adamw, type AdamOptions, type Optimizer, type UpdateOptions } from './optimizers.js';
+export { adamw, type AdamOptions, type Optimizer, type StepOptions } from './optimizers.js';
 export {
   arraysFrom,
   children,

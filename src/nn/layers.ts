@@ -1,11 +1,32 @@
 import { matMul, tf, type Tensor } from '../engine/index.js';
+import { differentiable } from './differentiable.js';
 import type { Params } from './params.js';
 
 /** x [..., in] → x Wᵀ + b [..., out]; weight [out, in] as PyTorch stores it, bias where there is one. */
 export function linear(params: Params, x: Tensor): Tensor {
-  const y = matMul(x, params.weight, { transposeB: true });
-  return 'bias' in params ? y.add(params.bias) : y;
+  const { weight } = params;
+  return 'bias' in params ? affine(x, weight, params.bias) : matMul(x, weight, { transposeB: true });
 }
+
+const affine = differentiable(
+  (x, weight, bias) => [matMul(x, weight, { transposeB: true }).add(bias), x, weight],
+  (dy, x, weight) => {
+    const [rows, drows] = [asRows(x), asRows(dy)];
+    return [matMul(dy, weight), matMul(drows, rows, { transposeA: true }), drows.sum(0)];
+  },
+);
+
+/** x [..., c] → [rows, c]. */
+const asRows = (x: Tensor): Tensor => x.reshape([-1, x.shape[x.rank - 1]]);
+
+/** Sum over all axes but the last. */
+const columnSum = (x: Tensor): Tensor => asRows(x).sum(0);
+
+/** x + y ∘ scale, the end of a residual branch with LayerScale (Touvron et al. 2021). x, y [..., c]; scale [c]. */
+export const scaledResidual = differentiable(
+  (x, y, scale) => [x.add(y.mul(scale)), y, scale],
+  (dy, y, scale) => [dy.clone(), dy.mul(scale), columnSum(dy.mul(y))],
+);
 
 /**
  * Layer normalisation over the last axis (Ba et al. 2016): weight and bias [c] where the layer has them, the bare
@@ -15,13 +36,6 @@ export function layerNorm(params: Params | undefined, x: Tensor, eps = 1e-6): Te
   if (params === undefined || !('weight' in params)) return bareNorm(eps)(x);
   const { weight } = params;
   return affineNorm(eps)(x, weight, 'bias' in params ? params.bias : tf.zerosLike(weight));
-}
-
-type Save = (saved: Tensor[]) => void;
-
-/** Sum over all axes but the last. */
-function columnSum(x: Tensor): Tensor {
-  return x.reshape([-1, x.shape[x.rank - 1]]).sum(0);
 }
 
 /** The normalised x and the reciprocal standard deviations [..., 1]. */
@@ -39,25 +53,27 @@ function normGradient(dy: Tensor, normal: Tensor, scale: Tensor): Tensor {
 }
 
 const bareNorm = memoised(eps =>
-  tf.customGrad((x, save) => {
-    const [normal, scale] = normalise(x as Tensor, eps);
-    (save as Save)([normal, scale]);
-    return { value: normal, gradFunc: (dy: Tensor, saved: Tensor[]) => normGradient(dy, saved[0], saved[1]) };
-  }),
+  differentiable(
+    x => {
+      const [normal, scale] = normalise(x, eps);
+      return [normal, normal, scale];
+    },
+    (dy, normal, scale) => [normGradient(dy, normal, scale)],
+  ),
 );
 
 const affineNorm = memoised(eps =>
-  tf.customGrad((x, weight, bias, save) => {
-    const [normal, scale] = normalise(x as Tensor, eps);
-    (save as unknown as Save)([normal, scale, weight as Tensor]);
-    return {
-      value: normal.mul(weight as Tensor).add(bias as Tensor),
-      gradFunc: (dy: Tensor, saved: Tensor[]) => {
-        const [y, s, w] = saved;
-        return [normGradient(dy.mul(w), y, s), columnSum(dy.mul(y)), columnSum(dy)];
-      },
-    };
-  }),
+  differentiable(
+    (x, weight, bias) => {
+      const [normal, scale] = normalise(x, eps);
+      return [normal.mul(weight).add(bias), normal, scale, weight];
+    },
+    (dy, normal, scale, weight) => [
+      normGradient(dy.mul(weight), normal, scale),
+      columnSum(dy.mul(normal)),
+      columnSum(dy),
+    ],
+  ),
 );
 
 /** Root-mean-square normalisation over the last axis (Zhang & Sennrich 2019). x [..., c], weight [c]. */
@@ -66,21 +82,18 @@ export function rmsNorm({ weight }: Params, x: Tensor, eps = 1e-6): Tensor {
 }
 
 const scaledRms = memoised(eps =>
-  tf.customGrad((x, weight, save) => {
-    const input = x as Tensor;
-    const scale = input.square().mean(-1, true).add(eps).rsqrt();
-    const normal = input.mul(scale);
-    (save as unknown as Save)([normal, scale, weight as Tensor]);
-    return {
-      value: normal.mul(weight as Tensor),
-      gradFunc: (dy: Tensor, saved: Tensor[]) => {
-        const [y, s, w] = saved;
-        const inner = dy.mul(w);
-        const projection = inner.mul(y).mean(-1, true);
-        return [inner.sub(y.mul(projection)).mul(s), columnSum(dy.mul(y))];
-      },
-    };
-  }),
+  differentiable(
+    (x, weight) => {
+      const scale = x.square().mean(-1, true).add(eps).rsqrt();
+      const normal = x.mul(scale);
+      return [normal.mul(weight), normal, scale, weight];
+    },
+    (dy, normal, scale, weight) => {
+      const inner = dy.mul(weight);
+      const projection = inner.mul(normal).mean(-1, true);
+      return [inner.sub(normal.mul(projection)).mul(scale), columnSum(dy.mul(normal))];
+    },
+  ),
 );
 
 /** One function per epsilon: a custom gradient is built once, not at each call. */

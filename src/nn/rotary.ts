@@ -1,4 +1,5 @@
 import { matMul, tf, type Tensor } from '../engine/index.js';
+import { differentiable } from './differentiable.js';
 
 /*
  * Rotary positions (Su et al. 2021; for images Heo et al. 2024). A pair of adjacent features (2k, 2k + 1) of a query
@@ -9,11 +10,14 @@ import { matMul, tf, type Tensor } from '../engine/index.js';
 export interface Rotation {
   cos: Tensor;
   sin: Tensor;
+  /** The angles behind them, [h or 1, t, d/2]; a gradient goes to these. Absent where nothing is learned. */
+  angles?: Tensor | undefined;
 }
 
-/** Angles [h or 1, t, d/2] of the pairs → rotation. */
-export function rotation(angles: Tensor): Rotation {
-  return tf.tidy(() => ({ cos: pairs(tf.cos(angles)), sin: pairs(tf.sin(angles)) }));
+/** Angles [h or 1, t, d/2] of the pairs → rotation. `learned`: whether a gradient is wanted for the angles. */
+export function rotation(angles: Tensor, { learned = true }: { learned?: boolean } = {}): Rotation {
+  const tables = tf.tidy(() => ({ cos: pairs(tf.cos(angles)), sin: pairs(tf.sin(angles)) }));
+  return learned ? { ...tables, angles } : tables;
 }
 
 /** Each of d/2 values twice, side by side. */
@@ -23,23 +27,58 @@ function pairs(x: Tensor): Tensor {
 }
 
 /** A rotation that leaves `before` tokens ahead and `after` tokens behind untouched. */
-export function padRotation({ cos, sin }: Rotation, before: number, after: number): Rotation {
-  const around: [number, number][] = [
-    [0, 0],
-    [before, after],
-    [0, 0],
-  ];
-  return tf.tidy(() => ({ cos: tf.pad(cos, around, 1), sin: tf.pad(sin, around, 0) }));
+export function padRotation({ cos, sin, angles }: Rotation, before: number, after: number): Rotation {
+  const pad = (table: Tensor, value: number): Tensor =>
+    tf.pad(
+      table,
+      [
+        [0, 0],
+        [before, after],
+        [0, 0],
+      ],
+      value,
+    );
+  return { cos: pad(cos, 1), sin: pad(sin, 0), ...(angles ? { angles: pad(angles, 0) } : {}) };
 }
 
 /** Turns x [n, h, t, d]: (a, b) → (a cos − b sin, a sin + b cos) for every pair. */
-export function rotate({ cos, sin }: Rotation, x: Tensor): Tensor {
-  return x.mul(cos).add(quarterTurn(x).mul(sin));
+export function rotate(by: Rotation, x: Tensor): Tensor {
+  const turn = differentiable(
+    input => {
+      const output = turned(by, input);
+      return [output, output, ...tablesOf(by)];
+    },
+    (dy, output, ...tables) => {
+      const kept = fromTables(tables);
+      return kept.angles ? [turnedBack(kept, dy), angleGradient(kept.angles, dy, output)] : [turnedBack(kept, dy)];
+    },
+  );
+  return by.angles ? turn(x, by.angles) : turn(x);
+}
+
+/** A rotation as a list of tensors, for a custom gradient to save, and back. */
+export const tablesOf = ({ cos, sin, angles }: Rotation): Tensor[] => (angles ? [cos, sin, angles] : [cos, sin]);
+export const fromTables = ([cos, sin, angles]: Tensor[]): Rotation => ({ cos, sin, angles });
+
+/** `rotate` without a gradient. */
+export const turned = ({ cos, sin }: Rotation, x: Tensor): Tensor => x.mul(cos).add(quarterTurn(x).mul(sin));
+
+/** The inverse of `turned`, which is also its gradient. */
+export const turnedBack = ({ cos, sin }: Rotation, x: Tensor): Tensor => x.mul(cos).sub(quarterTurn(x).mul(sin));
+
+/**
+ * Gradient with respect to angles [h or 1, t, d/2] of y = rotate(x), from dy and y [n, h, t, d]: a pair moves along its
+ * quarter turn.
+ */
+export function angleGradient(angles: Tensor, dy: Tensor, y: Tensor): Tensor {
+  const [heads, t, half] = angles.shape as [number, number, number];
+  const perHead = dy.mul(quarterTurn(y)).sum(0).reshape([-1, t, half, 2]).sum(-1);
+  return heads === 1 ? perHead.sum(0, true) : perHead;
 }
 
 /**
  * Every pair (a, b) as (−b, a). By a small constant matrix: one product, where slicing or reversing an innermost axis
- * of two would touch memory element by element.
+ * of two would touch memory element by element. Always in float32, as positions are.
  */
 function quarterTurn(x: Tensor): Tensor {
   const width = x.shape[x.rank - 1];
@@ -48,7 +87,8 @@ function quarterTurn(x: Tensor): Tensor {
     turn[(i + 1) * width + i] = -1;
     turn[i * width + i + 1] = 1;
   }
-  return matMul(x, tf.tensor2d(turn, [width, width]));
+  const product: Tensor = tf.matMul(x.reshape([-1, width]), tf.tensor2d(turn, [width, width]));
+  return product.reshape(x.shape);
 }
 
 /** Columns and rows of a grid's cells in row-major order, from 0. */

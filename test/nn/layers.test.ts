@@ -7,9 +7,13 @@ import {
   layerNorm,
   linear,
   mlp,
+  padRotation,
   patchify,
   patchWeight,
   rmsNorm,
+  rotate,
+  rotation,
+  scaledResidual,
   silu,
   swiGlu,
   unpatchify,
@@ -73,6 +77,21 @@ describe('gradients agree with finite differences', () => {
         }),
       () => [x(), draw('qkv', 24, 8).mul(0.3), draw('proj', 8, 8), draw('q', 4)],
     ],
+    [
+      'attention with learned rotary positions',
+      (a, qkv, proj, angles) =>
+        attention({ 'qkv.weight': qkv, 'proj.weight': proj }, a, {
+          heads: 2,
+          rotation: padRotation(rotation(angles), 1, 0),
+        }),
+      () => [x(), draw('qkv', 24, 8).mul(0.3), draw('proj', 8, 8), draw('angles', 2, 4, 2)],
+    ],
+    [
+      'rotation by angles that heads share',
+      (a, angles) => rotate(rotation(angles), a),
+      () => [draw('q', 2, 3, 5, 4), draw('angles', 1, 5, 2)],
+    ],
+    ['scaledResidual', (a, b, scale) => scaledResidual(a, b, scale), () => [x(), draw('y', 2, 5, 8), draw('scale', 8)]],
     [
       'mlp',
       (a, first, second) => mlp({ 'fc1.weight': first, 'fc2.weight': second }, a),
