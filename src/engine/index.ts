@@ -31,5 +31,6 @@ export {
   sumOfSquares,
   variable,
   type AdamScalars,
+  type AdamTerm,
   type Variable,
 } from './variables.js';

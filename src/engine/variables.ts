@@ -83,33 +83,39 @@ function change(kernel: string, variables: ResourceVariable[], tensors: Tensor[]
 
 const FLOAT32: OpAttributes = { T: { type: 'float32' } };
 
-/** Scalars of one Adam update, as TensorFlow's kernel takes them. */
+/** One parameter, its moments and its gradient in an Adam update. */
+export interface AdamTerm {
+  p: Variable;
+  m: Variable;
+  v: Variable;
+  gradient: Tensor;
+}
+
+/** Scalars of an Adam update. */
 export interface AdamScalars {
   beta1: Tensor;
   beta2: Tensor;
-  /** β₁ᵗ and β₂ᵗ. */
-  power1: Tensor;
-  power2: Tensor;
-  lr: Tensor;
+  /** The learning rate with both bias corrections: lr √(1 − β₂ᵗ) / (1 − β₁ᵗ). */
+  size: Tensor;
   /** Added to the root of the uncorrected second moment: the paper's ε times √(1 − β₂ᵗ). */
   epsilonHat: Tensor;
 }
 
 /**
- * One update of a parameter and its moments (Kingma & Ba 2015, the efficient order of section 2):
- * m ← m + (1 − β₁)(g − m), v ← v + (1 − β₂)(g² − v), p ← p − lr √(1 − β₂ᵗ) / (1 − β₁ᵗ) · m / (√v + ε̂).
+ * Updates a parameter and its moments (Kingma & Ba 2015, the efficient order of section 2):
+ * m ← m + (1 − β₁)(g − m), v ← v + (1 − β₂)(g² − v), p ← p − size · m / (√v + ε̂).
  */
-export function applyAdam(p: Variable, m: Variable, v: Variable, gradient: Tensor, scalars: AdamScalars): void {
-  const { beta1, beta2, power1, power2, lr, epsilonHat } = scalars;
-  if (p instanceof ResourceVariable && m instanceof ResourceVariable && v instanceof ResourceVariable) {
-    change('ResourceApplyAdam', [p, m, v], [power1, power2, lr, beta1, beta2, epsilonHat, gradient]);
-    return;
-  }
+export function applyAdam({ p, m, v, gradient }: AdamTerm, { beta1, beta2, size, epsilonHat }: AdamScalars): void {
   tf.tidy(() => {
+    if (p instanceof ResourceVariable && m instanceof ResourceVariable && v instanceof ResourceVariable) {
+      // The kernel corrects the bias by powers of β in single precision; `size` holds it already, more exactly.
+      const none = tf.scalar(0);
+      change('ResourceApplyAdam', [p, m, v], [none, none, size, beta1, beta2, epsilonHat, gradient]);
+      return;
+    }
     const [m0, v0] = [m.read(), v.read()];
     const m1 = m0.add(gradient.sub(m0).mul(tf.sub(1, beta1)));
     const v1 = v0.add(gradient.square().sub(v0).mul(tf.sub(1, beta2)));
-    const size = lr.mul(tf.sqrt(tf.sub(1, power2))).div(tf.sub(1, power1));
     p.assign(p.read().sub(m1.mul(size).div(v1.sqrt().add(epsilonHat))));
     m.assign(m1);
     v.assign(v1);

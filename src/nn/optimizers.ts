@@ -1,84 +1,108 @@
-import { tf, type Tensor } from '../engine/index.js';
+import { applyAdam, scaleOrZero, tf, variable, type Tensor, type Variable } from '../engine/index.js';
 import type { Params } from './params.js';
 
-/* Optimizers as two pure functions over records: `init` gives the state, `update` new parameters and a new state. */
-
-export interface UpdateOptions {
-  /** Number of this update, from 1 (bias correction). */
-  step: number;
+export interface StepOptions {
   lr: number;
-  /** Which parameters decay; default: matrices and higher, so no norms and biases. */
-  decays?: (name: string, parameter: Tensor) => boolean;
+  /** Scalar that multiplies every gradient (clipping, averaging); default 1. */
+  factor?: Tensor;
+  /**
+   * Scalar, 1 or 0; default 1. With 0, and `factor` 0, a step changes nothing at all, even where gradients are not
+   * finite: whether a step counts can be decided on the device, without reading anything back.
+   */
+  gate?: Tensor;
 }
 
+/** Weights and the state of the method that trains them, changed in place. */
 export interface Optimizer {
-  name: string;
-  init(params: Params): Params;
-  /** New tensors throughout; parameters without a gradient are handed back as they are. The caller disposes of the old. */
-  update(params: Params, grads: Params, state: Params, options: UpdateOptions): { params: Params; state: Params };
+  /** The weights now, for the caller to dispose of before the next `step` (what is alive then costs a copy). */
+  read(): Params;
+  /** Moves the weights that have a gradient. */
+  step(gradients: Params, options: StepOptions): void;
+  /** What a checkpoint needs besides the weights; the caller's to dispose of. */
+  state(): Params;
+  restore(weights: Params, state: Params): void;
+  dispose(): void;
 }
 
 export interface AdamOptions {
   betas?: [number, number];
   eps?: number;
   weightDecay?: number;
+  /** Which parameters decay; default: matrices and higher, so no norms and biases. */
+  decays?: (name: string, parameter: Tensor) => boolean;
 }
 
-/** AdamW: decay is taken from the weights themselves, scaled by the learning rate (Loshchilov & Hutter 2019). */
-export function adamw({ betas = [0.9, 0.999], eps = 1e-8, weightDecay = 0.01 }: AdamOptions = {}): Optimizer {
-  return { name: 'adamw', init: moments, update: adamUpdate(betas, eps, weightDecay, 'decoupled') };
+interface Slot {
+  p: Variable;
+  /** First and second moments. */
+  m: Variable;
+  v: Variable;
+  decays: boolean;
 }
 
-/** Adam (Kingma & Ba 2015); `weightDecay` is the L2 term in the gradient. */
-export function adam({ betas = [0.9, 0.999], eps = 1e-8, weightDecay = 0 }: AdamOptions = {}): Optimizer {
-  return { name: 'adam', init: moments, update: adamUpdate(betas, eps, weightDecay, 'gradient') };
-}
+/**
+ * AdamW over copies of `params`: decay is taken from the weights themselves, scaled by the learning rate (Loshchilov
+ * & Hutter 2019, algorithm 2). Its state is `m.<name>`, `v.<name>` and `updates`, the number of steps that counted.
+ */
+export function adamw(
+  params: Params,
+  { betas: [beta1, beta2] = [0.9, 0.999], eps = 1e-8, weightDecay = 0.01, decays = isMatrix }: AdamOptions = {},
+): Optimizer {
+  const slots = new Map(Object.entries(params).map(([name, value]) => [name, slot(value, decays(name, value))]));
+  const none = tf.scalar(0);
+  const updates = variable(none);
+  none.dispose();
 
-/** First and second moments under `m.<name>` and `v.<name>`. */
-function moments(params: Params): Params {
-  return Object.fromEntries(
-    Object.entries(params).flatMap(([name, value]) => [
-      [`m.${name}`, tf.zerosLike(value)],
-      [`v.${name}`, tf.zerosLike(value)],
-    ]),
-  );
-}
+  /** 1 − βᵗ, exact for small t too. */
+  const correction = (beta: number, t: Tensor): Tensor => tf.expm1(t.mul(Math.log(beta))).neg();
 
-const decaysByRank = (_: string, parameter: Tensor): boolean => parameter.rank > 1;
-
-function adamUpdate(
-  [beta1, beta2]: [number, number],
-  eps: number,
-  weightDecay: number,
-  decay: 'decoupled' | 'gradient',
-): Optimizer['update'] {
-  return (params, grads, state, { step, lr, decays = decaysByRank }) => {
-    const size = lr / (1 - beta1 ** step);
-    const correction = Math.sqrt(1 - beta2 ** step);
-    const next: { params: Params; state: Params } = { params: {}, state: {} };
-    for (const name in params) {
-      const [p, grad, m, v] = [params[name], grads[name], state[`m.${name}`], state[`v.${name}`]] as (
-        Tensor | undefined
-      )[];
-      if (!grad || !p || !m || !v) {
-        next.params[name] = params[name];
-        if (m && v) Object.assign(next.state, { [`m.${name}`]: m, [`v.${name}`]: v });
-        continue;
-      }
-      const rate = weightDecay !== 0 && decays(name, p) ? weightDecay : 0;
-      const [p1, m1, v1] = tf.tidy((): [Tensor, Tensor, Tensor] => {
-        const g = rate !== 0 && decay === 'gradient' ? grad.add(p.mul(rate)) : grad;
-        const m1 = m.mul(beta1).add(g.mul(1 - beta1));
-        const v1 = v.mul(beta2).add(g.square().mul(1 - beta2));
-        // lr · m̂ / (√v̂ + eps), both bias corrections folded into two numbers.
-        const change = m1.div(tf.sqrt(v1).add(eps * correction)).mul(size * correction);
-        const kept = rate !== 0 && decay === 'decoupled' ? p.mul(1 - lr * rate) : p;
-        return [kept.sub(change), m1, v1];
+  function step(gradients: Params, { lr, factor = tf.scalar(1), gate = tf.scalar(1) }: StepOptions): void {
+    updates.assign(updates.read().add(gate));
+    const t = updates.read().maximum(1);
+    const root = correction(beta2, t).sqrt();
+    const scalars = {
+      beta1: tf.sub(1, gate.mul(1 - beta1)),
+      beta2: tf.sub(1, gate.mul(1 - beta2)),
+      size: root.mul(lr).mul(gate).div(correction(beta1, t)),
+      epsilonHat: root.mul(eps),
+    };
+    const kept = tf.sub(1, gate.mul(lr * weightDecay));
+    for (const name in gradients)
+      tf.tidy(() => {
+        const { p, m, v, decays } = slots.get(name)!;
+        if (decays && weightDecay > 0) tf.tidy(() => p.assign(p.read().mul(kept)));
+        applyAdam({ p, m, v, gradient: scaleOrZero(gradients[name], factor) }, scalars);
       });
-      next.params[name] = p1;
-      next.state[`m.${name}`] = m1;
-      next.state[`v.${name}`] = v1;
-    }
-    return next;
+  }
+
+  return {
+    read: () => Object.fromEntries([...slots].map(([name, { p }]) => [name, p.read()])),
+    step: (gradients, options) => tf.tidy(() => step(gradients, options)),
+    state: () => ({
+      ...Object.fromEntries([...slots].map(([name, { m }]) => [`m.${name}`, m.read()])),
+      ...Object.fromEntries([...slots].map(([name, { v }]) => [`v.${name}`, v.read()])),
+      updates: updates.read(),
+    }),
+    restore: (weights, state) => {
+      for (const [name, { p, m, v }] of slots) {
+        p.assign(weights[name]);
+        m.assign(state[`m.${name}`]);
+        v.assign(state[`v.${name}`]);
+      }
+      updates.assign(state.updates);
+    },
+    dispose: () => {
+      for (const { p, m, v } of slots.values()) [p, m, v].forEach(part => part.dispose());
+      updates.dispose();
+    },
   };
+}
+
+const isMatrix = (_: string, parameter: Tensor): boolean => parameter.rank > 1;
+
+function slot(value: Tensor, decays: boolean): Slot {
+  const zeros = tf.zerosLike(value);
+  const made = { p: variable(value), m: variable(zeros), v: variable(zeros), decays };
+  zeros.dispose();
+  return made;
 }

@@ -58,15 +58,15 @@ describe('applyAdam', () => {
     ].map(x => variable(tf.tensor1d(x)));
     const g = [0.5, -0.7];
     const [beta1, beta2, lr, eps, t] = [0.9, 0.95, 0.01, 1e-3, 3];
-    const s = tf.scalar;
-    applyAdam(p, m, v, tf.tensor1d(g), {
-      beta1: s(beta1),
-      beta2: s(beta2),
-      power1: s(beta1 ** t),
-      power2: s(beta2 ** t),
-      lr: s(lr),
-      epsilonHat: s(eps * Math.sqrt(1 - beta2 ** t)),
-    });
+    applyAdam(
+      { p, m, v, gradient: tf.tensor1d(g) },
+      {
+        beta1: tf.scalar(beta1),
+        beta2: tf.scalar(beta2),
+        size: tf.scalar((lr * Math.sqrt(1 - beta2 ** t)) / (1 - beta1 ** t)),
+        epsilonHat: tf.scalar(eps * Math.sqrt(1 - beta2 ** t)),
+      },
+    );
     const m1 = [0.1, 0.2].map((x, i) => beta1 * x + (1 - beta1) * g[i]);
     const v1 = [0.3, 0.4].map((x, i) => beta2 * x + (1 - beta2) * g[i] ** 2);
     expect(of(m)).toBeAllClose(m1);
