@@ -118,6 +118,33 @@ export function asInt32(data: TypedArray): Int32Array | undefined {
   return out;
 }
 
+/** Numbers that lie apart by `strides` (in numbers, from the first) → C order; the same memory where they do already. */
+export function gatherInCOrder(data: TypedArray, shape: readonly number[], strides: readonly number[]): TypedArray {
+  if (isContiguous(shape, strides)) return data;
+  const out = new (data.constructor as new (length: number) => TypedArray)(elementCount(shape));
+  const index = new Array<number>(shape.length).fill(0);
+  let from = 0;
+  for (let to = 0; to < out.length; to++) {
+    out[to] = data[from];
+    for (let axis = shape.length - 1; axis >= 0; axis--) {
+      from += strides[axis];
+      if (++index[axis] < shape[axis]) break;
+      from -= strides[axis] * shape[axis];
+      index[axis] = 0;
+    }
+  }
+  return out;
+}
+
+function isContiguous(shape: readonly number[], strides: readonly number[]): boolean {
+  let step = 1;
+  for (let axis = shape.length - 1; axis >= 0; axis--) {
+    if (shape[axis] !== 1 && strides[axis] !== step) return false;
+    step *= shape[axis];
+  }
+  return true;
+}
+
 function swapBytes(bytes: Uint8Array, size: number): void {
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (size === 2) buffer.swap16();

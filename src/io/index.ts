@@ -24,5 +24,17 @@ export {
   type SafetensorsFile,
   type SafetensorsOptions,
 } from './safetensors.js';
+export { openPt, type PtFile } from './pt.js';
 export { openZip, type ZipArchive } from './zip.js';
 export { selectedRows, splitRows, type Split } from './split.js';
+export { openWeights, readWeights, type WeightsOptions } from './weights.js';
+export {
+  checkpointName,
+  checkpointSteps,
+  isRun,
+  newestCheckpoint,
+  readRun,
+  readRunConfig,
+  RUN,
+  type Run,
+} from './run-folder.js';

@@ -1,4 +1,14 @@
-import { decode, elementCount, encode, bytesPer, widened, type DType, type NdArray, type TypedArray } from './array.js';
+import {
+  bytesPer,
+  decode,
+  elementCount,
+  encode,
+  gatherInCOrder,
+  widened,
+  type DType,
+  type NdArray,
+  type TypedArray,
+} from './array.js';
 import { writeAtomic, type AtomicOptions } from './atomic.js';
 import { openBytes, type ByteSource } from './bytes.js';
 import { npyHeader, readNpyHeader, type NpyHeader } from './npy-header.js';
@@ -58,7 +68,7 @@ export function npyBytesBefore({ shape, dtype }: NdArray): Uint8Array {
 async function readAll(source: ByteSource, header: NpyHeader): Promise<NdArray> {
   const { shape, dtype, bigEndian, fortranOrder, dataOffset } = header;
   const data = decode(await source.read(dataOffset, elementCount(shape) * bytesPer(dtype)), dtype, bigEndian);
-  return { shape, dtype: widened(dtype), data: fortranOrder ? toCOrder(data, shape) : data };
+  return { shape, dtype: widened(dtype), data: fortranOrder ? fromFortran(data, shape) : data };
 }
 
 function cRows(source: ByteSource, { shape, dtype, bigEndian, dataOffset }: NpyHeader) {
@@ -81,20 +91,7 @@ function fortranRows(source: ByteSource, header: NpyHeader) {
 }
 
 /** First axis fastest → last axis fastest. */
-function toCOrder(data: TypedArray, shape: number[]): TypedArray {
-  if (shape.length < 2) return data;
-  const out = data.slice();
+function fromFortran(data: TypedArray, shape: number[]): TypedArray {
   const strides = shape.map((_, axis) => elementCount(shape.slice(0, axis)));
-  const index = new Array<number>(shape.length).fill(0);
-  let from = 0;
-  for (let to = 0; to < out.length; to++) {
-    out[to] = data[from];
-    for (let axis = shape.length - 1; axis >= 0; axis--) {
-      from += strides[axis];
-      if (++index[axis] < shape[axis]) break;
-      from -= strides[axis] * shape[axis];
-      index[axis] = 0;
-    }
-  }
-  return out;
+  return gatherInCOrder(data, shape, strides);
 }

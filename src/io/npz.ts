@@ -6,6 +6,7 @@ import { bytesPer, elementCount, type NdArray, type TypedArray } from './array.j
 import { writeAtomic, type AtomicOptions } from './atomic.js';
 import { memoryBytes, type ByteSource } from './bytes.js';
 import { readAllArrays, type ArrayFile, type ArrayInfo } from './lazy.js';
+import { listed } from './names.js';
 import { encodeChecked } from './narrow.js';
 import { npyHeader } from './npy-header.js';
 import { openNpy, type NpyFile } from './npy.js';
@@ -39,7 +40,7 @@ export async function openNpz(path: string | ByteSource): Promise<NpzFile> {
     .map(name => name.slice(0, -SUFFIX.length));
   const member = (name: string): string => {
     if (!zip.members.has(name + SUFFIX))
-      throw new UserError(`${zip.name}: holds no array ${name}; it has ${names.slice(0, 8).join(', ') || 'none'}`);
+      throw new UserError(`${zip.name}: holds no array ${name}; it has ${listed(names)}`);
     return name + SUFFIX;
   };
   return {

@@ -1,5 +1,6 @@
 import { UserError } from '../base/index.js';
 import { asFloat32, elementCount, type NdArray } from './array.js';
+import { listed } from './names.js';
 import { openNpy } from './npy.js';
 import type { ChunkOptions, RowChunk, RowSource } from './rows.js';
 import { openSafetensors } from './safetensors.js';
@@ -91,7 +92,7 @@ export async function tensorRows(path: string, tensor: string, labels?: Int32Arr
   const file = await openSafetensors(path);
   const shape = file.tensors.get(tensor)?.shape;
   await file.close();
-  if (!shape) throw new UserError(`${path}: holds no tensor ${tensor}; it has ${[...file.tensors.keys()].join(', ')}`);
+  if (!shape) throw new UserError(`${path}: holds no tensor ${tensor}; it has ${listed([...file.tensors.keys()])}`);
   return lazyRows({ name: `${path}#${tensor}`, ...rowShape(path, shape), ...(labels && { labels }) }, async () => {
     const opened = await openSafetensors(path);
     return { readRows: (start, end) => opened.readRows(tensor, start, end), close: () => opened.close() };

@@ -3,9 +3,10 @@ import { bytesPer, decode, elementCount, widened, type NdArray } from './array.j
 import { writeAtomic, type AtomicOptions } from './atomic.js';
 import { openBytes, type ByteSource } from './bytes.js';
 import { readAllArrays, type ArrayFile, type LazyArray } from './lazy.js';
+import { listed } from './names.js';
 import { encodeChecked } from './narrow.js';
 import { readSafetensorsHeader, safetensorsHeader, type TensorEntry } from './safetensors-header.js';
-import { openShards } from './safetensors-shards.js';
+import { openShards } from './shards.js';
 
 /** A safetensors file, or several that an index names as one. Numbers are read when asked for. */
 export interface SafetensorsFile extends ArrayFile {
@@ -18,7 +19,9 @@ export interface SafetensorsFile extends ArrayFile {
  * whole: what is opened can be read.
  */
 export async function openSafetensors(path: string): Promise<SafetensorsFile> {
-  return path.endsWith('.index.json') ? await openShards(path, openOne) : await openOne(path);
+  if (!path.endsWith('.index.json')) return await openOne(path);
+  const shards = await openShards(path, openOne);
+  return { ...shards, readRows: (name, start, end) => shards.holder(name).readRows(name, start, end) };
 }
 
 /** Every tensor of a file. */
@@ -87,11 +90,4 @@ export async function safetensorsFrom(source: ByteSource): Promise<SafetensorsFi
     },
     close: () => source.close(),
   };
-}
-
-/** A list of names for a message: the first few, and how many more. */
-export function listed(names: string[], most = 6): string {
-  if (names.length === 0) return 'none';
-  const shown = names.slice(0, most).join(', ');
-  return names.length > most ? `${shown} and ${names.length - most} more` : shown;
 }

@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { openNpz, readNpz, writeNpz, type NdArray } from '../../src/io/index.js';
@@ -59,5 +59,31 @@ describe('a .npz archive', () => {
     expect((await array.readRows(1, 2)).data).toEqual(Float32Array.of(2, 3));
     await expect(npz.open('images')).rejects.toThrow(/holds no array images; it has latents/);
     await npz.close();
+  });
+});
+
+describe('archives that NumPy wrote', () => {
+  test('Fortran order, big-endian and half precision', async () => {
+    const { f8, fortran, big, f2 } = await readNpz('fixtures/golden/io/savez.npz');
+    expect([f8.shape, ...f8.data]).toEqual([[2, 3], 0, 1, 2, 3, 4, 5]);
+    expect([fortran.shape, ...fortran.data]).toEqual([[2, 3], 0, 1, 2, 3, 4, 5]);
+    expect(big.data).toEqual(Float32Array.of(0, 1, 2));
+    expect(f2.data).toEqual(Float32Array.of(0.5));
+  });
+
+  test('compressed', async () => {
+    const { latents, labels } = await readNpz('fixtures/golden/io/savez_compressed.npz');
+    expect(latents).toEqual({ shape: [64, 8], dtype: 'float32', data: new Float32Array(512) });
+    expect(labels.data).toEqual(BigInt64Array.from({ length: 64 }, (_, i) => BigInt(i)));
+  });
+
+  test('cut short or with a flipped bit are refused', async () => {
+    const whole = await readFile('fixtures/golden/io/savez_compressed.npz');
+    await writeFile(at('cut.npz'), whole.subarray(0, 300));
+    await expect(readNpz(at('cut.npz'))).rejects.toThrow(/cut\.npz: is damaged or no zip archive/);
+    const stored = await readFile('fixtures/golden/io/savez.npz');
+    stored[stored.indexOf('NUMPY') + 128] ^= 1;
+    await writeFile(at('flipped.npz'), stored);
+    await expect(readNpz(at('flipped.npz'))).rejects.toThrow(/flipped\.npz:f8\.npy: its checksum does not match/);
   });
 });

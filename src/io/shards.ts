@@ -1,40 +1,39 @@
 import { readFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { messageOf, UserError } from '../base/index.js';
-import type { ArrayInfo } from './lazy.js';
-import type { SafetensorsFile } from './safetensors.js';
+import type { ArrayFile, ArrayInfo } from './lazy.js';
 
-/** Several files as one, by an index as Hugging Face writes it: `{ "weight_map": { tensor: file } }`. */
-export async function openShards(
+/** Several files that an index names as one. */
+export interface Shards<F extends ArrayFile> extends ArrayFile {
+  /** The file that holds a tensor. */
+  holder(tensor: string): F;
+}
+
+/** Opens all files of an index as Hugging Face writes it: `{ "weight_map": { tensor: file } }`. */
+export async function openShards<F extends ArrayFile>(
   path: string,
-  open: (path: string) => Promise<SafetensorsFile>,
-): Promise<SafetensorsFile> {
+  open: (path: string) => Promise<F>,
+): Promise<Shards<F>> {
   const map = await readWeightMap(path);
-  const files = new Map<string, SafetensorsFile>();
+  const files = new Map<string, F>();
   const close = async (): Promise<void> => {
     for (const file of files.values()) await file.close();
+  };
+  const holder = (tensor: string): F => {
+    const file = files.get(map.get(tensor) ?? '');
+    if (!file) throw new UserError(`${path}: names no tensor ${tensor}`);
+    return file;
   };
   try {
     for (const name of new Set(map.values())) files.set(name, await open(join(dirname(path), name)));
     const tensors = new Map<string, ArrayInfo>();
     for (const [tensor, name] of map) {
-      const info = files.get(name)!.tensors.get(tensor);
+      const info = holder(tensor).tensors.get(tensor);
       if (!info) throw new UserError(`${path}: names tensor ${tensor} in ${name}, which does not hold it`);
       tensors.set(tensor, info);
     }
-    const holder = (tensor: string): SafetensorsFile => {
-      const name = map.get(tensor);
-      if (name === undefined) throw new UserError(`${path}: names no tensor ${tensor}`);
-      return files.get(name)!;
-    };
     const metadata = Object.assign({}, ...[...files.values()].map(file => file.metadata)) as Record<string, string>;
-    return {
-      tensors,
-      metadata,
-      read: tensor => holder(tensor).read(tensor),
-      readRows: (tensor, start, end) => holder(tensor).readRows(tensor, start, end),
-      close,
-    };
+    return { tensors, metadata, holder, read: tensor => holder(tensor).read(tensor), close };
   } catch (error) {
     await close();
     throw error;
