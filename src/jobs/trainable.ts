@@ -17,7 +17,7 @@ export interface PreparedTraining {
   task: TrainingTask;
   /**
    * What opening the trained model needs besides its weights (architecture, latents' shape, normalisation, classes),
-   * as plain values: `network` in config.yaml. Two runs whose networks differ cannot resume one another.
+   * as plain values: `network` in config.yaml. A run cannot go on as one with another network or other inputs.
    */
   network: Record<string, unknown>;
   /** Digests of what the run reads, by role (`data`, `latents`, `tokenizer`, `teacher`): for run.json. */
@@ -31,6 +31,11 @@ export interface Trainable<S extends z.ZodObject = z.ZodObject> {
   examples: [command: string, meaning: string][];
   /** Its own flags; those of every training (steps, lr, …) come besides. */
   options: S;
+  /**
+   * Names of options that a resumed run may change because they do not touch the numbers: paths whose contents are
+   * among `inputs`, what only evaluations read.
+   */
+  free?: string[];
   /** Training settings where they depart from `DEFAULT_SETTINGS`, given its options (a preset, say); flags win. */
   settings(options: z.output<S>): Partial<TrainingSettings>;
   /**

@@ -3,6 +3,8 @@ import type { Schedule } from './schedule.js';
 /** How to train. Every value ends up in the run's config.yaml. */
 export interface TrainingSettings extends Schedule {
   seed: number;
+  /** Samples of one gradient; the task's `batch` gives that many. */
+  batchSize: number;
   betas: [number, number];
   eps: number;
   /** Decoupled weight decay of the parameters that decay. */
@@ -23,6 +25,7 @@ export interface TrainingSettings extends Schedule {
 
 export const DEFAULT_SETTINGS: TrainingSettings = {
   seed: 0,
+  batchSize: 64,
   steps: 1000,
   lr: 1e-4,
   schedule: 'constant',
