@@ -1,4 +1,4 @@
-import { EXIT, messageOf, UserError, VERSION } from '../base/index.js';
+import { EXIT, messageOf, UserError, VERSION, type Log } from '../base/index.js';
 import type { Command } from '../commands/command.js';
 import { COMMANDS } from '../commands/index.js';
 import { makeLog, type TextSink } from './log.js';
@@ -22,7 +22,7 @@ export async function runCli(argv: string[], streams: CliStreams): Promise<numbe
     const typed = await buildParser(command, argv);
     if (!command) throw new UsageError('no command given; `maetok --help` lists them');
     const { options, inputs } = await resolveOptions(command, typed);
-    await startFor(command, options);
+    await shareSettings(options, log);
     await command.run(options, inputs, {
       stdout: streams.stdout,
       log,
@@ -42,12 +42,13 @@ export async function runCli(argv: string[], streams: CliStreams): Promise<numbe
 }
 
 /** Applies the options that every command shares. The engine itself starts only when a command asks for it. */
-async function startFor(_command: Command, options: Record<string, unknown>): Promise<void> {
+async function shareSettings(options: Record<string, unknown>, log: Log): Promise<void> {
   const { configureEngine } = await import('../engine/settings.js');
   configureEngine({
     engine: options.engine as string | undefined,
     precision: options.precision as 'f32' | 'bf16' | undefined,
     verbose: options.verbose === true,
+    warn: message => log.warn(message),
   });
 }
 

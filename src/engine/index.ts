@@ -13,7 +13,7 @@ export { valueAndGradients, type ValueAndGradients } from './gradients.js';
 export { matMul, type MatMulOptions } from './matmul.js';
 export { runOp, type Attribute, type OpAttributes } from './native.js';
 export { RandomStream } from './random.js';
-export { startEngine, type EngineKind } from './start.js';
+export { ENGINES, ENGINE_NAMES, startEngine, type EngineKind } from './start.js';
 export {
   tf,
   type DataType,

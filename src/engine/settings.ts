@@ -3,6 +3,8 @@ export interface EngineSettings {
   engine?: string;
   precision?: 'f32' | 'bf16';
   verbose?: boolean;
+  /** Where the engine's one warning goes: that only a slow one could be had. */
+  warn?: (message: string) => void;
 }
 
 let settings: EngineSettings = {};

@@ -1,30 +1,126 @@
-import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { homedir } from 'node:os';
-import { join } from 'node:path';
+import { EXIT, messageOf, UserError } from '../base/index.js';
+import { installedEngines, type Build, type InstalledEngine } from './installed.js';
+import { nativeBackend } from './native.js';
+import { engineSettings } from './settings.js';
+import { startInstalled, startStock, stockPackage } from './tensorflow.js';
 import { tf } from './tf.js';
 
-export type EngineKind = 'gpu' | 'native' | 'wasm' | 'js';
 const require = createRequire(import.meta.url);
 
-// FIRST DRAFT by the skeleton: the engine work replaces this file (resolution order, verbosity, warnings).
-export async function startEngine(choice?: string): Promise<EngineKind> {
-  const wanted = choice ?? process.env.MAETOK_ENGINE ?? 'native';
-  process.env.TF_CPP_MIN_LOG_LEVEL ??= '3';
-  const cache =
-    process.env.MAETOK_ENGINE_DIR ?? join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'maetok', 'engine');
-  const binding = join(cache, '2.21.0-cpu', 'tfjs_binding.node');
-  if (wanted === 'native' && existsSync(binding)) {
-    if (tf.getBackend() === 'tensorflow') return 'native';
-    const { NodeJSKernelBackend } = require('@tensorflow/tfjs-node-gpu/dist/nodejs_kernel_backend.js');
-    require('@tensorflow/tfjs-node-gpu/dist/register_all_kernels.js');
-    const backend = new NodeJSKernelBackend(require(binding), '@tensorflow/tfjs-node-gpu');
-    tf.registerBackend('tensorflow', () => backend, 3);
-    await tf.setBackend('tensorflow');
+/** In the order of preference: the first that starts is taken. */
+export const ENGINES = ['gpu', 'native', 'stock', 'wasm', 'js'] as const;
+export type EngineKind = (typeof ENGINES)[number];
+
+/** What each engine is, for `doctor` and for messages. */
+export const ENGINE_NAMES: Record<EngineKind, string> = {
+  gpu: 'TensorFlow on a GPU',
+  native: 'TensorFlow on the CPU',
+  stock: 'the TensorFlow that tfjs-node installed',
+  wasm: 'WebAssembly',
+  js: 'plain JavaScript',
+};
+
+/** Starts one engine; a reason, where it can't be had. */
+const STARTERS: Record<EngineKind, () => Promise<EngineKind>> = {
+  gpu: async () => {
+    await startInstalled(installed('gpu', 'no GPU build is installed (`maetok engine install --gpu`)'));
+    if (nativeBackend()?.binding.isUsingGpuDevice() === true) return 'gpu';
+    // One process holds one TensorFlow: this one goes on as the CPU's.
     return 'native';
+  },
+  native: async () => {
+    const hint = 'no native engine is installed (`maetok engine install`)';
+    const engine = installedEngines().find(({ build }) => build === 'cpu') ?? installed('gpu', hint);
+    // A GPU build without its GPU is a CPU build.
+    if (engine.build === 'gpu') process.env.CUDA_VISIBLE_DEVICES = '-1';
+    await startInstalled(engine);
+    return 'native';
+  },
+  stock: async () => {
+    const name = stockPackage();
+    if (name === undefined) throw new Error('no tfjs-node has its own addon here');
+    await startStock(name);
+    return 'stock';
+  },
+  wasm: async () => {
+    require('@tensorflow/tfjs-backend-wasm');
+    if (!(await tf.setBackend('wasm'))) throw new Error('WebAssembly could not be set up');
+    return 'wasm';
+  },
+  js: async () => {
+    await tf.setBackend('cpu');
+    return 'js';
+  },
+};
+
+let running: EngineKind | undefined;
+
+/**
+ * Starts the numeric engine: `choice`, else `--engine`, else `MAETOK_ENGINE`, else the fastest that starts. Without a
+ * choice a running engine is kept. Falling back to WebAssembly is said once, with the way to the faster one.
+ * @throws UserError where the chosen engine can't be had.
+ */
+export async function startEngine(choice?: string): Promise<EngineKind> {
+  const wanted = chosen(choice);
+  if (running !== undefined && (wanted === undefined || wanted === running)) return running;
+  // TensorFlow.js's own advice and warnings are for its makers' packages.
+  if (engineSettings().verbose !== true) tf.env().set('PROD', true);
+  running = wanted === undefined ? await startFastest() : await startOnly(wanted);
+  return running;
+}
+
+function chosen(choice: string | undefined): EngineKind | undefined {
+  const asked = choice ?? engineSettings().engine;
+  const name = asked ?? process.env.MAETOK_ENGINE;
+  if (name === undefined || name === '') return undefined;
+  if (!(ENGINES as readonly string[]).includes(name))
+    throw new UserError(
+      `${asked === undefined ? 'MAETOK_ENGINE' : '--engine'}: no engine is called '${name}'; there are ${ENGINES.join(', ')}`,
+    );
+  return name as EngineKind;
+}
+
+async function startOnly(kind: EngineKind): Promise<EngineKind> {
+  let started: EngineKind;
+  try {
+    started = await STARTERS[kind]();
+  } catch (error) {
+    throw new UserError(`engine ${kind} can't start: ${messageOf(error)}`, EXIT.failed, { cause: error });
   }
-  require('@tensorflow/tfjs-backend-wasm');
-  await tf.setBackend('wasm');
-  await tf.ready();
-  return 'wasm';
+  if (started !== kind)
+    throw new UserError(
+      `engine ${kind} can't start: TensorFlow sees no usable GPU here (is the NVIDIA driver loaded?)`,
+      EXIT.failed,
+    );
+  return started;
+}
+
+async function startFastest(): Promise<EngineKind> {
+  const reasons = new Map<EngineKind, string>();
+  for (const kind of ENGINES) {
+    try {
+      const started = await STARTERS[kind]();
+      if (started === 'wasm' || started === 'js') engineSettings().warn?.(slowness(started, reasons));
+      return started;
+    } catch (error) {
+      reasons.set(kind, messageOf(error));
+    }
+  }
+  throw new UserError(`no numeric engine starts here: ${[...reasons.values()].join('; ')}`, EXIT.failed);
+}
+
+function slowness(kind: EngineKind, reasons: Map<EngineKind, string>): string {
+  const broken = installedEngines().map(({ build }) => reasons.get(build === 'gpu' ? 'gpu' : 'native'))[0];
+  const why =
+    broken === undefined
+      ? '`maetok engine install` sets it up, once, in a few minutes'
+      : `it is installed but does not start (${broken}); \`maetok engine install --force\` makes it anew`;
+  return `running on ${ENGINE_NAMES[kind]}, several times slower than the native engine: ${why}`;
+}
+
+function installed(build: Build, otherwise: string): InstalledEngine {
+  const engine = installedEngines().find(candidate => candidate.build === build);
+  if (!engine) throw new Error(otherwise);
+  return engine;
 }
