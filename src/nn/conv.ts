@@ -1,4 +1,6 @@
 import { matMul, tf, type Tensor, type Tensor4D } from '../engine/index.js';
+import { convolve, padded, sameMargins, type Margins } from './convolve.js';
+import { differentiable } from './differentiable.js';
 import type { Params } from './params.js';
 
 /*
@@ -18,13 +20,11 @@ export interface ConvOptions {
 /** x [n, h, w, in] → [n, h', w', out], bias added where there is one. */
 export function conv2d(params: Params, x: Tensor, { stride = 1, padding = 'same' }: ConvOptions = {}): Tensor4D {
   const { weight, bias } = params;
-  const [out, inputs, kernel] = weight.shape;
-  const isPointwise = kernel === 1 && weight.shape[3] === 1 && stride === 1;
+  const [out, inputs, height, width] = weight.shape as [number, number, number, number];
+  const isPointwise = height === 1 && width === 1 && stride === 1;
   const y = isPointwise
     ? matMul(x, weight.reshape([out, inputs]), { transposeB: true })
-    : spatial(x, padding, kernel, stride, (padded, mode) =>
-        tf.conv2d(padded, tf.transpose(weight, [2, 3, 1, 0]) as Tensor4D, stride, mode),
-      );
+    : convolve(x, tf.transpose(weight, [2, 3, 1, 0]), stride, margins(padding, x, height, width, stride));
   return ('bias' in params ? y.add(bias) : y) as Tensor4D;
 }
 
@@ -35,32 +35,21 @@ export function depthwiseConv2d(
   { stride = 1, padding = 'same' }: ConvOptions = {},
 ): Tensor4D {
   const { weight, bias } = params;
-  const y = spatial(x, padding, weight.shape[2]!, stride, (padded, mode) =>
-    tf.depthwiseConv2d(padded, tf.transpose(weight, [2, 3, 0, 1]) as Tensor4D, stride, mode),
-  );
+  const [, , height, width] = weight.shape as [number, number, number, number];
+  const [image, mode] = padded(x, height, width, stride, margins(padding, x, height, width, stride));
+  const y: Tensor4D = tf.depthwiseConv2d(image, tf.transpose(weight, [2, 3, 0, 1]) as Tensor4D, stride, mode);
   return 'bias' in params ? y.add(bias) : y;
 }
 
-type Padded = (x: Tensor4D, mode: 'same' | 'valid') => Tensor4D;
-
-function spatial(
-  x: Tensor,
+function margins(
   padding: NonNullable<ConvOptions['padding']>,
-  kernel: number,
+  x: Tensor,
+  height: number,
+  width: number,
   stride: number,
-  run: Padded,
-): Tensor4D {
-  const image = x as Tensor4D;
-  // TensorFlow's `same` is PyTorch's symmetric padding only at stride 1 and odd kernels.
-  if (padding === 'same' || (stride === 1 && padding === (kernel - 1) / 2)) return run(image, 'same');
-  const [top, bottom, left, right] = typeof padding === 'number' ? [padding, padding, padding, padding] : padding;
-  const padded = tf.pad4d(image, [
-    [0, 0],
-    [top, bottom],
-    [left, right],
-    [0, 0],
-  ]);
-  return run(padded, 'valid');
+): Margins {
+  if (typeof padding === 'number') return [padding, padding, padding, padding];
+  return padding === 'same' ? sameMargins(x, height, width, stride) : padding;
 }
 
 /** Group normalisation over h, w and the channels of a group (Wu & He 2018). x [n, h, w, c]. */
@@ -85,7 +74,16 @@ export function batchNorm(params: Params, x: Tensor, eps: number): Tensor {
 /** Nearest-neighbour upsampling by two. x [n, h, w, c] → [n, 2h, 2w, c]. */
 export function upsample2x(x: Tensor): Tensor4D {
   const [n, h, w, c] = x.shape as [number, number, number, number];
-  return tf.tidy(() => tf.tile(x.reshape([n * h, 1, w, 1, c]), [1, 2, 1, 2, 1]).reshape([n, 2 * h, 2 * w, c]));
+  // By hand, because TensorFlow.js has no gradient for tiling five axes.
+  return differentiable(
+    image => [tf.tile(image.reshape([n * h, 1, w, 1, c]), [1, 2, 1, 2, 1]).reshape([n, 2 * h, 2 * w, c])],
+    dy => [
+      dy
+        .reshape([n * h, 2, w, 2, c])
+        .sum([1, 3])
+        .reshape([n, h, w, c]),
+    ],
+  )(x) as Tensor4D;
 }
 
 /** PyTorch's pixel shuffle: x [n, h, w, c·r²] → [n, r·h, r·w, c], channel c·r² + i·r + j to offset (i, j). */

@@ -4,15 +4,15 @@ import { tf, type Tensor } from '../engine/index.js';
 export type Params = Record<string, Tensor>;
 
 /** The parameters whose keys start with `prefix.`, under the rest of their keys. */
-export function under(params: Params, prefix: string): Params {
+export function under<T = Tensor>(params: Record<string, T>, prefix: string): Record<string, T> {
   const start = `${prefix}.`;
-  const found: Params = {};
+  const found: Record<string, T> = {};
   for (const key in params) if (key.startsWith(start)) found[key.slice(start.length)] = params[key];
   return found;
 }
 
 /** The numbered sub-records `prefix.0`, `prefix.1`, … (or `0`, `1`, … without a prefix), in order. */
-export function children(params: Params, prefix?: string): Params[] {
+export function children<T = Tensor>(params: Record<string, T>, prefix?: string): Record<string, T>[] {
   const all = prefix === undefined ? params : under(params, prefix);
   const count = 1 + Math.max(-1, ...Object.keys(all).map(name => Number.parseInt(name, 10)));
   return Array.from({ length: count }, (_, i) => under(all, String(i)));

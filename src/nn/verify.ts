@@ -7,16 +7,18 @@ export interface VerifyCase {
   config: Record<string, unknown>;
   /** The case's own weights under their recorded names; the caller frees them. Empty where the case has none. */
   weights: Params;
+  /** The same as the file holds them. */
+  arrays: Record<string, HostArray>;
   /** Recorded tensors named `in.*` or `input.*`, under their full names and in their recorded layout. */
   inputs: Record<string, HostArray>;
   /** All recorded tensors; draws such as a permutation are sometimes filed among the outputs. */
   recorded: Record<string, HostArray>;
   /** Whether the case recorded this output. Anything that it did not need not be computed. */
-  wants(name: string): boolean;
+  wants: (name: string) => boolean;
   /** The case's folder. */
   folder: string;
   /** Weights that the case names but does not hold (`taef2_encoder`); the caller frees them. */
-  findWeights(name: string): Promise<Params>;
+  findWeights: (name: string) => Promise<Params>;
 }
 
 /**
@@ -28,7 +30,7 @@ export type Verifier = (recorded: VerifyCase) => Promise<Record<string, HostArra
 /** A system that can be verified, and how its cases are told apart by their config.json. */
 export interface VerifiedSystem {
   name: string;
-  recognises(config: Record<string, unknown>): boolean;
+  recognises: (config: Record<string, unknown>) => boolean;
   verify: Verifier;
 }
 

@@ -23,6 +23,6 @@ export function samplePosterior({ mean, logVariance }: Posterior, noise: Tensor)
 export function klPerImage({ mean, logVariance }: Posterior): Tensor1D {
   return tf.tidy(() => {
     const terms = mean.square().add(tf.exp(logVariance)).sub(1).sub(logVariance);
-    return terms.reshape([mean.shape[0], -1]).sum(1).mul(0.5) as Tensor1D;
+    return terms.reshape([mean.shape[0], -1]).sum(1).mul<Tensor1D>(0.5);
   });
 }

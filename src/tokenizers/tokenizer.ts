@@ -1,6 +1,6 @@
 import type { Log } from '../base/index.js';
 import type { Tensor3D, Tensor4D } from '../engine/index.js';
-import type { NdArray } from '../io/array.js';
+import type { NdArray } from '../io/index.js';
 import type { ModelPreset } from '../nn/index.js';
 
 /**

@@ -1,18 +1,32 @@
-import { tf } from '../../engine/index.js';
-import type { Params } from '../../nn/index.js';
+import type { NdArray } from '../../io/index.js';
+
+/** Whether the keys are the original files' rather than diffusers'. */
+export const isOriginalSpelling = (keys: string[]): boolean => keys.some(key => key.startsWith('encoder.project_in.'));
 
 /** A DC-AE state dict in the original (efficientvit) spelling under diffusers' names, which are ours. */
-export function toDiffusersKeys(weights: Params): Params {
+export function toDiffusersKeys(weights: Record<string, NdArray>): Record<string, NdArray> {
   return Object.fromEntries(
-    Object.entries(weights).flatMap(([name, tensor]) => {
+    Object.entries(weights).flatMap(([name, array]): [string, NdArray][] => {
       const renamed = rename(name);
-      if (!renamed.endsWith('.attn.qkv.weight')) return [[renamed, tensor]];
-      // One fused 1×1 convolution [3c, c, 1, 1] here, three linear layers [c, c] there.
-      const inputs = tensor.shape[1]!;
-      const parts = tf.split(tensor.reshape([tensor.shape[0], inputs]), 3);
-      return ['to_q', 'to_k', 'to_v'].map((part, i) => [renamed.replace('.qkv.', `.${part}.`), parts[i]]);
+      // 1×1 convolutions there, linear layers here.
+      if (renamed.endsWith('.attn.to_out.weight')) return [[renamed, { ...array, shape: array.shape.slice(0, 2) }]];
+      if (!renamed.endsWith('.attn.qkv.weight')) return [[renamed, array]];
+      return split(array).map((part, i) => [renamed.replace('.qkv.', `.${PARTS[i]}.`), part]);
     }),
-  ) as Params;
+  );
+}
+
+const PARTS = ['to_q', 'to_k', 'to_v'];
+
+/** One fused 1×1 convolution [3c, c, 1, 1] in the original files, three linear layers [c, c] in diffusers'. */
+function split({ shape, dtype, data }: NdArray): NdArray[] {
+  const [outputs, inputs] = shape;
+  const size = data.length / 3;
+  return PARTS.map((_, i) => ({
+    shape: [outputs / 3, inputs],
+    dtype,
+    data: data.subarray(i * size, (i + 1) * size),
+  }));
 }
 
 function rename(name: string): string {

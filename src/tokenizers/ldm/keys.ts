@@ -1,30 +1,48 @@
-import type { Params } from '../../nn/index.js';
-
 /*
  * One convolutional autoencoder, four spellings of its keys. The latent-diffusion spelling (VA-VAE's files) is ours;
  * the others are turned into it once, on load.
  */
 
 /** Loss networks and teachers that published training checkpoints carry along. */
-const IGNORED = /^(loss|foundation_model|linear_proj)\./;
+const IGNORED = /^(loss|foundation_model|linear_proj|repa_model|projection)\./;
 
-/** A state dict of any spelling under latent-diffusion names; tensors are shared, only linear weights are reshaped. */
-export function toLatentDiffusionKeys(weights: Params): Params {
-  const names = Object.keys(weights);
+/** Where a whole text-to-image checkpoint keeps its autoencoder. */
+const WITHIN_PIPELINE = 'first_stage_model.';
+
+export type Spelling = 'latent-diffusion' | 'diffusers' | 'maetok';
+
+/** Whose names a state dict of this network uses, or undefined where it is another network's. */
+export function spellingOf(keys: string[]): Spelling | undefined {
+  const has = (pattern: RegExp): boolean => keys.some(key => pattern.test(key));
+  if (has(/^encoder\.down\.\d+\.block\.\d+\.conv1\.weight$/)) return 'latent-diffusion';
+  if (has(/^encoder\.down_blocks\.\d+\.resnets\.\d+\.conv1\.weight$/)) return 'diffusers';
+  if (has(/^encoder\.conv_blocks\.\d+\.res\.\d+\.conv1\.weight$/)) return 'maetok';
+  return undefined;
+}
+
+/** A state dict of any spelling under latent-diffusion names; numbers are shared, only shapes are rewritten. */
+export function toLatentDiffusionKeys<T extends { shape: number[] }>(weights: Record<string, T>): Record<string, T> {
+  const own = withoutPipeline(weights);
+  const names = Object.keys(own);
   const levels = countLevels(names);
   return Object.fromEntries(
     names
       .filter(name => !IGNORED.test(name))
       .map(name => {
         const renamed = rename(name, levels);
-        const tensor = weights[name];
+        const array = own[name];
         // diffusers keeps attention's projections as linear layers [out, in]; here they are 1×1 convolutions.
-        return [
-          renamed,
-          /attn.*\.weight$/.test(renamed) && tensor.rank === 2 ? tensor.reshape([...tensor.shape, 1, 1]) : tensor,
-        ];
+        const isLinear = /attn.*\.weight$/.test(renamed) && array.shape.length === 2;
+        return [renamed, isLinear ? { ...array, shape: [...array.shape, 1, 1] } : array];
       }),
   );
+}
+
+/** The autoencoder's own part of a checkpoint. */
+export function withoutPipeline<T>(weights: Record<string, T>): Record<string, T> {
+  const inside = Object.keys(weights).filter(name => name.startsWith(WITHIN_PIPELINE));
+  if (inside.length === 0) return weights;
+  return Object.fromEntries(inside.map(name => [name.slice(WITHIN_PIPELINE.length), weights[name]]));
 }
 
 /** Levels of the decoder: other spellings count them from the latents up, latent diffusion from the pixels down. */

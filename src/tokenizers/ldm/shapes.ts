@@ -1,35 +1,46 @@
+import type { Shapes } from '../../nn/index.js';
+
 /** Architecture of a latent-diffusion autoencoder in its authors' terms. */
 export interface LdmArchitecture {
   /** Width of the first level. */
   ch: number;
   /** Width of each level as a multiple of `ch`, pixels first. */
   chMult: number[];
+  /** The decoder's own multiples, pixels first as well, where they differ. */
+  decoderChMult?: number[];
   /** Residual blocks per encoder level; a decoder level has one more. */
   numResBlocks: number;
   /** Nominal resolutions at which every block is followed by attention. */
   attnResolutions: number[];
   /** Nominal image size that `attnResolutions` refers to, whatever the actual input. */
   resolution: number;
+  /** Channels of the decoder's input. */
   zChannels: number;
+  /** Channels of the encoder's output where it is not a mean and a log-variance of `zChannels`. */
+  encoderChannels?: number;
+  /** Channels of the latents. */
   embedDim: number;
-  /** Newer VAEs of this class have no 1×1 convolutions around the latents. */
+  /** Numbers that the encoder gives per latent channel: 2 for a posterior, 1 for a plain autoencoder. */
+  moments: 1 | 2;
+  /** The 1×1 convolutions around the latents, which newer VAEs of this class lack. */
   quantConv: boolean;
+  postQuantConv: boolean;
 }
-
-type Shapes = Record<string, number[]>;
 
 /** Every parameter's key and shape, in PyTorch's layout. */
 export function ldmShapes(config: LdmArchitecture): Shapes {
   return {
     ...within('encoder', encoderShapes(config)),
     ...within('decoder', decoderShapes(config)),
-    ...(config.quantConv ? within('quant_conv', conv(2 * config.zChannels, 2 * config.embedDim, 1)) : {}),
-    ...(config.quantConv ? within('post_quant_conv', conv(config.embedDim, config.zChannels, 1)) : {}),
+    ...(config.quantConv
+      ? within('quant_conv', conv(encoderChannels(config), config.moments * config.embedDim, 1))
+      : {}),
+    ...(config.postQuantConv ? within('post_quant_conv', conv(config.embedDim, config.zChannels, 1)) : {}),
   };
 }
 
 function encoderShapes(config: LdmArchitecture): Shapes {
-  const { ch, chMult, numResBlocks, zChannels } = config;
+  const { ch, chMult, numResBlocks } = config;
   const shapes: Shapes = within('conv_in', conv(3, ch, 3));
   let width = ch;
   chMult.forEach((multiple, level) => {
@@ -38,11 +49,12 @@ function encoderShapes(config: LdmArchitecture): Shapes {
     width = ch * multiple;
     if (level < chMult.length - 1) Object.assign(shapes, within(`${at}.downsample.conv`, conv(width, width, 3)));
   });
-  return { ...shapes, ...ends(width, 2 * zChannels) };
+  return { ...shapes, ...ends(width, encoderChannels(config)) };
 }
 
 function decoderShapes(config: LdmArchitecture): Shapes {
-  const { ch, chMult, numResBlocks, zChannels } = config;
+  const { ch, numResBlocks, zChannels } = config;
+  const chMult = config.decoderChMult ?? config.chMult;
   let width = ch * chMult[chMult.length - 1];
   const shapes: Shapes = within('conv_in', conv(zChannels, width, 3));
   const middleWidth = width;
@@ -55,6 +67,9 @@ function decoderShapes(config: LdmArchitecture): Shapes {
   }
   return { ...shapes, ...middle(middleWidth), ...last(width, 3) };
 }
+
+const encoderChannels = ({ encoderChannels, moments, zChannels }: LdmArchitecture): number =>
+  encoderChannels ?? moments * zChannels;
 
 const hasAttention = ({ resolution, attnResolutions }: LdmArchitecture, level: number): boolean =>
   attnResolutions.includes(resolution / 2 ** level);
@@ -90,7 +105,9 @@ const residual = (inputs: number, out: number): Shapes => ({
 
 const attention = (width: number): Shapes => ({
   ...within('norm', norm(width)),
-  ...Object.assign({}, ...['q', 'k', 'v', 'proj_out'].map(part => within(part, conv(width, width, 1)))),
+  ...Object.fromEntries(
+    ['q', 'k', 'v', 'proj_out'].flatMap(part => Object.entries(within(part, conv(width, width, 1)))),
+  ),
 });
 
 const norm = (width: number): Shapes => ({ weight: [width], bias: [width] });

@@ -1,0 +1,65 @@
+import { UserError } from '../../base/index.js';
+import { tf, type Tensor3D } from '../../engine/index.js';
+import type { NdArray } from '../../io/index.js';
+import { loadParams, under, type Params } from '../../nn/index.js';
+import { scaled, toGrid, toTokens, unscaled } from '../grid.js';
+import type { OpenOptions, Tokenizer, TokenizerSource } from '../tokenizer.js';
+import { readDcAeConfig, type LoadedConfig } from './config.js';
+import { isOriginalSpelling, toDiffusersKeys } from './keys.js';
+import { decode, encode } from './model.js';
+import { dcAeShapes } from './shapes.js';
+
+/** Weights of either spelling, checked, with the config that belongs to them. */
+export function loadDcAe(
+  name: string,
+  weights: Record<string, NdArray>,
+  raw: Record<string, unknown>,
+  options: OpenOptions,
+): { config: LoadedConfig; params: Params } {
+  const arrays = isOriginalSpelling(Object.keys(weights)) ? toDiffusersKeys(weights) : weights;
+  const config = readDcAeConfig(name, raw, arrays);
+  const params = loadParams(name, arrays, dcAeShapes(config.architecture), {
+    ...options,
+    ignores: key => key.endsWith('.num_batches_tracked'),
+  });
+  return { config, params };
+}
+
+/** Opens a deep-compression autoencoder. */
+export function openDcAe(source: TokenizerSource, options: OpenOptions): Tokenizer {
+  const { config, params } = loadDcAe(source.name, source.weights, source.config, options);
+  const { architecture, model, factor } = config;
+  if (config.scale === undefined)
+    options.log?.warn(`${source.name}: no scaling_factor is known for this model, latents stay unscaled`);
+  const scaling = { shift: 0, scale: config.scale ?? 1 };
+  const imageSize = options.imageSize ?? 256;
+  const side = imageSize / factor;
+  if (!Number.isInteger(side))
+    throw new UserError(
+      `${source.name}: an image size of ${imageSize} does not divide by ${factor}, as this model needs`,
+    );
+  return {
+    name: `dc-ae-f${factor}c${architecture.latentChannels}`,
+    family: 'dc-ae',
+    imageSize,
+    sizeMultiple: factor,
+    latentShape: [side * side, architecture.latentChannels],
+    grid: [side, side],
+    parameters: Object.entries(params).reduce((sum, [key, { size }]) => sum + (isStatistic(key) ? 0 : size), 0),
+    digest: source.digest,
+    posterior: 'none',
+    latentShift: scaling.shift,
+    latentScale: scaling.scale,
+    pixels: 'RGB in [-1, 1]',
+    encode: images =>
+      Promise.resolve(
+        tf.tidy(() => scaled(scaling, toTokens(encode(model, under(params, 'encoder'), images))) as Tensor3D),
+      ),
+    decode: latents =>
+      Promise.resolve(tf.tidy(() => decode(model, under(params, 'decoder'), unscaled(scaling, toGrid(latents))))),
+    dispose: () => tf.dispose(params),
+  };
+}
+
+/** Batch normalisation's running statistics are stored, but are no parameters. */
+export const isStatistic = (key: string): boolean => /\.running_(mean|var)$/.test(key);

@@ -1,0 +1,34 @@
+import { tf, type Tensor } from '../../engine/index.js';
+import type { NdArray } from '../../io/index.js';
+import { channelsFirst, channelsLast, tensorOf, under, type VerifiedSystem, type Verifier } from '../../nn/index.js';
+import { loadDcAe } from './tokenizer.js';
+import { decode, encode } from './model.js';
+
+const verify: Verifier = ({ folder, arrays, config, inputs }) => {
+  const raw = config.parameters as Record<string, unknown>;
+  const loaded = loadDcAe(folder, arrays as Record<string, NdArray>, raw, {});
+  const { model, scale } = loaded.config;
+  try {
+    return Promise.resolve(
+      tf.tidy(() => {
+        const [encoder, decoder] = [under(loaded.params, 'encoder'), under(loaded.params, 'decoder')];
+        const latent = encode(model, encoder, channelsLast(tensorOf(inputs['input.image'])));
+        const maps: Record<string, Tensor> = {
+          latent,
+          scaled_latent: latent.mul(scale ?? 1),
+          decoded: decode(model, decoder, latent),
+          decoded_given_latent: decode(model, decoder, channelsLast(tensorOf(inputs['input.latent']))),
+        };
+        return Object.fromEntries(Object.entries(maps).map(([name, map]) => [`output.${name}`, channelsFirst(map)]));
+      }),
+    );
+  } finally {
+    tf.dispose(loaded.params);
+  }
+};
+
+export const dcAeSystem: VerifiedSystem = {
+  name: 'dc-ae',
+  recognises: ({ system }) => String(system).startsWith('DC-AE ('),
+  verify,
+};

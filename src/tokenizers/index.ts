@@ -1,0 +1,2 @@
+export type { EncodeOptions, OpenOptions, Tokenizer, TokenizerFamily, TokenizerSource } from './tokenizer.js';
+export { tokenizerSystems } from './verified.js';

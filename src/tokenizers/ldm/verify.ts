@@ -1,0 +1,130 @@
+import { tf, type Tensor, type Tensor4D } from '../../engine/index.js';
+import {
+  channelsFirst,
+  channelsLast,
+  tensorOf,
+  under,
+  type Params,
+  type VerifiedSystem,
+  type Verifier,
+  type VerifyCase,
+} from '../../nn/index.js';
+import { scaled, unscaled } from '../grid.js';
+import { gaussianOutputs, gradientOutputs } from '../recorded.js';
+import { klPerImage, posterior, samplePosterior } from '../posterior.js';
+import { toLatentDiffusionKeys } from './keys.js';
+import { encodeFeatures } from './model.js';
+import { decodeLatents, encodeMoments, loadLdm, type LoadedLdm } from './tokenizer.js';
+
+/** VA-VAE and SD-VAE: outputs in PyTorch's channel-first layout. */
+const verifyVae: Verifier = recorded => {
+  const { params, config } = load(recorded, recorded.config.parameters as Record<string, unknown>);
+  const input = (name: string): Tensor => channelsLast(tensorOf(recorded.inputs[`input.${name}`]));
+  try {
+    return Promise.resolve(
+      tf.tidy(() => {
+        const images = input('image');
+        const features = encodeFeatures(config.norm, under(params, 'encoder'), images);
+        const moments = encodeMoments(config, params, images);
+        const p = posterior(moments);
+        const sample = samplePosterior(p, input('posterior_noise'));
+        const decodedMode = decodeLatents(config, params, p.mean);
+        const maps: Record<string, Tensor> = {
+          encoder_features: features,
+          moments,
+          mode: p.mean,
+          logvar_clamped: p.logVariance,
+          std: tf.exp(p.logVariance.mul(0.5)),
+          sample,
+          scaled_latent: scaled(config, p.mean),
+          decoded_mode: decodedMode,
+          decoded_sample: decodeLatents(config, params, sample),
+          decoded_given_latent: decodeLatents(config, params, input('latent')),
+        };
+        return {
+          ...Object.fromEntries(Object.entries(maps).map(([name, map]) => [`output.${name}`, channelsFirst(map)])),
+          'output.kl_per_image': klPerImage(p),
+          'output.decoded_mode_uint8_nhwc': toBytes(decodedMode),
+        };
+      }),
+    );
+  } finally {
+    tf.dispose(params);
+  }
+};
+
+/** Latent diffusion's 8-bit pixels: 127.5 x + 128, clamped, truncated. */
+const toBytes = (images: Tensor): Tensor => tf.floor(tf.clipByValue(images.mul(127.5).add(128), 0, 255));
+
+/** MAETok's convolutional autoencoders. */
+const verifyConvolutional: Verifier = recorded => {
+  const args = recorded.config.model_args as Record<string, unknown>;
+  const raw = { ...args, ch: recorded.config.cnn_ch, num_res_blocks: recorded.config.cnn_num_res_blocks };
+  const loaded = load(recorded, JSON.parse(JSON.stringify(raw)) as Record<string, unknown>);
+  try {
+    const klWeight = (recorded.config.hub_config_json as { kl_loss_weight?: number }).kl_loss_weight ?? 1e-6;
+    return Promise.resolve({
+      ...tf.tidy(() => forwards(recorded, loaded, klWeight)),
+      ...gradientOutputs(recorded, loaded.params, publishedNames(recorded), params =>
+        trainingLoss(recorded, loaded, params, klWeight),
+      ),
+    });
+  } finally {
+    tf.dispose(loaded.params);
+  }
+};
+
+function forwards(recorded: VerifyCase, { config, params }: LoadedLdm, klWeight: number): Record<string, Tensor> {
+  const moments = encodeMoments(config, params, input(recorded, 'image'));
+  const p = posterior(moments);
+  const sample = samplePosterior(p, input(recorded, 'noise'));
+  const kl = klPerImage(p);
+  const maps: Record<string, Tensor> = {
+    moments,
+    mean: p.mean,
+    mode: p.mean,
+    logvar: p.logVariance,
+    std: tf.exp(p.logVariance.mul(0.5)),
+    sample,
+    reconstruction_mode: decodeLatents(config, params, p.mean),
+    reconstruction_sample: decodeLatents(config, params, sample),
+    decode_of_z: decodeLatents(config, params, unscaled(config, input(recorded, 'z'))),
+  };
+  return {
+    ...Object.fromEntries(Object.entries(maps).map(([name, map]) => [`out.${name}`, channelsFirst(map)])),
+    'out.kl_per_sample': kl,
+    'out.weighted_kl_loss': kl.mean().mul(klWeight).reshape([1]),
+    ...gaussianOutputs(recorded),
+  };
+}
+
+/** Squared error of the image decoded from a sample, and the weighted divergence. */
+function trainingLoss(recorded: VerifyCase, { config }: LoadedLdm, params: Params, klWeight: number): Tensor {
+  const images = input(recorded, 'image');
+  const p = posterior(encodeMoments(config, params, images));
+  const decoded = decodeLatents(config, params, samplePosterior(p, input(recorded, 'noise')));
+  return decoded.sub(images).square().mean().add(klPerImage(p).mean().mul(klWeight));
+}
+
+const input = ({ inputs }: VerifyCase, name: string): Tensor4D =>
+  channelsLast(tensorOf(inputs[`in.${name}`])) as Tensor4D;
+
+/** Our key of every tensor → its name in the case. */
+function publishedNames({ arrays }: VerifyCase): Record<string, string> {
+  const ours = Object.keys(toLatentDiffusionKeys(arrays));
+  return Object.fromEntries(Object.keys(arrays).map((name, i) => [ours[i], name]));
+}
+
+function load({ folder, arrays }: VerifyCase, raw: Record<string, unknown>): LoadedLdm {
+  return loadLdm(folder, arrays, raw, {});
+}
+
+export const ldmSystems: VerifiedSystem[] = [
+  { name: 'vae', recognises: ({ system }) => /^(VA|SD)-VAE \(/.test(String(system)), verify: verifyVae },
+  {
+    name: 'maetok-convolutional',
+    recognises: ({ kind, model_args: args }) =>
+      kind === 'tokenizer' && (args as { enc_type?: string } | undefined)?.enc_type === 'cnn',
+    verify: verifyConvolutional,
+  },
+];

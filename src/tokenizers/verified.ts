@@ -1,0 +1,6 @@
+import type { VerifiedSystem } from '../nn/index.js';
+import { dcAeSystem } from './dc-ae/verify.js';
+import { ldmSystems } from './ldm/verify.js';
+
+/** Systems of this room that recorded cases can be checked against. */
+export const tokenizerSystems: VerifiedSystem[] = [...ldmSystems, dcAeSystem];
