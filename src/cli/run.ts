@@ -1,5 +1,4 @@
 import { EXIT, messageOf, UserError, VERSION, type Log } from '../base/index.js';
-import type { Command } from '../commands/command.js';
 import { COMMANDS } from '../commands/index.js';
 import { makeLog, type TextSink } from './log.js';
 import { buildParser, HelpShown, UsageError } from './parser.js';
