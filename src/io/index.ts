@@ -38,3 +38,18 @@ export {
   RUN,
   type Run,
 } from './run-folder.js';
+export {
+  decodeImage,
+  encodePng,
+  imageGrid,
+  imageSize,
+  isImageName,
+  stackedImages,
+  toBytes,
+  writeImageGrid,
+  writePng,
+  type GridOptions,
+  type ImageStack,
+  type RawImage,
+} from './images.js';
+export { openTar, type TarFile, type TarMember } from './tar.js';

@@ -1,5 +1,5 @@
 import { UserError } from '../base/index.js';
-import { openBytes } from './bytes.js';
+import { openBytes, type ByteSource } from './bytes.js';
 
 /** A regular file inside an uncompressed tar: where its bytes lie. */
 export interface TarMember {
@@ -30,6 +30,7 @@ export async function openTar(path: string): Promise<TarFile> {
   try {
     const members: TarMember[] = [];
     let extended: Extended = {};
+    await refuseOther(path, source);
     for (let at = 0; at + BLOCK <= source.size;) {
       const header = await source.read(at, BLOCK);
       if (header.every(byte => byte === 0)) break;
@@ -66,6 +67,14 @@ interface Extended {
   size?: number;
 }
 
+/** What is plainly something else gets a plain answer. */
+async function refuseOther(path: string, source: ByteSource): Promise<void> {
+  const start = await source.read(0, Math.min(2, source.size));
+  if (start[0] === 0x1f && start[1] === 0x8b)
+    throw new UserError(`${path}: is a compressed tar; gunzip it once, so that pictures can be read in any order`);
+  if (source.size < BLOCK) throw new UserError(`${path}: is no tar (only ${source.size} bytes)`);
+}
+
 function nameOf(header: Uint8Array): string {
   const prefix = text(header, 257, 5) === 'ustar' && header[262] === 0 ? text(header, 345, 155) : '';
   return prefix === '' ? text(header, 0, 100) : `${prefix}/${text(header, 0, 100)}`;
@@ -83,10 +92,6 @@ function checkHeader(path: string, header: Uint8Array, at: number): void {
   for (let i = 0; i < BLOCK; i++) sum += i >= 148 && i < 156 ? 32 : header[i];
   const size = numberAt(header, 124, 12);
   if (sum === numberAt(header, 148, 8) && Number.isSafeInteger(size) && size >= 0) return;
-  if (header[0] === 0x1f && header[1] === 0x8b)
-    throw new UserError(
-      `${path}: is a compressed tar; unpack it once (gunzip) so that pictures can be read in any order`,
-    );
   throw new UserError(`${path}: is no tar or a damaged one (no valid header at byte ${at})`);
 }
 

@@ -1,0 +1,93 @@
+import { EXIT, RandomNumbers, UserError } from '../base/index.js';
+import { DRAWS, type CropOptions } from './crop.js';
+import type { ImageDataset } from './dataset.js';
+import { prepare } from './prepare.js';
+
+/** Square pictures of one size, ready for a network. */
+export interface ImageBatch {
+  /** [n, size, size, 3], x / 127.5 − 1 of the 8-bit pixels. */
+  images: Float32Array;
+  size: number;
+  /** One label per row, where the data have classes. */
+  labels?: Int32Array;
+  /** Which picture of the data set each row is. */
+  indices: Int32Array;
+}
+
+export interface LoadOptions extends CropOptions {
+  /** Decides random crops and mirroring; each picture has a stream of its own within it. */
+  random?: RandomNumbers;
+}
+
+/** One picture, decoded and cropped. */
+export interface Square {
+  index: number;
+  /** [size, size, 3] */
+  pixels: Uint8Array;
+}
+
+/**
+ * The pictures at `indices` as squares of one size. A broken picture is left out with a warning (the batch is then
+ * shorter; `indices` says by which), or stops the work where the data set was opened `strict`.
+ */
+export async function loadBatch(
+  dataset: ImageDataset,
+  indices: ArrayLike<number>,
+  { random = new RandomNumbers(0, 'load'), ...options }: LoadOptions,
+): Promise<ImageBatch> {
+  const squares = await severalAtOnce(Array.from(indices), async index => {
+    try {
+      const draws = drawsFor(options, random.for(String(index)));
+      const stored = await dataset.stored(index, options.size);
+      return { index, pixels: await prepare({ stored, options, draws }) };
+    } catch (error) {
+      dataset.reportBroken(index, error);
+      return undefined;
+    }
+  });
+  return toBatch(
+    dataset,
+    squares.filter(square => square !== undefined),
+    options.size,
+  );
+}
+
+/** Nothing is drawn where nothing is random. */
+export const drawsFor = ({ crop, flip }: CropOptions, random: RandomNumbers): Float32Array =>
+  crop === 'random' || flip ? random.uniforms(DRAWS) : new Float32Array(DRAWS);
+
+/** Pictures in flight at once: enough to keep the decoding threads busy, few enough to bound memory. */
+const IN_FLIGHT = 16;
+
+/** `work` on every item, some at a time, results in the items' order; the first error ends it. */
+export async function severalAtOnce<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<R[]> {
+  const results = new Array<R>(items.length);
+  let next = 0;
+  const takeTurns = async (): Promise<void> => {
+    while (next < items.length) {
+      const at = next++;
+      results[at] = await work(items[at]);
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(IN_FLIGHT, items.length) }, takeTurns));
+  return results;
+}
+
+/** x / 255, minus one half, over one half, each rounded to float32 as the published pipelines on PyTorch do it. */
+const SCALED = Float32Array.from({ length: 256 }, (_, value) => (Math.fround(value / 255) - 0.5) / 0.5);
+
+export function toBatch(dataset: ImageDataset, rows: Square[], size: number): ImageBatch {
+  const length = size * size * 3;
+  const images = new Float32Array(rows.length * length);
+  rows.forEach(({ pixels }, row) => {
+    const start = row * length;
+    for (let i = 0; i < length; i++) images[start + i] = SCALED[pixels[i]];
+  });
+  const indices = Int32Array.from(rows, row => row.index);
+  const { labels } = dataset;
+  return { images, size, indices, ...(labels && { labels: indices.map(index => labels[index]) }) };
+}
+
+/** What to say where not one picture can be read. */
+export const nothingReadable = ({ name, count }: ImageDataset): UserError =>
+  new UserError(`${name}: none of its ${count} pictures can be read`, EXIT.failed);

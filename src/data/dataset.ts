@@ -1,0 +1,82 @@
+import { messageOf, UserError, type Log } from '../base/index.js';
+import { decodeImage, type RawImage } from '../io/index.js';
+
+/** A picture as its source keeps it: an encoded file, encoded bytes, or pixels. */
+export type StoredImage = { path: string } | { name: string; bytes: Uint8Array } | RawImage;
+
+/** What a kind of data set has to say; `makeDataset` gives it the rest. */
+export interface ImageSource {
+  /** Short name for tables and messages. */
+  name: string;
+  count: number;
+  /** Names of the classes, by label; empty where the pictures have none. */
+  classes: readonly string[];
+  /** One label per picture. */
+  labels?: Int32Array;
+  /** Changes when the pictures do; see the function that made it for what it covers. */
+  digest: string;
+  /** What messages call a picture. */
+  pictureName(index: number): string;
+  /** Drawn pictures come at the wanted side where the source leaves it open; all others ignore it. */
+  stored(index: number, wanted?: number): Promise<StoredImage>;
+  /** What a drawn picture was made from. */
+  factors?(index: number): Record<string, string | number>;
+  close?(): Promise<void>;
+}
+
+/** Pictures by index, with labels where they have some. */
+export interface ImageDataset extends Required<Pick<ImageSource, 'close'>>, Omit<ImageSource, 'close'> {
+  read(index: number, wanted?: number): Promise<RawImage>;
+  /** Pictures that could not be read so far. */
+  readonly broken: ReadonlySet<number>;
+  /** Warns of a picture that cannot be read, once, and remembers it; under `strict` the error stops the work. */
+  reportBroken(index: number, error: unknown): void;
+}
+
+export interface Strictness {
+  log: Log;
+  /** A broken picture stops the work instead of being skipped. */
+  strict: boolean;
+}
+
+export function makeDataset(source: ImageSource, { log, strict }: Strictness): ImageDataset {
+  const broken = new Set<number>();
+  return {
+    ...source,
+    broken,
+    read: async (index, wanted) => await decodeStored(await source.stored(index, wanted)),
+    reportBroken: (index, error) => {
+      if (strict || !(error instanceof UserError)) throw error;
+      if (!broken.has(index)) log.warn(`${messageOf(error)}; skipped`);
+      broken.add(index);
+    },
+    close: async () => await source.close?.(),
+  };
+}
+
+export async function decodeStored(stored: StoredImage): Promise<RawImage> {
+  if ('data' in stored) return stored;
+  return 'path' in stored ? await decodeImage(stored.path) : await decodeImage(stored.bytes, stored.name);
+}
+
+/** The pictures at `indices` of a data set, as one of its own. `note` says in the digest which part it is. */
+export function subset(whole: ImageDataset, indices: Int32Array, name: string, digest: string): ImageDataset {
+  const { labels, factors } = whole;
+  const broken = new Set<number>();
+  return {
+    ...whole,
+    name,
+    digest,
+    count: indices.length,
+    labels: labels && indices.map(index => labels[index]),
+    pictureName: index => whole.pictureName(indices[index]),
+    stored: (index, wanted) => whole.stored(indices[index], wanted),
+    read: (index, wanted) => whole.read(indices[index], wanted),
+    factors: factors && (index => factors(indices[index])),
+    broken,
+    reportBroken: (index, error) => {
+      whole.reportBroken(indices[index], error);
+      broken.add(index);
+    },
+  };
+}

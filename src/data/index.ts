@@ -1,0 +1,5 @@
+export { loadBatch, severalAtOnce, type ImageBatch, type LoadOptions } from './batch.js';
+export { centreCrop, randomCrop, type CropOptions } from './crop.js';
+export type { ImageDataset } from './dataset.js';
+export { DATA_SPECS, openImages, type OpenImagesOptions, type Split } from './open.js';
+export { trainingBatches, type Augmentation, type TrainingBatches, type TrainingBatchOptions } from './training.js';

@@ -1,0 +1,103 @@
+import { availableParallelism } from 'node:os';
+import { Worker } from 'node:worker_threads';
+import { UserError } from '../base/index.js';
+import { squareOf, type CropOptions } from './crop.js';
+import { decodeStored, type StoredImage } from './dataset.js';
+
+/** One picture to be decoded and cropped. */
+export interface PrepareJob {
+  stored: StoredImage;
+  options: CropOptions;
+  /** DRAWS uniform numbers. */
+  draws: Float32Array;
+}
+
+/** What a worker answers. */
+export interface PrepareAnswer {
+  id: number;
+  square?: Uint8Array;
+  /** Why the picture cannot be read. */
+  failure?: { message: string; isUserError: boolean };
+}
+
+/**
+ * Decodes and crops one picture: in a worker thread, so that resampling goes on while the numeric engine computes, and
+ * here where that cannot be (TypeScript run without a build) or need not be (pixels of the right size already).
+ */
+export async function prepare(job: PrepareJob): Promise<Uint8Array> {
+  if (isReady(job) || !WORKER) return squareOf(await decodeStored(job.stored), job.options, job.draws);
+  pool ??= new PreparePool(WORKER, Math.max(1, Math.min(MOST_WORKERS, availableParallelism() - 1)));
+  return await pool.run(job);
+}
+
+const MOST_WORKERS = 8;
+const WORKER = import.meta.url.endsWith('.js') ? new URL('./worker.js', import.meta.url) : undefined;
+let pool: PreparePool | undefined;
+
+function isReady({ stored, options: { size, crop } }: PrepareJob): boolean {
+  return 'data' in stored && crop === 'center' && stored.width === size && stored.height === size;
+}
+
+interface Waiting {
+  resolve(square: Uint8Array): void;
+  reject(error: unknown): void;
+}
+
+interface Hand {
+  worker: Worker;
+  waiting: Map<number, Waiting>;
+}
+
+/** Worker threads that start when they are first needed and keep the process alive only while they work. */
+export class PreparePool {
+  private readonly hands: Hand[] = [];
+  private nextId = 0;
+
+  constructor(
+    private readonly script: URL,
+    private readonly size: number,
+  ) {}
+
+  async run(job: PrepareJob): Promise<Uint8Array> {
+    const hand = this.leastBusy();
+    const id = this.nextId++;
+    return await new Promise((resolve, reject) => {
+      if (hand.waiting.size === 0) hand.worker.ref();
+      hand.waiting.set(id, { resolve, reject });
+      hand.worker.postMessage({ id, job });
+    });
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.hands.splice(0).map(hand => hand.worker.terminate()));
+  }
+
+  private leastBusy(): Hand {
+    const idle = this.hands.find(hand => hand.waiting.size === 0);
+    if (idle) return idle;
+    if (this.hands.length < this.size) return this.start();
+    return this.hands.reduce((best, hand) => (hand.waiting.size < best.waiting.size ? hand : best));
+  }
+
+  private start(): Hand {
+    const hand: Hand = { worker: new Worker(this.script), waiting: new Map() };
+    this.hands.push(hand);
+    hand.worker.unref();
+    hand.worker.on('message', (answer: PrepareAnswer) => settle(hand, answer));
+    // A thread that dies takes its jobs with it; the next job starts another one.
+    hand.worker.on('error', error => {
+      this.hands.splice(this.hands.indexOf(hand), 1);
+      for (const job of hand.waiting.values()) job.reject(error);
+    });
+    return hand;
+  }
+}
+
+function settle({ worker, waiting }: Hand, { id, square, failure }: PrepareAnswer): void {
+  const job = waiting.get(id);
+  waiting.delete(id);
+  if (waiting.size === 0) worker.unref();
+  if (square) job?.resolve(square);
+  else if (failure?.isUserError) job?.reject(new UserError(failure.message));
+  else job?.reject(new Error(failure?.message));
+}

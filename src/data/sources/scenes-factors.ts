@@ -1,0 +1,69 @@
+import { RandomNumbers } from '../../base/index.js';
+
+export const SHAPES = ['disc', 'square', 'triangle', 'star', 'ring', 'cross', 'moon', 'hexagon'] as const;
+export const TEXTURES = ['plain', 'stripes', 'checks', 'dots', 'arcs'] as const;
+export const BACKGROUNDS = ['gradient', 'clouds', 'hills', 'tiles'] as const;
+
+export type Shape = (typeof SHAPES)[number];
+export type Texture = (typeof TEXTURES)[number];
+export type Background = (typeof BACKGROUNDS)[number];
+
+/** Everything that a scene is drawn from. Class = shape and texture; the rest is nuisance. Lengths in image sides. */
+export interface SceneFactors {
+  shape: Shape;
+  texture: Texture;
+  /** Of the object, in turns. */
+  hue: number;
+  x: number;
+  y: number;
+  /** Radius of the circle around the object. */
+  radius: number;
+  /** In radians. */
+  rotation: number;
+  /** Length of one repeat of the texture, in radii. */
+  period: number;
+  /** Direction that the light comes from, in radians. */
+  light: number;
+  background: Background;
+  backgroundHue: number;
+  /** Four free numbers in [0, 1) that the background is laid out by. */
+  layout: readonly [number, number, number, number];
+}
+
+/** Shapes and textures have no common divisor, so the first 40 pairs (c mod 8, c mod 5) all differ. */
+export const MOST_CLASSES = SHAPES.length * TEXTURES.length;
+
+const shapeOf = (label: number): Shape => SHAPES[label % SHAPES.length];
+const textureOf = (label: number): Texture => TEXTURES[label % TEXTURES.length];
+
+/** `disc-plain`, `square-stripes`, … */
+export const sceneClasses = (count: number): string[] =>
+  Array.from({ length: count }, (_, label) => `${shapeOf(label)}-${textureOf(label)}`);
+
+/** Classes take turns, so that every part of the set is balanced. */
+export const sceneLabel = (index: number, classes: number): number => index % classes;
+
+/** A pure function of seed and index. */
+export function sceneFactors(seed: number, index: number, classes: number): SceneFactors {
+  const u = new RandomNumbers(seed, 'scenes').at(0, index).uniforms(13);
+  const label = sceneLabel(index, classes);
+  const radius = 0.2 + 0.2 * u[0];
+  // The object may stand a little over the edge.
+  const place = (v: number): number => 0.85 * radius + v * (1 - 1.7 * radius);
+  const hue = u[1];
+  return {
+    shape: shapeOf(label),
+    texture: textureOf(label),
+    hue,
+    x: place(u[2]),
+    y: place(u[3]),
+    radius,
+    rotation: 2 * Math.PI * u[4],
+    period: 0.5 + 0.25 * u[5],
+    light: 2 * Math.PI * u[6],
+    background: BACKGROUNDS[Math.floor(u[7] * BACKGROUNDS.length)],
+    // Never the object's own hue: it must stand out from the background.
+    backgroundHue: (hue + 0.2 + 0.6 * u[8]) % 1,
+    layout: [u[9], u[10], u[11], u[12]],
+  };
+}

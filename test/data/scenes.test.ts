@@ -1,0 +1,51 @@
+import { describe, expect, test } from '@jest/globals';
+import { openImages } from '../../src/data/index.js';
+
+describe('synthetic:scenes', () => {
+  test('a scene is a pure function of seed and index', async () => {
+    const [a, b] = await Promise.all([
+      openImages('synthetic:scenes?count=50&size=16&seed=3'),
+      openImages('synthetic:scenes?count=900&size=16&seed=3'),
+    ]);
+    expect((await a.read(41)).data).toEqual((await b.read(41)).data);
+    const other = await openImages('synthetic:scenes?count=50&size=16&seed=4');
+    expect((await other.read(41)).data).not.toEqual((await a.read(41)).data);
+    expect(other.digest).not.toBe(a.digest);
+  });
+
+  test('class = shape and texture; all 40 pairs differ; classes take turns', async () => {
+    const dataset = await openImages('synthetic:scenes?count=80&classes=40');
+    expect(new Set(dataset.classes).size).toBe(40);
+    const { shape, texture } = dataset.factors!(53);
+    expect(dataset.classes[dataset.labels![53]]).toBe(`${shape}-${texture}`);
+    expect(dataset.labels!.filter(label => label === 7)).toHaveLength(2);
+  });
+
+  test('drawn at the side asked for, and at its own where the spec says one', async () => {
+    expect((await (await openImages('synthetic:scenes')).read(0, 24)).width).toBe(24);
+    expect((await (await openImages('synthetic:scenes?size=40')).read(0, 24)).width).toBe(40);
+  });
+
+  test('the same scene at two sizes shows the same: a small one is the mean of a large one', async () => {
+    const dataset = await openImages('synthetic:scenes?count=40&classes=40');
+    for (const index of [0, 11, 22, 33]) {
+      const [small, large] = [await dataset.read(index, 16), await dataset.read(index, 128)];
+      let difference = 0;
+      for (let y = 0; y < 16; y++)
+        for (let x = 0; x < 16; x++) {
+          let sum = 0;
+          for (let j = 0; j < 64; j++) sum += large.data[((8 * y + (j >> 3)) * 128 + 8 * x + (j & 7)) * 3];
+          difference += Math.abs(sum / 64 - small.data[(y * 16 + x) * 3]) / 256;
+        }
+      expect(difference).toBeLessThan(3);
+    }
+  });
+
+  test.each([
+    ['synthetic:scenes?cuont=3', /unknown setting 'cuont'/],
+    ['synthetic:scenes?classes=41', /classes must be a whole number from 1 to 40/],
+    ['synthetic:faces', /synthetic:scenes is the procedural data set/],
+  ])('%s is refused', async (spec, message) => {
+    await expect(openImages(spec)).rejects.toThrow(message);
+  });
+});

@@ -1,0 +1,255 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { buffer } from 'node:stream/consumers';
+import { gzipSync } from 'node:zlib';
+import { describe, expect, test } from '@jest/globals';
+import sharp from 'sharp';
+import { pack } from 'tar-stream';
+import { loadBatch, openImages } from '../../src/data/index.js';
+import { encodePng, writeNpy, writeNpz, type RawImage } from '../../src/io/index.js';
+import { tempFolder } from '../helpers/temp.js';
+
+const root = tempFolder();
+
+/** A picture of one grey value, which says later which picture it was. */
+const plain = (value: number, width = 8, height = 8): RawImage => ({
+  width,
+  height,
+  data: new Uint8Array(width * height * 3).fill(value),
+});
+
+async function put(path: string, image: RawImage): Promise<void> {
+  mkdirSync(dirname(join(root, path)), { recursive: true });
+  writeFileSync(join(root, path), await encodePng(image));
+}
+
+async function values(spec: string, options = {}): Promise<number[]> {
+  const dataset = await openImages(spec, options);
+  const read = await Promise.all(Array.from({ length: dataset.count }, (_, i) => dataset.read(i)));
+  await dataset.close();
+  return read.map(image => image.data[0]);
+}
+
+describe('folders', () => {
+  test('class = folder, classes and files in the order of their names, files below counted in', async () => {
+    await put('classes/cat/b.png', plain(2));
+    await put('classes/cat/a.png', plain(1));
+    await put('classes/Bird/sub/z.png', plain(3));
+    await put('classes/.hidden/x.png', plain(9));
+    writeFileSync(join(root, 'classes/cat/notes.txt'), 'no picture');
+    const dataset = await openImages(join(root, 'classes'));
+    expect(dataset.classes).toEqual(['Bird', 'cat']);
+    expect([...dataset.labels!]).toEqual([0, 1, 1]);
+    expect(await values(join(root, 'classes'))).toEqual([3, 1, 2]);
+  });
+
+  test('without class folders pictures have no labels', async () => {
+    await put('flat/1.png', plain(1));
+    const dataset = await openImages(join(root, 'flat'));
+    expect(dataset.labels).toBeUndefined();
+    expect(dataset.classes).toEqual([]);
+  });
+
+  test('train and val folders are splits; a label means the same class in both', async () => {
+    await put('splits/train/a/1.png', plain(1));
+    await put('splits/train/b/2.png', plain(2));
+    await put('splits/val/b/3.png', plain(3));
+    const val = await openImages(join(root, 'splits'), { split: 'val' });
+    expect(val.classes[val.labels![0]]).toBe('b');
+    expect(await values(join(root, 'splits'), { split: 'train' })).toEqual([1, 2]);
+    expect(await values(join(root, 'splits'))).toEqual([1, 2, 3]);
+  });
+
+  test('a folder whose one folder holds the classes stands for that folder', async () => {
+    await put('outer/images/n1/1.png', plain(1));
+    await put('outer/images/n2/2.png', plain(2));
+    expect((await openImages(join(root, 'outer'))).classes).toEqual(['n1', 'n2']);
+  });
+
+  test('the digest changes with a name or a size and with nothing else', async () => {
+    const before = (await openImages(join(root, 'flat'))).digest;
+    expect((await openImages(join(root, 'flat'))).digest).toBe(before);
+    await put('flat/2.png', plain(7));
+    expect((await openImages(join(root, 'flat'))).digest).not.toBe(before);
+  });
+});
+
+describe('decoding', () => {
+  const pixel = async (path: string): Promise<number[]> => [
+    ...(await (await openImages(join(root, path))).read(0)).data.subarray(0, 3),
+  ];
+
+  test('grey is widened, transparency laid over white, 16 bits become 8', async () => {
+    mkdirSync(join(root, 'odd/grey'), { recursive: true });
+    await sharp({ create: { width: 4, height: 4, channels: 3, background: '#404040' } })
+      .greyscale()
+      .jpeg()
+      .toFile(join(root, 'odd/grey/1.jpg'));
+    expect(await pixel('odd/grey')).toEqual([64, 64, 64]);
+    mkdirSync(join(root, 'odd/clear'));
+    await sharp({ create: { width: 4, height: 4, channels: 4, background: { r: 10, g: 20, b: 30, alpha: 0 } } })
+      .png()
+      .toFile(join(root, 'odd/clear/1.png'));
+    expect(await pixel('odd/clear')).toEqual([255, 255, 255]);
+    mkdirSync(join(root, 'odd/deep'));
+    await sharp({ create: { width: 4, height: 4, channels: 3, background: '#804020' } })
+      .toColourspace('rgb16')
+      .png()
+      .toFile(join(root, 'odd/deep/1.png'));
+    expect(await pixel('odd/deep')).toEqual([128, 64, 32]);
+  });
+
+  test('the EXIF orientation is applied', async () => {
+    mkdirSync(join(root, 'turned'));
+    await sharp({ create: { width: 6, height: 4, channels: 3, background: '#000000' } })
+      .withMetadata({ orientation: 6 })
+      .jpeg()
+      .toFile(join(root, 'turned/1.jpg'));
+    const { width, height } = await (await openImages(join(root, 'turned'))).read(0);
+    expect([width, height]).toEqual([4, 6]);
+  });
+});
+
+describe('arrays', () => {
+  const data = Uint8Array.from({ length: 3 * 4 * 4 * 3 }, (_, i) => Math.floor(i / 48) + 1);
+  const images = { shape: [3, 4, 4, 3], dtype: 'uint8' as const, data };
+
+  test('.npy and .npz, pictures with their labels; grey arrays are widened', async () => {
+    await writeNpy(join(root, 'a.npy'), images);
+    expect(await values(join(root, 'a.npy'))).toEqual([1, 2, 3]);
+    const labels = { shape: [3], dtype: 'int64' as const, data: BigInt64Array.of(2n, 0n, 2n) };
+    await writeNpz(join(root, 'a.npz'), { arr_0: images, arr_1: labels });
+    const dataset = await openImages(join(root, 'a.npz'));
+    expect([...dataset.labels!]).toEqual([2, 0, 2]);
+    expect(dataset.classes).toEqual(['0', '1', '2']);
+    await dataset.close();
+    await writeNpy(join(root, 'grey.npy'), { shape: [2, 2, 2], dtype: 'uint8', data: new Uint8Array(8).fill(5) });
+    const grey = await openImages(join(root, 'grey.npy'));
+    expect((await grey.read(1)).data).toEqual(new Uint8Array(12).fill(5));
+    await grey.close();
+  });
+
+  test.each([
+    [{ shape: [3, 3, 4, 4], dtype: 'uint8' as const, data: new Uint8Array(144) }, /uint8 \[3, 3, 4, 4\].*transpose/],
+    [{ shape: [2, 2, 2, 3], dtype: 'float32' as const, data: new Float32Array(24) }, /float32.*expected as uint8/],
+  ])('another layout is refused with what was found', async (array, message) => {
+    await writeNpy(join(root, 'wrong.npy'), array, { force: true });
+    await expect(openImages(join(root, 'wrong.npy'))).rejects.toThrow(message);
+  });
+
+  test('labels must be one per picture', async () => {
+    const labels = { shape: [2], dtype: 'uint8' as const, data: new Uint8Array(2) };
+    await writeNpz(join(root, 'short.npz'), { images, labels });
+    await expect(openImages(join(root, 'short.npz'))).rejects.toThrow(/3 pictures and 2 labels/);
+  });
+});
+
+describe("MNIST's idx files", () => {
+  const idx = (shape: number[], data: Uint8Array): Buffer => {
+    const header = Buffer.alloc(4 + 4 * shape.length);
+    header.set([0, 0, 8, shape.length]);
+    shape.forEach((side, axis) => header.writeUInt32BE(side, 4 + 4 * axis));
+    return Buffer.concat([header, data]);
+  };
+
+  test('gzipped or not, with the labels beside them; t10k is val', async () => {
+    mkdirSync(join(root, 'mnist'));
+    const [train, val] = [Uint8Array.of(1, 1, 1, 1, 2, 2, 2, 2), Uint8Array.of(3, 3, 3, 3)];
+    writeFileSync(join(root, 'mnist/train-images-idx3-ubyte.gz'), gzipSync(idx([2, 2, 2], train)));
+    writeFileSync(join(root, 'mnist/train-labels-idx1-ubyte.gz'), gzipSync(idx([2], Uint8Array.of(1, 0))));
+    writeFileSync(join(root, 'mnist/t10k-images-idx3-ubyte'), idx([1, 2, 2], val));
+    writeFileSync(join(root, 'mnist/t10k-labels-idx1-ubyte'), idx([1], Uint8Array.of(1)));
+    const dataset = await openImages(join(root, 'mnist'), { split: 'train' });
+    expect([...dataset.labels!]).toEqual([1, 0]);
+    expect(await values(join(root, 'mnist'), { split: 'train' })).toEqual([1, 2]);
+    expect(await values(join(root, 'mnist'), { split: 'val' })).toEqual([3]);
+  });
+
+  test('a truncated file is refused', async () => {
+    const path = join(root, 'train-images-idx3-ubyte');
+    writeFileSync(path, idx([9, 28, 28], new Uint8Array(100)));
+    await expect(openImages(path)).rejects.toThrow(/truncated: \[9, 28, 28\] needs 7056 bytes, 100 follow/);
+  });
+});
+
+describe('tar shards', () => {
+  async function tar(path: string, members: [name: string, content: Uint8Array | string][]): Promise<string> {
+    const archive = pack();
+    for (const [name, content] of members) archive.entry({ name }, Buffer.from(content));
+    archive.finalize();
+    mkdirSync(dirname(join(root, path)), { recursive: true });
+    writeFileSync(join(root, path), await buffer(archive));
+    return join(root, path);
+  }
+
+  test('pictures of one name with .cls labels, over several shards, in any order', async () => {
+    await tar('shards/000.tar', [
+      ['a.png', await encodePng(plain(1))],
+      ['a.cls', '7'],
+    ]);
+    const long = 'x'.repeat(150);
+    await tar('shards/001.tar', [
+      [`${long}/b.cls`, '2\n'],
+      [`${long}/b.png`, await encodePng(plain(2))],
+    ]);
+    const dataset = await openImages(join(root, 'shards'));
+    expect([...dataset.labels!]).toEqual([7, 2]);
+    expect((await dataset.read(1)).data[0]).toBe(2);
+    expect((await dataset.read(0)).data[0]).toBe(1);
+    await dataset.close();
+  });
+
+  test('folders inside are classes where there is no .cls', async () => {
+    const path = await tar('folders.tar', [
+      ['dog/1.png', await encodePng(plain(1))],
+      ['cat/1.png', await encodePng(plain(2))],
+    ]);
+    const dataset = await openImages(path);
+    expect(dataset.classes).toEqual(['cat', 'dog']);
+    expect([...dataset.labels!]).toEqual([1, 0]);
+    await dataset.close();
+  });
+
+  test('a compressed and a damaged archive are refused', async () => {
+    writeFileSync(join(root, 'packed.tar'), gzipSync(Buffer.alloc(2048, 1)));
+    await expect(openImages(join(root, 'packed.tar'))).rejects.toThrow(/compressed tar/);
+    writeFileSync(join(root, 'broken.tar'), Buffer.alloc(2048, 1));
+    await expect(openImages(join(root, 'broken.tar'))).rejects.toThrow(/no tar or a damaged one/);
+  });
+});
+
+describe('bad input is one clear line', () => {
+  test.each([
+    ['missing', /missing: no such file or folder/],
+    ['empty', /holds no pictures/],
+    ['mixed', /holds pictures .* and folders of pictures/],
+  ])('%s', async (name, message) => {
+    mkdirSync(join(root, 'empty'), { recursive: true });
+    await put('mixed/1.png', plain(1));
+    await put('mixed/a/1.png', plain(1));
+    await expect(openImages(join(root, name))).rejects.toThrow(message);
+  });
+
+  test('a broken picture is skipped with a warning, counted, and stops the work under strict', async () => {
+    await put('half/1.png', plain(1));
+    await put('half/3.png', plain(3));
+    const whole = await encodePng({ ...plain(2, 64, 64), data: Uint8Array.from({ length: 12288 }, (_, i) => i * i) });
+    writeFileSync(join(root, 'half/2.png'), whole.subarray(0, whole.length / 2));
+    const warnings: string[] = [];
+    const log = {
+      note: () => undefined,
+      warn: (line: string) => void warnings.push(line),
+      progress: () => ({ update: () => undefined, stop: () => undefined }),
+    };
+    const dataset = await openImages(join(root, 'half'), { log });
+    const options = { size: 8, crop: 'center', flip: false } as const;
+    const batch = await loadBatch(dataset, [0, 1, 2], options);
+    await loadBatch(dataset, [1], options);
+    expect([...batch.indices]).toEqual([0, 2]);
+    expect([...dataset.broken]).toEqual([1]);
+    expect(warnings).toHaveLength(1);
+    expect(warnings[0]).toMatch(/2\.png: cannot be read as a picture.*skipped/);
+    const strict = await openImages(join(root, 'half'), { strict: true });
+    await expect(loadBatch(strict, [0, 1, 2], options)).rejects.toThrow(/2\.png: cannot be read/);
+  });
+});
