@@ -8,6 +8,7 @@ const rooms = {
   nn: ['base', 'engine'],
   features: ['base', 'engine', 'io', 'nn'],
   ...Object.fromEntries(analyses.map(room => [room, ['base', 'engine', 'io']])),
+  probe: ['base', 'engine', 'io', 'nn'],
   metrics: ['base', 'engine', 'io', 'nn', 'features'],
   synth: ['base', 'engine', 'io', 'nn', 'gmm', 'umap'],
   tokenizers: ['base', 'engine', 'io', 'nn', 'features'],

@@ -156,7 +156,7 @@ export async function logisticScores(
   const scores = new Float32Array(data.rows * classes);
   for (const { x, start } of data.blocks) {
     const block = tf.tidy(() => matMul(x, w).add(b));
-    scores.set((await block.data()), start * classes);
+    scores.set(await block.data(), start * classes);
     block.dispose();
   }
   tf.dispose([w, b]);
