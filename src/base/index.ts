@@ -1,4 +1,5 @@
 export { EXIT, messageOf, UserError, type FailureCode } from './errors.js';
 export { silentLog, type Log, type Progress } from './log.js';
+export { normalCdf, normalDensity, normalQuantile } from './normal.js';
 export { philox, RandomNumbers } from './random.js';
 export { VERSION } from './version.js';

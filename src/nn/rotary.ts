@@ -1,4 +1,4 @@
-import { matMul, tf, type Tensor } from '../engine/index.js';
+import { tf, type Tensor } from '../engine/index.js';
 import { differentiable } from './differentiable.js';
 
 /*
@@ -108,7 +108,8 @@ export function mixedAngles(freqs: Tensor, heads: number, height: number, width:
   return tf.tidy(() => {
     const { x, y } = gridPositions(height, width);
     const positions = tf.transpose(tf.tensor2d([...x, ...y], [2, x.length]));
-    const angles = matMul(positions, freqs);
+    // In float32 whatever the precision of the rest: bfloat16 cannot tell 256 from 257.
+    const angles = tf.matMul(positions, freqs);
     return tf.transpose(angles.reshape([x.length, heads, -1]), [1, 0, 2]);
   });
 }

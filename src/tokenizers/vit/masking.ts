@@ -1,0 +1,36 @@
+import { normalCdf, normalQuantile, type RandomNumbers } from '../../base/index.js';
+
+/** Share of patches hidden from the encoder: one ratio per batch, from a normal cut to [min, max] around max. */
+export interface MaskRatio {
+  min: number;
+  max: number;
+  /** Standard deviation of the uncut normal. */
+  spread: number;
+}
+
+/** The paper's 40 to 60 %, denser towards 60; the mean is 0.505. */
+export const PUBLISHED_RATIO: MaskRatio = { min: 0.4, max: 0.6, spread: 0.25 };
+
+/** The ratio at quantile u in [0, 1) of its distribution. */
+export function maskRatio({ min, max, spread }: MaskRatio, u: number): number {
+  if (min === max) return min;
+  const [low, high] = [normalCdf((min - max) / spread), 0.5];
+  return Math.min(max, Math.max(min, max + spread * normalQuantile(low + u * (high - low))));
+}
+
+/** Hidden patches of every image: ⌈ratio · patches⌉. */
+export const maskedCount = (ratio: number, patches: number): number => Math.ceil(ratio * patches);
+
+/**
+ * Masks of a batch [n, patches], 1 = hidden: the same number in every image, places drawn for each by itself. A pure
+ * function of the stream.
+ */
+export function randomMasks(random: RandomNumbers, ratio: MaskRatio, n: number, patches: number): Float32Array {
+  const count = maskedCount(maskRatio(ratio, random.for('ratio').uniforms(1)[0]), patches);
+  const masks = new Float32Array(n * patches);
+  for (let i = 0; i < n; i++) {
+    const order = random.for(`image ${i}`).permutation(patches);
+    for (const place of order.subarray(0, count)) masks[i * patches + place] = 1;
+  }
+  return masks;
+}

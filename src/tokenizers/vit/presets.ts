@@ -1,0 +1,87 @@
+import type { ModelPreset } from '../../nn/index.js';
+import { tokenCount, vitConfigSchema, type Stack, type VitConfig } from './config.js';
+import { isBuffer, unusedShapes, vitShapes } from './shapes.js';
+
+/** The paper's three tokenizers: one backbone, trained in three ways. */
+export const VIT_MODELS = ['ae', 'kl-vae', 'maetok'] as const;
+export type VitModel = (typeof VIT_MODELS)[number];
+
+interface Size {
+  image: number;
+  patch: number;
+  tokens: number;
+  channels: number;
+  stack: Stack;
+}
+
+// prettier-ignore
+const SIZES = {
+  //        pixels      patch      latents     numbers       ViT
+  tiny:  { image:  32, patch:  4, tokens:  16, channels: 16, stack: { width:  128, depth:  4, heads:  4 } },
+  small: { image: 256, patch: 16, tokens: 128, channels: 32, stack: { width:  384, depth: 12, heads:  6 } },
+  base:  { image: 256, patch: 16, tokens: 128, channels: 32, stack: { width:  768, depth: 12, heads: 12 } },
+  large: { image: 256, patch: 16, tokens: 128, channels: 32, stack: { width: 1024, depth: 24, heads: 16 } },
+} satisfies Record<string, Size>;
+
+export type VitSize = keyof typeof SIZES;
+export const VIT_SIZES = Object.keys(SIZES) as VitSize[];
+
+/** A model's backbone at a preset size: the layout of the published MAETok for all three. */
+export function vitPreset(model: VitModel, size: VitSize): VitConfig {
+  const { image, patch, tokens, channels, stack } = SIZES[size];
+  return vitConfigSchema.parse({
+    imageSize: image,
+    patchSize: patch,
+    latentTokens: tokens,
+    latentChannels: channels,
+    posterior: model === 'kl-vae' ? 'gaussian' : 'none',
+    encoder: stack,
+    decoder: { ...stack, kind: 'movq', classToken: false },
+    maskToken: model === 'maetok',
+  });
+}
+
+const BASE = vitPreset('maetok', 'base');
+const LEARNED: Partial<VitConfig> = { positions: 'absolute', decoder: { ...BASE.decoder, classToken: true } };
+
+/** What was published, and what its code builds under other options. */
+const PUBLISHED: Record<string, { describe: string; config: VitConfig }> = {
+  'maetok-b-128': { describe: 'MAETok at 256 pixels, as published', config: BASE },
+  'maetok-b-128-512': { describe: 'MAETok at 512 pixels, as published', config: { ...BASE, imageSize: 512 } },
+  'maetok-b-128-plain': {
+    describe: 'MAETok with a plain decoder and its class token',
+    config: { ...BASE, decoder: { ...BASE.decoder, kind: 'plain', classToken: true } },
+  },
+  'ae-vit-b-128': {
+    describe: 'AE with learned positions, what the authors’ released trainer builds',
+    config: { ...BASE, ...LEARNED },
+  },
+  'kl-vit-b-128': {
+    describe: 'the authors’ KL-VAE: learned positions, plain decoder',
+    config: {
+      ...BASE,
+      ...LEARNED,
+      posterior: 'gaussian',
+      maskToken: false,
+      decoder: { ...BASE.decoder, kind: 'plain', classToken: true },
+    },
+  },
+};
+
+/** Rows of `maetok models`. Published ones count the tensors that their files hold without using them. */
+export const vitPresets: ModelPreset[] = [
+  ...Object.entries(PUBLISHED).map(([name, { describe, config }]) =>
+    row(name, describe, config, () => ({ ...vitShapes(config), ...unusedShapes(config) })),
+  ),
+  ...VIT_MODELS.flatMap(model =>
+    VIT_SIZES.map(size => {
+      const config = vitPreset(model, size);
+      return row(`${model}-${size}`, `preset ${size} of train ${model}`, config, () => vitShapes(config));
+    }),
+  ),
+];
+
+function row(name: string, describe: string, config: VitConfig, shapes: ModelPreset['shapes']): ModelPreset {
+  const { imageSize, latentChannels: channels } = config;
+  return { name, kind: 'tokenizer', describe, imageSize, tokens: tokenCount(config), channels, shapes, isBuffer };
+}

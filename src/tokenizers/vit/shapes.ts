@@ -1,0 +1,133 @@
+import type { Shapes } from '../../nn/index.js';
+import {
+  decoders,
+  encodedChannels,
+  gridSide,
+  tokenCount,
+  type DecoderSpec,
+  type Stack,
+  type VitConfig,
+} from './config.js';
+
+/** Every parameter that the forward passes use, with its shape, under its published key. */
+export function vitShapes(config: VitConfig): Shapes {
+  const { encoder, latentChannels } = config;
+  return {
+    ...within('encoder', encoderShapes(config)),
+    ...within('quant_conv', linear(encoder.width, encodedChannels(config))),
+    ...merged(
+      decoders(config).map(spec => ({
+        ...within(spec.prefix, decoderShapes(config, spec)),
+        ...within(spec.lift, linear(latentChannels, spec.width)),
+        ...within(spec.readout, linear(spec.width, spec.outputs)),
+      })),
+    ),
+  };
+}
+
+/**
+ * What published files hold besides: tensors that influence nothing (a decoder's patch embedding, its absolute
+ * positions under rotary ones, the modulation of latent tokens that are thrown away, classifiers) and, as buffers, the
+ * grid of the rotary positions.
+ */
+export function unusedShapes(config: VitConfig): Shapes {
+  const grid = gridSide(config) ** 2;
+  const rotates = config.positions === 'rope-mixed';
+  const buffers: Shapes = rotates ? { freqs_t_x: [grid], freqs_t_y: [grid] } : {};
+  return {
+    ...within('encoder', buffers),
+    ...merged(
+      decoders(config).map(spec => ({
+        ...within(spec.prefix, buffers),
+        ...within(`${spec.prefix}.model.patch_embed.proj`, patchEmbedding(config, spec.width)),
+        ...(config.positions === 'absolute' ? {} : { [`${spec.prefix}.model.pos_embed`]: [1, 1 + grid, spec.width] }),
+        ...(spec.kind === 'movq'
+          ? within(`${spec.prefix}.model.norm.adaLN_modulation.1`, linear(config.latentChannels, 2 * spec.width))
+          : {}),
+        ...(spec.unusedHead ? within(`${spec.prefix}.model.head`, linear(spec.width, 1000)) : {}),
+      })),
+    ),
+  };
+}
+
+/** Tables that are stored but are no parameters. */
+export const isBuffer = (key: string): boolean => /\.freqs_t_[xy]$/.test(key);
+
+/** Keys of published files that opening a model passes over: the above, and networks that only training used. */
+export const isIgnored = (key: string): boolean =>
+  isBuffer(key) ||
+  /^decoder(_\w+)?\.model\.(patch_embed\.|pos_embed$|norm\.adaLN_modulation\.|head\.)/.test(key) ||
+  /^(repa_model|clip_model|projection|hog_generator)\./.test(key);
+
+function encoderShapes(config: VitConfig): Shapes {
+  const { latentTokens, encoder, maskToken } = config;
+  const { width } = encoder;
+  const latents = { latent_tokens: [1, latentTokens, width], latent_pos_embed: [1, latentTokens, width] };
+  return {
+    ...(latentTokens > 0 ? latents : {}),
+    ...(maskToken ? { mask_token: [1, 1, width] } : {}),
+    ...frequencies(config, encoder),
+    'model.cls_token': [1, 1, width],
+    'model.pos_embed': [1, 1 + gridSide(config) ** 2, width],
+    ...within('model.patch_embed.proj', patchEmbedding(config, width)),
+    ...blocks(encoder.depth, plainBlock(width)),
+    ...within('model.norm', norm(width)),
+  };
+}
+
+function decoderShapes(config: VitConfig, { width, depth, heads, kind, classToken }: DecoderSpec): Shapes {
+  const { latentTokens, latentChannels, positions } = config;
+  return {
+    // Image tokens as latents stand in the patches' own places: no mask tokens, no positions besides the patches'.
+    ...(latentTokens > 0 ? { mask_token: [1, 1, width], latent_pos_embed: [1, tokenCount(config), width] } : {}),
+    ...frequencies(config, { width, depth, heads }),
+    ...(classToken ? { 'model.cls_token': [1, 1, width] } : {}),
+    ...(positions === 'absolute' ? { 'model.pos_embed': [1, 1 + gridSide(config) ** 2, width] } : {}),
+    ...blocks(depth, kind === 'movq' ? modulatedBlock(width, latentChannels) : plainBlock(width)),
+    ...(kind === 'movq'
+      ? latentTokens > 0
+        ? {}
+        : within('model.norm.adaLN_modulation.1', linear(latentChannels, 2 * width))
+      : within('model.norm', norm(width))),
+  };
+}
+
+const frequencies = ({ positions }: VitConfig, { width, depth }: Stack): Shapes =>
+  positions === 'rope-mixed' ? { freqs: [2, depth, width / 2] } : {};
+
+const patchEmbedding = ({ patchSize }: VitConfig, width: number): Shapes => ({
+  weight: [width, 3, patchSize, patchSize],
+  bias: [width],
+});
+
+const blocks = (depth: number, block: Shapes): Shapes =>
+  merged(Array.from({ length: depth }, (_, i) => within(`model.blocks.${i}`, block)));
+
+const attentionAndMlp = (width: number): Shapes => ({
+  ...within('attn.qkv', linear(width, 3 * width)),
+  ...within('attn.proj', linear(width, width)),
+  ...within('mlp.fc1', linear(width, 4 * width)),
+  ...within('mlp.fc2', linear(4 * width, width)),
+});
+
+const plainBlock = (width: number): Shapes => ({
+  ...within('norm1', norm(width)),
+  ...within('norm2', norm(width)),
+  ...attentionAndMlp(width),
+  'ls1.gamma': [width],
+  'ls2.gamma': [width],
+});
+
+const modulatedBlock = (width: number, channels: number): Shapes => ({
+  ...attentionAndMlp(width),
+  ...within('adaLN_modulation.1', linear(channels, 4 * width)),
+});
+
+const linear = (inputs: number, outputs: number): Shapes => ({ weight: [outputs, inputs], bias: [outputs] });
+const norm = (width: number): Shapes => ({ weight: [width], bias: [width] });
+
+function within(prefix: string, shapes: Shapes): Shapes {
+  return Object.fromEntries(Object.entries(shapes).map(([key, shape]) => [`${prefix}.${key}`, shape]));
+}
+
+const merged = (parts: Shapes[]): Shapes => Object.assign({}, ...parts) as Shapes;

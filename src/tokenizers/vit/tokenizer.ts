@@ -1,0 +1,115 @@
+import { UserError } from '../../base/index.js';
+import { tf, type Tensor3D, type Tensor4D } from '../../engine/index.js';
+import { loadParams, type HostArray, type Params } from '../../nn/index.js';
+import { scaled, unscaled } from '../grid.js';
+import { posterior, samplePosterior } from '../posterior.js';
+import type { EncodeOptions, OpenOptions, Tokenizer, TokenizerFamily, TokenizerSource } from '../tokenizer.js';
+import { gridSide, tokenCount, vitConfigSchema, type VitConfig } from './config.js';
+import { decode } from './decoder.js';
+import { encode } from './encoder.js';
+import { isVit, readHubConfig } from './hub.js';
+import { vitPresets } from './presets.js';
+import { isIgnored, vitShapes } from './shapes.js';
+
+/** What a training run writes into its config.yaml under `network`. */
+export interface VitNetwork {
+  family: 'vit';
+  /** `ae`, `kl-vae` or `maetok`. */
+  model: string;
+  config: VitConfig;
+}
+
+export const vitFamily: TokenizerFamily = {
+  name: 'vit',
+  recognises: ({ config, weights }) => networkOf(config) !== undefined || isVit(Object.keys(weights)),
+  open: openVit,
+  presets: vitPresets,
+};
+
+function networkOf({ network }: Record<string, unknown>): VitNetwork | undefined {
+  const found = network as Partial<VitNetwork> | undefined;
+  return found?.family === 'vit' ? (found as VitNetwork) : undefined;
+}
+
+/** Auxiliary decoders and everything else that only training needs is left in the file. */
+const ONLY_IN_TRAINING = /^(decoder|post_quant_conv|to_pixel)_\w+\./;
+
+function openVit(source: TokenizerSource, options: OpenOptions): Tokenizer {
+  const network = networkOf(source.config);
+  const read = network ? readNetwork(source.name, network) : readHubConfig(source.name, source.config, source.weights);
+  const config = { ...read, aux: undefined };
+  const params = loadVit(source.name, source.weights, config, options);
+  return tokenizerOf({ config, params, name: network?.model ?? nameOf(config), digest: source.digest });
+}
+
+function readNetwork(name: string, { config }: VitNetwork): VitConfig {
+  const parsed = vitConfigSchema.safeParse(config);
+  if (parsed.success) return parsed.data;
+  const [issue] = parsed.error.issues;
+  throw new UserError(`${name}: network.config.${issue.path.join('.')}: ${issue.message}`);
+}
+
+/** Published ones tell their posterior only. */
+const nameOf = ({ posterior: kind, maskToken }: VitConfig): string =>
+  kind === 'gaussian' ? 'kl-vae' : maskToken ? 'maetok' : 'ae';
+
+/** Weights of a file, checked, as the parameters of a config's forward passes. */
+export function loadVit(
+  name: string,
+  weights: Record<string, HostArray>,
+  config: VitConfig,
+  options: OpenOptions = {},
+): Params {
+  return loadParams(name, weights, vitShapes(config), {
+    allowMissing: options.allowMissing,
+    log: options.log,
+    ignores: key => isIgnored(key) || (!config.aux && ONLY_IN_TRAINING.test(key)),
+    optional: key => key === 'encoder.mask_token',
+  });
+}
+
+/** What a tokenizer of this family is made of. */
+export interface VitParts {
+  name: string;
+  config: VitConfig;
+  params: Params;
+  digest: string;
+}
+
+/** A tokenizer on parameters in memory, which it owns. */
+export function tokenizerOf({ name, config, params, digest }: VitParts): Tokenizer {
+  const { imageSize, latentTokens, latentChannels, latentMean, latentStd } = config;
+  const scaling = { shift: latentMean, scale: 1 / latentStd };
+  const side = gridSide(config);
+  return {
+    name,
+    family: 'vit',
+    imageSize,
+    latentShape: [tokenCount(config), latentChannels],
+    ...(latentTokens === 0 ? { grid: [side, side] as const } : {}),
+    parameters: Object.values(params).reduce((sum, { size }) => sum + size, 0),
+    digest,
+    posterior: config.posterior === 'gaussian' ? 'mode' : 'none',
+    latentShift: scaling.shift,
+    latentScale: scaling.scale,
+    pixels: 'RGB in [-1, 1]',
+    encode: (images, { noise } = {}) =>
+      Promise.resolve(tf.tidy(() => scaled(scaling, encodeLatents(config, params, images, noise)) as Tensor3D)),
+    decode: latents =>
+      Promise.resolve(tf.tidy(() => decode(config, params, unscaled(scaling, latents) as Tensor3D).output)),
+    dispose: () => tf.dispose(params),
+  };
+}
+
+/** images → z [n, tokens, channels]: a posterior's mode, or a sample made of `noise`. */
+export function encodeLatents(
+  config: VitConfig,
+  params: Params,
+  images: Tensor4D,
+  noise?: EncodeOptions['noise'],
+): Tensor3D {
+  const { latents } = encode(config, params, images);
+  if (config.posterior === 'none') return latents;
+  const gaussian = posterior(latents);
+  return (noise ? samplePosterior(gaussian, noise) : gaussian.mean) as Tensor3D;
+}
