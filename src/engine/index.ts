@@ -1,3 +1,4 @@
+export { describeEngine, queryGpu, type EngineDescription } from './describe.js';
 export { einsum } from './einsum.js';
 export {
   cholesky,
@@ -13,6 +14,7 @@ export { valueAndGradients, type ValueAndGradients } from './gradients.js';
 export { matMul, type MatMulOptions } from './matmul.js';
 export { runOp, type Attribute, type OpAttributes } from './native.js';
 export { RandomStream } from './random.js';
+export { measureSpeed, type Speed } from './speed.js';
 export { ENGINES, ENGINE_NAMES, startEngine, type EngineKind } from './start.js';
 export {
   tf,

@@ -1,0 +1,104 @@
+import { spawn } from 'node:child_process';
+import { cpus, freemem, totalmem } from 'node:os';
+import { fileURLToPath } from 'node:url';
+import { text } from 'node:stream/consumers';
+import { parse } from 'csv-parse/sync';
+import { z } from 'zod';
+import { VERSION } from '../base/index.js';
+import type { EngineKind } from '../engine/index.js';
+import { defineCommand } from './command.js';
+import { common } from './options.js';
+import { writeTable, type Row } from './table.js';
+
+const COLUMNS = ['engine', 'status', 'version', 'device', 'gflops_f32', 'gflops_bf16', 'memory_gb', 'eigh', 'note'];
+
+export const doctor = defineCommand({
+  name: 'doctor',
+  describe: 'Shows which numeric engines run here and how fast, and what would make this machine faster.',
+  examples: [
+    ['maetok doctor', 'every engine, each in a process of its own'],
+    ['maetok doctor --engine wasm', 'one engine'],
+  ],
+  options: z.object(common),
+  async run({ engine }, _inputs, context) {
+    const rows = engine === undefined ? await examineAll(context.signal) : [await examine(engine)];
+    await writeTable(context, COLUMNS, rows, {});
+    if (engine !== undefined) return;
+    const gigabytes = (bytes: number): string => (bytes / 2 ** 30).toFixed(1);
+    context.log.note(
+      `maetok ${VERSION}, Node ${process.version}, ${process.platform} ${process.arch}, ${cpus().length} cores, ` +
+        `${gigabytes(freemem())} of ${gigabytes(totalmem())} GiB memory free`,
+    );
+    for (const hint of await advice(rows)) context.log.note(hint);
+  },
+});
+
+/** Starts and measures one engine in this process. */
+async function examine(kind: EngineKind): Promise<Row> {
+  const { describeEngine, measureSpeed, startEngine } = await import('../engine/index.js');
+  await startEngine(kind);
+  const { version, device, memoryBytes, linearAlgebra } = await describeEngine();
+  const { f32, bf16 } = measureSpeed(kind);
+  return {
+    engine: kind,
+    status: 'ready',
+    version,
+    device,
+    gflops_f32: Math.round(f32 * 10) / 10,
+    gflops_bf16: bf16 === undefined ? undefined : Math.round(bf16 * 10) / 10,
+    memory_gb: Math.round(memoryBytes / 2 ** 30),
+    eigh: linearAlgebra,
+  };
+}
+
+/** Each engine in a process of its own: two TensorFlows can't share one, and a broken library ends it. */
+async function examineAll(signal: AbortSignal): Promise<Row[]> {
+  const { ENGINES } = await import('../engine/index.js');
+  const rows: Row[] = [];
+  for (const kind of ENGINES) rows.push(await examineApart(kind, signal));
+  return rows;
+}
+
+async function examineApart(kind: EngineKind, signal: AbortSignal): Promise<Row> {
+  const launcher = fileURLToPath(new URL('../../bin/maetok.js', import.meta.url));
+  const child = spawn(process.execPath, [launcher, 'doctor', '--engine', kind], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    signal,
+  });
+  const ended = new Promise<number | NodeJS.Signals | null>((resolve, reject) => {
+    child.on('error', reject);
+    child.on('close', (code, killedBy) => resolve(code ?? killedBy));
+  });
+  const [stdout, stderr, code] = await Promise.all([text(child.stdout), text(child.stderr), ended]);
+  if (code === 0) return parse<Row>(stdout, { columns: true })[0];
+  const reason =
+    stderr
+      .trim()
+      .split('\n')
+      .at(-1)
+      ?.replace(/^maetok: /, '') ?? '';
+  // An exit code is our own word that it can't start; anything else is a crash.
+  return {
+    engine: kind,
+    status: typeof code === 'number' ? 'absent' : 'broken',
+    note: reason || `ended by ${code ?? ''}`,
+  };
+}
+
+/** What to do to get faster, from what was found. */
+async function advice(rows: Row[]): Promise<string[]> {
+  const { queryGpu } = await import('../engine/index.js');
+  const ready = new Map(rows.filter(({ status }) => status === 'ready').map(row => [row.engine, row]));
+  const hints: string[] = [];
+  if (!ready.has('native') && !ready.has('gpu'))
+    hints.push('faster: `maetok engine install` sets up the native engine, several times the speed of WebAssembly');
+  if (!ready.has('gpu') && queryGpu() !== undefined)
+    hints.push('faster: there is an NVIDIA GPU here; `maetok engine install --gpu` sets its engine up');
+  const best = ready.get('gpu') ?? ready.get('native');
+  if (best && Number(best.gflops_bf16) > 1.2 * Number(best.gflops_f32))
+    hints.push('faster: `--precision bf16` speeds up training here');
+  if (best && best.engine !== 'gpu' && !String(best.eigh).startsWith('LAPACK'))
+    hints.push('faster: PCA of wide latents uses LAPACK where it is installed, e.g. `apt install libopenblas0`');
+  if (hints.length === 0) hints.push('nothing to mend: the fastest engine for this machine is installed');
+  return hints;
+}
