@@ -2,7 +2,7 @@ import { readFile, readdir, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { EXIT, messageOf, UserError } from '../base/index.js';
 import { tf, type Tensor } from '../engine/index.js';
-import { readSafetensors, type NdArray } from '../io/index.js';
+import { readSafetensors, readWeights, type NdArray } from '../io/index.js';
 import { paramsFrom, type HostArray, type VerifiedSystem, type VerifyCase } from '../nn/index.js';
 import { verifiedSystems } from './verified-systems.js';
 
@@ -33,18 +33,18 @@ export async function verifyCase(folder: string, options: VerifyOptions): Promis
   const recorded = await readSafetensors(join(folder, 'io.safetensors'));
   const outputs = Object.keys(recorded).filter(name => /^(out|output|mid)\./.test(name));
   const arrays = await ownWeights(folder);
-  const weights = paramsFrom(arrays);
-  const results = await system
-    .verify(caseOf({ folder, config, recorded, arrays, weights, options }))
-    .finally(() => tf.dispose(weights));
+  // One scope for the whole case, so that verifiers read like the formulas and free nothing themselves.
+  tf.engine().startScope();
   try {
+    const weights = paramsFrom(arrays);
+    const results = await system.verify(caseOf({ folder, config, recorded, arrays, weights, options }));
     const name = join(basename(dirname(resolve(folder))), basename(resolve(folder)));
     const rows: VerifyRow[] = [];
     for (const tensor of outputs)
       rows.push({ case: name, ...(await compare(tensor, recorded[tensor], results, options)) });
     return rows;
   } finally {
-    tf.dispose(Object.values(results).filter(result => result instanceof tf.Tensor));
+    tf.engine().endScope();
   }
 }
 
@@ -83,7 +83,7 @@ function caseOf({ recorded, options, ...parts }: CaseParts): VerifyCase {
     recorded,
     inputs: Object.fromEntries(inputs),
     wants: name => Object.hasOwn(recorded, name),
-    findWeights: async name => paramsFrom(await readSafetensors(await findWeights(parts.folder, name, options))),
+    findWeights: async name => paramsFrom(await readWeights(await findWeights(parts.folder, name, options))),
   };
 }
 

@@ -19,7 +19,7 @@ export function children<T = Tensor>(params: Record<string, T>, prefix?: string)
 }
 
 /** `params` with every key put under `prefix.`. */
-export function prefixed(params: Params, prefix: string): Params {
+export function prefixed<T = Tensor>(params: Record<string, T>, prefix: string): Record<string, T> {
   return Object.fromEntries(Object.entries(params).map(([key, value]) => [`${prefix}.${key}`, value]));
 }
 

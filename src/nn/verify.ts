@@ -5,7 +5,7 @@ import type { HostArray, Params } from './params.js';
 export interface VerifyCase {
   /** The case's config.json. */
   config: Record<string, unknown>;
-  /** The case's own weights under their recorded names; the caller frees them. Empty where the case has none. */
+  /** The case's own weights under their recorded names; empty where it has none. */
   weights: Params;
   /** The same as the file holds them. */
   arrays: Record<string, HostArray>;
@@ -17,13 +17,13 @@ export interface VerifyCase {
   wants: (name: string) => boolean;
   /** The case's folder. */
   folder: string;
-  /** Weights that the case names but does not hold (`taef2_encoder`); the caller frees them. */
+  /** Weights that the case names but does not hold (`taef2_encoder`). */
   findWeights: (name: string) => Promise<Params>;
 }
 
 /**
  * Recomputes what a case recorded: full output name (`out.latents`, `output.moments`) → result in the recorded
- * layout, as an array or as a tensor that the caller frees.
+ * layout, as an array or a tensor. Every tensor made on the way is freed when the case is over.
  */
 export type Verifier = (recorded: VerifyCase) => Promise<Record<string, HostArray | Tensor>>;
 

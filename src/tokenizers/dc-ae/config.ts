@@ -21,7 +21,7 @@ type Weights = Record<string, Shaped>;
 
 /** The config that diffusers' config.json spells out, completed from the weights, whose keys are diffusers' names. */
 export function readDcAeConfig(name: string, raw: Record<string, unknown>, weights: Weights): LoadedConfig {
-  const parsed = FIELDS.safeParse(raw);
+  const parsed = FIELDS.safeParse({ ...raw, ...(raw.parameters as object | undefined) });
   if (!parsed.success) {
     const [issue] = parsed.error.issues;
     throw new UserError(`${name}: config field ${issue.path.join('.')}: ${issue.message}`);

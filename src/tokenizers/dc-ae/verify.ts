@@ -1,4 +1,4 @@
-import { tf, type Tensor } from '../../engine/index.js';
+import type { Tensor } from '../../engine/index.js';
 import type { NdArray } from '../../io/index.js';
 import { channelsFirst, channelsLast, tensorOf, under, type VerifiedSystem, type Verifier } from '../../nn/index.js';
 import { loadDcAe } from './tokenizer.js';
@@ -8,23 +8,17 @@ const verify: Verifier = ({ folder, arrays, config, inputs }) => {
   const raw = config.parameters as Record<string, unknown>;
   const loaded = loadDcAe(folder, arrays as Record<string, NdArray>, raw, {});
   const { model, scale } = loaded.config;
-  try {
-    return Promise.resolve(
-      tf.tidy(() => {
-        const [encoder, decoder] = [under(loaded.params, 'encoder'), under(loaded.params, 'decoder')];
-        const latent = encode(model, encoder, channelsLast(tensorOf(inputs['input.image'])));
-        const maps: Record<string, Tensor> = {
-          latent,
-          scaled_latent: latent.mul(scale ?? 1),
-          decoded: decode(model, decoder, latent),
-          decoded_given_latent: decode(model, decoder, channelsLast(tensorOf(inputs['input.latent']))),
-        };
-        return Object.fromEntries(Object.entries(maps).map(([name, map]) => [`output.${name}`, channelsFirst(map)]));
-      }),
-    );
-  } finally {
-    tf.dispose(loaded.params);
-  }
+  const [encoder, decoder] = [under(loaded.params, 'encoder'), under(loaded.params, 'decoder')];
+  const latent = encode(model, encoder, channelsLast(tensorOf(inputs['input.image'])));
+  const maps: Record<string, Tensor> = {
+    latent,
+    scaled_latent: latent.mul(scale ?? 1),
+    decoded: decode(model, decoder, latent),
+    decoded_given_latent: decode(model, decoder, channelsLast(tensorOf(inputs['input.latent']))),
+  };
+  return Promise.resolve(
+    Object.fromEntries(Object.entries(maps).map(([name, map]) => [`output.${name}`, channelsFirst(map)])),
+  );
 };
 
 export const dcAeSystem: VerifiedSystem = {

@@ -72,7 +72,7 @@ type Fields = z.output<typeof FIELDS>;
 
 /** The YAML files of latent diffusion nest what they say. */
 function flattened(raw: Record<string, unknown>): Record<string, unknown> {
-  const nested = ['model', 'params', 'ddconfig'].flatMap(key => {
+  const nested = ['model', 'params', 'ddconfig', 'parameters'].flatMap(key => {
     const value = raw[key];
     return value !== null && typeof value === 'object' ? [flattened(value as Record<string, unknown>)] : [];
   });

@@ -19,39 +19,34 @@ import { decodeLatents, encodeMoments, loadLdm, type LoadedLdm } from './tokeniz
 /** VA-VAE and SD-VAE: outputs in PyTorch's channel-first layout. */
 const verifyVae: Verifier = recorded => {
   const { params, config } = load(recorded, recorded.config.parameters as Record<string, unknown>);
-  const input = (name: string): Tensor => channelsLast(tensorOf(recorded.inputs[`input.${name}`]));
-  try {
-    return Promise.resolve(
-      tf.tidy(() => {
-        const images = input('image');
-        const features = encodeFeatures(config.norm, under(params, 'encoder'), images);
-        const moments = encodeMoments(config, params, images);
-        const p = posterior(moments);
-        const sample = samplePosterior(p, input('posterior_noise'));
-        const decodedMode = decodeLatents(config, params, p.mean);
-        const maps: Record<string, Tensor> = {
-          encoder_features: features,
-          moments,
-          mode: p.mean,
-          logvar_clamped: p.logVariance,
-          std: tf.exp(p.logVariance.mul(0.5)),
-          sample,
-          scaled_latent: scaled(config, p.mean),
-          decoded_mode: decodedMode,
-          decoded_sample: decodeLatents(config, params, sample),
-          decoded_given_latent: decodeLatents(config, params, input('latent')),
-        };
-        return {
-          ...Object.fromEntries(Object.entries(maps).map(([name, map]) => [`output.${name}`, channelsFirst(map)])),
-          'output.kl_per_image': klPerImage(p),
-          'output.decoded_mode_uint8_nhwc': toBytes(decodedMode),
-        };
-      }),
-    );
-  } finally {
-    tf.dispose(params);
-  }
+  const given = (name: string): Tensor => channelsLast(tensorOf(recorded.inputs[`input.${name}`]));
+  const images = given('image');
+  const moments = encodeMoments(config, params, images);
+  const p = posterior(moments);
+  const sample = samplePosterior(p, given('posterior_noise'));
+  const decodedMode = decodeLatents(config, params, p.mean);
+  const maps: Record<string, Tensor> = {
+    encoder_features: encodeFeatures(config.norm, under(params, 'encoder'), images),
+    moments,
+    mode: p.mean,
+    logvar_clamped: p.logVariance,
+    std: tf.exp(p.logVariance.mul(0.5)),
+    sample,
+    scaled_latent: scaled(config, p.mean),
+    decoded_mode: decodedMode,
+    decoded_sample: decodeLatents(config, params, sample),
+    decoded_given_latent: decodeLatents(config, params, given('latent')),
+  };
+  return Promise.resolve({
+    ...asRecorded('output', maps),
+    'output.kl_per_image': klPerImage(p),
+    'output.decoded_mode_uint8_nhwc': toBytes(decodedMode),
+  });
 };
+
+/** Maps [n, h, w, c] under their recorded names and in the recorded layout. */
+const asRecorded = (prefix: string, maps: Record<string, Tensor>): Record<string, Tensor> =>
+  Object.fromEntries(Object.entries(maps).map(([name, map]) => [`${prefix}.${name}`, channelsFirst(map)]));
 
 /** Latent diffusion's 8-bit pixels: 127.5 x + 128, clamped, truncated. */
 const toBytes = (images: Tensor): Tensor => tf.floor(tf.clipByValue(images.mul(127.5).add(128), 0, 255));
@@ -61,17 +56,13 @@ const verifyConvolutional: Verifier = recorded => {
   const args = recorded.config.model_args as Record<string, unknown>;
   const raw = { ...args, ch: recorded.config.cnn_ch, num_res_blocks: recorded.config.cnn_num_res_blocks };
   const loaded = load(recorded, JSON.parse(JSON.stringify(raw)) as Record<string, unknown>);
-  try {
-    const klWeight = (recorded.config.hub_config_json as { kl_loss_weight?: number }).kl_loss_weight ?? 1e-6;
-    return Promise.resolve({
-      ...tf.tidy(() => forwards(recorded, loaded, klWeight)),
-      ...gradientOutputs(recorded, loaded.params, publishedNames(recorded), params =>
-        trainingLoss(recorded, loaded, params, klWeight),
-      ),
-    });
-  } finally {
-    tf.dispose(loaded.params);
-  }
+  const { kl_loss_weight: klWeight = 1e-6 } = recorded.config.hub_config_json as { kl_loss_weight?: number };
+  return Promise.resolve({
+    ...forwards(recorded, loaded, klWeight),
+    ...gradientOutputs(recorded, loaded.params, publishedNames(recorded), params =>
+      trainingLoss(recorded, loaded, params, klWeight),
+    ),
+  });
 };
 
 function forwards(recorded: VerifyCase, { config, params }: LoadedLdm, klWeight: number): Record<string, Tensor> {
@@ -91,7 +82,7 @@ function forwards(recorded: VerifyCase, { config, params }: LoadedLdm, klWeight:
     decode_of_z: decodeLatents(config, params, unscaled(config, input(recorded, 'z'))),
   };
   return {
-    ...Object.fromEntries(Object.entries(maps).map(([name, map]) => [`out.${name}`, channelsFirst(map)])),
+    ...asRecorded('out', maps),
     'out.kl_per_sample': kl,
     'out.weighted_kl_loss': kl.mean().mul(klWeight).reshape([1]),
     ...gaussianOutputs(recorded),

@@ -1,0 +1,11 @@
+import { spellingOf, withoutPipeline } from './keys.js';
+import type { TokenizerFamily } from '../tokenizer.js';
+import { ldmPresets } from './presets.js';
+import { openLdm } from './tokenizer.js';
+
+export const ldmFamily: TokenizerFamily = {
+  name: 'ldm',
+  recognises: ({ weights }) => spellingOf(Object.keys(withoutPipeline(weights))) !== undefined,
+  open: openLdm,
+  presets: ldmPresets,
+};
