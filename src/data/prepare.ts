@@ -80,7 +80,7 @@ export class PreparePool {
   }
 
   private start(): Hand {
-    const hand: Hand = { worker: new Worker(this.script), waiting: new Map() };
+    const hand: Hand = { worker: new Worker(this.script, { execArgv: [] }), waiting: new Map() };
     this.hands.push(hand);
     hand.worker.unref();
     hand.worker.on('message', (answer: PrepareAnswer) => settle(hand, answer));

@@ -1,0 +1,140 @@
+import { existsSync } from 'node:fs';
+import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { stringify } from 'csv-stringify/sync';
+import { EXIT, UserError, VERSION, type Progress } from '../base/index.js';
+import {
+  encodePng,
+  refuseExisting,
+  sha256OfText,
+  writeNpz,
+  type NdArray,
+  type RawImage,
+  type TypedArray,
+} from '../io/index.js';
+import { severalAtOnce } from './batch.js';
+import { centreCrop } from './crop.js';
+import { subset, type ImageDataset } from './dataset.js';
+import { requireOneSize, spread } from './inspect.js';
+
+export interface ExportOptions {
+  /** Centre crop to this side; absent: as they are. */
+  size?: number | undefined;
+  force: boolean;
+  signal: AbortSignal;
+  progress: Progress;
+}
+
+const BATCH = 256;
+const CARD = 'dataset.json';
+
+/** Pictures of a data set in its order, cropped; broken ones are left out. */
+async function* pictures(dataset: ImageDataset, { size, signal, progress }: ExportOptions) {
+  for (let start = 0; start < dataset.count; start += BATCH) {
+    if (signal.aborted) throw new UserError('interrupted; nothing was written', EXIT.interrupted);
+    const indices = spread(Math.min(BATCH, dataset.count - start), BATCH).map(i => start + i);
+    const images = await severalAtOnce(indices, async index => {
+      try {
+        const image = await dataset.read(index, size);
+        return { index, image: size === undefined ? image : centreCrop(image, size) };
+      } catch (error) {
+        dataset.reportBroken(index, error);
+        return undefined;
+      }
+    });
+    yield images.filter(picture => picture !== undefined);
+    progress.update(start + indices.length);
+  }
+}
+
+/**
+ * Writes `images` (uint8 [n, height, width, 3]) and, where there are classes, `labels` (int64 [n]) as `numpy.savez`
+ * would. All pictures must be readable (`without` sees to that) and of one size.
+ */
+export async function exportNpz(dataset: ImageDataset, path: string, options: ExportOptions): Promise<void> {
+  refuseExisting(path, options.force);
+  const { size } = options;
+  const { width, height } = size === undefined ? await dataset.read(0) : { width: size, height: size };
+  const first = { name: dataset.pictureName(0), width, height };
+  async function* chunks(): AsyncIterable<TypedArray> {
+    for await (const batch of pictures(dataset, options)) {
+      for (const { index, image } of batch) {
+        requireOneSize([first, { name: dataset.pictureName(index), width: image.width, height: image.height }]);
+        yield image.data;
+      }
+    }
+  }
+  const { labels } = dataset;
+  const labelArray: NdArray | undefined = labels && {
+    shape: [dataset.count],
+    dtype: 'int64',
+    data: BigInt64Array.from(labels, BigInt),
+  };
+  await writeNpz(
+    path,
+    {
+      images: { shape: [dataset.count, height, width, 3], dtype: 'uint8', chunks: chunks() },
+      ...(labelArray && { labels: labelArray }),
+    },
+    { force: options.force },
+  );
+}
+
+/**
+ * Writes PNGs, in class folders where there are classes, with `dataset.json` (where they come from) and, for drawn
+ * pictures, `factors.csv`. The folder appears whole or not at all; only one that this function made is replaced.
+ */
+export async function exportFolder(dataset: ImageDataset, folder: string, options: ExportOptions): Promise<void> {
+  if (existsSync(folder) && !(options.force && (await isOurs(folder)))) {
+    const advice = options.force ? 'it was not written by maetok data; remove it first' : 'choose another --out';
+    throw new UserError(`${folder}: already exists; ${advice}`, EXIT.failed);
+  }
+  const partial = `${folder}.${process.pid}.partial`;
+  try {
+    await mkdir(partial, { recursive: true });
+    for (const name of dataset.classes) await mkdir(join(partial, name), { recursive: true });
+    const factors: Record<string, string | number>[] = [];
+    for await (const batch of pictures(dataset, options)) {
+      await severalAtOnce(
+        batch,
+        async ({ index, image }) => await writePicture(partial, fileName(dataset, index), image),
+      );
+      for (const { index } of batch)
+        if (dataset.factors) factors.push({ file: fileName(dataset, index), ...dataset.factors(index) });
+    }
+    if (factors.length > 0) await writeFile(join(partial, 'factors.csv'), stringify(factors, { header: true }));
+    await writeFile(join(partial, CARD), card(dataset, options));
+    if (existsSync(folder)) await rm(folder, { recursive: true });
+    await rename(partial, folder);
+  } catch (error) {
+    await rm(partial, { recursive: true, force: true });
+    throw error;
+  }
+}
+
+const writePicture = async (folder: string, name: string, image: RawImage): Promise<void> =>
+  await writeFile(join(folder, name), await encodePng(image));
+
+function fileName({ classes, labels, count }: ImageDataset, index: number): string {
+  const name = `${String(index).padStart(String(count - 1).length, '0')}.png`;
+  return labels ? `${classes[labels[index]]}/${name}` : name;
+}
+
+function card(dataset: ImageDataset, { size }: ExportOptions): string {
+  const { name, digest, count, broken } = dataset;
+  const content = { maetok: VERSION, name, digest, pictures: count - broken.size, skipped: broken.size, size };
+  return `${JSON.stringify(content, null, 2)}\n`;
+}
+
+async function isOurs(folder: string): Promise<boolean> {
+  const text = await readFile(join(folder, CARD), 'utf8').catch(() => '');
+  return text.includes('"maetok"');
+}
+
+/** A data set less the pictures that were found broken. */
+export function without(dataset: ImageDataset, broken: readonly { index: number }[]): ImageDataset {
+  if (broken.length === 0) return dataset;
+  const left = new Set(broken.map(({ index }) => index));
+  const kept = Int32Array.from(spread(dataset.count, dataset.count).filter(index => !left.has(index)));
+  return subset(dataset, kept, dataset.name, sha256OfText(`${dataset.digest} without ${[...left].join(' ')}`));
+}

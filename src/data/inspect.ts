@@ -1,0 +1,89 @@
+import { EXIT, UserError, type Progress } from '../base/index.js';
+import { imageSize } from '../io/index.js';
+import { severalAtOnce } from './batch.js';
+import type { ImageDataset, StoredImage } from './dataset.js';
+
+export interface SizeRange {
+  minWidth: number;
+  maxWidth: number;
+  minHeight: number;
+  maxHeight: number;
+  /** Pictures that were looked at. */
+  looked: number;
+}
+
+/** Headers looked at in a data set of any size, spread evenly over it. */
+const MOST_LOOKED_AT = 2000;
+
+/** Widths and heights from the pictures' headers. A picture without a readable header is passed over. */
+export async function sizeRange(dataset: ImageDataset): Promise<SizeRange> {
+  const sizes = await severalAtOnce(spread(dataset.count, MOST_LOOKED_AT), async index => {
+    try {
+      return await sizeOf(await dataset.stored(index));
+    } catch (error) {
+      if (error instanceof UserError) return undefined;
+      throw error;
+    }
+  });
+  const known = sizes.filter(size => size !== undefined);
+  const range = (side: 'width' | 'height', best: (...sides: number[]) => number): number =>
+    best(...known.map(size => size[side]));
+  return {
+    minWidth: range('width', Math.min),
+    maxWidth: range('width', Math.max),
+    minHeight: range('height', Math.min),
+    maxHeight: range('height', Math.max),
+    looked: known.length,
+  };
+}
+
+async function sizeOf(stored: StoredImage): Promise<{ width: number; height: number }> {
+  if ('data' in stored) return stored;
+  return 'path' in stored ? await imageSize(stored.path) : await imageSize(stored.bytes, stored.name);
+}
+
+/** At most `most` indices below `count`, evenly spread, the first one included. */
+export function spread(count: number, most: number): number[] {
+  const taken = Math.min(count, most);
+  return Array.from({ length: taken }, (_, i) => Math.floor((i * count) / taken));
+}
+
+export interface BrokenPicture {
+  index: number;
+  picture: string;
+  problem: string;
+}
+
+/** Decodes every picture and tells which cannot be. */
+export async function brokenPictures(
+  dataset: ImageDataset,
+  progress: Progress,
+  signal: AbortSignal,
+): Promise<BrokenPicture[]> {
+  let done = 0;
+  const found = await severalAtOnce(spread(dataset.count, dataset.count), async index => {
+    if (signal.aborted) throw new UserError('interrupted', EXIT.interrupted);
+    try {
+      await dataset.read(index);
+      return undefined;
+    } catch (error) {
+      if (!(error instanceof UserError)) throw error;
+      const picture = dataset.pictureName(index);
+      return { index, picture, problem: error.message.replace(`${picture}: `, '') };
+    } finally {
+      progress.update(++done);
+    }
+  });
+  return found.filter(picture => picture !== undefined);
+}
+
+/** The one size of all pictures, where no `--size` makes them alike. @throws UserError naming two that differ. */
+export function requireOneSize(pictures: readonly { name: string; width: number; height: number }[]): void {
+  const [first, ...others] = pictures;
+  const other = others.find(picture => picture.width !== first.width || picture.height !== first.height);
+  if (other)
+    throw new UserError(
+      `pictures of different sizes (${first.name} is ${first.width}×${first.height}, ${other.name} ` +
+        `${other.width}×${other.height}): give --size to crop all to one`,
+    );
+}

@@ -1,0 +1,91 @@
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from '@jest/globals';
+import { parse } from 'csv-parse/sync';
+import sharp from 'sharp';
+import { readNpz } from '../../src/io/index.js';
+import { maetok } from '../helpers/cli.js';
+import { tempFolder } from '../helpers/temp.js';
+
+const root = tempFolder();
+const SPEC = 'synthetic:scenes?count=12&size=16&classes=3';
+const rows = (csv: string): Record<string, string>[] => parse(csv, { columns: true });
+
+describe('maetok data', () => {
+  test('without a data set it lists what can be read', async () => {
+    const { code, stdout } = await maetok('data');
+    expect(code).toBe(0);
+    expect(rows(stdout).map(row => row.data)).toContain('FILE.npy, FILE.npz');
+  });
+
+  test('describes a data set in one row', async () => {
+    const { stdout } = await maetok('data', SPEC, '--split', 'val');
+    expect(rows(stdout)[0]).toMatchObject({
+      name: 'scenes-val',
+      pictures: '1',
+      classes: '3',
+      min_width: '16',
+      max_height: '16',
+    });
+  });
+
+  test('writes class folders with where they come from and what they were drawn from; they read back alike', async () => {
+    const out = join(root, 'folder');
+    const { code } = await maetok('data', SPEC, '--out', out, '--grid', join(root, 'grid.png'), '--num', '4');
+    expect(code).toBe(0);
+    expect(rows(readFileSync(join(out, 'factors.csv'), 'utf8'))[4]).toMatchObject({
+      shape: 'square',
+      texture: 'stripes',
+    });
+    const { width } = await sharp(join(root, 'grid.png')).metadata();
+    expect(width).toBe(2 * 16 + 2);
+    const again = await maetok('data', out, '--out', join(root, 'again.npz'), '--quiet');
+    expect(rows(again.stdout)[0]).toMatchObject({ pictures: '12', classes: '3' });
+  });
+
+  test('--size crops on the way into one .npz', async () => {
+    const out = join(root, 'small.npz');
+    await maetok('data', SPEC, '--size', '8', '--out', out);
+    const { images, labels } = await readNpz(out);
+    expect(images).toMatchObject({ shape: [12, 8, 8, 3], dtype: 'uint8' });
+    expect([...(labels.data as BigInt64Array)].slice(0, 4)).toEqual([0n, 1n, 2n, 0n]);
+  });
+
+  test('nothing there is replaced without --force, and a folder of someone else not even then', async () => {
+    const file = join(root, 'there.npz');
+    writeFileSync(file, 'mine');
+    expect(await maetok('data', SPEC, '--out', file)).toMatchObject({ code: 1 });
+    expect(readFileSync(file, 'utf8')).toBe('mine');
+    const { code, stderr } = await maetok('data', SPEC, '--out', root, '--force');
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/already exists; it was not written by maetok data/);
+    expect(existsSync(file)).toBe(true);
+  });
+
+  test('--check lists broken pictures and fails; --out leaves them out', async () => {
+    const folder = join(root, 'checked');
+    await maetok('data', SPEC, '--out', folder);
+    const broken = join(folder, 'disc-plain', '00.png');
+    writeFileSync(broken, readFileSync(broken).subarray(0, 60));
+    const checked = await maetok('data', folder, '--check');
+    expect(checked.code).toBe(1);
+    expect(rows(checked.stdout).map(row => row.picture)).toEqual([broken]);
+    expect(checked.stderr).toMatch(/1 of 12 pictures cannot be read/);
+    const out = join(root, 'whole.npz');
+    const written = await maetok('data', folder, '--out', out);
+    expect(written.stderr).toMatch(/00\.png: .*skipped\n.*11 pictures written/s);
+    expect((await readNpz(out)).images.shape).toEqual([11, 16, 16, 3]);
+    expect(await maetok('data', folder, '--out', join(root, 'strict.npz'), '--strict')).toMatchObject({ code: 2 });
+    expect(existsSync(join(root, 'strict.npz'))).toBe(false);
+  });
+
+  test('pictures of different sizes need --size for one array', async () => {
+    const [small, large] = [join(root, 'mix/a'), join(root, 'mix/b')];
+    await maetok('data', 'synthetic:scenes?count=2&size=16', '--out', small);
+    await maetok('data', 'synthetic:scenes?count=2&size=20', '--out', large);
+    const { code, stderr } = await maetok('data', join(root, 'mix'), '--out', join(root, 'mix.npz'));
+    expect(code).toBe(2);
+    expect(stderr.trim().split('\n')).toHaveLength(1);
+    expect(stderr).toMatch(/pictures of different sizes .*16×16.*20×20.*give --size/);
+  });
+});
