@@ -1,0 +1,103 @@
+import { z } from 'zod';
+
+const side = z.number().int().positive();
+
+/**
+ * Architecture of a diffusion transformer over latent tokens: DiT (Peebles & Xie 2023), SiT (Ma et al. 2024) on grids
+ * or on MAETok's lines of tokens, LightningDiT (Yao et al. 2025), with REPA's projectors or GFT's guidance input.
+ */
+export const networkSchema = z.object({
+  /** Latent tokens of one image and numbers per token. */
+  tokens: side,
+  channels: side,
+  /** [rows, columns] of the latent tokens where they lie on a grid; absent: a line of tokens. */
+  grid: z.tuple([side, side]).optional(),
+  /** Side of the square of latent tokens that makes one token of the transformer; above 1 needs a grid. */
+  patch: side,
+  width: side,
+  depth: side,
+  heads: side,
+  mlpRatio: z.number().positive(),
+  /** Number of classes; the label `classes` is the null class. */
+  classes: side,
+  /** The network gives 2 × channels numbers per token and the second half is left unused. */
+  learnSigma: z.boolean(),
+  norm: z.enum(['layer', 'rms']),
+  mlp: z.enum(['gelu', 'swiglu']),
+  /** Rotary positions besides the added ones. */
+  rope: z.boolean(),
+  /** Normalises each head's queries and keys. */
+  qkNorm: z.boolean(),
+  /** Whether the conditioning shifts the blocks' normalised tokens, besides scaling and gating them. */
+  shift: z.boolean(),
+  /** REPA: networks on the tokens after `after` blocks that predict a frozen encoder's features, one per encoder. */
+  projectors: z.object({ after: side, width: side, features: z.array(side).min(1) }).optional(),
+  /** GFT: the reciprocal guidance scale is an input of the network. */
+  beta: z.boolean(),
+});
+
+export type NetworkConfig = z.output<typeof networkSchema>;
+
+/** Width, depth and heads of a published size, or of ours for machines without a GPU. */
+interface Size {
+  width: number;
+  depth: number;
+  heads: number;
+}
+
+const SIT_SIZES = {
+  tiny: { width: 128, depth: 4, heads: 4 },
+  s: { width: 384, depth: 12, heads: 6 },
+  b: { width: 768, depth: 12, heads: 12 },
+  l: { width: 1024, depth: 24, heads: 16 },
+  xl: { width: 1152, depth: 28, heads: 16 },
+} satisfies Record<string, Size>;
+
+const LIGHTNING_SIZES = {
+  ...SIT_SIZES,
+  '1p0b': { width: 1536, depth: 24, heads: 24 },
+  '1p6b': { width: 1792, depth: 28, heads: 28 },
+} satisfies Record<string, Size>;
+
+const SIT = { norm: 'layer', mlp: 'gelu', rope: false } as const;
+const LIGHTNING = { norm: 'rms', mlp: 'swiglu', rope: true } as const;
+
+/** `sit-b`, `lightningdit-xl`, … → what the name fixes of the architecture. */
+export const MODELS: Record<string, Size & Pick<NetworkConfig, 'norm' | 'mlp' | 'rope'>> = {
+  ...named('sit', SIT_SIZES, SIT),
+  ...named('lightningdit', LIGHTNING_SIZES, LIGHTNING),
+};
+
+function named<S>(family: string, sizes: Record<string, Size>, switches: S): Record<string, Size & S> {
+  return Object.fromEntries(
+    Object.entries(sizes).map(([size, numbers]) => [`${family}-${size}`, { ...numbers, ...switches }]),
+  );
+}
+
+/** The latents that a network is made for. */
+export type LatentShape = Pick<NetworkConfig, 'tokens' | 'channels' | 'grid'>;
+
+/** A model of `MODELS` on given latents; everything else as published. */
+export function networkConfig(
+  model: string,
+  latents: LatentShape,
+  options: Partial<NetworkConfig> & Pick<NetworkConfig, 'classes'>,
+): NetworkConfig {
+  return networkSchema.parse({
+    patch: 1,
+    mlpRatio: 4,
+    learnSigma: false,
+    qkNorm: false,
+    shift: true,
+    beta: false,
+    ...MODELS[model],
+    ...latents,
+    ...options,
+  });
+}
+
+/** Tokens inside the transformer. */
+export const sequenceLength = ({ tokens, patch }: NetworkConfig): number => tokens / patch ** 2;
+
+/** Hidden width of the SwiGLU layer: two thirds of the plain one's, rounded down. */
+export const swiGluWidth = ({ width, mlpRatio }: NetworkConfig): number => Math.floor((2 / 3) * mlpRatio * width);

@@ -1,0 +1,66 @@
+import { tf, type Tensor, type Tensor3D } from '../engine/index.js';
+import { linear, patchify, patchWeight, silu, under, unpatchify, type Params } from '../nn/index.js';
+import type { NetworkConfig } from './config.js';
+import { tokenGrid } from './positions.js';
+import { BETA_FEATURES, TIME_FEATURES } from './shapes.js';
+
+const LONGEST_PERIOD = 10_000;
+
+/** Cosines, then sines, of `values` at `features`/2 geometric frequencies: [n, features]. */
+export function sinusoid(values: ArrayLike<number>, features: number): Tensor {
+  const half = features / 2;
+  const waves = Array.from({ length: half }, (_, i) => LONGEST_PERIOD ** (-i / half));
+  const out = new Float32Array(values.length * features);
+  for (let row = 0; row < values.length; row++) {
+    for (let i = 0; i < half; i++) {
+      const angle = values[row] * waves[i];
+      out[row * features + i] = Math.cos(angle);
+      out[row * features + half + i] = Math.sin(angle);
+    }
+  }
+  return tf.tensor2d(out, [values.length, features]);
+}
+
+/** Times, and GFT's reciprocal guidance scales where given, → [n, width]. */
+export function timeEmbedding(params: Params, t: ArrayLike<number>, beta?: ArrayLike<number>): Tensor {
+  let features: Tensor = sinusoid(t, TIME_FEATURES);
+  if (beta) {
+    const thousandths = Float64Array.from(beta, b => 1000 * b);
+    features = features.add(linear(under(params, 'cond_proj'), sinusoid(thousandths, BETA_FEATURES)));
+  }
+  return linear(under(params, 'mlp.2'), silu(linear(under(params, 'mlp.0'), features)));
+}
+
+/**
+ * Rows of the class table, [n, width]. As a product with one-hot rows, because a gather's gradient is not on every
+ * engine; in full precision, as an embedding is elsewhere.
+ */
+export function labelEmbedding({ weight }: Params, labels: ArrayLike<number>): Tensor {
+  const classes = weight.shape[0];
+  const oneHot = new Float32Array(labels.length * classes);
+  for (let row = 0; row < labels.length; row++) oneHot[row * classes + labels[row]] = 1;
+  return tf.matMul(tf.tensor2d(oneHot, [labels.length, classes]), weight);
+}
+
+/** Latents [n, tokens, channels] → tokens of the transformer [n, sequence, width], positions added. */
+export function tokenEmbedding(config: NetworkConfig, params: Params, x: Tensor): Tensor {
+  const tokens = config.grid
+    ? linear(
+        { weight: patchWeight(params['x_embedder.proj.weight']), bias: params['x_embedder.proj.bias'] },
+        patches(config, x),
+      )
+    : linear(under(params, 'x_embedder'), x);
+  return tokens.add(params.pos_embed);
+}
+
+function patches({ grid, patch }: NetworkConfig, x: Tensor): Tensor {
+  const [n, , channels] = x.shape as [number, number, number];
+  return patch === 1 ? x : patchify(x.reshape([n, ...grid!, channels]), patch);
+}
+
+/** What the last layer gives, [n, sequence, patch² · channels], → [n, tokens, channels]. */
+export function tokensToLatents(config: NetworkConfig, outputs: Tensor): Tensor3D {
+  if (config.patch === 1) return outputs as Tensor3D;
+  const image = unpatchify(outputs, config.patch, ...tokenGrid(config)!);
+  return image.reshape([image.shape[0], config.tokens, image.shape[3]]);
+}

@@ -1,0 +1,28 @@
+export { MODELS, networkConfig, networkSchema, type LatentShape, type NetworkConfig } from './config.js';
+export { guidanceFreePrediction } from './gft.js';
+export { autoguidance, classifierFree, isGuided, mix, NO_GUIDANCE, type Guidance, type Network } from './guidance.js';
+export { initialise } from './initialise.js';
+export {
+  alignmentLoss,
+  directionErrors,
+  lossWeight,
+  noisyAt,
+  squaredErrors,
+  targetAt,
+  type Weighting,
+} from './loss.js';
+export { forward, usedChannels, type NetworkInput, type NetworkOutput } from './network.js';
+export {
+  networkTime,
+  objectiveSchema,
+  OWN_OBJECTIVE,
+  velocityFrom,
+  velocityNetwork,
+  type Objective,
+} from './objective.js';
+export { logSnr, noiseRate, PATHS, type PathName, type PathPoint } from './paths.js';
+export { dataFromVelocity, scoreFromVelocity, TARGETS, TO_VELOCITY, type PredictionName } from './predictions.js';
+export * from './samplers/index.js';
+export { isBuffer, isTable, shapes } from './shapes.js';
+export { drawTimes, shiftTime, TIME_DRAWS, timeGrid, type TimeDistribution } from './times.js';
+export { DIFFUSION_SYSTEMS } from './verify/index.js';
