@@ -1,0 +1,179 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { EXIT, messageOf, UserError, type Log } from '../base/index.js';
+import { tf } from '../engine/index.js';
+import { BatchQueue } from './batches.js';
+import { disposeCheckpoint, loadCheckpoint, saveCheckpoint, tidyCheckpoints, type LoopState } from './checkpoint.js';
+import { Diverged, Ledger } from './ledger.js';
+import { Logbook } from './logbook.js';
+import { RunFolder, type Outcome, type RunRequest } from './run.js';
+import { learningRate } from './schedule.js';
+import type { TrainingSettings } from './settings.js';
+import type { TrainingTask } from './task.js';
+import { Trainer } from './trainer.js';
+
+export interface TrainOptions extends RunRequest {
+  log: Log;
+  /** Aborted: the state is saved and `train` throws with exit code 130. */
+  signal: AbortSignal;
+}
+
+export interface TrainResult {
+  /** Updates done. */
+  step: number;
+  out: string;
+}
+
+/**
+ * Trains a task to `settings.steps` updates in the run folder `out`. Batches and random numbers are functions of the
+ * step alone and a checkpoint holds everything else, so a run that is killed at any instant and resumed writes the
+ * same numbers as one that never stopped. The task is disposed of, whatever happens.
+ * @throws UserError before the first step for a folder or settings that do not fit; with exit code 130 when
+ * interrupted, 1 when ten steps in a row were not finite.
+ */
+export async function train(
+  task: TrainingTask,
+  settings: TrainingSettings,
+  options: TrainOptions,
+): Promise<TrainResult> {
+  const trainer = new Trainer(task, settings);
+  try {
+    refuseLatePhases(task, settings);
+    const run = await RunFolder.open(options, settings);
+    const state = run.newest ? await restore(trainer, run.newest.checkpoint) : { step: 0 };
+    await tidyCheckpoints(options.out, state.step);
+    return await recorded(run, state.step, done => work(task, settings, { ...options, run, trainer, state, done }));
+  } finally {
+    trainer.dispose();
+    await task.dispose?.();
+  }
+}
+
+function refuseLatePhases({ phases = [] }: TrainingTask, { steps }: TrainingSettings): void {
+  const late = phases.find(({ start = 0 }) => start >= steps);
+  if (late)
+    throw new UserError(
+      `the ${late.name} would start at step ${late.start}, after the last of ${steps} steps; let it start earlier, train longer, or leave it out`,
+    );
+}
+
+async function restore(trainer: Trainer, folder: string): Promise<LoopState> {
+  const checkpoint = await loadCheckpoint(folder);
+  trainer.restore(checkpoint.networks);
+  disposeCheckpoint(checkpoint);
+  return checkpoint.loop;
+}
+
+/** Runs `body` and writes into run.json how it ended and where; `body` reports each step. */
+async function recorded(
+  run: RunFolder,
+  start: number,
+  body: (done: (step: number) => void) => Promise<TrainResult>,
+): Promise<TrainResult> {
+  let reached = start;
+  try {
+    const result = await body(step => (reached = step));
+    await run.end(result.step, 'done');
+    return result;
+  } catch (error) {
+    // What went wrong matters more than that the record of it failed too (a full disk, say).
+    await run.end(reached, outcomeOf(error)).catch(() => undefined);
+    throw error;
+  }
+}
+
+function outcomeOf(error: unknown): Outcome {
+  if (error instanceof Diverged) return 'diverged';
+  return error instanceof UserError && error.exitCode === EXIT.interrupted ? 'interrupted' : 'failed';
+}
+
+interface Work extends TrainOptions {
+  run: RunFolder;
+  trainer: Trainer;
+  state: Partial<LoopState> & { step: number };
+  done: (step: number) => void;
+}
+
+async function work(task: TrainingTask, settings: TrainingSettings, work: Work): Promise<TrainResult> {
+  const { out, log, signal, run, trainer, state, done } = work;
+  const { steps, accumulate, logEvery, evaluateEvery, checkpointEvery, keep } = settings;
+  if (state.step >= steps) log.note(`${out}: has its ${steps} steps already; a larger --steps would go on`);
+  const ledger = new Ledger(state, log);
+  const logbook = await Logbook.open(run, state.step);
+  const batches = new BatchQueue(task, steps * accumulate);
+  const progress = log.progress(`training ${task.name}`, steps, 'steps');
+  const clock = stopwatch(state.step);
+  try {
+    for (let step = state.step; step < steps;) {
+      await ledger.file(await trainer.step(step, index => batches.take(index)).catch(explainMemory(settings)));
+      done(++step);
+      progress.update(step, ledger.note);
+      const isDue = (every: number): boolean => step === steps || step % every === 0;
+      // Lets signals and the readers of coming batches have their turn: TensorFlow computes on this thread.
+      await nextTurn();
+      const stops = signal.aborted && step < steps;
+      if (isDue(logEvery) || isDue(evaluateEvery) || isDue(checkpointEvery) || stops) await ledger.settle();
+      if (isDue(logEvery))
+        await logbook.metrics(step, ledger.row(learningRate(settings, step - 1)), { steps_per_second: clock(step) });
+      if (isDue(evaluateEvery)) await evaluate(task, trainer, logbook, { step, out });
+      if (isDue(checkpointEvery) || stops) await save(trainer, keep, out, ledger.state(step));
+      if (stops)
+        throw new UserError(`interrupted; step ${step} is saved in ${out}, --resume goes on from it`, EXIT.interrupted);
+    }
+    return { step: Math.max(state.step, steps), out };
+  } finally {
+    progress.stop();
+    await ledger.settle().catch(() => undefined);
+    await batches.dispose();
+  }
+}
+
+async function save(trainer: Trainer, keep: number, out: string, loop: LoopState): Promise<void> {
+  const checkpoint = { loop, networks: trainer.state() };
+  try {
+    await saveCheckpoint(out, checkpoint, keep);
+  } finally {
+    disposeCheckpoint(checkpoint);
+  }
+}
+
+async function evaluate(
+  task: TrainingTask,
+  trainer: Trainer,
+  logbook: Logbook,
+  { step, out }: { step: number; out: string },
+): Promise<void> {
+  if (!task.evaluate) return;
+  const { params, ema } = trainer.read();
+  try {
+    const found = await task.evaluate({ step, params, ema, out });
+    const tables = typeof found.tables === 'object' ? found.tables : { validation: [found as Record<string, number>] };
+    await logbook.evaluation(step, tables);
+  } finally {
+    tf.dispose([params, ema] as never);
+  }
+}
+
+/** Steps per second since it was last asked. */
+function stopwatch(start: number): (step: number) => number {
+  let last = { step: start, at: performance.now() };
+  return step => {
+    const now = { step, at: performance.now() };
+    const rate = (1000 * (now.step - last.step)) / (now.at - last.at);
+    last = now;
+    return rate;
+  };
+}
+
+/** A batch that does not fit is the user's to mend; the engines say so each in its own words. */
+function explainMemory({ batchSize, accumulate }: TrainingSettings): (error: unknown) => never {
+  return error => {
+    if (!/\bOOM\b|out of memory|RESOURCE_EXHAUSTED|bad_alloc|memory access out of bounds/i.test(messageOf(error)))
+      throw error;
+    const half = Math.max(1, Math.floor(batchSize / 2));
+    throw new UserError(
+      `a batch of ${batchSize} does not fit into memory; --batch-size ${half} --accumulate ${2 * accumulate} takes the same step in half of it`,
+      EXIT.failed,
+      { cause: error },
+    );
+  };
+}

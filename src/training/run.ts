@@ -1,0 +1,187 @@
+import { existsSync } from 'node:fs';
+import { mkdir, readdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { stringify } from 'yaml';
+import { EXIT, UserError, VERSION } from '../base/index.js';
+import { isRun, newestCheckpoint, readRunConfig, RUN, writeFileAtomic } from '../io/index.js';
+import { settingsThatDiffer, type TrainingSettings } from './settings.js';
+
+/** What config.yaml holds besides the settings of the loop. */
+export interface RunConfig {
+  model: string;
+  precision: string;
+  /** The model's own options, resolved. */
+  options: Record<string, unknown>;
+  /** What opening the trained model needs besides its weights. */
+  network: Record<string, unknown>;
+}
+
+/** Where and how a training runs. */
+export interface RunRequest {
+  out: string;
+  config: RunConfig;
+  /** Names of options that a resumed run may change. */
+  free?: string[];
+  /** Digests of what the run reads, by role. */
+  inputs: Record<string, string>;
+  /** Further entries of run.json: engine, device, git commit, … */
+  info: Record<string, unknown>;
+  /** The command line, for the record. */
+  command: string[];
+  resume: boolean;
+  force: boolean;
+}
+
+interface Session {
+  command: string[];
+  started: string;
+  from: number;
+  ended?: string;
+  to?: number;
+  outcome?: Outcome;
+}
+
+export type Outcome = 'done' | 'interrupted' | 'diverged' | 'failed';
+
+/** An open run folder: config.yaml and run.json are written, the rest is the loop's. */
+export class RunFolder {
+  private constructor(
+    readonly folder: string,
+    /** Where to go on, if the run has got anywhere. */
+    readonly newest: { step: number; checkpoint: string } | undefined,
+    private readonly record: Record<string, unknown> & { sessions: Session[]; tables: string[] },
+  ) {}
+
+  /** Starts a run or opens one to go on with. @throws UserError where the folder holds what this run may not touch. */
+  static async open(request: RunRequest, settings: TrainingSettings): Promise<RunFolder> {
+    const { out, resume, force } = request;
+    const existing = isRun(out) ? await readRunConfig(out) : undefined;
+    if (resume) return await RunFolder.goOn(request, settings, existing);
+    if (!force) refuseOccupied(out, existing !== undefined);
+    await removeRun(out, existing?.info.tables);
+    return await RunFolder.begin(request, settings, { sessions: [], tables: [] });
+  }
+
+  private static async goOn(
+    request: RunRequest,
+    settings: TrainingSettings,
+    existing: Awaited<ReturnType<typeof readRunConfig>> | undefined,
+  ): Promise<RunFolder> {
+    if (!existing) throw new UserError(`${request.out}: holds no run to go on with; leave --resume out to start one`);
+    refuseDifferences(request, settings, existing);
+    const { sessions, tables } = existing.info as { sessions: Session[]; tables: string[] };
+    return await RunFolder.begin(request, settings, { sessions, tables });
+  }
+
+  private static async begin(
+    request: RunRequest,
+    settings: TrainingSettings,
+    { sessions, tables }: { sessions: Session[]; tables: string[] },
+  ): Promise<RunFolder> {
+    const { out, config, inputs, info, command } = request;
+    await mkdir(out, { recursive: true });
+    const newest = request.resume ? await newestCheckpoint(out) : undefined;
+    const session = { command, started: new Date().toISOString(), from: newest?.step ?? 0 };
+    const record = { version: VERSION, ...info, seed: settings.seed, inputs, tables, sessions: [...sessions, session] };
+    const run = new RunFolder(out, newest, record);
+    await writeFileAtomic(run.path(RUN.config), stringify({ ...config, training: settings }), { force: true });
+    await run.save();
+    return run;
+  }
+
+  path(name: string): string {
+    return join(this.folder, name);
+  }
+
+  /** Names of the tables that the run writes. */
+  get tables(): readonly string[] {
+    return this.record.tables;
+  }
+
+  /** Known before its first row, so that a resumed run finds every table that it has to cut. */
+  async addTable(name: string): Promise<void> {
+    if (this.record.tables.includes(name)) return;
+    this.record.tables.push(name);
+    await this.save();
+  }
+
+  async end(step: number, outcome: Outcome): Promise<void> {
+    Object.assign(this.record.sessions.at(-1)!, { ended: new Date().toISOString(), to: step, outcome });
+    await this.save();
+  }
+
+  private async save(): Promise<void> {
+    await writeFileAtomic(this.path(RUN.info), `${JSON.stringify(this.record, null, 2)}\n`, { force: true });
+  }
+}
+
+function refuseOccupied(out: string, holdsRun: boolean): void {
+  if (holdsRun)
+    throw new UserError(`${out}: holds another run; --resume goes on with it, --force replaces it`, EXIT.failed);
+  const taken = Object.values(RUN).find(name => existsSync(join(out, name)));
+  if (taken !== undefined)
+    throw new UserError(`${out}: holds a ${taken} already; choose another --out, or --force replaces it`, EXIT.failed);
+}
+
+/** Removes what a run writes, and nothing else. */
+async function removeRun(out: string, tables: unknown): Promise<void> {
+  const files = await readdir(out).catch(() => []);
+  const csv = Array.isArray(tables) ? tables.map(name => `${name}.csv`) : [];
+  const own = new Set<string>([...Object.values(RUN), ...csv]);
+  for (const name of files)
+    if (own.has(name) || name.startsWith('events.out.tfevents.'))
+      await rm(join(out, name), { recursive: true, force: true });
+}
+
+/** One line that names every difference which would make the numbers another run's. */
+function refuseDifferences(
+  { out, config, inputs, free = [] }: RunRequest,
+  settings: TrainingSettings,
+  before: { config: Record<string, unknown>; info: Record<string, unknown> },
+): void {
+  const was = before.config as Partial<RunConfig> & { training?: Partial<TrainingSettings> };
+  const pairs: [string, object, object][] = [
+    ['', pick(was, ['model', 'precision']), pick(config, ['model', 'precision'])],
+    ['', without(was.options, free), without(config.options, free)],
+    ['network.', was.network ?? {}, config.network],
+    ['input ', before.info.inputs ?? {}, inputs],
+  ];
+  const differences = [
+    ...settingsThatDiffer(was.training ?? {}, settings).map(name => change(name, was.training ?? {}, settings)),
+    ...pairs.flatMap(([prefix, a, b]) => leavesThatDiffer(a, b).map(name => prefix + change(name, a, b))),
+  ];
+  if (differences.length > 0)
+    throw new UserError(
+      `${out}: cannot go on with other settings: ${differences.join(', ')}; give the former ones, or start a run in another --out`,
+    );
+}
+
+const change = (name: string, before: object, now: object): string =>
+  `${name} was ${shown(at(before, name))}, now ${shown(at(now, name))}`;
+
+const shown = (value: unknown): string => (value === undefined ? 'absent' : JSON.stringify(value));
+
+const at = (record: unknown, path: string): unknown =>
+  path.split('.').reduce<unknown>((value, key) => (value as Record<string, unknown> | undefined)?.[key], record);
+
+function pick(record: object, names: string[]): object {
+  return Object.fromEntries(Object.entries(record).filter(([name]) => names.includes(name)));
+}
+
+function without(record: object | undefined, names: string[]): object {
+  return Object.fromEntries(Object.entries(record ?? {}).filter(([name]) => !names.includes(name)));
+}
+
+/** Dotted paths of the plain values in which two records differ. */
+function leavesThatDiffer(a: object, b: object): string[] {
+  // As YAML and JSON give them back: without undefined, with plain numbers.
+  const [plainA, plainB] = [a, b].map(record => JSON.parse(JSON.stringify(record)) as Record<string, unknown>);
+  return [...new Set([...Object.keys(plainA), ...Object.keys(plainB)])].flatMap(name => {
+    const [x, y] = [plainA[name], plainB[name]];
+    if (isRecord(x) && isRecord(y)) return leavesThatDiffer(x, y).map(rest => `${name}.${rest}`);
+    return JSON.stringify(x) === JSON.stringify(y) ? [] : [name];
+  });
+}
+
+const isRecord = (value: unknown): value is Record<string, unknown> =>
+  value !== null && typeof value === 'object' && !Array.isArray(value);

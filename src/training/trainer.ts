@@ -1,0 +1,110 @@
+import { RandomStream, tf, type Tensor } from '../engine/index.js';
+import type { Params } from '../nn/index.js';
+import { addGradients, noGradients, type Objective, type StepGradients } from './gradients.js';
+import { judge, type Verdict } from './guard.js';
+import { MAIN, Network, type NetworkState } from './network.js';
+import { collectReport, type PendingReport } from './report.js';
+import { learningRate } from './schedule.js';
+import type { TrainingSettings } from './settings.js';
+import type { Phase, TrainingTask } from './task.js';
+
+/** Hands out the batch of an index; the holder disposes of it. */
+export type BatchSource = (index: number) => Promise<unknown>;
+
+/** The device's side of a training: networks and what one step does to them. */
+export class Trainer {
+  private readonly phases: Phase<unknown>[];
+  private readonly networks: Record<string, Network>;
+  private readonly random: RandomStream;
+
+  constructor(
+    private readonly task: TrainingTask,
+    private readonly settings: TrainingSettings,
+  ) {
+    this.phases = task.phases ?? [];
+    this.random = new RandomStream(settings.seed).for('train');
+    this.networks = { [MAIN]: new Network(MAIN, task, settings) };
+    // Averages serve the model that is used afterwards; a discriminator is not.
+    for (const phase of this.phases)
+      this.networks[phase.name] = new Network(phase.name, phase, { ...settings, ema: 0 });
+  }
+
+  /** Update number `step` (from 0): gradients of `accumulate` batches, clipped, applied where they are finite. */
+  async step(step: number, batches: BatchSource): Promise<PendingReport> {
+    const sums = await this.gradients(step, batches);
+    const verdict = judge(sums, this.settings.clip);
+    this.apply(step, sums, verdict);
+    const report = collectReport(step + 1, sums, verdict);
+    tf.dispose([sums.buffers, sums.scalars, verdict] as never);
+    return report;
+  }
+
+  private async gradients(step: number, batches: BatchSource): Promise<StepGradients> {
+    const { accumulate } = this.settings;
+    const sums = noGradients();
+    const values = mapValues(this.networks, network => network.read());
+    try {
+      for (let part = 0; part < accumulate; part++) {
+        const batch = await batches(step * accumulate + part);
+        const random = this.random.at(step, part);
+        addGradients(sums, this.objectives(step), { step, random, batch, values });
+        disposeBatch(batch);
+      }
+    } finally {
+      Object.values(values).forEach(params => tf.dispose(params));
+    }
+    return sums;
+  }
+
+  private objectives(step: number): Objective[] {
+    const active = this.phases.filter(({ start = 0 }) => step >= start);
+    return [{ ...bound(this.task), name: MAIN }, ...active.map(bound)].map(objective => ({
+      ...objective,
+      trained: this.networks[objective.name].trained,
+    }));
+  }
+
+  private apply(step: number, { gradients, buffers }: StepGradients, { gate, factors }: Verdict): void {
+    for (const [name, network] of Object.entries(this.networks)) {
+      const lr = this.phases.find(phase => phase.name === name)?.lr ?? this.settings.lr;
+      if (name in gradients) {
+        const factor = factors[name];
+        network.step(gradients[name], { lr: learningRate({ ...this.settings, lr }, step), factor, gate });
+        tf.dispose(gradients[name]);
+      }
+      network.setBuffers(buffers[name] ?? {}, gate);
+    }
+  }
+
+  /** The task's parameters and their average, for the caller to dispose of. */
+  read(): { params: Params; ema: Params | undefined } {
+    return { params: this.networks[MAIN].read(), ema: this.networks[MAIN].readAverage() };
+  }
+
+  state(): Record<string, NetworkState> {
+    return mapValues(this.networks, network => network.state());
+  }
+
+  restore(states: Record<string, NetworkState>): void {
+    for (const [name, network] of Object.entries(this.networks)) network.restore(states[name]);
+  }
+
+  dispose(): void {
+    for (const network of Object.values(this.networks)) network.dispose();
+  }
+}
+
+const bound = (objective: Pick<Objective, 'name' | 'loss'>): Pick<Objective, 'name' | 'loss'> => ({
+  name: objective.name,
+  loss: (params, batch, context) => objective.loss(params, batch, context),
+});
+
+/** Tensors one level deep; arrays are left to the garbage collector. */
+export function disposeBatch(batch: unknown): void {
+  if (batch instanceof tf.Tensor) batch.dispose();
+  else if (batch !== null && typeof batch === 'object')
+    for (const value of Object.values(batch)) if (value instanceof tf.Tensor) (value as Tensor).dispose();
+}
+
+const mapValues = <A, B>(record: Record<string, A>, f: (value: A) => B): Record<string, B> =>
+  Object.fromEntries(Object.entries(record).map(([key, value]) => [key, f(value)]));
