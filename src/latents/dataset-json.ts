@@ -1,0 +1,90 @@
+import { join } from 'node:path';
+import { z } from 'zod';
+import { messageOf, UserError } from '../base/index.js';
+import { memoryBytes, openNpy, openZip, type NdArray } from '../io/index.js';
+import { readJson } from './latents-json.js';
+import { perImageStore, type Items } from './per-image.js';
+import type { Posterior } from './posterior.js';
+import type { LatentsStore } from './store.js';
+
+export const DATASET_JSON = 'dataset.json';
+
+const schema = z.object({
+  labels: z
+    .array(z.tuple([z.string(), z.int()]))
+    .nullable()
+    .optional(),
+});
+
+type Dataset = z.infer<typeof schema>;
+
+/** In EDM2's and REPA's files of this name, standard deviations follow the means. */
+const MOMENTS = 'mean-std';
+
+/** A folder as REPA has it: one .npy per picture, and `dataset.json` with their classes. */
+export async function npyFolderStore(folder: string, files: string[], posterior: Posterior): Promise<LatentsStore> {
+  const path = join(folder, DATASET_JSON);
+  const paths = files.map(file => join(folder, file));
+  const items = itemsOf(files, paths, () =>
+    Promise.resolve({ read: index => readNpyAt(paths[index]), close: () => Promise.resolve() }),
+  );
+  const dataset = await readJson(path, schema);
+  return await perImageStore(items, about(folder, path, dataset, files, [path, ...paths]), posterior);
+}
+
+/** The same in a zip archive, as EDM2 has it. */
+export async function zipStore(path: string, posterior: Posterior): Promise<LatentsStore> {
+  const zip = await openZip(path);
+  const members = [...zip.members.keys()];
+  const files = members.filter(name => name.endsWith('.npy')).sort();
+  try {
+    if (files.length === 0)
+      throw new UserError(
+        `${path}: holds no .npy members${members.length > 0 ? `, but ${members[0]} and the like` : ''}; pictures are given with --data`,
+      );
+    const dataset = members.includes(DATASET_JSON)
+      ? parseDataset(`${path}:${DATASET_JSON}`, Buffer.from(await zip.read(DATASET_JSON)).toString('utf8'))
+      : {};
+    const names = files.map(file => `${path}:${file}`);
+    const items = itemsOf(files, names, async () => {
+      const opened = await openZip(path);
+      const read = async (index: number): Promise<NdArray> =>
+        await (await openNpy(memoryBytes(names[index], await opened.read(files[index])))).read();
+      return { read, close: () => opened.close() };
+    });
+    return await perImageStore(items, about(path, `${path}:${DATASET_JSON}`, dataset, files, [path]), posterior);
+  } finally {
+    await zip.close();
+  }
+}
+
+function itemsOf(files: string[], names: string[], open: Items['open']): Items {
+  return { names, flips: false, spread: files[0].includes(MOMENTS) ? 'std' : undefined, open };
+}
+
+async function readNpyAt(path: string): Promise<NdArray> {
+  const file = await openNpy(path);
+  return await file.read().finally(() => file.close());
+}
+
+function parseDataset(where: string, text: string): Dataset {
+  try {
+    return schema.parse(JSON.parse(text));
+  } catch (error) {
+    throw new UserError(`${where}: has no "labels" of [file, class] pairs: ${messageOf(error).split('\n')[0]}`);
+  }
+}
+
+function about(name: string, where: string, { labels }: Dataset, files: string[], sources: string[]) {
+  return { name, ...(labels && { labels: labelsOf(where, labels, files) }), meta: {}, files: () => sources };
+}
+
+/** By file name; where the pairs name the pictures instead of the latents, both are paired in the order of their names. */
+function labelsOf(where: string, pairs: [string, number][], files: string[]): Int32Array {
+  const byName = new Map(pairs);
+  if (files.every(file => byName.has(file))) return Int32Array.from(files, file => byName.get(file)!);
+  if (pairs.length !== files.length)
+    throw new UserError(`${where}: names ${pairs.length} files, but there are latents of ${files.length} pictures`);
+  const inOrder = [...pairs].sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));
+  return Int32Array.from(inOrder, ([, label]) => label);
+}

@@ -1,0 +1,59 @@
+import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { messageOf, UserError } from '../base/index.js';
+
+/** What a latents folder says of itself, beside LightningDiT's shards. */
+export const latentsJson = z.object({
+  format: z.literal('maetok latents 1'),
+  count: z.int().positive(),
+  tokens: z.int().positive(),
+  channels: z.int().positive(),
+  /** Height and width of two-dimensional latents. */
+  grid: z.tuple([z.int().positive(), z.int().positive()]).nullable(),
+  flips: z.boolean(),
+  classes: z.array(z.string()).nullable(),
+  dtype: z.enum(['float32', 'float16', 'bfloat16']),
+  /** Per channel over all pictures and tokens; std is unbiased. */
+  mean: z.array(z.number()),
+  std: z.array(z.number()),
+  shards: z
+    .array(
+      z.object({
+        file: z.string().regex(/^[^/\\]+$/, 'must be a name in the same folder'),
+        rows: z.int().nonnegative(),
+      }),
+    )
+    .min(1),
+  /** Tokenizer, data, crop, posterior and whatever else tells how they came to be. */
+  meta: z.record(z.string(), z.unknown()),
+});
+
+export type LatentsJson = z.infer<typeof latentsJson>;
+
+export const LATENTS_JSON = 'latents.json';
+
+/** LightningDiT's name of a shard. */
+export const shardName = (rank: number, shard: number): string =>
+  `latents_rank${String(rank).padStart(2, '0')}_shard${String(shard).padStart(3, '0')}.safetensors`;
+
+/** Reads a JSON file of a known form. */
+export async function readJson<T>(path: string, schema: z.ZodType<T>): Promise<T> {
+  let content: unknown;
+  try {
+    content = JSON.parse(await readFile(path, 'utf8'));
+  } catch (error) {
+    throw new UserError(`${path}: cannot be read as JSON: ${messageOf(error)}`);
+  }
+  const outcome = schema.safeParse(content);
+  if (outcome.success) return outcome.data;
+  const [issue] = outcome.error.issues;
+  throw new UserError(`${path}: ${issue.path.join('.')}: ${issue.message}`);
+}
+
+/** A folder's latents.json, if it has one. */
+export async function readLatentsJson(folder: string): Promise<LatentsJson | undefined> {
+  const path = join(folder, LATENTS_JSON);
+  return existsSync(path) ? await readJson(path, latentsJson) : undefined;
+}

@@ -1,0 +1,125 @@
+import { silentLog, type Log, UserError } from '../base/index.js';
+import { combinedDigest, selectedRows, sha256OfFile, type RowSource } from '../io/index.js';
+import { splitFragment } from './array-file.js';
+import { checkLabels } from './labels.js';
+import type { Layout } from './layout.js';
+import { openStore } from './open-store.js';
+import { channelMoments, mergeMoments, statisticsOf, type ChannelStatistics } from './statistics.js';
+import { findNonFinite, readIndices, refuseNonFinite, storeRows } from './store-rows.js';
+import type { LatentsStore, StoreReader } from './store.js';
+
+export interface LatentsOptions {
+  /** Add the mirrored copies, as rows `pictures` to 2·`pictures`. Default: left out. */
+  flips?: boolean | undefined;
+  /** Leave out rows that hold NaN or infinite numbers; without it they are refused when met. */
+  dropNonfinite?: boolean | undefined;
+  /** Of files that hold a posterior's moments: its mean (default) or a sample by seed. */
+  posterior?: 'mode' | 'sample' | undefined;
+  seed?: number | undefined;
+  /** How many classes there are, so that labels beyond them are refused. Default: as many as the files name. */
+  classCount?: number | undefined;
+  log?: Log | undefined;
+}
+
+/** Latents on disk, whatever program wrote them. */
+export interface Latents extends Layout {
+  /** The path they were opened by. */
+  readonly name: string;
+  /** Rows: pictures, and their mirrored copies where those were asked for. */
+  readonly count: number;
+  /** Whether mirrored copies are there to be asked for. */
+  readonly hasFlips: boolean;
+  readonly labels?: Int32Array;
+  /** Names of the classes, where known. */
+  readonly classes?: string[];
+  /** What the files tell of their origin: tokenizer, data, crop, posterior, … */
+  readonly meta: Record<string, unknown>;
+  /** All rows, flattened to [tokens·channels]. */
+  rows(): RowSource;
+  /** Rows by number, as [indices, tokens, channels]. */
+  read(indices: ArrayLike<number>): Promise<Float32Array>;
+  /** Each channel's mean and standard deviation: the files' own, else found in one pass over the pictures. */
+  statistics(): Promise<ChannelStatistics>;
+  /** SHA-256 over all files. */
+  digest(): Promise<string>;
+  close(): Promise<void>;
+}
+
+/**
+ * Opens latents: a folder of LightningDiT's shards (with `latents.json` or `latents_stats.pt`), a folder with one .npz
+ * per picture (MAETok, MAR), .npy moments with `dataset.json` (REPA; EDM2 as a .zip), or one .npy, .npz or safetensors
+ * file (`file#array` where it holds several). Two-dimensional latents become tokens in the order of their rows.
+ */
+export async function openLatents(path: string, options: LatentsOptions = {}): Promise<Latents> {
+  const store = await openStore(path, { take: options.posterior ?? 'mode', seed: options.seed ?? 0 });
+  if (store.count === 0) throw new UserError(`${path}: holds no rows`);
+  if (store.labels) checkLabels(path, store.labels, options.classCount ?? store.classes?.length);
+  if (options.flips && !store.flips)
+    throw new UserError(`${path}: has no flipped latents; extract them again with flips, or leave --flips out`);
+  const reader = await store.open();
+  try {
+    return await latentsOver(store, reader, options);
+  } catch (error) {
+    await reader.close();
+    throw error;
+  }
+}
+
+async function latentsOver(store: LatentsStore, reader: StoreReader, options: LatentsOptions): Promise<Latents> {
+  const { log = silentLog, flips = false, dropNonfinite = false } = options;
+  const dropped = dropNonfinite ? await findNonFinite(store, reader, flips) : [];
+  if (dropped.length > 0)
+    log.warn(`${store.name}: ${dropped.length} of ${store.count} rows with NaN or infinite numbers are left out`);
+  const kept = keptRows(store, dropped, flips);
+  const all = storeRows(store, { flips, check: !dropNonfinite });
+  const rows = dropped.length > 0 ? selectedRows(all, kept) : all;
+  const pictures = store.count - dropped.length;
+  let statistics: Promise<ChannelStatistics> | undefined;
+  return {
+    ...store.layout,
+    name: store.name,
+    count: kept.length,
+    hasFlips: store.flips,
+    ...(rows.labels && { labels: rows.labels }),
+    ...(store.classes && { classes: store.classes }),
+    meta: store.meta,
+    rows: () => rows,
+    async read(indices) {
+      const numbers = Array.from(indices, index => kept[index]);
+      const wrong = numbers.indexOf(undefined as never);
+      if (wrong >= 0) throw new RangeError(`${store.name}: row ${indices[wrong]} of ${kept.length}`);
+      const data = await readIndices(store, reader, numbers);
+      if (!dropNonfinite) await refuseNonFinite(store, reader, data, flips);
+      return data;
+    },
+    statistics() {
+      const stated = dropped.length === 0 ? store.statistics : undefined;
+      return (statistics ??= stated ? Promise.resolve(stated) : measure(store, rows, pictures));
+    },
+    digest: () => digestOf(store),
+    close: () => reader.close(),
+  };
+}
+
+/** Row numbers with the mirrored copies behind the pictures, less those left out. */
+function keptRows({ count, name }: LatentsStore, dropped: number[], flips: boolean): Int32Array {
+  const out = new Set(dropped);
+  const kept = Array.from({ length: count }, (_, row) => row).filter(row => !out.has(row));
+  if (kept.length === 0) throw new UserError(`${name}: every row holds NaN or infinite numbers`);
+  return Int32Array.from(flips ? [...kept, ...kept.map(row => row + count)] : kept);
+}
+
+/** Over the pictures alone: a mirrored copy adds nothing that is not there already. */
+async function measure({ layout }: LatentsStore, rows: RowSource, pictures: number): Promise<ChannelStatistics> {
+  let moments = channelMoments(new Float32Array(0), layout);
+  for await (const { data } of rows.chunks({ end: pictures }))
+    moments = mergeMoments(moments, channelMoments(data, layout));
+  return statisticsOf(moments);
+}
+
+async function digestOf(store: LatentsStore): Promise<string> {
+  const { fragment } = splitFragment(store.name);
+  const parts: Record<string, string> = fragment === undefined ? {} : { array: fragment };
+  for (const [i, file] of store.files().entries()) parts[String(i).padStart(8, '0')] = await sha256OfFile(file);
+  return combinedDigest(parts);
+}

@@ -1,0 +1,73 @@
+import { basename, dirname, join } from 'node:path';
+import { UserError } from '../base/index.js';
+import { openBytes, openNpz, openZip } from '../io/index.js';
+import { labelsByName } from './class-names.js';
+import { perImageStore, type Items } from './per-image.js';
+import type { Posterior, Spread } from './posterior.js';
+import type { LatentsStore } from './store.js';
+
+/** The array in a picture's file: MAETok's latents, or the moments that MAR caches (means, then log-variances). */
+const KINDS: { name: string; spread?: Spread }[] = [{ name: 'zq' }, { name: 'moments', spread: 'logvar' }];
+
+/**
+ * A folder of one .npz per picture: MAETok's `path`, `zq`, `zq_flip`, or MAR's `moments`, `moments_flip`. The class is
+ * the file's folder; where all lie in one folder, that of the picture which `path` names.
+ */
+export async function npzFolderStore(folder: string, files: string[], posterior: Posterior): Promise<LatentsStore> {
+  const paths = files.map(file => join(folder, file));
+  const first = await openNpz(paths[0]);
+  await first.close();
+  const kind = KINDS.find(({ name }) => first.names.includes(name));
+  if (!kind)
+    throw new UserError(
+      `${paths[0]}: holds ${first.names.join(', ') || 'no array'}; a picture's latents are called ${KINDS.map(({ name }) => name).join(' or ')}`,
+    );
+  const items: Items = {
+    names: paths,
+    flips: first.names.includes(`${kind.name}_flip`),
+    spread: kind.spread,
+    open: () => Promise.resolve({ read: (i, flipped) => readOne(paths[i], kind.name, flipped), close: nothing }),
+  };
+  const classNames = await classesOf(files, paths, first.names.includes('path'));
+  return await perImageStore(
+    items,
+    { name: folder, ...(classNames && labelsByName(classNames)), meta: {}, files: () => paths },
+    posterior,
+  );
+}
+
+const nothing = (): Promise<void> => Promise.resolve();
+
+async function readOne(path: string, name: string, flipped: boolean) {
+  const npz = await openNpz(path);
+  try {
+    return await npz.read(flipped ? `${name}_flip` : name);
+  } finally {
+    await npz.close();
+  }
+}
+
+async function classesOf(files: string[], paths: string[], named: boolean): Promise<string[] | undefined> {
+  const folders = files.map(file => dirname(file));
+  if (new Set(folders).size > 1) return folders.map(folder => basename(folder));
+  if (!named) return undefined;
+  const classes: string[] = [];
+  for (const path of paths) classes.push(basename(dirname(await picturePath(path))));
+  return classes.every(name => name !== '' && name !== '.') ? classes : undefined;
+}
+
+/** The text in `path.npy`: NumPy's fixed-width Unicode or bytes, which hold no numbers and so are no `NdArray`. */
+async function picturePath(path: string): Promise<string> {
+  const zip = await openZip(await openBytes(path));
+  try {
+    const bytes = Buffer.from(await zip.read('path.npy'));
+    const header = bytes.subarray(0, bytes.indexOf('\n') + 1).toString('latin1');
+    const kind = /'descr': '[<|=]([US])\d+'/.exec(header)?.[1];
+    if (!kind) throw new UserError(`${path}: its path is no text; the class cannot be told`);
+    const text = bytes.subarray(header.length);
+    const characters = kind === 'U' ? new Uint32Array(new Uint8Array(text).buffer) : text;
+    return String.fromCodePoint(...Array.from(characters).filter(code => code > 0 && code <= 0x10ffff));
+  } finally {
+    await zip.close();
+  }
+}

@@ -1,0 +1,32 @@
+import { RandomNumbers } from '../base/index.js';
+
+/** What follows the means where a file holds a posterior's moments instead of a latent. */
+export type Spread = 'std' | 'logvar';
+
+export interface Posterior {
+  /** The mean, or a sample of the posterior that depends on seed and row alone. */
+  take: 'mode' | 'sample';
+  seed: number;
+}
+
+/** Moments [2·C, …] of one row, means before spreads → a latent [C, …]. */
+export function fromMoments(
+  moments: Float32Array,
+  spread: Spread,
+  { take, seed }: Posterior,
+  row: number,
+  flipped: boolean,
+): Float32Array {
+  const half = moments.length / 2;
+  const latent = moments.slice(0, half);
+  if (take === 'mode') return latent;
+  const noise = new RandomNumbers(seed)
+    .for(flipped ? 'posterior-flip' : 'posterior')
+    .at(row)
+    .normals(half);
+  for (let i = 0; i < half; i++) {
+    const scale = moments[half + i];
+    latent[i] += noise[i] * (spread === 'std' ? scale : Math.exp(0.5 * Math.min(20, Math.max(-30, scale))));
+  }
+  return latent;
+}

@@ -1,0 +1,103 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { UserError } from '../base/index.js';
+import { asFloat64, openSafetensors, readWeights, type SafetensorsFile } from '../io/index.js';
+import { labelsFrom } from './labels.js';
+import { readLatentsJson, type LatentsJson } from './latents-json.js';
+import { pieceOf, pieceStore, type OpenPiece, type Piece } from './pieces.js';
+import type { ChannelStatistics } from './statistics.js';
+import type { LatentsStore } from './store.js';
+
+const STATS = 'latents_stats.pt';
+
+interface Shard {
+  piece: Piece;
+  labels: Int32Array | undefined;
+}
+
+/**
+ * A folder of LightningDiT's shards: safetensors files of `latents` [N, C, H, W], `latents_flip`, `labels` [N], used in
+ * the order of their names, or in that of `latents.json` where there is one.
+ */
+export async function shardStore(folder: string, names: string[]): Promise<LatentsStore> {
+  const json = await readLatentsJson(folder);
+  const files = (json?.shards.map(shard => shard.file) ?? [...names].sort()).map(name => join(folder, name));
+  const shards: Shard[] = [];
+  for (const file of files) shards.push(await readShard(file));
+  const labels = joinLabels(shards);
+  const statistics = json
+    ? { mean: Float64Array.from(json.mean), std: Float64Array.from(json.std) }
+    : await readStatistics(join(folder, STATS));
+  const store = pieceStore(
+    shards.map(({ piece }) => piece),
+    {
+      name: folder,
+      ...(labels && { labels }),
+      ...(json?.classes && { classes: json.classes }),
+      ...(statistics && { statistics }),
+      meta: json?.meta ?? {},
+      files: () => files,
+    },
+  );
+  if (json) checkAgainst(folder, json, store);
+  if (statistics && statistics.mean.length !== store.layout.channels)
+    throw new UserError(
+      `${folder}: statistics of ${statistics.mean.length} channels for latents of ${store.layout.channels}`,
+    );
+  return store;
+}
+
+async function readShard(path: string): Promise<Shard> {
+  const file = await openSafetensors(path);
+  try {
+    const { tensors } = file;
+    const latents = tensors.get('latents');
+    if (!latents) throw new UserError(`${path}: holds no tensor latents; it is no shard of latents`);
+    const piece = pieceOf(path, latents.shape, tensors.get('latents_flip')?.shape, () => openShard(path));
+    const labels = tensors.has('labels') ? labelsFrom(path, await file.read('labels'), piece.rows) : undefined;
+    return { piece, labels };
+  } finally {
+    await file.close();
+  }
+}
+
+async function openShard(path: string): Promise<OpenPiece> {
+  const file = await openSafetensors(path);
+  const flipped = file.tensors.has('latents_flip') && { flipped: rowsOf(file, 'latents_flip') };
+  return { latents: rowsOf(file, 'latents'), ...flipped, close: () => file.close() };
+}
+
+function rowsOf(file: SafetensorsFile, name: string): OpenPiece['latents'] {
+  return {
+    shape: file.tensors.get(name)!.shape,
+    readRows: (start, end) => file.readRows(name, start, end),
+  };
+}
+
+function joinLabels(shards: Shard[]): Int32Array | undefined {
+  const without = shards.find(({ labels }) => !labels);
+  if (without && shards.every(({ labels }) => !labels)) return undefined;
+  if (without) throw new UserError(`${without.piece.name}: has no labels, unlike the shards beside it`);
+  const all = new Int32Array(shards.reduce((sum, { piece }) => sum + piece.rows, 0));
+  let at = 0;
+  for (const { labels } of shards) {
+    all.set(labels!, at);
+    at += labels!.length;
+  }
+  return all;
+}
+
+/** LightningDiT's statistics, `mean` and `std` of shape [1, C, 1, 1]. */
+async function readStatistics(path: string): Promise<ChannelStatistics | undefined> {
+  if (!existsSync(path)) return undefined;
+  const { mean, std } = await readWeights(path);
+  return { mean: asFloat64(mean.data), std: asFloat64(std.data) };
+}
+
+function checkAgainst(folder: string, json: LatentsJson, { count, layout }: LatentsStore): void {
+  const agrees = json.count === count && json.tokens === layout.tokens && json.channels === layout.channels;
+  if (!agrees)
+    throw new UserError(
+      `${folder}: latents.json promises ${json.count} × [${json.tokens}, ${json.channels}], the shards hold ${count} × [${layout.tokens}, ${layout.channels}]`,
+    );
+}

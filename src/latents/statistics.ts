@@ -1,0 +1,43 @@
+import type { Layout } from './layout.js';
+
+/** Mean and unbiased standard deviation of each channel over all pictures and tokens. */
+export interface ChannelStatistics {
+  mean: Float64Array;
+  std: Float64Array;
+}
+
+/** Sums that can be merged: count of tokens, mean, and squared distances from it. */
+export interface ChannelMoments {
+  tokens: number;
+  mean: Float64Array;
+  squares: Float64Array;
+}
+
+/** Moments of a block of rows [n, tokens, channels], in two passes. */
+export function channelMoments(data: Float32Array, { channels }: Layout): ChannelMoments {
+  const tokens = data.length / channels;
+  const mean = new Float64Array(channels);
+  const squares = new Float64Array(channels);
+  for (let at = 0; at < data.length; at += channels) for (let c = 0; c < channels; c++) mean[c] += data[at + c];
+  for (let c = 0; c < channels; c++) mean[c] /= Math.max(1, tokens);
+  for (let at = 0; at < data.length; at += channels)
+    for (let c = 0; c < channels; c++) squares[c] += (data[at + c] - mean[c]) ** 2;
+  return { tokens, mean, squares };
+}
+
+/** Moments of two blocks together (Chan, Golub and LeVeque 1983). */
+export function mergeMoments(a: ChannelMoments, b: ChannelMoments): ChannelMoments {
+  const tokens = a.tokens + b.tokens;
+  if (a.tokens === 0) return b;
+  if (b.tokens === 0) return a;
+  const share = b.tokens / tokens;
+  return {
+    tokens,
+    mean: a.mean.map((mean, c) => mean + (b.mean[c] - mean) * share),
+    squares: a.squares.map((squares, c) => squares + b.squares[c] + (b.mean[c] - a.mean[c]) ** 2 * a.tokens * share),
+  };
+}
+
+export function statisticsOf({ tokens, mean, squares }: ChannelMoments): ChannelStatistics {
+  return { mean, std: squares.map(sum => Math.sqrt(sum / Math.max(1, tokens - 1))) };
+}

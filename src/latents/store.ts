@@ -1,0 +1,29 @@
+import type { Layout } from './layout.js';
+import type { ChannelStatistics } from './statistics.js';
+
+/** Latents as some program left them on disk. One builder per dialect; what is above knows none of them. */
+export interface LatentsStore {
+  /** The path as it was given. */
+  readonly name: string;
+  /** Pictures; flipped copies are not counted. */
+  readonly count: number;
+  readonly layout: Layout;
+  /** Whether every picture's mirrored copy was encoded as well. */
+  readonly flips: boolean;
+  readonly labels?: Int32Array;
+  /** Names of the classes, where the dialect has them. */
+  readonly classes?: string[];
+  /** What the files say of the channels, if they do. */
+  readonly statistics?: ChannelStatistics;
+  /** What is known of their origin. */
+  readonly meta: Record<string, unknown>;
+  /** Every file that the numbers come from. */
+  files(): string[];
+  open(): Promise<StoreReader>;
+}
+
+export interface StoreReader {
+  /** Rows `start` to `end` (exclusive) as [rows, tokens, channels], of the pictures or of their mirrored copies. */
+  readRows(start: number, end: number, flipped: boolean): Promise<Float32Array>;
+  close(): Promise<void>;
+}

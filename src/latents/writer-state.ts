@@ -1,0 +1,69 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
+import { z } from 'zod';
+import { UserError } from '../base/index.js';
+import { writeFileAtomic } from '../io/index.js';
+import { readJson } from './latents-json.js';
+import type { ChannelMoments } from './statistics.js';
+
+/** What one rank has finished, on disk until the whole folder is. */
+const schema = z.object({
+  /** What is being written; resuming needs the same. */
+  work: z.record(z.string(), z.unknown()),
+  rank: z.int().nonnegative(),
+  flips: z.boolean().optional(),
+  labels: z.boolean().optional(),
+  done: z.boolean(),
+  shards: z.array(
+    z.object({
+      file: z.string(),
+      rows: z.int().positive(),
+      tokens: z.int().positive(),
+      mean: z.array(z.number()),
+      squares: z.array(z.number()),
+    }),
+  ),
+});
+
+export type WriterState = z.infer<typeof schema>;
+
+export const stateFile = (rank: number): string => `unfinished_rank${String(rank).padStart(2, '0')}.json`;
+
+export function newState({ rank, ...work }: { rank: number } & Record<string, unknown>): WriterState {
+  return { work, rank, done: false, shards: [] };
+}
+
+export async function readState(folder: string, rank: number): Promise<WriterState | undefined> {
+  const path = join(folder, stateFile(rank));
+  return existsSync(path) ? await readJson(path, schema) : undefined;
+}
+
+export async function writeState(folder: string, state: WriterState): Promise<void> {
+  await writeFileAtomic(join(folder, stateFile(state.rank)), `${JSON.stringify(state)}\n`, { force: true });
+}
+
+/** Refuses to go on with other work than was begun, naming what differs. */
+export function sameWork(folder: string, begun: Record<string, unknown>, now: Record<string, unknown>): void {
+  for (const name of new Set([...Object.keys(begun), ...Object.keys(now)])) {
+    const [before, after] = [begun[name], now[name]].map(value => JSON.stringify(value));
+    if (!isDeepStrictEqual(parsed(before), parsed(after)))
+      throw new UserError(
+        `${folder}: --resume needs the work that was begun, but ${name} was ${before} and is ${after}; give the same options, or --force`,
+      );
+  }
+}
+
+const parsed = (text: string | undefined): unknown => (text === undefined ? undefined : JSON.parse(text));
+
+export const recordOf = (
+  file: string,
+  rows: number,
+  { tokens, mean, squares }: ChannelMoments,
+): WriterState['shards'][number] => ({ file, rows, tokens, mean: [...mean], squares: [...squares] });
+
+export const momentsOf = ({ tokens, mean, squares }: WriterState['shards'][number]): ChannelMoments => ({
+  tokens,
+  mean: Float64Array.from(mean),
+  squares: Float64Array.from(squares),
+});

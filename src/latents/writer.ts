@@ -1,0 +1,284 @@
+import { mkdir, readdir, rm } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { EXIT, UserError } from '../base/index.js';
+import { writeFileAtomic, writeSafetensors, type NdArray } from '../io/index.js';
+import { nonFiniteRows } from './finite.js';
+import { LATENTS_JSON, readLatentsJson, shardName, type LatentsJson } from './latents-json.js';
+import { toChannelsFirst, widthOf, type Layout } from './layout.js';
+import { channelMoments, mergeMoments, statisticsOf } from './statistics.js';
+import {
+  momentsOf,
+  newState,
+  readState,
+  recordOf,
+  sameWork,
+  stateFile,
+  writeState,
+  type WriterState,
+} from './writer-state.js';
+
+/** What is written, beside the numbers. */
+export interface LatentsDescription extends Layout {
+  /** Names of the classes, if they have any. */
+  classes?: string[] | undefined;
+  /** Numbers on disk; default float32. float16 refuses what it cannot hold. */
+  dtype?: 'float32' | 'float16' | 'bfloat16' | undefined;
+  /** Where they come from (tokenizer and its digest, data, crop, posterior, …). Resuming needs the same. */
+  meta: Record<string, unknown>;
+}
+
+export interface LatentsWriterOptions {
+  /** Replace latents that are there. */
+  force?: boolean | undefined;
+  /** Go on after the last finished shard of an interrupted run of the same work. */
+  resume?: boolean | undefined;
+  /** Pictures per shard; default 10,000 as LightningDiT has it, fewer where a shard would exceed a quarter GiB. */
+  shardRows?: number | undefined;
+  /** Of several processes, each writing its own part of the pictures: which this is, and how many there are. */
+  rank?: number | undefined;
+  ranks?: number | undefined;
+}
+
+export interface LatentsBatch {
+  /** [n, tokens, channels]. */
+  latents: Float32Array;
+  /** Those of the mirrored pictures: with every batch or with none. */
+  flipped?: Float32Array | undefined;
+  /** One class per picture: with every batch or with none. */
+  labels?: ArrayLike<number> | undefined;
+}
+
+export interface LatentsWriter {
+  /** Pictures of this rank that are safe on disk: a resumed extraction starts with the picture of this number. */
+  readonly rowsDone: number;
+  append(batch: LatentsBatch): Promise<void>;
+  /** Writes what is left. The last rank to do so writes `latents.json`; until then the folder is unfinished. */
+  finish(): Promise<void>;
+}
+
+/**
+ * Writes a latents folder: LightningDiT's shards (`latents` and, where given, `latents_flip` as [N, C, H, W] and `labels`
+ * int64), which its own loader reads, plus `latents.json` with per-channel mean and std over all pictures. Latents without
+ * a grid are stored as [N, C, 1, tokens], so that the channels are where that loader normalises them.
+ */
+export async function createLatentsWriter(
+  folder: string,
+  description: LatentsDescription,
+  options: LatentsWriterOptions = {},
+): Promise<LatentsWriter> {
+  const { rank = 0, ranks = 1 } = options;
+  const finished = options.resume ? await finishedRows(folder, description, rank) : undefined;
+  if (finished !== undefined) return finishedWriter(folder, finished);
+  const shardRows = options.shardRows ?? defaultShardRows(description);
+  const state = await startState(folder, newState({ ...description, shardRows, rank, ranks }), options);
+  const shard = shardBuffer(shardRows, widthOf(description));
+  const flush = async (): Promise<void> => {
+    if (shard.rows === 0) return;
+    state.shards.push(await writeShard(folder, description, state, shard));
+    await writeState(folder, state);
+    shard.rows = 0;
+  };
+  return {
+    get rowsDone() {
+      return rowsOf(state);
+    },
+    async append(batch) {
+      const rows = checkBatch(description, state, rowsOf(state) + shard.rows, batch);
+      for (let from = 0; from < rows;) {
+        from += shard.take(batch, from, rows);
+        if (shard.rows === shardRows) await flush();
+      }
+    },
+    async finish() {
+      await flush();
+      state.done = true;
+      await writeState(folder, state);
+      await assemble(folder, description, ranks);
+    },
+  };
+}
+
+const LARGEST_SHARD = 2 ** 28;
+
+const defaultShardRows = (layout: Layout): number =>
+  Math.max(1, Math.min(10_000, Math.floor(LARGEST_SHARD / (4 * widthOf(layout)))));
+
+const rowsOf = ({ shards }: WriterState): number => shards.reduce((sum, { rows }) => sum + rows, 0);
+
+/** Pictures of a rank in a folder that is whole already, where it is the same work. */
+async function finishedRows(
+  folder: string,
+  description: LatentsDescription,
+  rank: number,
+): Promise<number | undefined> {
+  const json = await readLatentsJson(folder);
+  if (!json || existsSync(join(folder, stateFile(rank)))) return undefined;
+  const { tokens, channels, grid, dtype, meta } = json;
+  const { grid: wanted = null, dtype: wantedType = 'float32', ...now } = description;
+  sameWork(
+    folder,
+    { tokens, channels, grid, dtype, meta },
+    { tokens: now.tokens, channels: now.channels, grid: wanted, dtype: wantedType, meta: now.meta },
+  );
+  return json.shards.filter(({ file }) => rankOf(file) === rank).reduce((sum, { rows }) => sum + rows, 0);
+}
+
+function finishedWriter(folder: string, rowsDone: number): LatentsWriter {
+  return {
+    rowsDone,
+    append: () =>
+      Promise.reject(new UserError(`${folder}: is finished with ${rowsDone} pictures; --force starts again`)),
+    finish: () => Promise.resolve(),
+  };
+}
+
+/** A fresh start, or the shards that an interrupted run of the same work has left. */
+async function startState(
+  folder: string,
+  fresh: WriterState,
+  { force = false, resume = false, ranks = 1 }: LatentsWriterOptions,
+): Promise<WriterState> {
+  const earlier = resume ? await readState(folder, fresh.rank) : undefined;
+  if (earlier) sameWork(folder, earlier.work, fresh.work);
+  const kept = new Set(earlier?.shards.map(({ file }) => file)).add(stateFile(fresh.rank));
+  const present = existsSync(folder) ? await readdir(folder) : [];
+  const ours = present.filter(name => belongsTo(fresh.rank, ranks, name) && !(earlier && kept.has(name)));
+  if (ours.length > 0 && !earlier && !force) throw taken(folder, ours);
+  await mkdir(folder, { recursive: true });
+  // latents.json first: a folder that is being replaced must not look whole.
+  for (const name of ours.sort((a, b) => Number(b === LATENTS_JSON) - Number(a === LATENTS_JSON)))
+    await rm(join(folder, name), { force: true });
+  if (!earlier) await writeState(folder, fresh);
+  return earlier ?? fresh;
+}
+
+function taken(folder: string, names: string[]): UserError {
+  return names.includes(LATENTS_JSON)
+    ? new UserError(`${folder}: already holds latents; choose another --out, or --force replaces them`, EXIT.failed)
+    : new UserError(
+        `${folder}: holds ${names[0]} of an unfinished extraction; --resume goes on, --force starts again`,
+        EXIT.failed,
+      );
+}
+
+function rankOf(name: string): number | undefined {
+  const rank = /^(?:latents|unfinished)_rank(\d+)/.exec(name)?.[1];
+  return rank === undefined ? undefined : Number(rank);
+}
+
+/** Files that an extraction by this rank writes, half-written ones included; the first clears up after more ranks. */
+function belongsTo(rank: number, ranks: number, name: string): boolean {
+  if (name === LATENTS_JSON) return true;
+  const owner = rankOf(name);
+  return owner !== undefined && (owner < ranks ? owner : 0) === rank;
+}
+
+interface ShardBuffer {
+  rows: number;
+  latents: Float32Array;
+  flipped: Float32Array | undefined;
+  labels: BigInt64Array | undefined;
+  /** Takes rows from `from` on, as many as fit, and says how many. */
+  take(batch: LatentsBatch, from: number, rows: number): number;
+}
+
+function shardBuffer(capacity: number, width: number): ShardBuffer {
+  return {
+    rows: 0,
+    latents: new Float32Array(capacity * width),
+    flipped: undefined,
+    labels: undefined,
+    take({ latents, flipped, labels }, from, rows) {
+      const count = Math.min(rows - from, capacity - this.rows);
+      const part = [from * width, (from + count) * width] as const;
+      this.latents.set(latents.subarray(...part), this.rows * width);
+      if (flipped)
+        (this.flipped ??= new Float32Array(capacity * width)).set(flipped.subarray(...part), this.rows * width);
+      if (labels) {
+        this.labels ??= new BigInt64Array(capacity);
+        for (let i = 0; i < count; i++) this.labels[this.rows + i] = BigInt(labels[from + i]);
+      }
+      this.rows += count;
+      return count;
+    },
+  };
+}
+
+function checkBatch(layout: Layout, state: WriterState, before: number, batch: LatentsBatch): number {
+  const width = widthOf(layout);
+  const { latents, flipped, labels } = batch;
+  const rows = latents.length / width;
+  if (!Number.isInteger(rows) || (flipped && flipped.length !== latents.length) || (labels && labels.length !== rows))
+    throw new RangeError(`a batch of ${latents.length} numbers for rows of ${width}, or of unequal parts`);
+  state.flips ??= flipped !== undefined;
+  state.labels ??= labels !== undefined;
+  if (state.flips !== (flipped !== undefined) || state.labels !== (labels !== undefined))
+    throw new RangeError('flipped latents and labels come with every batch or with none');
+  for (const part of [latents, flipped]) {
+    const bad = part ? nonFiniteRows(part, width) : [];
+    if (bad.length > 0)
+      throw new UserError(
+        `picture ${before + bad[0]}: its latents are NaN or infinite; nothing more was written`,
+        EXIT.failed,
+      );
+  }
+  return rows;
+}
+
+async function writeShard(
+  folder: string,
+  description: LatentsDescription,
+  state: WriterState,
+  { rows, latents, flipped, labels }: ShardBuffer,
+): Promise<WriterState['shards'][number]> {
+  const { tokens, channels, grid = [1, tokens], dtype = 'float32' } = description;
+  const file = shardName(state.rank, state.shards.length);
+  const used = latents.subarray(0, rows * tokens * channels);
+  const moments = channelMoments(used, description);
+  const stored = (data: Float32Array): NdArray => {
+    const part = data.subarray(0, used.length);
+    toChannelsFirst(part, description);
+    return { shape: [rows, channels, ...grid], dtype, data: part };
+  };
+  await writeSafetensors(
+    join(folder, file),
+    {
+      latents: stored(latents),
+      ...(flipped && { latents_flip: stored(flipped) }),
+      ...(labels && { labels: { shape: [rows], dtype: 'int64', data: labels.subarray(0, rows) } }),
+    },
+    { metadata: { total_size: String(rows), dtype: `torch.${dtype}`, device: 'cpu' }, force: true },
+  );
+  return recordOf(file, rows, moments);
+}
+
+/** Once every rank has finished: latents.json over all shards, in the order of ranks. */
+async function assemble(folder: string, description: LatentsDescription, ranks: number): Promise<void> {
+  const states: WriterState[] = [];
+  for (let rank = 0; rank < ranks; rank++) {
+    const state = await readState(folder, rank);
+    if (!state?.done) return;
+    states.push(state);
+  }
+  const shards = states.flatMap(state => state.shards);
+  if (shards.length === 0) throw new UserError(`${folder}: no pictures came, so no latents were written`, EXIT.failed);
+  const { tokens, channels, grid, classes, dtype = 'float32', meta } = description;
+  const { mean, std } = statisticsOf(shards.map(momentsOf).reduce(mergeMoments));
+  const json: LatentsJson = {
+    format: 'maetok latents 1',
+    count: shards.reduce((sum, { rows }) => sum + rows, 0),
+    tokens,
+    channels,
+    grid: grid ?? null,
+    flips: states.some(state => state.flips === true),
+    classes: classes ?? null,
+    dtype,
+    mean: [...mean],
+    std: [...std],
+    shards: shards.map(({ file, rows }) => ({ file, rows })),
+    meta,
+  };
+  await writeFileAtomic(join(folder, LATENTS_JSON), `${JSON.stringify(json, null, 2)}\n`, { force: true });
+  for (let rank = 0; rank < ranks; rank++) await rm(join(folder, stateFile(rank)), { force: true });
+}
