@@ -12,6 +12,7 @@ export {
 } from './linalg/index.js';
 export { valueAndGradients, type ValueAndGradients } from './gradients.js';
 export { matMul, type MatMulOptions } from './matmul.js';
+export { openOnnx, type OnnxNetwork } from './onnx.js';
 export { runOp, type Attribute, type OpAttributes } from './native.js';
 export { RandomStream } from './random.js';
 export { measureSpeed, type Speed } from './speed.js';

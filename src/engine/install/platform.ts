@@ -18,6 +18,12 @@ export interface Recipe {
 /** The tag of the one Python whose wheels are taken; only C++ libraries are used, so any would do. */
 export const PYTHON = { version: '3.11', tag: 'cp311' } as const;
 
+/** The glibc that TensorFlow's wheel needs, and every older one, newest first; three of them have older names too. */
+const MANYLINUX = Array.from({ length: 23 }, (_, i) => 27 - i).flatMap(minor => {
+  const alias: Record<number, string> = { 17: 'manylinux2014', 12: 'manylinux2010', 5: 'manylinux1' };
+  return [`manylinux_2_${minor}`, ...(minor in alias ? [alias[minor]] : [])];
+});
+
 /** @throws UserError where no wheel fits this machine. */
 export function recipeFor(
   build: Build,
@@ -32,7 +38,7 @@ export function recipeFor(
       build,
       distribution: build === 'cpu' && arch === 'x64' ? 'tensorflow-cpu' : 'tensorflow',
       version: TENSORFLOW_VERSION,
-      platforms: ['manylinux_2_27', 'manylinux2014', 'manylinux_2_17', 'manylinux1'].map(tag => `${tag}_${machine}`),
+      platforms: MANYLINUX.map(tag => `${tag}_${machine}`),
       libraries: ['tensorflow/libtensorflow_framework.so.2', 'tensorflow/libtensorflow_cc.so.2'],
       linkFlags: ['-shared', '-fPIC', '-Wl,-rpath,$ORIGIN'],
     };

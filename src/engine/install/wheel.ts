@@ -6,6 +6,7 @@ import { Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { text } from 'node:stream/consumers';
 import { openPromise, type Entry, type ZipFile } from 'yauzl';
+import { messageOf } from '../../base/index.js';
 
 /** A Python wheel: a zip whose dist-info holds its METADATA and, in RECORD, a digest of every file. */
 export interface Wheel {
@@ -81,7 +82,9 @@ async function unpack(
 
 /** yauzl itself refuses absolute names and `..` in them. */
 async function eachFile(path: string, visit: (zip: ZipFile, entry: Entry) => Promise<void>): Promise<void> {
-  const zip = await openPromise(path);
+  const zip = await openPromise(path).catch((error: unknown) => {
+    throw new Error(`${path}: ${messageOf(error)}`, { cause: error });
+  });
   try {
     for await (const entry of zip.eachEntry()) if (!entry.fileName.endsWith('/')) await visit(zip, entry);
   } finally {
