@@ -16,19 +16,7 @@ export async function runCli(argv: string[], streams: CliStreams): Promise<numbe
   const verbose = argv.includes('--verbose');
   const log = makeLog(streams.stderr, { quiet: argv.includes('--quiet') });
   try {
-    const name = argv.find(word => !word.startsWith('-'));
-    const command = name !== undefined && Object.hasOwn(COMMANDS, name) ? await COMMANDS[name]() : undefined;
-    const typed = await buildParser(command, argv);
-    if (!command) throw new UsageError('no command given; `maetok --help` lists them');
-    const { options, inputs } = await resolveOptions(command, typed);
-    await shareSettings(options, log);
-    await command.run(options, inputs, {
-      stdout: streams.stdout,
-      log,
-      signal: streams.signal,
-      stdin: streams.stdin,
-      argv,
-    });
+    await runCommand(argv, streams, log);
     return EXIT.done;
   } catch (error) {
     if (error instanceof HelpShown) {
@@ -38,6 +26,24 @@ export async function runCli(argv: string[], streams: CliStreams): Promise<numbe
     streams.stderr.write(`${describe(error, verbose)}\n`);
     return error instanceof UserError ? error.exitCode : EXIT.failed;
   }
+}
+
+async function runCommand(argv: string[], streams: CliStreams, log: Log): Promise<void> {
+  const name = argv.find(word => !word.startsWith('-'));
+  const command = name !== undefined && Object.hasOwn(COMMANDS, name) ? await COMMANDS[name]() : undefined;
+  const typed = await buildParser(command, argv);
+  if (!command) throw new UsageError('no command given; `maetok --help` lists them');
+  const { options, inputs } = await resolveOptions(command, typed);
+  await shareSettings(options, log);
+  const { stdout, signal, stdin } = streams;
+  await command.run(options, inputs, {
+    stdout,
+    log,
+    signal,
+    stdin,
+    argv,
+    run: words => runCommand(words, streams, log),
+  });
 }
 
 /** Applies the options that every command shares. The engine itself starts only when a command asks for it. */

@@ -12,6 +12,8 @@ export interface Context {
   stdin: NodeJS.ReadableStream;
   /** The command line as typed, for run.json and protocol cards. */
   argv: string[];
+  /** Runs another command line as a part of this one: same streams, log and signal. Throws what it throws. */
+  run(argv: string[]): Promise<void>;
 }
 
 export interface Inputs {
