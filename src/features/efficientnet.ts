@@ -1,5 +1,6 @@
 import { matMul, tf, type Tensor, type Tensor2D, type Tensor4D } from '../engine/index.js';
 import { batchNorm, conv2d, depthwiseConv2d, under, type Params } from '../nn/index.js';
+import { BLOCKS } from './efficientnet-shapes.js';
 
 /*
  * EfficientNet-Lite0 (Tan & Le 2019, the variant without squeeze-and-excitation), as its PyTorch port names it.
@@ -7,9 +8,6 @@ import { batchNorm, conv2d, depthwiseConv2d, under, type Params } from '../nn/in
  * distance FID.
  */
 const BATCH_EPS = 1e-3;
-
-/** Strides of the 16 inverted-residual blocks; widths and kernels are in the weights. */
-const STRIDES = [1, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1, 2, 1, 1, 1, 1];
 
 export interface EfficientNetOutput {
   /** Mean of the head's activation, [n, 1280]. */
@@ -26,7 +24,7 @@ export function efficientNetLite0(params: Params, images: Tensor4D): EfficientNe
   const stem = (): Tensor =>
     activate(under(params, '_bn0'), conv2d(under(params, '_conv_stem'), images, { stride: 2 }));
   let x = tf.tidy(stem);
-  STRIDES.forEach((stride, i) => {
+  BLOCKS.forEach(([, stride], i) => {
     const y = tf.tidy(() => invertedResidual(under(params, `_blocks.${i}`), x, stride));
     if (i === 0) x.dispose();
     x = y;

@@ -19,8 +19,8 @@ export interface Tokenizer {
   readonly latentShape: readonly [tokens: number, channels: number];
   /** [rows, columns] of the tokens where they lie on a grid. */
   readonly grid?: readonly [rows: number, columns: number];
-  /** Parameters in all networks of it. */
-  readonly parameters: number;
+  /** Parameters in all networks of it; unknown of a network that other software runs. */
+  readonly parameters: number | undefined;
   /** sha256 of the weights, for protocol cards. */
   readonly digest: string;
   /** What its own pipeline extracts, the mode or a sample of the posterior; `none`: latents are deterministic. */
@@ -49,6 +49,8 @@ export interface OpenOptions {
   imageSize?: number | undefined;
   /** Go on where keys are missing or unexpected. */
   allowMissing?: boolean | undefined;
+  /** JSON or YAML file that says what config.json beside the weights would. */
+  config?: string | undefined;
   /** Weights of a run folder; default `ema` where the run kept one. */
   weights?: 'ema' | 'model' | undefined;
   log?: Log | undefined;
@@ -69,8 +71,8 @@ export interface TokenizerSource {
 export interface TokenizerFamily {
   name: string;
   /** Whether these weights are of this family, told from config and keys. */
-  recognises(source: TokenizerSource): boolean;
+  recognises: (source: TokenizerSource) => boolean;
   /** @throws UserError where config and weights disagree, naming the tensor and both shapes. */
-  open(source: TokenizerSource, options: OpenOptions): Tokenizer | Promise<Tokenizer>;
+  open: (source: TokenizerSource, options: OpenOptions) => Tokenizer | Promise<Tokenizer>;
   presets: ModelPreset[];
 }

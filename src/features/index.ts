@@ -1,0 +1,4 @@
+export { efficientNetLite0, type EfficientNetOutput } from './efficientnet.js';
+export { loadEfficientNet, openEfficientNet } from './efficientnet-lite0.js';
+export type { FeatureExtractor } from './extractor.js';
+export { featureSystems } from './verify.js';

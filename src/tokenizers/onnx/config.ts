@@ -1,0 +1,76 @@
+import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
+import { parse } from 'yaml';
+import { z } from 'zod';
+import { messageOf, UserError } from '../../base/index.js';
+
+const three = z.array(z.number()).length(3);
+
+/** What a YAML beside an encoder says; every field has the default of a network exported from PyTorch. */
+const SCHEMA = z.strictObject({
+  /** Files, relative to the YAML. */
+  encoder: z.string().optional(),
+  decoder: z.string().optional(),
+  name: z.string().optional(),
+  image_size: z.number().int().positive().default(256),
+  /** Images per call, for networks exported with a fixed batch. */
+  batch: z.number().int().positive().optional(),
+  pixels: z
+    .strictObject({
+      layout: z.enum(['nchw', 'nhwc']).default('nchw'),
+      /** Values of black and white. */
+      range: z.array(z.number()).length(2).default([-1, 1]),
+      /** Subtracted from and divided into each channel after `range`. */
+      mean: three.default([0, 0, 0]),
+      std: three.default([1, 1, 1]),
+    })
+    .prefault({}),
+  latents: z
+    .strictObject({
+      layout: z.enum(['nchw', 'nhwc', 'tokens', 'channels-first']).optional(),
+      /** The network gives mean and log-variance along the channels. */
+      moments: z.boolean().default(false),
+      posterior: z.enum(['mode', 'sample']).default('mode'),
+      /** Handed on as (z − shift) · scale. */
+      scale: z.number().default(1),
+      shift: z.number().default(0),
+    })
+    .prefault({}),
+});
+
+export type OnnxConfig = z.output<typeof SCHEMA>;
+export type LatentLayout = NonNullable<OnnxConfig['latents']['layout']>;
+
+export interface OnnxFiles {
+  encoder: string;
+  decoder: string | undefined;
+  config: OnnxConfig;
+}
+
+/** `encoder.onnx[,decoder.onnx]` with an optional `encoder.yaml`, or a YAML that names both. */
+export async function readOnnxSpec(spec: string): Promise<OnnxFiles> {
+  const [first, second] = spec.split(',').map(part => part.trim());
+  if (/\.ya?ml$/.test(first)) {
+    const config = await readOnnxConfig(first);
+    if (config.encoder === undefined) throw new UserError(`${first}: names no encoder, e.g. "encoder: encoder.onnx"`);
+    const beside = (path: string): string => resolve(dirname(first), path);
+    return { encoder: beside(config.encoder), decoder: config.decoder && beside(config.decoder), config };
+  }
+  const described = first.replace(/\.onnx$/, '.yaml');
+  const config = existsSync(described) ? await readOnnxConfig(described) : SCHEMA.parse({});
+  return { encoder: first, decoder: second || undefined, config };
+}
+
+async function readOnnxConfig(path: string): Promise<OnnxConfig> {
+  let content: unknown;
+  try {
+    content = parse(await readFile(path, 'utf8'));
+  } catch (error) {
+    throw new UserError(`${path}: cannot be read as YAML: ${messageOf(error).split('\n')[0]}`);
+  }
+  const parsed = SCHEMA.safeParse(content ?? {});
+  if (parsed.success) return parsed.data;
+  const [issue] = parsed.error.issues;
+  throw new UserError(`${path}: ${issue.path.join('.') || 'the file'}: ${issue.message}`);
+}

@@ -1,0 +1,145 @@
+import { basename } from 'node:path';
+import { UserError } from '../../base/index.js';
+import { openOnnx, tf, type OnnxNetwork, type Tensor, type Tensor3D, type Tensor4D } from '../../engine/index.js';
+import { combinedDigest, sha256OfFile } from '../../io/index.js';
+import { channelsFirst, channelsLast } from '../../nn/index.js';
+import { scaled, toGrid, toTokens, unscaled } from '../grid.js';
+import { posterior, samplePosterior } from '../posterior.js';
+import type { EncodeOptions, OpenOptions, Tokenizer } from '../tokenizer.js';
+import { readOnnxSpec, type LatentLayout, type OnnxConfig } from './config.js';
+
+/** Other people's encoder and, optionally, decoder as ONNX networks. */
+export async function openOnnxTokenizer(spec: string, options: OpenOptions): Promise<Tokenizer> {
+  const { encoder: path, decoder: decoderPath, config } = await readOnnxSpec(spec);
+  const encoder = await openOnnx(path);
+  const decoder = decoderPath === undefined ? undefined : await openOnnx(decoderPath);
+  const imageSize = options.imageSize ?? config.image_size;
+  const { layout, shape, grid } = await probe(path, encoder, config, imageSize);
+  const known = { ...config.latents, layout };
+  return {
+    name: config.name ?? basename(path).replace(/\.onnx$/, ''),
+    family: 'onnx',
+    imageSize,
+    latentShape: shape,
+    ...(grid ? { grid } : {}),
+    parameters: undefined,
+    digest: await digestOf(path, decoderPath),
+    posterior: config.latents.moments ? config.latents.posterior : 'none',
+    latentShift: config.latents.shift,
+    latentScale: config.latents.scale,
+    pixels: pixelsOf(config),
+    encode: async (images, { noise } = {}) => {
+      const output = await inBatches(encoder, toNetwork(config, images), config.batch);
+      return finish(output, z => latentsOf(known, z, noise));
+    },
+    decode: async latents => {
+      if (!decoder) throw new UserError(`${path}: has no decoder; name it after the encoder: onnx:ENCODER,DECODER`);
+      const input = tf.tidy(() => toLayout(layout, unscaled(known, latents)));
+      return finish(await inBatches(decoder, input, config.batch), pixels => fromNetwork(config, pixels));
+    },
+    dispose: () => void Promise.all([encoder.close(), decoder?.close()]),
+  };
+}
+
+type Latents = Omit<OnnxConfig['latents'], 'layout'> & { layout: LatentLayout };
+
+interface Probed {
+  layout: LatentLayout;
+  shape: [tokens: number, channels: number];
+  grid: [rows: number, columns: number] | undefined;
+}
+
+/** One grey picture through the encoder tells the shape of its latents. */
+async function probe(path: string, encoder: OnnxNetwork, config: OnnxConfig, size: number): Promise<Probed> {
+  const output = await inBatches(encoder, toNetwork(config, tf.zeros([1, size, size, 3])), 1);
+  const { rank } = output;
+  const layout = config.latents.layout ?? (rank === 4 ? 'nchw' : 'tokens');
+  if (rank !== (layout === 'nchw' || layout === 'nhwc' ? 4 : 3))
+    throw new UserError(
+      `${path}: gives latents of shape [${output.shape.join(', ')}], which is not ${layout}; say latents.layout in its YAML`,
+    );
+  const grid = layout === 'nchw' ? output.shape.slice(2) : layout === 'nhwc' ? output.shape.slice(1, 3) : undefined;
+  const tokens = finish(output, z => latentsOf({ ...config.latents, layout }, z, undefined));
+  const shape = tokens.shape.slice(1) as [number, number];
+  tokens.dispose();
+  return { layout, shape, grid: grid as [number, number] | undefined };
+}
+
+/** Network output → latents [n, tokens, channels] as they are handed on. */
+function latentsOf(latents: Latents, output: Tensor, noise: EncodeOptions['noise']): Tensor3D {
+  const z = fromLayout(latents.layout, output);
+  if (!latents.moments) return scaled(latents, z) as Tensor3D;
+  const gaussian = posterior(z);
+  return scaled(latents, noise ? samplePosterior(gaussian, noise) : gaussian.mean) as Tensor3D;
+}
+
+const FROM: Record<LatentLayout, (z: Tensor) => Tensor> = {
+  nchw: z => toTokens(channelsLast(z)),
+  nhwc: z => toTokens(z),
+  tokens: z => z,
+  'channels-first': z => tf.transpose(z, [0, 2, 1]),
+};
+const TO: Record<LatentLayout, (z: Tensor) => Tensor> = {
+  nchw: z => channelsFirst(toGrid(z)),
+  nhwc: z => toGrid(z),
+  tokens: z => z,
+  'channels-first': z => tf.transpose(z, [0, 2, 1]),
+};
+const fromLayout = (layout: LatentLayout, z: Tensor): Tensor => FROM[layout](z);
+const toLayout = (layout: LatentLayout, z: Tensor): Tensor => TO[layout](z);
+
+/** Images in [−1, 1] → what the network is fed. */
+function toNetwork({ pixels }: OnnxConfig, images: Tensor): Tensor {
+  const [black, white] = pixels.range;
+  return tf.tidy(() => {
+    const ranged = images
+      .add(1)
+      .mul((white - black) / 2)
+      .add(black);
+    const normal = ranged.sub(tf.tensor1d(pixels.mean)).div(tf.tensor1d(pixels.std));
+    return pixels.layout === 'nchw' ? channelsFirst(normal) : normal;
+  });
+}
+
+/** The network's pictures → images in [−1, 1]. */
+function fromNetwork({ pixels }: OnnxConfig, output: Tensor): Tensor4D {
+  const [black, white] = pixels.range;
+  const last = pixels.layout === 'nchw' ? channelsLast(output) : output;
+  const ranged = last.mul(tf.tensor1d(pixels.std)).add(tf.tensor1d(pixels.mean));
+  return ranged
+    .sub(black)
+    .mul(2 / (white - black))
+    .sub(1);
+}
+
+const pixelsOf = ({ pixels: { range, mean, std } }: OnnxConfig): string =>
+  `RGB in [${range.join(', ')}]` +
+  (mean.some(m => m !== 0) || std.some(s => s !== 1) ? `, minus ${mean.join('/')} over ${std.join('/')}` : '');
+
+/** The first output for the only input; `x` is freed. */
+async function inBatches(network: OnnxNetwork, x: Tensor, batch: number | undefined): Promise<Tensor> {
+  const rows = x.shape[0];
+  const size = batch ?? rows;
+  const outputs: Tensor[] = [];
+  for (let from = 0; from < rows; from += size) {
+    const part = tf.slice(x, from, Math.min(size, rows - from));
+    const results = await network.run({ [network.inputs[0]]: part });
+    outputs.push(results[network.outputs[0]]);
+    tf.dispose([part, ...network.outputs.slice(1).map(name => results[name])]);
+  }
+  x.dispose();
+  return finish(outputs, ([first, ...more]) => (more.length === 0 ? first.clone() : tf.concat([first, ...more])));
+}
+
+/** Applies `f` and frees everything but its result. */
+function finish<I extends Tensor | Tensor[], O extends Tensor>(input: I, f: (input: I) => O): O {
+  const result = tf.tidy(() => f(input));
+  tf.dispose(input);
+  return result;
+}
+
+async function digestOf(encoder: string, decoder: string | undefined): Promise<string> {
+  const parts: Record<string, string> = { encoder: await sha256OfFile(encoder) };
+  if (decoder !== undefined) parts.decoder = await sha256OfFile(decoder);
+  return combinedDigest(parts);
+}

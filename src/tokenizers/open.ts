@@ -1,0 +1,121 @@
+import { existsSync, statSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { parse } from 'yaml';
+import { messageOf, UserError } from '../base/index.js';
+import {
+  combinedDigest,
+  isRun,
+  memoryBytes,
+  readRun,
+  readWeights,
+  sha256Of,
+  sha256OfFile,
+  type NdArray,
+} from '../io/index.js';
+import { prefixed } from '../nn/index.js';
+import { openOnnxTokenizer } from './onnx/tokenizer.js';
+import { FAMILIES } from './registry.js';
+import type { OpenOptions, Tokenizer, TokenizerSource } from './tokenizer.js';
+
+/**
+ * Opens a tokenizer: a run folder; a weights file or folder of any published system; `hf:owner/name`;
+ * `onnx:ENCODER[,DECODER]` or `onnx:FILE.yaml`; `ENCODER,DECODER` where a system keeps its halves in two files, also
+ * behind a name, `taef2:ENCODER,DECODER`.
+ */
+export async function openTokenizer(spec: string, options: OpenOptions = {}): Promise<Tokenizer> {
+  if (spec.startsWith('onnx:')) return await openOnnxTokenizer(spec.slice('onnx:'.length), options);
+  const source = await readSource(spec, options);
+  const family = FAMILIES.find(({ recognises }) => recognises(source));
+  if (!family) throw unknownWeights(source);
+  return await family.open(source, options);
+}
+
+async function readSource(spec: string, options: OpenOptions): Promise<TokenizerSource> {
+  const path = localPath(spec);
+  const given = options.config === undefined ? undefined : await readConfigFile(options.config);
+  if (isRun(path)) return await runSource(path, options);
+  const [encoder, decoder] = path.split(',').map(part => part.trim());
+  const second = decoder || siblingDecoder(encoder);
+  const weights =
+    second === undefined
+      ? await readWeights(encoder)
+      : { ...prefixed(await readWeights(encoder), 'encoder'), ...prefixed(await readWeights(second), 'decoder') };
+  return {
+    name: encoder,
+    weights,
+    config: given ?? (await configBeside(encoder)),
+    digest: await digestOf(second === undefined ? [encoder] : [encoder, second], weights),
+  };
+}
+
+/** A spec without its name (`taef2:`), with a repository of the hub fetched. */
+function localPath(spec: string): string {
+  const named = /^([a-z][\w-]+):(.+)$/.exec(spec);
+  if (!named || existsSync(spec)) return spec;
+  const [, name, rest] = named;
+  const known = FAMILIES.flatMap(({ presets }) => presets.map(preset => preset.name));
+  if (known.includes(name)) return rest;
+  throw new UserError(
+    `tokenizer '${spec}': '${name}:' is no way to name one; use a path, hf:owner/name, onnx:ENCODER[,DECODER] or NAME:ENCODER[,DECODER] with NAME one of ${known.join(', ')}`,
+  );
+}
+
+async function runSource(folder: string, { weights = 'ema' }: OpenOptions): Promise<TokenizerSource> {
+  const { checkpoint, config } = await readRun(folder);
+  const averaged = join(checkpoint, 'ema.safetensors');
+  const path = weights === 'ema' && existsSync(averaged) ? averaged : join(checkpoint, 'model.safetensors');
+  return { name: folder, weights: await readWeights(path), config, digest: await sha256OfFile(path) };
+}
+
+/** `x_encoder.pth` stands beside `x_decoder.pth`: the two are one tokenizer. */
+function siblingDecoder(encoder: string): string | undefined {
+  if (!/_encoder\.\w+$/.test(basename(encoder))) return undefined;
+  const sibling = join(dirname(encoder), basename(encoder).replace('_encoder.', '_decoder.'));
+  return existsSync(sibling) ? sibling : undefined;
+}
+
+async function configBeside(path: string): Promise<Record<string, unknown>> {
+  const folder = existsSync(path) && statSync(path).isDirectory() ? path : dirname(path);
+  const config = join(folder, 'config.json');
+  return existsSync(config) ? await readConfigFile(config) : {};
+}
+
+/** A map from a JSON or YAML file. */
+async function readConfigFile(path: string): Promise<Record<string, unknown>> {
+  let content: unknown;
+  try {
+    content = parse(await readFile(path, 'utf8'));
+  } catch (error) {
+    throw new UserError(`${path}: cannot be read as a tokenizer's config: ${messageOf(error).split('\n')[0]}`);
+  }
+  if (content === null || typeof content !== 'object' || Array.isArray(content))
+    throw new UserError(`${path}: a tokenizer's config is a map, e.g. {"scaling_factor": 0.18215}`);
+  return content as Record<string, unknown>;
+}
+
+/** Of the files where they are files, of its tensors where it is a folder. */
+async function digestOf(paths: string[], weights: Record<string, NdArray>): Promise<string> {
+  const parts: Record<string, string> = {};
+  for (const path of paths) {
+    if (statSync(path).isDirectory()) return await digestOfArrays(weights);
+    parts[basename(path)] = await sha256OfFile(path);
+  }
+  const [first] = Object.values(parts);
+  return paths.length === 1 ? first : combinedDigest(parts);
+}
+
+async function digestOfArrays(weights: Record<string, NdArray>): Promise<string> {
+  const parts: Record<string, string> = {};
+  for (const [name, { data }] of Object.entries(weights))
+    parts[name] = await sha256Of(memoryBytes(name, new Uint8Array(data.buffer, data.byteOffset, data.byteLength)));
+  return combinedDigest(parts);
+}
+
+function unknownWeights({ name, weights }: TokenizerSource): UserError {
+  const names = FAMILIES.map(family => family.name).join(', ');
+  const keys = Object.keys(weights).slice(0, 3).join(', ') || 'none';
+  return new UserError(
+    `${name}: not the weights of a tokenizer that maetok knows (${names}); its tensors begin ${keys}`,
+  );
+}
