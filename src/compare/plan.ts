@@ -1,0 +1,173 @@
+import { join } from 'node:path';
+import type { Flags, Study } from './study.js';
+
+/** One command line of a study. */
+export interface Step {
+  /** `train mae-0`, for messages and the record of what is done. */
+  name: string;
+  argv: string[];
+  /** A folder or file that the step makes, relative to the study. */
+  output: string;
+  /** Whether `--resume` goes on where an earlier attempt stopped. */
+  resumable: boolean;
+}
+
+/** One latent space under one seed, and where its parts lie in the study's folder. */
+export interface Space {
+  tokenizer: string;
+  seed: number;
+  /** `mae`, with several seeds `mae-0`, … */
+  name: string;
+  latents: string;
+  /** Latents of the test pictures, where there are any. */
+  test: string | undefined;
+  /** What decodes: a run folder or a ready-made tokenizer; absent for latents without one. */
+  decoder: string | undefined;
+  diffusion: string;
+  samples: string;
+}
+
+export interface Plan {
+  spaces: Space[];
+  steps: Step[];
+}
+
+/** The command lines that a study stands for, in an order in which they can run; `out` is its folder. */
+export function planStudy(study: Study, out: string): Plan {
+  const spaces = study.seeds.flatMap(seed => Object.keys(study.tokenizers).map(name => space(study, out, name, seed)));
+  const steps = [
+    ...spaces.flatMap(one => latentSteps(study, one)),
+    ...study.seeds.flatMap(seed => mixtureSteps(study, out, seed, ofSeed(spaces, seed))),
+    ...spaces.flatMap(one => [
+      ...probeSteps(study, out, one),
+      ...diffusionSteps(study, one),
+      ...evaluationSteps(study, out, one),
+    ]),
+  ];
+  return { spaces, steps };
+}
+
+const ofSeed = (spaces: Space[], seed: number): Space[] => spaces.filter(one => one.seed === seed);
+
+function space(study: Study, out: string, tokenizer: string, seed: number): Space {
+  const { train, tokenizer: ready, latents, test } = study.tokenizers[tokenizer];
+  const name = study.seeds.length > 1 ? `${tokenizer}-${seed}` : tokenizer;
+  return {
+    tokenizer,
+    seed,
+    name,
+    latents: latents ?? join(out, 'latents', name),
+    test: latents !== undefined ? test : study.test === undefined ? undefined : join(out, 'latents', `${name}-test`),
+    decoder: train !== undefined ? join(out, 'tokenizers', name) : ready,
+    diffusion: join(out, 'diffusion', name),
+    samples: join(out, 'samples', name),
+  };
+}
+
+function latentSteps(study: Study, one: Space): Step[] {
+  const { train, latents, ...own } = study.tokenizers[one.tokenizer];
+  if (latents !== undefined) return [];
+  const steps: Step[] = [];
+  if (train !== undefined)
+    steps.push({
+      name: `train ${one.name}`,
+      argv: ['train', train, ...words({ data: study.data, ...own, seed: one.seed, out: one.decoder })],
+      output: one.decoder!,
+      resumable: true,
+    });
+  const extract = (name: string, data: string, out: string): Step => ({
+    name,
+    argv: ['extract', ...words({ tokenizer: one.decoder, data, ...study.extract, seed: one.seed, out })],
+    output: out,
+    resumable: true,
+  });
+  steps.push(extract(`extract ${one.name}`, study.data!, one.latents));
+  if (one.test !== undefined) steps.push(extract(`extract ${one.name} (test)`, study.test!, one.test));
+  return steps;
+}
+
+/** One sweep over all spaces of a seed, so that they share the number of dimensions. */
+function mixtureSteps({ gmm }: Study, out: string, seed: number, spaces: Space[]): Step[] {
+  if (gmm === false) return [];
+  const output = join(out, 'tables', `nll-${seed}.csv`);
+  const inputs = spaces.map(({ tokenizer, latents }) => `${tokenizer}=${latents}`);
+  return [
+    {
+      name: `mixtures, seed ${seed}`,
+      argv: ['analyze-gmm', ...inputs, ...words({ ...gmm, seed, out: output })],
+      output,
+      resumable: false,
+    },
+  ];
+}
+
+function probeSteps({ probe }: Study, out: string, one: Space): Step[] {
+  if (probe === false) return [];
+  const output = join(out, 'tables', `probe-${one.name}.csv`);
+  return [
+    {
+      name: `probe ${one.name}`,
+      argv: [
+        'probe',
+        `${one.tokenizer}=${one.latents}`,
+        ...words({ test: one.test, ...probe, seed: one.seed, out: output }),
+      ],
+      output,
+      resumable: false,
+    },
+  ];
+}
+
+function diffusionSteps({ diffusion, sample }: Study, one: Space): Step[] {
+  if (diffusion === false) return [];
+  const { model, ...own } = diffusion;
+  const train: Step = {
+    name: `diffusion on ${one.name}`,
+    argv: ['train', model, ...words({ latents: one.latents, ...own, seed: one.seed, out: one.diffusion })],
+    output: one.diffusion,
+    resumable: true,
+  };
+  if (sample === false || one.decoder === undefined) return [train];
+  return [
+    train,
+    {
+      name: `sample ${one.name}`,
+      argv: [
+        'sample',
+        one.diffusion,
+        ...words({ tokenizer: one.decoder, ...sample, seed: one.seed, out: one.samples }),
+      ],
+      output: one.samples,
+      resumable: true,
+    },
+  ];
+}
+
+/** Reconstructions of the test pictures, and samples, against them. */
+function evaluationSteps(study: Study, out: string, one: Space): Step[] {
+  const { evaluate, data, test, diffusion, sample } = study;
+  if (evaluate === false || one.decoder === undefined || data === undefined) return [];
+  const step = (kind: string, argv: string[]): Step => {
+    const output = join(out, 'tables', `${kind}-${one.name}.csv`);
+    return {
+      name: `evaluate ${one.name} (${kind})`,
+      argv: ['evaluate', ...argv, ...words({ ...evaluate, seed: one.seed, out: output })],
+      output,
+      resumable: false,
+    };
+  };
+  const reconstruction = step('reconstruction', words({ tokenizer: one.decoder, data: test ?? data }));
+  if (diffusion === false || sample === false) return [reconstruction];
+  return [reconstruction, step('generation', [one.samples, ...words({ reference: data })])];
+}
+
+/** Flags as typed: `--steps 500`, lists with commas, `--force` and `--no-force`. */
+export function words(flags: Record<string, Flags[string] | undefined>): string[] {
+  return Object.entries(flags).flatMap(([name, value]) => {
+    const kebab = name.replace(/[A-Z]/g, letter => `-${letter.toLowerCase()}`);
+    if (value === undefined) return [];
+    if (value === true) return [`--${kebab}`];
+    if (value === false) return [`--no-${kebab}`];
+    return [`--${kebab}`, Array.isArray(value) ? value.join(',') : String(value)];
+  });
+}

@@ -1,0 +1,112 @@
+import { readFile } from 'node:fs/promises';
+import { dirname, isAbsolute, join } from 'node:path';
+import { parse } from 'yaml';
+import { z } from 'zod';
+import { messageOf, UserError } from '../base/index.js';
+
+/*
+ * A study in YAML: latent spaces × analyses. What stands under an analysis, or beside a tokenizer's `train`, are the
+ * flags of that command by their own names, so a study says nothing that a command line could not.
+ */
+
+const flag = z.union([z.string(), z.number(), z.boolean(), z.array(z.union([z.string(), z.number()]))]);
+const flags = z.record(z.string(), flag);
+/** Flags, or `false` to leave an analysis out. */
+const analysis = z.union([flags, z.literal(false)]);
+
+const tokenizer = z
+  .object({
+    train: z.string().optional().describe('model to train, as in `maetok train MODEL`'),
+    tokenizer: z.string().optional().describe('a ready-made one, as in `maetok extract --tokenizer`'),
+    latents: z.string().optional().describe('latents that are there already'),
+    test: z.string().optional().describe('latents of the test pictures, beside `latents`'),
+  })
+  .catchall(flag)
+  .refine(
+    ({ train, tokenizer, latents }) => [train, tokenizer, latents].filter(Boolean).length === 1,
+    'needs exactly one of train, tokenizer and latents',
+  );
+
+const schema = z.strictObject({
+  name: z.string().default('study'),
+  about: z.string().optional(),
+  data: z.string().optional(),
+  test: z.string().optional(),
+  seeds: z.array(z.int().nonnegative()).min(1).default([0]),
+  tokenizers: z.record(z.string().regex(/^[\w.-]+$/, 'may hold letters, digits, dot, dash and underscore'), tokenizer),
+  extract: flags.default({}),
+  gmm: analysis.default({}),
+  probe: analysis.default({}),
+  diffusion: z.union([flags.and(z.object({ model: z.string() })), z.literal(false)]).default(false),
+  sample: analysis.default({}),
+  evaluate: analysis.default(false),
+  /** Statements of the paper to hold against the measured numbers. */
+  expect: z
+    .array(
+      z.strictObject({
+        claim: z.string(),
+        measure: z.enum(['nll_per_dim', 'gain', 'probe', 'diffusion_loss', 'reconstruction', 'generation']),
+        better: z.string(),
+        worse: z.string(),
+      }),
+    )
+    .default([]),
+});
+
+export type Study = z.output<typeof schema>;
+export type Flags = z.output<typeof flags>;
+
+/** Reads and checks a study; paths in it are relative to the file. @throws UserError naming the place in the file. */
+export async function readStudy(path: string): Promise<Study> {
+  const text = await readFile(path, 'utf8').catch((error: unknown) => {
+    throw new UserError(`${path}: cannot be read: ${messageOf(error)}`);
+  });
+  let content: unknown;
+  try {
+    content = parse(text);
+  } catch (error) {
+    throw new UserError(`${path}: not valid YAML: ${messageOf(error).split('\n')[0]}`);
+  }
+  return checkStudy(content, path, dirname(path));
+}
+
+/** The same for a study that is at hand. Relative paths are taken from `base`. */
+export function checkStudy(content: unknown, name: string, base: string): Study {
+  const outcome = schema.safeParse(content);
+  if (!outcome.success) {
+    const [{ path, message }] = outcome.error.issues;
+    throw new UserError(`${name}: ${path.length > 0 ? `${path.join('.')}: ` : ''}${message}`);
+  }
+  const study = outcome.data;
+  if (Object.keys(study.tokenizers).length === 0) throw new UserError(`${name}: tokenizers: name at least one`);
+  for (const [key, { latents, test }] of Object.entries(study.tokenizers)) {
+    if (latents === undefined && study.data === undefined)
+      throw new UserError(`${name}: tokenizers.${key}: needs pictures; say where they are under 'data'`);
+    if (test !== undefined && latents === undefined)
+      throw new UserError(
+        `${name}: tokenizers.${key}.test: goes with 'latents'; test pictures stand under 'test' of the study`,
+      );
+  }
+  for (const { better, worse } of study.expect)
+    for (const key of [better, worse])
+      if (!Object.hasOwn(study.tokenizers, key)) throw new UserError(`${name}: expect: there is no tokenizer '${key}'`);
+  return relocated(study, base);
+}
+
+function relocated(study: Study, base: string): Study {
+  const at = (path: string | undefined): string | undefined =>
+    path === undefined || isAbsolute(path) || /^\w[\w-]*:/.test(path) ? path : join(base, path);
+  const tokenizers = Object.entries(study.tokenizers).map(([name, { tokenizer, latents, test, ...rest }]) => [
+    name,
+    defined({ ...rest, tokenizer: at(tokenizer), latents: at(latents), test: at(test) }),
+  ]);
+  return defined({
+    ...study,
+    data: at(study.data),
+    test: at(study.test),
+    tokenizers: Object.fromEntries(tokenizers) as Study['tokenizers'],
+  });
+}
+
+const defined = <T extends object>(record: T): T =>
+  Object.fromEntries(Object.entries(record).filter(([, value]) => value !== undefined)) as T;

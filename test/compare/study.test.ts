@@ -1,0 +1,119 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from '@jest/globals';
+import { silentLog } from '../../src/base/index.js';
+import { checkStudy, planStudy, readStudy, runSteps } from '../../src/compare/index.js';
+import { tempFolder } from '../helpers/temp.js';
+
+const folder = tempFolder();
+
+const STUDY = {
+  data: 'pictures/train',
+  test: 'pictures/val',
+  tokenizers: {
+    mae: { train: 'maetok', preset: 'tiny', steps: 100 },
+    taef2: { tokenizer: 'taef2:enc.safetensors' },
+    theirs: { latents: 'latents.npz' },
+  },
+  gmm: { components: [10, 50], restarts: 2 },
+  probe: { probe: ['knn'] },
+  diffusion: { model: 'sit-tiny', steps: 50 },
+  sample: { num: 16 },
+};
+
+const lines = (content: object): string[] =>
+  planStudy(checkStudy({ ...STUDY, ...content }, 'study', '/base'), 'out').steps.map(({ argv }) => argv.join(' '));
+
+describe('a study', () => {
+  it('stands for command lines that a person could type', () => {
+    expect(lines({ sample: false, diffusion: false })).toEqual([
+      'train maetok --data /base/pictures/train --preset tiny --steps 100 --seed 0 --out out/tokenizers/mae',
+      'extract --tokenizer out/tokenizers/mae --data /base/pictures/train --seed 0 --out out/latents/mae',
+      'extract --tokenizer out/tokenizers/mae --data /base/pictures/val --seed 0 --out out/latents/mae-test',
+      'extract --tokenizer taef2:enc.safetensors --data /base/pictures/train --seed 0 --out out/latents/taef2',
+      'extract --tokenizer taef2:enc.safetensors --data /base/pictures/val --seed 0 --out out/latents/taef2-test',
+      'analyze-gmm mae=out/latents/mae taef2=out/latents/taef2 theirs=/base/latents.npz --components 10,50 --restarts 2 --seed 0 --out out/tables/nll-0.csv',
+      'probe mae=out/latents/mae --test out/latents/mae-test --probe knn --seed 0 --out out/tables/probe-mae.csv',
+      'probe taef2=out/latents/taef2 --test out/latents/taef2-test --probe knn --seed 0 --out out/tables/probe-taef2.csv',
+      'probe theirs=/base/latents.npz --probe knn --seed 0 --out out/tables/probe-theirs.csv',
+    ]);
+  });
+
+  it('trains a diffusion model on every latent space and samples where something decodes', () => {
+    const diffusion = lines({}).filter(line => /^(train sit|sample)/.test(line));
+    expect(diffusion).toEqual([
+      'train sit-tiny --latents out/latents/mae --steps 50 --seed 0 --out out/diffusion/mae',
+      'sample out/diffusion/mae --tokenizer out/tokenizers/mae --num 16 --seed 0 --out out/samples/mae',
+      'train sit-tiny --latents out/latents/taef2 --steps 50 --seed 0 --out out/diffusion/taef2',
+      'sample out/diffusion/taef2 --tokenizer taef2:enc.safetensors --num 16 --seed 0 --out out/samples/taef2',
+      'train sit-tiny --latents /base/latents.npz --steps 50 --seed 0 --out out/diffusion/theirs',
+    ]);
+  });
+
+  it('with several seeds repeats everything under names of its own', () => {
+    const { spaces, steps } = planStudy(checkStudy({ ...STUDY, seeds: [1, 2] }, 'study', '/base'), 'out');
+    expect(spaces.map(({ name }) => name)).toEqual(['mae-1', 'taef2-1', 'theirs-1', 'mae-2', 'taef2-2', 'theirs-2']);
+    expect(new Set(steps.map(({ name }) => name)).size).toBe(steps.length);
+    expect(new Set(steps.map(({ output }) => output)).size).toBe(steps.length);
+  });
+
+  it.each([
+    ['an unknown key', { gnm: {} }, /gnm/],
+    ['no tokenizers', { tokenizers: {} }, /name at least one/],
+    ['two origins', { tokenizers: { a: { train: 'ae', latents: 'x' } } }, /tokenizers\.a: needs exactly one of/],
+    ['no pictures', { data: undefined }, /tokenizers\.mae: needs pictures/],
+    ['a name that is no file name', { tokenizers: { 'a/b': { train: 'ae' } } }, /tokenizers/],
+    [
+      'a claim about nobody',
+      { expect: [{ claim: 'c', measure: 'probe', better: 'mae', worse: 'ae' }] },
+      /there is no tokenizer 'ae'/,
+    ],
+  ])('%s: one line that names the place', (_, change, message) => {
+    expect(() => checkStudy({ ...STUDY, ...change }, 'study.yaml', '.')).toThrow(message);
+  });
+
+  it('in a file that is no YAML: one line', async () => {
+    const path = join(folder, 'broken.yaml');
+    writeFileSync(path, 'tokenizers: [unclosed');
+    await expect(readStudy(path)).rejects.toThrow(/broken\.yaml: not valid YAML/);
+  });
+});
+
+describe('running a study', () => {
+  const steps = (out: string, ...words: string[]) =>
+    ['first', 'second', 'third'].map(name => ({
+      name,
+      argv: [name, ...words],
+      output: join(out, name),
+      resumable: name === 'second',
+    }));
+  const signal = new AbortController().signal;
+
+  it('after a stop goes on with the step it was in, and repeats nothing', async () => {
+    const out = join(folder, 'stopped');
+    const ran: string[] = [];
+    let failing = true;
+    const run = (argv: string[]): Promise<void> => {
+      ran.push(argv.join(' '));
+      mkdirSync(join(out, argv[0]), { recursive: true });
+      if (argv[0] === 'second' && failing) return Promise.reject(new Error('killed'));
+      return Promise.resolve();
+    };
+    await expect(runSteps(steps(out), { out, run, log: silentLog, signal })).rejects.toThrow('killed');
+    failing = false;
+    await runSteps(steps(out), { out, run, log: silentLog, signal });
+    expect(ran).toEqual(['first', 'second', 'second --resume', 'third']);
+  });
+
+  it('refuses to go on with other options, naming them', async () => {
+    const out = join(folder, 'changed');
+    const run = (argv: string[]): Promise<void> => {
+      mkdirSync(join(out, argv[0]), { recursive: true });
+      return Promise.resolve();
+    };
+    await runSteps(steps(out, '--steps', '10'), { out, run, log: silentLog, signal });
+    await expect(runSteps(steps(out, '--steps', '20'), { out, run, log: silentLog, signal })).rejects.toThrow(
+      /'first' was done with other options before \(now: 20\)/,
+    );
+  });
+});
