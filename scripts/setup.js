@@ -1,0 +1,78 @@
+/*
+ * Makes a fresh clone ready: builds dist/ and sets up the native engine. Nothing to do takes a fraction of a second.
+ * Where the engine can't be set up, maetok goes on with WebAssembly; the attempt is not repeated at every `npm test`.
+ */
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { build } from './build.js';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const HOURS_BETWEEN_TRIES = 6;
+
+try {
+  if (build()) say('built dist/');
+} catch (error) {
+  say(error.message);
+  process.exit(1);
+}
+await setUpEngine();
+
+async function setUpEngine() {
+  const chosen = process.env.MAETOK_ENGINE;
+  if (chosen === 'wasm' || chosen === 'js') return;
+  const { engineCache, installedEngines } = await import('../dist/engine/installed.js');
+  if (installedEngines().length > 0) return;
+  const record = join(engineCache(), 'install-failed.json');
+  const earlier = readRecord(record);
+  if (earlier) {
+    goOn(`could not be set up at ${earlier.when} (${earlier.reason}) and is not tried again for some hours`);
+    return;
+  }
+  say('setting up the native engine, once: a few minutes, about 1.2 GB of disk while it works');
+  const install = [join(root, 'bin/maetok.js'), 'engine', 'install'];
+  const { status, signal, stderr } = spawnSync(process.execPath, install, { stdio: ['ignore', 2, 'pipe'] });
+  const lines = stderr.toString().trim();
+  if (status === 0) {
+    rmSync(record, { force: true });
+    say(lines.split('\n').at(-1));
+    return;
+  }
+  const reason =
+    lines
+      .split('\n')
+      .at(-1)
+      ?.replace(/^maetok: /, '') || `ended by ${signal ?? status}`;
+  if (status !== 130) remember(record, reason);
+  goOn(`could not be set up: ${reason}`);
+}
+
+/** A failed attempt that is too fresh to try again. */
+function readRecord(path) {
+  try {
+    const record = JSON.parse(readFileSync(path, 'utf8'));
+    return Date.now() - Date.parse(record.when) < HOURS_BETWEEN_TRIES * 3600_000 ? record : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function remember(path, reason) {
+  try {
+    mkdirSync(join(path, '..'), { recursive: true });
+    writeFileSync(path, `${JSON.stringify({ when: new Date().toISOString(), reason }, null, 2)}\n`);
+  } catch {
+    // Where even that can't be written, the next run tries again.
+  }
+}
+
+function goOn(why) {
+  say(
+    `the native engine ${why}; going on with WebAssembly, several times slower (\`maetok engine install\` tries again)`,
+  );
+}
+
+function say(text) {
+  process.stderr.write(`setup: ${text}\n`);
+}

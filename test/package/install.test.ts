@@ -1,0 +1,59 @@
+import { spawnSync } from 'node:child_process';
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { beforeAll, describe, expect, test } from '@jest/globals';
+import { tempFolder } from '../helpers/temp.js';
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+const slow = process.env.MAETOK_SLOW ? describe : describe.skip;
+
+interface Result {
+  code: number | null;
+  stdout: string;
+  stderr: string;
+}
+
+function run(command: string, args: string[], cwd = ROOT): Result {
+  const { status, stdout, stderr } = spawnSync(command, args, { cwd, encoding: 'utf8', timeout: 600_000 });
+  return { code: status, stdout, stderr };
+}
+
+slow('the package, packed and installed globally without install scripts', () => {
+  const temp = tempFolder();
+  const prefix = join(temp, 'prefix');
+  const maetok = (...args: string[]): Result => run(join(prefix, 'bin/maetok'), args, temp);
+
+  beforeAll(() => {
+    expect(run('npm', ['pack', '--pack-destination', temp]).code).toBe(0);
+    const archive = readdirSync(temp).find(name => name.endsWith('.tgz'))!;
+    const install = ['install', '--global', '--prefix', prefix, '--ignore-scripts', '--omit=dev', join(temp, archive)];
+    expect(run('npm', install, temp)).toMatchObject({ code: 0 });
+  }, 600_000);
+
+  test('prints its version and its commands', () => {
+    expect(maetok('--version')).toMatchObject({ code: 0, stderr: '' });
+    expect(maetok('--help').stdout).toContain('maetok doctor');
+  });
+
+  test('computes on WebAssembly', () => {
+    const { code, stdout } = maetok('doctor', '--engine', 'wasm');
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^wasm,ready,/m);
+  });
+
+  test('knows every engine and what would make the machine faster', () => {
+    const { code, stdout } = maetok('doctor');
+    expect(code).toBe(0);
+    expect(stdout.match(/^(gpu|native|stock|wasm|js),/gm)).toHaveLength(5);
+  });
+
+  test('draws a chart: its fonts are packed', () => {
+    const { code, stdout } = run('sh', [
+      '-c',
+      `printf 'step,loss\\n1,3\\n2,2\\n3,1\\n' | '${prefix}/bin/maetok' plot --x step --y loss --out '${temp}/loss.png'`,
+    ]);
+    expect({ code, stdout }).toEqual({ code: 0, stdout: '' });
+    expect(readdirSync(temp)).toContain('loss.png');
+  });
+});
