@@ -2,6 +2,7 @@ export { describeEngine, queryGpu, type EngineDescription } from './describe.js'
 export { einsum } from './einsum.js';
 export {
   cholesky,
+  eigenvalues,
   eigh,
   linearAlgebra,
   NotPositiveDefiniteError,
@@ -15,6 +16,7 @@ export { matMul, type MatMulOptions } from './matmul.js';
 export { openOnnx, type OnnxNetwork } from './onnx.js';
 export { runOp, type Attribute, type OpAttributes } from './native.js';
 export { RandomStream } from './random.js';
+export { engineSettings } from './settings.js';
 export { measureSpeed, type Speed } from './speed.js';
 export { ENGINES, ENGINE_NAMES, startEngine, type EngineKind } from './start.js';
 export {

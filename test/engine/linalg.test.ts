@@ -27,8 +27,9 @@ function eachAlgebra(check: (algebra: LinearAlgebra) => void): void {
 describe('linear algebra in float64', () => {
   test.each(SIZES)('eigenvectors are orthonormal and rebuild the matrix, values ascend (n = %d)', n => {
     const a = positiveDefinite(n);
-    eachAlgebra(({ eigh, product }) => {
+    eachAlgebra(({ eigh, eigenvalues, product }) => {
       const { values, vectors } = eigh(a, n);
+      expect(eigenvalues(a, n)).toBeAllClose(values, { rtol: 1e-12 });
       expect(values).toEqual(values.slice().sort((x, y) => x - y));
       const gram = product(vectors, vectors, { m: n, k: n, n, transposeA: true });
       expect(gram).toBeAllClose(

@@ -24,9 +24,19 @@ export function availableAlgebras(): LinearAlgebra[] {
 
 /** Eigenvalues and eigenvectors of a symmetric matrix `a` [n, n], row-major. @throws where `a` is not finite. */
 export function eigh(a: Float64Array, n: number): Eigen {
-  // LAPACK may never return from a NaN.
-  if (!a.every(Number.isFinite)) throw new Error('eigh: the matrix holds NaN or infinity');
+  requireFinite(a);
   return linearAlgebra().eigh(a, n);
+}
+
+/** The eigenvalues alone, ascending. @throws where `a` is not finite. */
+export function eigenvalues(a: Float64Array, n: number): Float64Array {
+  requireFinite(a);
+  return linearAlgebra().eigenvalues(a, n);
+}
+
+/** LAPACK may never return from a NaN. */
+function requireFinite(a: Float64Array): void {
+  if (!a.every(Number.isFinite)) throw new Error('the matrix whose eigenvalues are asked for holds NaN or infinity');
 }
 
 /**

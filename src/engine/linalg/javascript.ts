@@ -15,6 +15,9 @@ export const javascriptAlgebra: LinearAlgebra = {
     return { values: Float64Array.from(order, i => decomposition.realEigenvalues[i]), vectors };
   },
 
+  // ml-matrix computes the vectors in any case.
+  eigenvalues: (a, n) => javascriptAlgebra.eigh(a, n).values,
+
   cholesky: (a, n) => {
     const l = new Float64Array(n * n);
     for (let i = 0; i < n; i++) {

@@ -45,23 +45,31 @@ function lapack(library: string): LinearAlgebra {
   const one = Float64Array.of(1);
   const zero = Float64Array.of(0);
 
+  /** Eigenvalues of a symmetric matrix and, for job V, its eigenvectors as columns of column-major memory. */
+  function decompose(job: 'V' | 'N', a: Float64Array, n: number): { values: Float64Array; columns: Float64Array } {
+    const columns = Float64Array.from(a);
+    const values = new Float64Array(n);
+    const info = int(0);
+    const call = (work: Float64Array, lwork: number, iwork: Int32Array, liwork: number): void =>
+      dsyevd(job, 'U', int(n), columns, int(n), values, work, int(lwork), iwork, int(liwork), info);
+    const workSize = new Float64Array(1);
+    const iworkSize = new Int32Array(1);
+    call(workSize, -1, iworkSize, -1);
+    call(new Float64Array(workSize[0]), workSize[0], new Int32Array(iworkSize[0]), iworkSize[0]);
+    if (info[0] !== 0) throw new Error(`dsyevd did not converge (info ${info[0]})`);
+    return { values, columns };
+  }
+
   // Row-major memory read as column-major is the transpose; each call below is stated for that transpose.
   return {
     name: `LAPACK (${library})`,
 
     eigh: (a, n) => {
-      const columns = Float64Array.from(a);
-      const values = new Float64Array(n);
-      const info = int(0);
-      const call = (work: Float64Array, lwork: number, iwork: Int32Array, liwork: number): void =>
-        dsyevd('V', 'U', int(n), columns, int(n), values, work, int(lwork), iwork, int(liwork), info);
-      const workSize = new Float64Array(1);
-      const iworkSize = new Int32Array(1);
-      call(workSize, -1, iworkSize, -1);
-      call(new Float64Array(workSize[0]), workSize[0], new Int32Array(iworkSize[0]), iworkSize[0]);
-      if (info[0] !== 0) throw new Error(`dsyevd did not converge (info ${info[0]})`);
+      const { values, columns } = decompose('V', a, n);
       return { values, vectors: transposed(columns, n, n) };
     },
+
+    eigenvalues: (a, n) => decompose('N', a, n).values,
 
     cholesky: (a, n) => {
       const l = Float64Array.from(a);

@@ -18,6 +18,13 @@ export const tensorflowAlgebra: LinearAlgebra = {
       return { values: scope.readFloat64(values), vectors: scope.readFloat64(vectors) };
     }),
 
+  eigenvalues: (a, n) =>
+    onNative(scope =>
+      scope.readFloat64(
+        scope.op('SelfAdjointEigV2', [scope.float64(a, [n, n])], { ...T, compute_v: { bool: false } }, 2)[0],
+      ),
+    ),
+
   cholesky: (a, n) =>
     onNative(scope => {
       const l = scope.readFloat64(scope.op('Cholesky', [scope.float64(a, [n, n])], T)[0]);
