@@ -1,4 +1,16 @@
 export { MODELS, networkConfig, networkSchema, type LatentShape, type NetworkConfig } from './config.js';
+export {
+  CONVENTIONS,
+  guidanceOf,
+  shiftedGrid,
+  toConvention,
+  toInner,
+  type Convention,
+  type ConventionName,
+  type InnerTerms,
+  type SamplingTerms,
+} from './conventions.js';
+export { binTimes, frozenRows, lossByTime, meanVariance, type FrozenSet, type Model, type TimeLoss } from './frozen.js';
 export { guidanceFreePrediction } from './gft.js';
 export { autoguidance, classifierFree, isGuided, mix, NO_GUIDANCE, type Guidance, type Network } from './guidance.js';
 export { initialise } from './initialise.js';
@@ -20,6 +32,7 @@ export {
   velocityNetwork,
   type Objective,
 } from './objective.js';
+export { openDiffusion, runNetworkSchema, type Diffusion, type OpenDiffusionOptions, type RunNetwork } from './open.js';
 export { logSnr, noiseRate, PATHS, type PathName, type PathPoint } from './paths.js';
 export { dataFromVelocity, scoreFromVelocity, TARGETS, TO_VELOCITY, type PredictionName } from './predictions.js';
 export * from './samplers/index.js';

@@ -1,5 +1,5 @@
 import { tf, type RandomStream, type Tensor } from '../engine/index.js';
-import { normal, xavierUniform, type Params } from '../nn/index.js';
+import { normal, xavierUniform, type Float32Data, type Params } from '../nn/index.js';
 import type { NetworkConfig } from './config.js';
 import { positionTable, rotaryTables } from './positions.js';
 import { shapes } from './shapes.js';
@@ -9,19 +9,27 @@ import { shapes } from './shapes.js';
  * time's layers normal (0.02), everything that modulates and the last layer zero, so that each block is the identity.
  */
 export function initialise(config: NetworkConfig, random: RandomStream): Params {
-  const rotary = config.rope ? rotaryTables(config) : undefined;
-  const tables: Record<string, () => Float32Array> = {
-    pos_embed: () => positionTable(config),
-    'feat_rope.freqs_cos': () => rotary!.cos,
-    'feat_rope.freqs_sin': () => rotary!.sin,
-  };
+  const tables = initialTables(config);
   return Object.fromEntries(
     Object.entries(shapes(config)).map(([name, shape]) => [
       name,
       Object.hasOwn(tables, name)
-        ? tf.tensor(tables[name](), shape, 'float32')
+        ? tf.tensor(tables[name].data, shape, 'float32')
         : initial(name, shape, random.for(name)),
     ]),
+  );
+}
+
+/** The fixed tables of a state dict: positions, and cosines and sines of the rotation. */
+export function initialTables(config: NetworkConfig): Record<string, Float32Data> {
+  const rotary = config.rope ? rotaryTables(config) : undefined;
+  const tables = {
+    pos_embed: positionTable(config),
+    ...(rotary && { 'feat_rope.freqs_cos': rotary.cos, 'feat_rope.freqs_sin': rotary.sin }),
+  };
+  const all = shapes(config);
+  return Object.fromEntries(
+    Object.entries(tables).map(([name, data]) => [name, { shape: all[name], dtype: 'float32', data }]),
   );
 }
 

@@ -1,0 +1,175 @@
+import { tf, type RandomStream, type Tensor } from '../engine/index.js';
+import type { Params } from '../nn/index.js';
+import type { NetworkConfig } from './config.js';
+import { noisyAt, rowMean, targetAt } from './loss.js';
+import { forward, usedChannels } from './network.js';
+import { networkTime, velocityFrom, type Objective } from './objective.js';
+import { logSnr, PATHS } from './paths.js';
+
+/*
+ * The diffusion loss by timestep, measured always on the same latents, the same noise and the same times, so that
+ * curves of one run over steps, and of several tokenizers, can be laid over each other.
+ */
+
+/** What is measured on: the i-th of `perBin` rows of every bin, and its noise. */
+export interface FrozenSet {
+  /** Normalised latents [bins · perBin, tokens, channels], bin by bin. */
+  latents: Float32Array;
+  labels: Int32Array;
+  bins: number;
+  perBin: number;
+  /** Variance over rows of a number of the latents, averaged over them (`meanVariance`). */
+  variance: number;
+  /** Standard normal noise by (bin, row in it). */
+  noise: RandomStream;
+}
+
+/** The loss of one bin of times, or of all. */
+export interface TimeLoss {
+  bin: number | 'all';
+  /** Middle of the bin, t = 0 noise. */
+  t: number | '';
+  log_snr: number | '';
+  /** Mean squared error of what the network predicts. */
+  loss: number;
+  /** Mean squared error of the velocity that it stands for, per number of the latent. */
+  loss_per_dim: number;
+  /** Variance of the true velocity per number: the loss of the best constant guess. */
+  target_variance: number;
+  /** loss_per_dim / target_variance: the unexplained share, comparable whatever the latents' scale. */
+  loss_normalised: number;
+  rows: number;
+}
+
+/** Middles of `bins` equal parts of [0, 1]. */
+export function binTimes(bins: number): Float64Array {
+  return Float64Array.from({ length: bins }, (_, bin) => (bin + 0.5) / bins);
+}
+
+/** Which of `available` rows each place of a frozen set takes: `bins · perBin` numbers, spread over all rows. */
+export function frozenRows(available: number, bins: number, perBin: number): Int32Array {
+  return Int32Array.from({ length: bins * perBin }, (_, place) => place % available);
+}
+
+/** A network with its weights and the terms in which it predicts. */
+export interface Model {
+  config: NetworkConfig;
+  params: Params;
+  objective: Objective;
+}
+
+/** Squared errors of prediction and velocity, summed over rows, still on the device. */
+type BinSums = Record<'loss' | 'velocity', Tensor>;
+
+/** Variance over rows [n, width] of each number, averaged over the numbers. */
+export function meanVariance(rows: Float32Array, width: number): number {
+  const n = rows.length / width;
+  let sum = 0;
+  for (let at = 0; at < width; at++) {
+    let mean = 0;
+    for (let i = at; i < rows.length; i += width) mean += rows[i] / n;
+    for (let i = at; i < rows.length; i += width) sum += (rows[i] - mean) ** 2;
+  }
+  return sum / width / Math.max(1, n - 1);
+}
+
+/** The loss of every bin, and of all together. Read back once, at the end. */
+export async function lossByTime(model: Model, frozen: FrozenSet, batchSize: number): Promise<TimeLoss[]> {
+  const sums = Array.from(binTimes(frozen.bins), (t, bin) => binSums(model, frozen, batchSize, bin, t));
+  const rows: TimeLoss[] = [];
+  for (const [bin, parts] of sums.entries()) {
+    const t = (bin + 0.5) / frozen.bins;
+    const packed = tf.tidy(() => tf.stack([parts.loss, parts.velocity]));
+    const [loss, velocity] = await packed.data();
+    tf.dispose([packed, ...Object.values(parts)]);
+    const point = PATHS[model.objective.path](t);
+    const variance = point.dAlpha ** 2 * frozen.variance + point.dSigma ** 2;
+    rows.push({
+      bin,
+      t,
+      log_snr: logSnr(point),
+      loss: loss / frozen.perBin,
+      loss_per_dim: velocity / frozen.perBin,
+      target_variance: variance,
+      loss_normalised: velocity / frozen.perBin / variance,
+      rows: frozen.perBin,
+    });
+  }
+  return [...rows, overall(rows)];
+}
+
+function binSums(model: Model, frozen: FrozenSet, batchSize: number, bin: number, t: number): BinSums {
+  const batches: BinSums[] = [];
+  for (let start = 0; start < frozen.perBin; start += batchSize) {
+    const count = Math.min(batchSize, frozen.perBin - start);
+    batches.push(tf.tidy(() => batchSums(model, rowsOf(model.config, frozen, bin, start, count), t)));
+  }
+  const total = tf.tidy(() => batches.reduce(added));
+  if (batches.length > 1) tf.dispose(batches);
+  return total;
+}
+
+const added = (a: BinSums, b: BinSums): BinSums => ({
+  loss: a.loss.add(b.loss),
+  velocity: a.velocity.add(b.velocity),
+});
+
+interface Rows {
+  data: Tensor;
+  noise: Tensor;
+  labels: Int32Array;
+}
+
+function rowsOf(
+  { tokens, channels }: NetworkConfig,
+  { latents, labels, perBin, noise }: FrozenSet,
+  bin: number,
+  start: number,
+  count: number,
+): Rows {
+  const size = tokens * channels;
+  const first = bin * perBin + start;
+  const draws = new Float32Array(count * size);
+  for (let i = 0; i < count; i++) draws.set(noise.at(bin, start + i).normals(size), i * size);
+  const shape: [number, number, number] = [count, tokens, channels];
+  return {
+    data: tf.tensor3d(latents.subarray(first * size, (first + count) * size), shape),
+    noise: tf.tensor3d(draws, shape),
+    labels: labels.subarray(first, first + count),
+  };
+}
+
+function batchSums({ config, params, objective }: Model, { data, noise, labels }: Rows, t: number): BinSums {
+  const { path, prediction, time } = objective;
+  const times = Array.from(labels, () => t);
+  const x = noisyAt(path, data, noise, times);
+  const out = usedChannels(
+    config,
+    forward(config, params, { x, t: times.map(each => networkTime(objective, each)), labels }).prediction,
+  );
+  const velocity = targetAt(path, 'velocity', data, noise, times);
+  const own = targetAt(path, prediction, data, noise, times);
+  // A network that counts time backwards predicts the velocity backwards.
+  const target = prediction === 'velocity' && time === 'data-to-noise' ? own.neg() : own;
+  return {
+    loss: rowMean(out.sub(target).square()).sum(),
+    velocity: rowMean(velocityFrom(objective, out, x, t).sub(velocity).square()).sum(),
+  };
+}
+
+/** All bins together: times uniform over the path. */
+function overall(bins: TimeLoss[]): TimeLoss {
+  const mean = (value: (row: TimeLoss) => number): number =>
+    bins.reduce((sum, row) => sum + value(row), 0) / bins.length;
+  const [perDim, variance] = [mean(row => row.loss_per_dim), mean(row => row.target_variance)];
+  return {
+    bin: 'all',
+    t: '',
+    log_snr: '',
+    loss: mean(row => row.loss),
+    loss_per_dim: perDim,
+    target_variance: variance,
+    loss_normalised: perDim / variance,
+    rows: bins.reduce((sum, row) => sum + row.rows, 0),
+  };
+}

@@ -1,0 +1,92 @@
+import { UserError } from '../base/index.js';
+import { MODELS, networkSchema, type NetworkConfig } from './config.js';
+import type { ConventionName } from './conventions.js';
+
+type ShapeTable = Record<string, { shape: number[] } | undefined>;
+
+export interface InferenceHints {
+  /** Attention heads, which no shape tells where queries are not normalised or turned. */
+  heads?: number | undefined;
+  /** Whose checkpoint it is; default: told from the keys. */
+  convention?: ConventionName | undefined;
+}
+
+/**
+ * The architecture of published weights, read off their keys and shapes.
+ * @throws UserError where they are of no diffusion transformer, or where heads or grid cannot be told.
+ */
+export function inferNetwork(name: string, tensors: ShapeTable, hints: InferenceHints = {}): NetworkConfig {
+  const shape = (key: string): number[] => {
+    const found = tensors[key];
+    if (!found)
+      throw new UserError(
+        `${name}: holds no tensor '${key}'; expected a run folder or weights of SiT, DiT or LightningDiT`,
+      );
+    return found.shape;
+  };
+  const [, sequence, width] = shape('pos_embed');
+  const onGrid = tensors['x_embedder.proj.weight'];
+  const [, channels, patch] = onGrid ? onGrid.shape : [...shape('x_embedder.weight'), 1];
+  const outputs = shape('final_layer.linear.bias')[0];
+  const projectors = projectorsOf(tensors);
+  return networkSchema.parse({
+    tokens: sequence * patch ** 2,
+    channels,
+    grid: onGrid && squareGrid(name, sequence, patch),
+    patch,
+    width,
+    depth: countUnder(tensors, 'blocks'),
+    heads: hints.heads ?? headsOf(name, tensors, width),
+    mlpRatio: 4,
+    classes: shape('y_embedder.embedding_table.weight')[0] - 1,
+    learnSigma: outputs === 2 * channels * patch ** 2,
+    norm: tensors['blocks.0.norm1.weight'] ? 'rms' : 'layer',
+    mlp: tensors['blocks.0.mlp.w12.weight'] ? 'swiglu' : 'gelu',
+    rope: tensors['feat_rope.freqs_cos'] !== undefined,
+    qkNorm: tensors['blocks.0.attn.q_norm.weight'] !== undefined,
+    shift: shape('blocks.0.adaLN_modulation.1.bias')[0] === 6 * width,
+    projectors,
+    beta: tensors['t_embedder.cond_proj.weight'] !== undefined,
+  });
+}
+
+/** Whose code wrote the weights, as far as keys tell. Plain DiT and SiT on grids look alike: taken for SiT. */
+export function inferConvention(config: NetworkConfig): ConventionName {
+  if (config.beta) return 'gft';
+  if (config.projectors) return 'repa';
+  if (config.rope || config.norm === 'rms' || config.mlp === 'swiglu') return 'lightningdit';
+  return config.grid ? 'sit' : 'maetok';
+}
+
+function squareGrid(name: string, sequence: number, patch: number): [number, number] {
+  const side = Math.sqrt(sequence);
+  if (!Number.isInteger(side)) throw new UserError(`${name}: its ${sequence} tokens make no square grid`);
+  return [side * patch, side * patch];
+}
+
+function headsOf(name: string, tensors: ShapeTable, width: number): number {
+  const perHead = tensors['blocks.0.attn.q_norm.weight']?.shape[0] ?? tensors['feat_rope.freqs_cos']?.shape[1];
+  if (perHead !== undefined) return width / perHead;
+  const known = Object.values(MODELS).find(model => model.width === width);
+  if (!known)
+    throw new UserError(
+      `${name}: how many heads its width of ${width} has cannot be told from the weights; give --heads`,
+    );
+  return known.heads;
+}
+
+function countUnder(tensors: ShapeTable, prefix: string): number {
+  const numbers = Object.keys(tensors).flatMap(key => {
+    const [first, second] = key.split('.');
+    return first === prefix ? [Number(second)] : [];
+  });
+  return 1 + Math.max(-1, ...numbers);
+}
+
+/** The depth that projectors hang on is in no tensor; REPA's is 8, and nothing but alignment reads it. */
+function projectorsOf(tensors: ShapeTable): NetworkConfig['projectors'] {
+  const count = countUnder(tensors, 'projectors');
+  if (count === 0) return undefined;
+  const features = Array.from({ length: count }, (_, k) => tensors[`projectors.${k}.4.bias`]!.shape[0]);
+  return { after: 8, width: tensors['projectors.0.0.bias']!.shape[0], features };
+}
