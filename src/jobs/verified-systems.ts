@@ -1,6 +1,7 @@
+import { DIFFUSION_SYSTEMS } from '../diffusion/index.js';
 import { featureSystems } from '../features/index.js';
 import type { VerifiedSystem } from '../nn/index.js';
 import { tokenizerSystems } from '../tokenizers/index.js';
 
 /** Every system that recorded cases can be checked against; the first that recognises a case's config takes it. */
-export const verifiedSystems: VerifiedSystem[] = [...tokenizerSystems, ...featureSystems];
+export const verifiedSystems: VerifiedSystem[] = [...tokenizerSystems, ...featureSystems, ...DIFFUSION_SYSTEMS];

@@ -53,6 +53,8 @@ export interface LatentsWriter {
   /** Pictures of this rank that are safe on disk: a resumed extraction starts with the picture of this number. */
   readonly rowsDone: number;
   append(batch: LatentsBatch): Promise<void>;
+  /** Ends the shard at hand early, so that an interruption loses nothing. */
+  save(): Promise<void>;
   /** Writes what is left. The last rank to do so writes `latents.json`; until then the folder is unfinished. */
   finish(): Promise<void>;
 }
@@ -90,6 +92,7 @@ export async function createLatentsWriter(
         if (shard.rows === shardRows) await flush();
       }
     },
+    save: flush,
     async finish() {
       await flush();
       state.done = true;
@@ -129,6 +132,7 @@ function finishedWriter(folder: string, rowsDone: number): LatentsWriter {
     rowsDone,
     append: () =>
       Promise.reject(new UserError(`${folder}: is finished with ${rowsDone} pictures; --force starts again`)),
+    save: () => Promise.resolve(),
     finish: () => Promise.resolve(),
   };
 }

@@ -1,0 +1,35 @@
+import { z } from 'zod';
+import type { Log } from '../base/index.js';
+import type { Tokenizer } from '../tokenizers/index.js';
+import { count } from './options.js';
+
+/** Flags of every command that opens a tokenizer. */
+export const tokenizerOptions = {
+  tokenizer: z
+    .string()
+    .min(1)
+    .describe(
+      'run folder, weights file or folder, hf:owner/name, onnx:ENCODER[,DECODER], or two files ENCODER,DECODER (also as taef2:ENCODER,DECODER)',
+    ),
+  tokenizerConfig: z
+    .string()
+    .optional()
+    .describe('JSON or YAML that belongs to the weights; default: config.json beside them'),
+  imageSize: count.optional().describe('side of the pictures; default: what the tokenizer was made for'),
+  weights: z.enum(['ema', 'model']).default('ema').describe('of a run folder: the moving average or the weights'),
+  allowMissing: z.boolean().default(false).describe('go on where tensors are missing or unexpected'),
+};
+
+type Chosen = z.output<z.ZodObject<typeof tokenizerOptions>>;
+
+/** The tokenizer that the flags name. The engine has been started. */
+export async function openChosenTokenizer(chosen: Chosen, log: Log): Promise<Tokenizer> {
+  const { openTokenizer } = await import('../tokenizers/index.js');
+  return await openTokenizer(chosen.tokenizer, {
+    config: chosen.tokenizerConfig,
+    imageSize: chosen.imageSize,
+    weights: chosen.weights,
+    allowMissing: chosen.allowMissing,
+    log,
+  });
+}

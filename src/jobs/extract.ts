@@ -1,0 +1,231 @@
+import { mkdir, readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { EXIT, UserError, type Log } from '../base/index.js';
+import { loadBatch, type ImageBatch, type ImageDataset } from '../data/index.js';
+import { RandomStream, tf, type Tensor3D, type Tensor4D } from '../engine/index.js';
+import { writeFileAtomic } from '../io/index.js';
+import { createLatentsWriter, type LatentsDescription, type LatentsWriter } from '../latents/index.js';
+import type { Tokenizer } from '../tokenizers/index.js';
+
+export interface ExtractSettings {
+  /** What the tokenizer was opened by, for the record. */
+  spec: string;
+  /** Latents of the mirrored pictures besides. */
+  flip: boolean;
+  /** The posterior's mode or a sample of it; default: what the system's own pipeline extracts. */
+  posterior?: 'mode' | 'sample' | undefined;
+  precision: 'f32' | 'bf16';
+  /** Of the posterior's noise: picture k's is the same in every batch. */
+  seed: number;
+  batchSize: number;
+  dtype?: LatentsDescription['dtype'];
+  shardRows?: number | undefined;
+  resume?: boolean | undefined;
+  force?: boolean | undefined;
+}
+
+export interface ExtractContext {
+  log: Log;
+  signal: AbortSignal;
+}
+
+export interface Extraction {
+  /** Pictures in the folder. */
+  rows: number;
+  /** Pictures left out because they cannot be read. */
+  skipped: number;
+  /** Of this call, reading and writing included. */
+  picturesPerSecond: number;
+}
+
+/**
+ * Encodes a data set, centre-cropped as ADM does it, into a latents folder, in the data set's order. What is decoded
+ * next is read while the engine computes. An interruption keeps all whole batches; `resume` goes on from there.
+ */
+export async function extractLatents(
+  tokenizer: Tokenizer,
+  data: ImageDataset,
+  out: string,
+  settings: ExtractSettings,
+  { log, signal }: ExtractContext,
+): Promise<Extraction> {
+  const writer = await createLatentsWriter(out, describe(tokenizer, data, settings), settings);
+  const skipped = await openSkipped(out, settings.resume === true && writer.rowsDone > 0);
+  const encode = batchEncoder(tokenizer, settings);
+  const progress = log.progress(`extracting ${data.name}`, data.count, 'pictures');
+  const started = performance.now();
+  const resumed = writer.rowsDone;
+  let rows = resumed;
+  try {
+    for await (const batch of batches(data, skipped.firstAfter(resumed), tokenizer.imageSize, settings.batchSize)) {
+      await skipped.add(batch.broken);
+      if (batch.images.length > 0) await writer.append({ ...(await encode(batch)), labels: batch.labels });
+      rows += batch.indices.length;
+      progress.update(batch.end);
+      if (signal.aborted && batch.end < data.count) throw await interrupted(writer, out, batch.end, data.count);
+    }
+  } finally {
+    progress.stop();
+  }
+  if (rows === 0) throw new UserError(`${data.name}: none of its ${data.count} pictures can be read`, EXIT.failed);
+  await writer.finish();
+  return {
+    rows,
+    skipped: skipped.count,
+    picturesPerSecond: ((rows - resumed) * 1000) / (performance.now() - started),
+  };
+}
+
+/** What the latents' meaning hangs on: latents.json's `meta`. Resuming needs the same. */
+function describe(tokenizer: Tokenizer, data: ImageDataset, settings: ExtractSettings): LatentsDescription {
+  const [tokens, channels] = tokenizer.latentShape;
+  const { grid } = tokenizer;
+  return {
+    tokens,
+    channels,
+    ...(grid ? { grid: [grid[0], grid[1]] } : {}),
+    dtype: settings.dtype,
+    classes: data.labels ? [...data.classes] : undefined,
+    meta: {
+      tokenizer: {
+        name: tokenizer.name,
+        family: tokenizer.family,
+        spec: settings.spec,
+        digest: tokenizer.digest,
+        parameters: tokenizer.parameters ?? null,
+      },
+      data: { name: data.name, digest: data.digest, count: data.count },
+      image_size: tokenizer.imageSize,
+      crop: 'center (ADM)',
+      pixels: tokenizer.pixels,
+      latent_shift: tokenizer.latentShift,
+      latent_scale: tokenizer.latentScale,
+      posterior: posteriorOf(tokenizer, settings),
+      flips: settings.flip,
+      precision: settings.precision,
+      seed: settings.seed,
+    },
+  };
+}
+
+const posteriorOf = ({ posterior }: Tokenizer, settings: Pick<ExtractSettings, 'posterior'>): Tokenizer['posterior'] =>
+  posterior === 'none' ? 'none' : (settings.posterior ?? posterior);
+
+type Encoded = { latents: Float32Array; flipped?: Float32Array };
+
+/** Images of a batch → latents [n, tokens, channels] on the host, mirrored ones besides where asked for. */
+function batchEncoder(tokenizer: Tokenizer, settings: ExtractSettings): (batch: ImageBatch) => Promise<Encoded> {
+  const random = new RandomStream(settings.seed).for('posterior');
+  const samples = posteriorOf(tokenizer, settings) === 'sample';
+  const encode = async (images: Tensor4D, indices: Int32Array, mirrored: boolean): Promise<Float32Array> => {
+    const noise = samples ? noiseFor(random, indices, mirrored, tokenizer.latentShape) : undefined;
+    const latents = await tokenizer.encode(images, { noise });
+    try {
+      return (await latents.data()) as Float32Array;
+    } finally {
+      tf.dispose([latents, noise ?? []]);
+    }
+  };
+  return async ({ images, size, indices }) => {
+    const plain = tf.tensor4d(images, [indices.length, size, size, 3]);
+    const mirrored = settings.flip ? tf.reverse(plain, 2) : undefined;
+    try {
+      const latents = await encode(plain, indices, false);
+      return { latents, ...(mirrored ? { flipped: await encode(mirrored, indices, true) } : {}) };
+    } finally {
+      tf.dispose([plain, mirrored ?? []]);
+    }
+  };
+}
+
+/** Every picture has its own numbers, whatever the batch; its mirror image has others. */
+function noiseFor(
+  random: RandomStream,
+  indices: Int32Array,
+  mirrored: boolean,
+  [tokens, channels]: Tokenizer['latentShape'],
+): Tensor3D {
+  const size = tokens * channels;
+  const noise = new Float32Array(indices.length * size);
+  indices.forEach((index, row) => noise.set(random.at(mirrored ? 1 : 0, index).normals(size), row * size));
+  return tf.tensor3d(noise, [indices.length, tokens, channels]);
+}
+
+interface ReadBatch extends ImageBatch {
+  /** One past the last picture that was tried. */
+  end: number;
+  /** Pictures among these that cannot be read. */
+  broken: number[];
+}
+
+/** How many batches are read ahead of the one being encoded. */
+const AHEAD = 2;
+
+/** The data set from `start` on, in order. */
+async function* batches(data: ImageDataset, start: number, size: number, batchSize: number): AsyncGenerator<ReadBatch> {
+  const read = async (from: number): Promise<ReadBatch> => {
+    const end = Math.min(from + batchSize, data.count);
+    const wanted = Array.from({ length: end - from }, (_, i) => from + i);
+    const batch = await loadBatch(data, wanted, { size, crop: 'center', flip: false });
+    const present = new Set(batch.indices);
+    return { ...batch, end, broken: wanted.filter(index => !present.has(index)) };
+  };
+  const ahead: Promise<ReadBatch>[] = [];
+  let next = start;
+  try {
+    for (;;) {
+      while (ahead.length <= AHEAD && next < data.count) {
+        ahead.push(read(next));
+        next += batchSize;
+      }
+      const batch = ahead.shift();
+      if (!batch) return;
+      yield await batch;
+    }
+  } finally {
+    // What was begun is waited for, so that nothing is read after the data set is closed.
+    await Promise.allSettled(ahead);
+  }
+}
+
+async function interrupted(writer: LatentsWriter, out: string, done: number, all: number): Promise<UserError> {
+  await writer.save();
+  return new UserError(
+    `interrupted at ${done} of ${all} pictures; ${out} is saved, the same command with --resume goes on`,
+    EXIT.interrupted,
+  );
+}
+
+interface Skipped {
+  readonly count: number;
+  add(indices: number[]): Promise<void>;
+  /** The picture that follows the first `rows` readable ones. */
+  firstAfter(rows: number): number;
+}
+
+/** Unreadable pictures by index, kept in the folder: rows count readable ones only, so resuming needs to know them. */
+async function openSkipped(folder: string, resume: boolean): Promise<Skipped> {
+  const path = join(folder, 'skipped.json');
+  const earlier = resume ? await readFile(path, 'utf8').catch(() => '[]') : '[]';
+  if (!resume) await rm(path, { force: true });
+  const known = new Set(JSON.parse(earlier) as number[]);
+  const write = async (): Promise<void> => {
+    await mkdir(folder, { recursive: true });
+    await writeFileAtomic(path, `${JSON.stringify([...known].sort((a, b) => a - b))}\n`, { force: true });
+  };
+  return {
+    get count() {
+      return known.size;
+    },
+    async add(indices) {
+      const before = known.size;
+      for (const index of indices) known.add(index);
+      if (known.size > before) await write();
+    },
+    firstAfter(rows) {
+      let index = 0;
+      for (let readable = 0; readable < rows; index++) if (!known.has(index)) readable++;
+      return index;
+    },
+  };
+}
