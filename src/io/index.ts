@@ -53,3 +53,4 @@ export {
   type RawImage,
 } from './images.js';
 export { openTar, type TarFile, type TarMember } from './tar.js';
+export { hubWeights, parseHubSpec, type HubOptions, type HubSpec } from './hub.js';

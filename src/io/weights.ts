@@ -66,16 +66,17 @@ async function kindOf(path: string): Promise<'pt' | 'npz' | 'safetensors'> {
   return [...zip.members.keys()].some(name => name.endsWith('data.pkl')) ? 'pt' : 'npz';
 }
 
-const USUAL = ['model', 'diffusion_pytorch_model', 'pytorch_model'].flatMap(name =>
+/** Names under which repositories and folders keep their weights, the preferred ones first. */
+export const USUAL_WEIGHTS = ['model', 'diffusion_pytorch_model', 'pytorch_model'].flatMap(name =>
   ['.safetensors', '.safetensors.index.json', '.bin', '.bin.index.json'].map(end => name + end),
 );
 
 function folderMember(path: string): string {
   if (!existsSync(path) || !statSync(path).isDirectory()) return path;
-  const found = USUAL.find(name => existsSync(join(path, name)));
+  const found = USUAL_WEIGHTS.find(name => existsSync(join(path, name)));
   if (found === undefined)
     throw new UserError(
-      `${path}: is a folder without ${USUAL.slice(0, 2).join(', ')} or the like; name the weights file`,
+      `${path}: is a folder without ${USUAL_WEIGHTS.slice(0, 2).join(', ')} or the like; name the weights file`,
     );
   return join(path, found);
 }
