@@ -5,6 +5,7 @@ import { parse } from 'yaml';
 import { messageOf, UserError } from '../base/index.js';
 import {
   combinedDigest,
+  hubWeights,
   isRun,
   memoryBytes,
   readRun,
@@ -32,7 +33,7 @@ export async function openTokenizer(spec: string, options: OpenOptions = {}): Pr
 }
 
 async function readSource(spec: string, options: OpenOptions): Promise<TokenizerSource> {
-  const path = localPath(spec);
+  const path = spec.startsWith('hf:') ? await hubWeights(spec, { log: options.log }) : localPath(spec);
   const given = options.config === undefined ? undefined : await readConfigFile(options.config);
   if (isRun(path)) return await runSource(path, options);
   const [encoder, decoder] = path.split(',').map(part => part.trim());
@@ -49,7 +50,7 @@ async function readSource(spec: string, options: OpenOptions): Promise<Tokenizer
   };
 }
 
-/** A spec without its name (`taef2:`), with a repository of the hub fetched. */
+/** A spec without its name (`taef2:`). */
 function localPath(spec: string): string {
   const named = /^([a-z][\w-]+):(.+)$/.exec(spec);
   if (!named || existsSync(spec)) return spec;
