@@ -1,0 +1,149 @@
+import type { RandomNumbers } from '../base/index.js';
+import { TILE } from './kernels/index.js';
+import type { Workspace } from './workspace.js';
+
+export const STARTS = ['kmeans', 'k-means++', 'random'] as const;
+/** k-means from k-means++ centres; the nearest of k-means++ centres; the nearest of randomly drawn rows. */
+export type Start = (typeof STARTS)[number];
+
+/** scikit-learn's limits for the k-means before a mixture. */
+const LLOYD_ITERATIONS = 300;
+const LLOYD_TOLERANCE = 1e-4;
+
+/**
+ * Divides the rows among `components` centres: leaves each row's component in `best` and the centres in `means`.
+ * All random numbers come from `random`.
+ */
+export async function assignRows(
+  ws: Workspace,
+  components: number,
+  start: Start,
+  random: RandomNumbers,
+): Promise<void> {
+  const { f32, layout } = ws;
+  if (start === 'random') await drawCentres(ws, components, random);
+  else await spreadCentres(ws, components, random);
+  ws.i32.fill(0, layout.best / 4, layout.best / 4 + ws.rows);
+  f32.fill(0, layout.decay / 4, layout.decay / 4 + components);
+  f32.fill(0, layout.drift / 4, layout.drift / 4 + components);
+  await ws.pass(components, ['assign', 'average+']);
+  if (start === 'kmeans') await lloyd(ws, components);
+  f32.copyWithin(layout.means / 4, layout.centres / 4, layout.centres / 4 + components * layout.width);
+}
+
+function setCentre({ f32, layout }: Workspace, k: number, row: ArrayLike<number>): void {
+  const at = layout.centres / 4 + k * layout.width;
+  f32.fill(0, at, at + layout.width);
+  f32.set(row, at);
+}
+
+async function drawCentres(ws: Workspace, components: number, random: RandomNumbers): Promise<void> {
+  const { dims } = ws.layout;
+  const chosen = Array.from(random.for('centres').permutation(ws.rows).subarray(0, components));
+  const rows = await ws.rowsAt(chosen);
+  for (let k = 0; k < components; k++) setCentre(ws, k, rows.subarray(k * dims, (k + 1) * dims));
+}
+
+/** k-means++: each further centre is a row drawn with probability proportional to its squared distance so far. */
+async function spreadCentres(ws: Workspace, components: number, random: RandomNumbers): Promise<void> {
+  const uniforms = random.for('centres').uniforms(components);
+  const nearest = ws.f32.subarray(ws.layout.bestLog / 4, ws.layout.bestLog / 4 + ws.rows);
+  let row = Math.floor(uniforms[0] * ws.rows);
+  for (let k = 0; k < components; k++) {
+    setCentre(ws, k, await ws.rowsAt([row]));
+    if (k + 1 === components) break;
+    await ws.pass(k, ['seed']);
+    row = drawProportionally(nearest, uniforms[k + 1]);
+  }
+}
+
+/** An index with probability proportional to −logs[index]; any, where all are zero. */
+function drawProportionally(logs: Float32Array, uniform: number): number {
+  let total = 0;
+  for (const log of logs) total -= log;
+  let rest = uniform * total;
+  for (let i = 0; i < logs.length; i++) {
+    rest += logs[i];
+    if (rest < 0) return i;
+  }
+  return Math.min(logs.length - 1, Math.floor(uniform * logs.length));
+}
+
+/** Lloyd's iterations from the assignment and sums at hand. */
+async function lloyd(ws: Workspace, components: number): Promise<void> {
+  const tolerance = LLOYD_TOLERANCE * (await meanVariance(ws));
+  for (let iteration = 0; iteration < LLOYD_ITERATIONS; iteration++) {
+    const moved = await moveCentres(ws, components);
+    await ws.pass(components, ['assign', 'average+']);
+    if (moved <= tolerance) break;
+  }
+}
+
+/** Centres to the means of their rows, an empty one's to the row farthest from its own; gives Σ shift². */
+async function moveCentres(ws: Workspace, components: number): Promise<number> {
+  const { f32, f64, layout } = ws;
+  const { width, dims } = layout;
+  const empty: number[] = [];
+  let total = 0;
+  for (let k = 0; k < components; k++) {
+    const count = f64[layout.counts / 8 + k];
+    f32[layout.decay / 4 + k] = count > 0 ? 1 : 0;
+    if (count === 0) {
+      empty.push(k);
+      continue;
+    }
+    let squared = 0;
+    for (let j = 0; j < dims; j++) {
+      const shift = f64[layout.sums / 8 + k * width + j] / count;
+      f32[layout.centres / 4 + k * width + j] += shift;
+      squared += shift * shift;
+    }
+    // A little more than it is, for the rounding of distances.
+    f32[layout.drift / 4 + k] = Math.sqrt(squared) * 1.0001 + 1e-5;
+    total += squared;
+  }
+  if (empty.length > 0) {
+    const far = leastLikely(f32.subarray(layout.bestLog / 4, layout.bestLog / 4 + ws.rows), empty.length);
+    const rows = await ws.rowsAt(far);
+    empty.forEach((k, i) => setCentre(ws, k, rows.subarray(i * dims, (i + 1) * dims)));
+    return Infinity;
+  }
+  return total;
+}
+
+/** The indices of the `count` smallest numbers. */
+export function leastLikely(logs: Float32Array, count: number): number[] {
+  const found: number[] = [];
+  for (let i = 0; i < logs.length; i++) {
+    if (found.length === count && logs[i] >= logs[found[count - 1]]) continue;
+    const at = found.findIndex(other => logs[i] < logs[other]);
+    found.splice(at < 0 ? found.length : at, 0, i);
+    if (found.length > count) found.pop();
+  }
+  return found;
+}
+
+/** The rows' variance, averaged over dimensions, from the k-means sums with one centre would cost a pass: sample it. */
+async function meanVariance(ws: Workspace): Promise<number> {
+  const { dims } = ws.layout;
+  const count = Math.min(ws.rows, 1024);
+  const rows = await ws.rowsAt(Array.from({ length: count }, (_, i) => Math.floor((i * ws.rows) / count)));
+  let variance = 0;
+  for (let j = 0; j < dims; j++) {
+    let sum = 0;
+    let squares = 0;
+    for (let i = 0; i < count; i++) {
+      sum += rows[i * dims + j];
+      squares += rows[i * dims + j] ** 2;
+    }
+    variance += squares / count - (sum / count) ** 2;
+  }
+  return variance / dims;
+}
+
+/** Σ over all rows of their log densities (k-means: of minus half their squared distances). */
+export function totalLog({ f64, layout, rows }: Workspace): number {
+  let sum = 0;
+  for (let t = 0; t < Math.ceil(rows / TILE); t++) sum += f64[layout.tileSums / 8 + t];
+  return sum;
+}
