@@ -14,6 +14,7 @@ export {
 export { valueAndGradients, type ValueAndGradients } from './gradients.js';
 export { matMul, type MatMulOptions } from './matmul.js';
 export { openOnnx, type OnnxNetwork } from './onnx.js';
+export { mostSimilar, nearestNeighbours, type Neighbours, type RowBlock } from './neighbours.js';
 export { runOp, type Attribute, type OpAttributes } from './native.js';
 export { RandomStream } from './random.js';
 export { engineSettings } from './settings.js';

@@ -1,0 +1,52 @@
+import { beforeAll, describe, expect, it } from '@jest/globals';
+import { RandomNumbers } from '../../src/base/index.js';
+import { mostSimilar, nearestNeighbours, startEngine, tf } from '../../src/engine/index.js';
+
+beforeAll(async () => {
+  await startEngine();
+});
+
+const [rows, width, k] = [150, 5, 7];
+const data = new RandomNumbers(1).normals(rows * width).map(v => v + 100);
+
+function distances(row: number): number[] {
+  return Array.from({ length: rows }, (_, other) =>
+    Math.hypot(...Array.from({ length: width }, (_, j) => data[row * width + j] - data[other * width + j])),
+  );
+}
+
+describe('nearest neighbours', () => {
+  it('are those of brute force, with their distances, in spite of a common offset', async () => {
+    const before = tf.memory().numTensors;
+    const found = await nearestNeighbours(data, rows, width, k);
+    for (let row = 0; row < rows; row++) {
+      const all = distances(row);
+      const expected = all
+        .map((d, other) => ({ d, other }))
+        .filter(({ other }) => other !== row)
+        .sort((a, b) => a.d - b.d);
+      expect([...found.rows.subarray(row * k, (row + 1) * k)]).toEqual(expected.slice(0, k).map(({ other }) => other));
+      expect(found.values.subarray(row * k, (row + 1) * k)).toBeAllClose(
+        expected.slice(0, k).map(({ d }) => d),
+        { rtol: 1e-5 },
+      );
+    }
+    expect(tf.memory().numTensors).toBe(before);
+  });
+
+  it('are at most all other rows', async () => {
+    const { k: found } = await nearestNeighbours(data.slice(0, 3 * width), 3, width, 10);
+    expect(found).toBe(2);
+  });
+});
+
+it('the most similar rows are the same however the rows are cut into blocks', async () => {
+  const x = tf.tensor2d(data, [rows, width]);
+  const cut = (...starts: number[]) =>
+    starts.map((start, i) => ({ start, x: tf.slice2d(x, [start, 0], [(starts[i + 1] ?? rows) - start, -1]) }));
+  const queries = tf.slice2d(x, [0, 0], [20, -1]);
+  const whole = await mostSimilar(queries, cut(0), k);
+  const parts = await mostSimilar(queries, cut(0, 3, 100), k);
+  expect(parts.rows).toEqual(whole.rows);
+  expect(parts.values).toBeAllClose(whole.values, { rtol: 1e-6 });
+});
