@@ -9,6 +9,7 @@ export const COMMANDS: Record<string, () => Promise<Command>> = {
   plot: async () => (await import('./plot.js')).plot,
   models: async () => (await import('./models.js')).models,
   verify: async () => (await import('./verify.js')).verify,
+  convert: async () => (await import('./convert.js')).convert,
   doctor: async () => (await import('./doctor.js')).doctor,
   engine: async () => (await import('./engine.js')).engine,
 };

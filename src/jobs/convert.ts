@@ -1,0 +1,146 @@
+import { EXIT, UserError, VERSION, type Log } from '../base/index.js';
+import {
+  elementCount,
+  openWeights,
+  refuseExisting,
+  writeSafetensors,
+  type ArrayFile,
+  type DType,
+  type LazyArray,
+} from '../io/index.js';
+import { createLatentsWriter, openLatents, type Latents, type LatentsDescription } from '../latents/index.js';
+
+export interface ConvertContext {
+  log: Log;
+  signal: AbortSignal;
+}
+
+export interface WeightsConversion {
+  /** Which record of a checkpoint; default as `openWeights` chooses. */
+  key?: string | undefined;
+  /** Of the floating-point tensors; default: as they are. */
+  dtype?: DType | undefined;
+  force?: boolean | undefined;
+}
+
+export interface ConvertedWeights {
+  tensors: number;
+  parameters: number;
+  /** The record that was taken, empty where the file is one. */
+  key: string;
+}
+
+const FLOATS: DType[] = ['float16', 'bfloat16', 'float32', 'float64'];
+
+/** Weights of any format → one safetensors file, tensor by tensor, so that they need not fit in memory together. */
+export async function convertWeights(
+  path: string,
+  out: string,
+  { key, dtype, force }: WeightsConversion,
+  { log, signal }: ConvertContext,
+): Promise<ConvertedWeights> {
+  refuseExisting(out, force);
+  const weights = await openWeights(path, { key });
+  const { tensors, metadata } = weights;
+  if (tensors.size === 0) throw new UserError(`${path}: holds no tensors`);
+  const progress = log.progress(`converting ${path}`, tensors.size, 'tensors');
+  let done = 0;
+  const noted = (name: string): void => {
+    if (signal.aborted) throw new UserError('interrupted; nothing was written', EXIT.interrupted);
+    progress.update(++done, name);
+  };
+  try {
+    await writeSafetensors(out, lazily(weights, dtype, noted), { metadata: { format: 'pt', ...metadata }, force });
+  } finally {
+    progress.stop();
+    await weights.close();
+  }
+  const parameters = [...tensors.values()].reduce((sum, { shape }) => sum + elementCount(shape), 0);
+  return { tensors: tensors.size, parameters, key: 'key' in metadata ? metadata.key : '' };
+}
+
+function lazily(file: ArrayFile, dtype: DType | undefined, noted: (name: string) => void): Record<string, LazyArray> {
+  const entries = [...file.tensors].map(([name, { shape, dtype: stored }]): [string, LazyArray] => {
+    const read = async () => {
+      noted(name);
+      return await file.read(name);
+    };
+    return [name, { shape, dtype: dtype && FLOATS.includes(stored) ? dtype : stored, read }];
+  });
+  return Object.fromEntries(entries);
+}
+
+export interface LatentsConversion {
+  dtype?: LatentsDescription['dtype'];
+  posterior?: 'mode' | 'sample' | undefined;
+  seed?: number | undefined;
+  dropNonfinite?: boolean | undefined;
+  limit?: number | undefined;
+  shardRows?: number | undefined;
+  resume?: boolean | undefined;
+  force?: boolean | undefined;
+}
+
+/** Latents of any dialect → a latents folder, mirrored copies included where there are any. Gives the pictures' number. */
+export async function convertLatents(
+  path: string,
+  out: string,
+  settings: LatentsConversion,
+  { log, signal }: ConvertContext,
+): Promise<number> {
+  const latents = await openBoth(path, settings, log);
+  try {
+    const pictures = latents.flips ? latents.rows.count / 2 : latents.rows.count;
+    const count = Math.min(pictures, settings.limit ?? Infinity);
+    const writer = await createLatentsWriter(out, await description(latents.rows, settings), settings);
+    const progress = log.progress(`converting ${path}`, count, 'pictures');
+    const step = Math.max(1, Math.floor((8 << 20) / (4 * latents.rows.tokens * latents.rows.channels)));
+    try {
+      for (let at = writer.rowsDone; at < count; at += step) {
+        if (signal.aborted) {
+          await writer.save();
+          throw new UserError(`interrupted; ${out} is saved, --resume goes on`, EXIT.interrupted);
+        }
+        const rows = Array.from({ length: Math.min(step, count - at) }, (_, i) => at + i);
+        await writer.append({
+          latents: await latents.rows.read(rows),
+          ...(latents.flips && { flipped: await latents.rows.read(rows.map(row => pictures + row)) }),
+          ...(latents.rows.labels && { labels: rows.map(row => latents.rows.labels![row]) }),
+        });
+        progress.update(at + rows.length);
+      }
+    } finally {
+      progress.stop();
+    }
+    await writer.finish();
+    return count;
+  } finally {
+    await latents.rows.close();
+  }
+}
+
+/** With the mirrored copies behind the pictures, where there are any. */
+async function openBoth(
+  path: string,
+  options: LatentsConversion,
+  log: Log,
+): Promise<{ rows: Latents; flips: boolean }> {
+  const plain = await openLatents(path, { ...options, log });
+  if (!plain.hasFlips) return { rows: plain, flips: false };
+  await plain.close();
+  return { rows: await openLatents(path, { ...options, log, flips: true }), flips: true };
+}
+
+async function description(latents: Latents, settings: LatentsConversion): Promise<LatentsDescription> {
+  const { tokens, channels, grid, classes, meta } = latents;
+  const { dtype, posterior, seed, dropNonfinite, limit } = settings;
+  const converted = { from: latents.name, digest: await latents.digest(), posterior, dropNonfinite, limit };
+  return {
+    tokens,
+    channels,
+    ...(grid && { grid }),
+    ...(classes && { classes }),
+    dtype,
+    meta: { ...meta, converted: { ...converted, ...(posterior === 'sample' && { seed }), version: VERSION } },
+  };
+}
