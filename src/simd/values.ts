@@ -59,12 +59,22 @@ const LANE = { i32x4: 'i32', f32x4: 'f32', f64x2: 'f64' } as const;
 
 /** A constant; for a vector, in every lane. */
 export function constant<T extends Number>(type: T, value: number): Value<T> {
-  if (type === 'i32') return { type, code: [0x41, ...signed(value)] };
-  if (type === 'f32') return { type, code: [0x43, ...new Uint8Array(Float32Array.of(value).buffer)] };
-  if (type === 'f64') return { type, code: [0x44, ...new Uint8Array(Float64Array.of(value).buffer)] };
-  const vector = type;
-  return { type, code: [...constant(LANE[vector], value).code, ...simd(SPLAT[vector])] };
+  return { type, code: CONSTANT[type](value) };
 }
+
+const bytesOf = (numbers: Float32Array | Float64Array): Uint8Array => new Uint8Array(numbers.buffer);
+const everyLane =
+  (vector: keyof typeof SPLAT) =>
+  (value: number): number[] => [...CONSTANT[LANE[vector]](value), ...simd(SPLAT[vector])];
+
+const CONSTANT: Record<Number, (value: number) => number[]> = {
+  i32: value => [0x41, ...signed(value)],
+  f32: value => [0x43, ...bytesOf(Float32Array.of(value))],
+  f64: value => [0x44, ...bytesOf(Float64Array.of(value))],
+  i32x4: everyLane('i32x4'),
+  f32x4: everyLane('f32x4'),
+  f64x2: everyLane('f64x2'),
+};
 
 export const i32 = (value: number): Value<'i32'> => constant('i32', value);
 
