@@ -1,9 +1,7 @@
 import { tf, type RandomStream, type Tensor } from '../engine/index.js';
-import type { Params } from '../nn/index.js';
 import type { NetworkConfig } from './config.js';
 import { noisyAt, rowMean, targetAt } from './loss.js';
-import { forward, usedChannels } from './network.js';
-import { networkTime, velocityFrom, type Objective } from './objective.js';
+import { predictAt, velocityFrom, type Model } from './objective.js';
 import { logSnr, PATHS } from './paths.js';
 
 /*
@@ -49,13 +47,6 @@ export function binTimes(bins: number): Float64Array {
 /** Which of `available` rows each place of a frozen set takes: `bins · perBin` numbers, spread over all rows. */
 export function frozenRows(available: number, bins: number, perBin: number): Int32Array {
   return Int32Array.from({ length: bins * perBin }, (_, place) => place % available);
-}
-
-/** A network with its weights and the terms in which it predicts. */
-export interface Model {
-  config: NetworkConfig;
-  params: Params;
-  objective: Objective;
 }
 
 /** Squared errors of prediction and velocity, summed over rows, still on the device. */
@@ -139,21 +130,18 @@ function rowsOf(
   };
 }
 
-function batchSums({ config, params, objective }: Model, { data, noise, labels }: Rows, t: number): BinSums {
-  const { path, prediction, time } = objective;
+function batchSums(model: Model, { data, noise, labels }: Rows, t: number): BinSums {
+  const { path, prediction, time } = model.objective;
   const times = Array.from(labels, () => t);
   const x = noisyAt(path, data, noise, times);
-  const out = usedChannels(
-    config,
-    forward(config, params, { x, t: times.map(each => networkTime(objective, each)), labels }).prediction,
-  );
+  const out = predictAt(model, x, t, labels);
   const velocity = targetAt(path, 'velocity', data, noise, times);
   const own = targetAt(path, prediction, data, noise, times);
   // A network that counts time backwards predicts the velocity backwards.
   const target = prediction === 'velocity' && time === 'data-to-noise' ? own.neg() : own;
   return {
     loss: rowMean(out.sub(target).square()).sum(),
-    velocity: rowMean(velocityFrom(objective, out, x, t).sub(velocity).square()).sum(),
+    velocity: rowMean(velocityFrom(model.objective, out, x, t).sub(velocity).square()).sum(),
   };
 }
 

@@ -10,7 +10,7 @@ export {
   type InnerTerms,
   type SamplingTerms,
 } from './conventions.js';
-export { binTimes, frozenRows, lossByTime, meanVariance, type FrozenSet, type Model, type TimeLoss } from './frozen.js';
+export { binTimes, frozenRows, lossByTime, meanVariance, type FrozenSet, type TimeLoss } from './frozen.js';
 export { guidanceFreePrediction } from './gft.js';
 export { autoguidance, classifierFree, isGuided, mix, NO_GUIDANCE, type Guidance, type Network } from './guidance.js';
 export { initialise } from './initialise.js';
@@ -29,7 +29,9 @@ export {
   objectiveSchema,
   OWN_OBJECTIVE,
   velocityFrom,
+  predictAt,
   velocityNetwork,
+  type Model,
   type Objective,
 } from './objective.js';
 export { openDiffusion, runNetworkSchema, type Diffusion, type OpenDiffusionOptions, type RunNetwork } from './open.js';
@@ -39,3 +41,4 @@ export * from './samplers/index.js';
 export { isBuffer, isTable, shapes } from './shapes.js';
 export { drawTimes, shiftTime, TIME_DRAWS, timeGrid, type TimeDistribution } from './times.js';
 export { DIFFUSION_SYSTEMS } from './verify/index.js';
+export { trainingLoss, type DiffusionBatch, type Recipe } from './training.js';

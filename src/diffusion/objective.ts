@@ -39,17 +39,37 @@ export function velocityFrom({ path, prediction, time }: Objective, out: Tensor,
   return tf.tidy(() => out.mul(output).add(x.mul(weight)));
 }
 
-/** Parameters as a velocity network for samplers. `beta` is GFT's reciprocal guidance scale. */
-export function velocityNetwork(config: NetworkConfig, params: Params, objective: Objective, beta?: number): Network {
-  return (x, t, labels) =>
-    tf.tidy(() => {
-      const each = (value: number): Float64Array => new Float64Array(labels.length).fill(value);
-      const { prediction } = forward(config, params, {
-        x,
-        t: each(networkTime(objective, t)),
-        labels,
-        beta: beta === undefined ? undefined : each(beta),
-      });
-      return velocityFrom(objective, usedChannels(config, prediction), x, t);
+/** A network with its weights and the terms in which it predicts. */
+export interface Model {
+  config: NetworkConfig;
+  params: Params;
+  objective: Objective;
+}
+
+/**
+ * What the network gives for rows that share an inner time, in its own terms. `beta` is the reciprocal guidance scale
+ * that networks of guidance-free training take; 1 is their plain conditional prediction.
+ */
+export function predictAt(
+  { config, params, objective }: Model,
+  x: Tensor,
+  t: number,
+  labels: Int32Array,
+  beta = 1,
+): Tensor {
+  const each = (value: number): Float64Array => new Float64Array(labels.length).fill(value);
+  return tf.tidy(() => {
+    const { prediction } = forward(config, params, {
+      x,
+      t: each(networkTime(objective, t)),
+      labels,
+      beta: config.beta ? each(beta) : undefined,
     });
+    return usedChannels(config, prediction);
+  });
+}
+
+/** A model as a velocity network for samplers. */
+export function velocityNetwork(model: Model, beta?: number): Network {
+  return (x, t, labels) => tf.tidy(() => velocityFrom(model.objective, predictAt(model, x, t, labels, beta), x, t));
 }

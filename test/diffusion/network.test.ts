@@ -133,7 +133,7 @@ describe.each(Object.entries(VARIANTS))('%s', (_, config) => {
     const params = moved(config);
     const { x, labels } = input();
     const before = tf.memory().numTensors;
-    velocityNetwork(config, params, OWN_OBJECTIVE)(x, 0.3, Int32Array.from(labels)).dispose();
+    velocityNetwork({ config, params, objective: OWN_OBJECTIVE })(x, 0.3, Int32Array.from(labels)).dispose();
     expect(tf.memory().numTensors).toBe(before);
   });
 });

@@ -109,7 +109,7 @@ export async function verifyLightningDitTraces(recorded: VerifyCase): Promise<Re
   const config = architecture(settings.model_args);
   const labels = labelsOf(inputs['in.y']);
   const nulls = labels.map(() => config.classes);
-  const network = velocityNetwork(config, weights, OWN_OBJECTIVE);
+  const network = velocityNetwork({ config, params: weights, objective: OWN_OBJECTIVE });
   const halves = bothHalves(
     network,
     labels,
@@ -196,7 +196,7 @@ function guidedResults(
   config: NetworkConfig,
 ): Results {
   const labels = labelsOf(inputs['input.y']);
-  const network = velocityNetwork(config, weights, OWN_OBJECTIVE);
+  const network = velocityNetwork({ config, params: weights, objective: OWN_OBJECTIVE });
   return tf.tidy(() => {
     const x = tokensOf(inputs['input.x']);
     const at = (name: string, start: number): Tensor => {
@@ -238,7 +238,7 @@ async function sampledResults(
   config: NetworkConfig,
 ): Promise<Results> {
   const labels = labelsOf(inputs['input.y']);
-  const network: Network = velocityNetwork(config, weights, OWN_OBJECTIVE);
+  const network: Network = velocityNetwork({ config, params: weights, objective: OWN_OBJECTIVE });
   const guided = classifierFree(
     network,
     labels,

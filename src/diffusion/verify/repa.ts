@@ -124,7 +124,7 @@ async function sampledResults(
 ): Promise<Results> {
   const { num_steps: steps, cfg_scale: scale, guidance_low: low, guidance_high: high } = samplers;
   const labels = labelsOf(inputs['input.y']);
-  const network = velocityNetwork(config, weights, REPA);
+  const network = velocityNetwork({ config, params: weights, objective: REPA });
   const guided: Guidance = { scale, interval: [1 - high, 1 - low], rescale: 0 };
   const maruyama = sde({
     path: PATHS[path_type],

@@ -162,7 +162,7 @@ async function sampledResults(recorded: VerifyCase, settings: Sit1dCase, config:
   const start = tensorOf(inputs['in.start_noise']);
   const results: Results = {};
   for (const [name, { sampler, args }] of Object.entries(settings.samplers)) {
-    const { network, states, times } = traced(velocityNetwork(config, weights, MAETOK));
+    const { network, states, times } = traced(velocityNetwork({ config, params: weights, objective: MAETOK }));
     const field = classifierFree(network, labels, config.classes, {
       scale: args.cfg_scale,
       interval: [1 - (args.guidance_high ?? 1), 1 - (args.guidance_low ?? 0)],

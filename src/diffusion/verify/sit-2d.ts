@@ -175,7 +175,7 @@ async function sampledResults(
   for (const [name, { path: theirs, prediction, mode, args }] of Object.entries(settings.samplers)) {
     const path = PATH_NAMES[theirs.toLowerCase()];
     const objective: Objective = { path, prediction, time: 'noise-to-data', timeScale: 1 };
-    const network = velocityNetwork(config, weights, objective);
+    const network = velocityNetwork({ config, params: weights, objective });
     const field: VelocityField = (x, t) => network(x, t, labels);
     const states: Tensor[] = mode === 'ode' ? [start.clone()] : [];
     const onStep = ({ x }: StepReport): void => void states.push(x.clone());

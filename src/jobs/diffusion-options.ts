@@ -1,0 +1,44 @@
+import { z } from 'zod';
+import { count, nonNegative, positive } from '../base/schemas.js';
+
+/** Names of `maetok train <model>` for diffusion models. */
+export const DIFFUSION_MODELS = [
+  ...['tiny', 's', 'b', 'l', 'xl'].map(size => `sit-${size}`),
+  ...['tiny', 's', 'b', 'l', 'xl', '1p0b', '1p6b'].map(size => `lightningdit-${size}`),
+];
+
+/** Flags of `maetok train sit-… | lightningdit-…`. */
+export const diffusionOptions = z.object({
+  latents: z.string().describe('latents to learn: a folder of `maetok extract`, LightningDiT’s shards, .npz, .npy'),
+  patch: count.default(1).describe('side of the square of latent tokens that makes one token of the transformer'),
+  qkNorm: z.boolean().default(false).describe('normalise queries and keys: steadier, at some cost in quality'),
+  path: z.enum(['linear', 'cosine']).default('linear').describe('from noise (t = 0) to data (t = 1)'),
+  prediction: z.enum(['velocity', 'noise', 'data']).default('velocity').describe('what the network learns to give'),
+  weighting: z
+    .enum(['none', 'velocity', 'likelihood'])
+    .default('none')
+    .describe('over time, of the error of a noise or data prediction'),
+  times: z
+    .enum(['uniform', 'lognormal'])
+    .optional()
+    .describe('how training times are drawn; default uniform for sit, lognormal for lightningdit'),
+  direction: nonNegative
+    .optional()
+    .describe('weight of 1 − cosine between predicted and true velocity; default 0 for sit, 1 for lightningdit'),
+  labelDropout: nonNegative.max(1).default(0.1).describe('share of labels hidden, for classifier-free guidance'),
+  classes: count.optional().describe('number of classes; default: as many as the latents name or use'),
+  gft: z.boolean().default(false).describe('guidance-free training: the guidance scale is an input of the network'),
+  repa: z
+    .string()
+    .optional()
+    .describe('features of a frozen encoder, row by row as the latents (extract --tokenizer onnx:…), to align with'),
+  repaAfter: count.optional().describe('block whose tokens are aligned; default 8, or half of a shallower network'),
+  repaWidth: count.default(2048).describe('width of the projector'),
+  repaWeight: positive.default(0.5).describe('weight of the alignment'),
+  flips: z.boolean().optional().describe('use the mirrored copies too; default: where the latents have them'),
+  split: positive.max(0.99).default(0.9).describe('share of rows to train on; the rest is held out for the loss curve'),
+  evaluationSamples: count.default(320).describe('frozen (row, noise, time) per part and evaluation'),
+  bins: count.default(10).describe('parts of [0, 1] in which the loss is measured'),
+});
+
+export type DiffusionOptions = z.output<typeof diffusionOptions>;
