@@ -6,58 +6,60 @@ import { differentiable } from './differentiable.js';
  * TensorFlow.js would keep and walk a chain of intermediates.
  */
 
-const SQRT_HALF = Math.SQRT1_2;
-const GAUSS = 1 / Math.sqrt(2 * Math.PI);
+/** An elementwise function that knows its slope, so that the layers around it can be differentiated as one. */
+export interface Activation {
+  (x: Tensor): Tensor;
+  /** `value` and `slope` are those of f / factor: a layer multiplies its weights by it, which are fewer numbers. */
+  factor: number;
+  value: (x: Tensor) => Tensor;
+  valueAndSlope: (x: Tensor) => [value: Tensor, slope: Tensor];
+}
+
+function activation(parts: Pick<Activation, 'factor' | 'value' | 'valueAndSlope'>): Activation {
+  const { factor, value, valueAndSlope } = parts;
+  const scaled = (x: Tensor): Tensor => (factor === 1 ? x : x.mul(factor));
+  const f = differentiable(
+    x => [scaled(value(x)), x],
+    (dy, x) => [scaled(dy.mul(valueAndSlope(x)[1]))],
+  );
+  return Object.assign((x: Tensor) => f(x), parts);
+}
+
+const LOG_GAUSS = Math.log(2 / Math.sqrt(2 * Math.PI));
 
 /** x Φ(x) with the exact normal distribution function (Hendrycks & Gimpel 2016). */
-export function gelu(x: Tensor): Tensor {
-  return exactGelu(x);
-}
-
-const exactGelu = differentiable(
-  x => [x.mul(normalCdf(x)), x],
-  (dy, x) => {
-    const density = tf.exp(x.square().mul(-0.5)).mul(GAUSS);
-    return [dy.mul(x.mul(density).add(normalCdf(x)))];
+export const gelu = activation({
+  factor: 0.5,
+  value: x => x.mul(tf.erf(x.mul(Math.SQRT1_2)).add(1)),
+  valueAndSlope: x => {
+    const scaled = x.mul(Math.SQRT1_2);
+    const twicePhi = tf.erf(scaled).add(1);
+    const twiceDensity = tf.exp(tf.sub(LOG_GAUSS, scaled.square()));
+    return [x.mul(twicePhi), twicePhi.add(x.mul(twiceDensity))];
   },
-);
+});
 
-/** Φ(x). */
-const normalCdf = (x: Tensor): Tensor => tf.erf(x.mul(SQRT_HALF)).add(1).mul(0.5);
+const LINEAR = 2 * Math.sqrt(2 / Math.PI);
+const CUBIC = LINEAR * 0.044715;
 
-const TANH_SCALE = Math.sqrt(2 / Math.PI);
-const TANH_CUBIC = 0.044715;
-
-/** GELU in its tanh approximation, as SiT and DiT use it. */
-export function geluTanh(x: Tensor): Tensor {
-  return approximateGelu(x);
-}
-
-const approximateGelu = differentiable(
-  x => {
+/** GELU in its tanh approximation, as SiT and DiT use it; ½ (1 + tanh z) is σ(2z). */
+export const geluTanh = activation({
+  factor: 1,
+  value: x => x.mul(tf.sigmoid(x.mul(x.square().mul(CUBIC).add(LINEAR)))),
+  valueAndSlope: x => {
     const squared = x.square();
-    const t = tf.tanh(x.mul(squared.mul(TANH_SCALE * TANH_CUBIC).add(TANH_SCALE)));
-    return [x.mul(t.add(1)).mul(0.5), x, t];
+    const gate = tf.sigmoid(x.mul(squared.mul(CUBIC).add(LINEAR)));
+    const steepness = x.mul(squared.mul(3 * CUBIC).add(LINEAR));
+    return [x.mul(gate), gate.mul(steepness.mul(tf.sub(1, gate)).add(1))];
   },
-  (dy, x, t) => {
-    const inner = x
-      .square()
-      .mul(3 * TANH_SCALE * TANH_CUBIC)
-      .add(TANH_SCALE);
-    const slope = t.square().neg().add(1).mul(x).mul(inner);
-    return [dy.mul(slope.add(t).add(1).mul(0.5))];
-  },
-);
+});
 
 /** x σ(x), also called swish. */
-export function silu(x: Tensor): Tensor {
-  return sigmoidWeighted(x);
-}
-
-const sigmoidWeighted = differentiable(
-  x => {
+export const silu = activation({
+  factor: 1,
+  value: x => x.mul(tf.sigmoid(x)),
+  valueAndSlope: x => {
     const gate = tf.sigmoid(x);
-    return [x.mul(gate), x, gate];
+    return [x.mul(gate), gate.mul(x.mul(tf.sub(1, gate)).add(1))];
   },
-  (dy, x, gate) => [dy.mul(gate).mul(x.mul(gate.neg().add(1)).add(1))],
-);
+});

@@ -2,7 +2,16 @@ import { matMul, tf, type Tensor } from '../engine/index.js';
 import { differentiable } from './differentiable.js';
 import { layerNorm, linear, rmsNorm } from './layers.js';
 import { under, type Params } from './params.js';
-import { angleGradient, fromTables, rotate, tablesOf, turned, turnedBack, type Rotation } from './rotary.js';
+import {
+  angleGradient,
+  fromTables,
+  rotate,
+  scaledTables,
+  tablesOf,
+  turned,
+  turnedBack,
+  type Rotation,
+} from './rotary.js';
 
 export interface AttentionOptions {
   heads: number;
@@ -48,33 +57,45 @@ function joinHeads(x: Tensor): Tensor {
 
 /**
  * From the linear layer's queries, keys and values [n, t, 3c] to the mixed values [n, t, c], as one function with one
- * gradient: of the t × s matrices only the softmax is kept, and queries and keys only as they were turned.
+ * gradient: of the t × t matrices only the softmax is kept, and queries and keys only as they were turned.
  */
 function mixHeads(qkv: Tensor, { heads, rotation }: AttentionOptions): Tensor {
   const core = differentiable(
     joined => {
-      const [q, k, v] = splitHeads(joined, heads);
-      const [turnedQ, turnedK] = rotation ? [turned(rotation, q), turned(rotation, k)] : [q, k];
-      const scaled = turnedQ.mul(q.shape[3]! ** -0.5);
-      const weights = tf.softmax(matMul(scaled, turnedK, { transposeB: true }));
+      const [n, t, c3] = joined.shape as [number, number, number];
+      const d = c3 / 3 / heads;
+      const split = tf.transpose(joined.reshape([n, t, 3, heads, d]), [2, 0, 3, 1, 4]);
+      const [qk, v] = [split.slice(0, 2).reshape([2 * n, heads, t, d]), split.slice(2, 1).reshape([n, heads, t, d])];
+      // Both sides by the root of 1 / √d: in the rotation's small tables where there is one.
+      const scale = d ** -0.25;
+      const tables = rotation && scaledTables(rotation, scale);
+      const placed = tables ? turned(tables, qk) : qk.mul(scale);
+      const [q, k] = halves(placed);
+      const weights = tf.softmax(matMul(q, k, { transposeB: true }));
       const output = joinHeads(matMul(weights, v));
-      return [output, scaled, turnedK, v, weights, output, ...(rotation ? tablesOf(rotation) : [])];
+      return [output, placed, v, weights, output, ...(tables ? tablesOf(tables) : [])];
     },
-    (dy, q, k, v, weights, output, ...tables) => {
-      const [n, h, t, d] = q.shape as [number, number, number, number];
+    (dy, placed, v, weights, output, ...tables) => {
+      const [n, h, t, d] = v.shape as [number, number, number, number];
       const perHead = (x: Tensor): Tensor => tf.transpose(x.reshape([n, t, h, -1]), [0, 2, 1, 3]);
       const rowSums = perHead(dy.mul(output).reshape([n, t, h, d]).sum(-1));
-      const [dqScaled, dk, dv] = attentionGradients(perHead(dy), rowSums, q, k, v, weights);
-      const dq = dqScaled.mul(d ** -0.5);
+      const [q, k] = halves(placed);
+      const [dq, dk, dv] = attentionGradients(perHead(dy), rowSums, q, k, v, weights);
+      const dPlaced = tf.concat([dq, dk]);
       const kept = rotation && fromTables(tables);
-      const back = kept ? [turnedBack(kept, dq), turnedBack(kept, dk), dv] : [dq, dk, dv];
-      const dqkv = tf.transpose(tf.stack(back), [1, 3, 0, 2, 4]).reshape([n, t, 3 * h * d]);
-      if (!kept?.angles) return [dqkv];
-      return [dqkv, angleGradient(kept.angles, dqScaled, q).add(angleGradient(kept.angles, dk, k))];
+      const dqk = kept ? turnedBack(kept, dPlaced) : dPlaced.mul(d ** -0.25);
+      const dSplit = tf.concat([dqk, dv]).reshape([3, n, h, t, d]);
+      const dqkv = tf.transpose(dSplit, [1, 3, 0, 2, 4]).reshape([n, t, 3 * h * d]);
+      return kept?.angles ? [dqkv, angleGradient(kept.angles, dPlaced, placed)] : [dqkv];
     },
   );
   return rotation?.angles ? core(qkv, rotation.angles) : core(qkv);
 }
+
+const halves = (x: Tensor): [Tensor, Tensor] => {
+  const n = x.shape[0] / 2;
+  return [x.slice(0, n), x.slice(n, n)];
+};
 
 /** softmax(q kᵀ / √d) v per head. q [n, h, t, d], k and v [n, h, s, d] → [n, h, t, d]. */
 export function attend(q: Tensor, k: Tensor, v: Tensor): Tensor {

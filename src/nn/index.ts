@@ -1,10 +1,11 @@
-export { gelu, geluTanh, silu } from './activations.js';
+export { gelu, geluTanh, silu, type Activation } from './activations.js';
 export { attend, attention, type AttentionOptions } from './attention.js';
+export { trainBatchNorm, type TrainedBatchNorm } from './batch-norm.js';
 export * from './conv.js';
 export { normal, truncatedNormal, uniform, xavierUniform } from './initialise.js';
 export { movingAverage, type MovingAverage } from './average.js';
 export { differentiable } from './differentiable.js';
-export { layerNorm, linear, rmsNorm, scaledResidual } from './layers.js';
+export { broadcast, layerNorm, linear, rmsNorm, scaledResidual } from './layers.js';
 export type { LossResult } from './loss.js';
 export { mlp, swiGlu } from './mlp.js';
 export { adamw, type AdamOptions, type Optimizer, type StepOptions } from './optimizers.js';
@@ -40,3 +41,4 @@ export {
   type Verifier,
   type VerifyCase,
 } from './verify.js';
+export { area, bicubic, resample, type AxisWeights } from './resample.js';

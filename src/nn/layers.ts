@@ -17,10 +17,23 @@ const affine = differentiable(
 );
 
 /** x [..., c] → [rows, c]. */
-const asRows = (x: Tensor): Tensor => x.reshape([-1, x.shape[x.rank - 1]]);
+export const asRows = (x: Tensor): Tensor => x.reshape([-1, x.shape[x.rank - 1]]);
 
 /** Sum over all axes but the last. */
 const columnSum = (x: Tensor): Tensor => asRows(x).sum(0);
+
+/** x as it is along each of its longer axes and repeated along those of length 1 that are longer in `shape`. */
+export function broadcast(x: Tensor, shape: number[]): Tensor {
+  // TensorFlow.js's own gradient adds up a slice for every repetition.
+  const spread = differentiable(
+    input => [tf.broadcastTo(input, shape)],
+    dy => {
+      const repeated = shape.flatMap((side, axis) => (x.shape[axis] === side ? [] : [axis]));
+      return [repeated.length > 0 ? dy.sum(repeated, true) : dy.clone()];
+    },
+  );
+  return spread(x);
+}
 
 /** x + y ∘ scale, the end of a residual branch with LayerScale (Touvron et al. 2021). x, y [..., c]; scale [c]. */
 export const scaledResidual = differentiable(

@@ -1,11 +1,37 @@
-import { tf, type Tensor } from '../engine/index.js';
-import { gelu, silu } from './activations.js';
-import { linear } from './layers.js';
+import { matMul, tf, type Tensor } from '../engine/index.js';
+import { gelu, silu, type Activation } from './activations.js';
+import { differentiable } from './differentiable.js';
+import { asRows, linear } from './layers.js';
 import { under, type Params } from './params.js';
 
-/** Two linear layers `fc1`, `fc2` with an activation between (exact GELU unless told otherwise). x [..., c] → [..., c]. */
-export function mlp(params: Params, x: Tensor, activation: (x: Tensor) => Tensor = gelu): Tensor {
-  return linear(under(params, 'fc2'), activation(linear(under(params, 'fc1'), x)));
+/**
+ * Two linear layers `fc1`, `fc2` with an activation between (exact GELU unless told otherwise), as one function with
+ * one gradient: of the wide hidden layer only the input of the activation is kept. x [..., c] → [..., c].
+ */
+export function mlp(params: Params, x: Tensor, activation: Activation = gelu): Tensor {
+  const [w1, w2] = [params['fc1.weight'], params['fc2.weight']];
+  const bias = (layer: string, weight: Tensor): Tensor =>
+    `${layer}.bias` in params ? params[`${layer}.bias`] : tf.zeros([weight.shape[0]]);
+  return twoLayers(activation)(x, w1, bias('fc1', w1), w2, bias('fc2', w2));
+}
+
+function twoLayers({ factor, value, valueAndSlope }: Activation): (...inputs: Tensor[]) => Tensor {
+  return differentiable(
+    (x, w1, b1, w2, b2) => {
+      const hidden = matMul(x, w1, { transposeB: true }).add<Tensor>(b1);
+      const output = matMul(value(hidden), w2.mul(factor), { transposeB: true }).add<Tensor>(b2);
+      return [output, asRows(x), asRows(hidden), w1, w2];
+    },
+    (dy, x, hidden, w1, w2) => {
+      const rows = asRows(dy);
+      const [y, slope] = valueAndSlope(hidden);
+      const dw2 = matMul(rows, y, { transposeA: true }).mul(factor);
+      const dHidden = matMul(rows, w2.mul(factor)).mul<Tensor>(slope);
+      const dw1 = matMul(dHidden, x, { transposeA: true });
+      const dx = matMul(dHidden, w1).reshape([...dy.shape.slice(0, -1), w1.shape[1]!]);
+      return [dx, dw1, dHidden.sum(0), dw2, rows.sum(0)];
+    },
+  );
 }
 
 /** SwiGLU (Shazeer 2020) with the gate and the value in one product: `w12` [2h, c], `w3` [c, h]. */

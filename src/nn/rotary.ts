@@ -60,6 +60,13 @@ export function rotate(by: Rotation, x: Tensor): Tensor {
 export const tablesOf = ({ cos, sin, angles }: Rotation): Tensor[] => (angles ? [cos, sin, angles] : [cos, sin]);
 export const fromTables = ([cos, sin, angles]: Tensor[]): Rotation => ({ cos, sin, angles });
 
+/** A rotation that also multiplies by `scale`; its inverse, `turnedBack`, then multiplies too, as a gradient does. */
+export const scaledTables = ({ cos, sin, angles }: Rotation, scale: number): Rotation => ({
+  cos: cos.mul(scale),
+  sin: sin.mul(scale),
+  angles,
+});
+
 /** `rotate` without a gradient. */
 export const turned = ({ cos, sin }: Rotation, x: Tensor): Tensor => x.mul(cos).add(quarterTurn(x).mul(sin));
 

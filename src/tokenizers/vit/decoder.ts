@@ -1,5 +1,5 @@
 import { tf, type Tensor, type Tensor3D, type Tensor4D } from '../../engine/index.js';
-import { layerNorm, linear, silu, under, unpatchify, type Params } from '../../nn/index.js';
+import { broadcast, layerNorm, linear, silu, under, unpatchify, type Params } from '../../nn/index.js';
 import { modulatedBlock, modulateLast, plainBlock, splitLast } from './blocks.js';
 import { gridSide, pixelDecoder, type DecoderSpec, type VitConfig } from './config.js';
 import { gridPositionTable, layerRotation, type Grid } from './positions.js';
@@ -68,7 +68,7 @@ const ownGrid = (config: VitConfig): Grid => [gridSide(config), gridSide(config)
 function joinTokens(config: VitConfig, spec: DecoderSpec, own: Params, lifted: Tensor, grid: Grid): Tensor {
   const n = lifted.shape[0];
   const count = grid[0] * grid[1];
-  const perImage = (tokens: Tensor): Tensor => tf.tile(tokens, [n, 1, 1]);
+  const perImage = (tokens: Tensor): Tensor => broadcast(tokens, [n, tokens.shape[1]!, tokens.shape[2]!]);
   const [forClass, forPatches] =
     config.positions === 'absolute'
       ? splitLast(gridPositionTable(config, own['model.pos_embed'], grid), count)
@@ -76,7 +76,7 @@ function joinTokens(config: VitConfig, spec: DecoderSpec, own: Params, lifted: T
   const placed = (tokens: Tensor, position: Tensor | undefined): Tensor => (position ? tokens.add(position) : tokens);
   const parts = spec.classToken ? [perImage(placed(own['model.cls_token'], forClass))] : [];
   if (config.latentTokens === 0) return tf.concat([...parts, placed(lifted, forPatches)], 1);
-  const queries = placed(tf.tile(own.mask_token, [1, count, 1]), forPatches);
+  const queries = placed(broadcast(own.mask_token, [1, count, spec.width]), forPatches);
   return tf.concat([...parts, perImage(queries), lifted.add(own.latent_pos_embed)], 1);
 }
 

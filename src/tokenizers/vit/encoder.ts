@@ -1,5 +1,5 @@
 import { tf, type Tensor, type Tensor3D, type Tensor4D } from '../../engine/index.js';
-import { layerNorm, linear, patchify, patchWeight, under, type Params } from '../../nn/index.js';
+import { broadcast, layerNorm, linear, patchify, patchWeight, under, type Params } from '../../nn/index.js';
 import { plainBlock, splitLast } from './blocks.js';
 import { type VitConfig } from './config.js';
 import { gridPositionTable, layerRotation, type Grid } from './positions.js';
@@ -65,7 +65,7 @@ function withMaskTokens(own: Params, patches: Tensor, mask: Tensor): Tensor {
 function joinTokens(config: VitConfig, own: Params, patches: Tensor, grid: Grid): Tensor {
   const [n, count] = patches.shape as [number, number];
   const [forClass, forPatches] = splitLast(gridPositionTable(config, own['model.pos_embed'], grid), count);
-  const perImage = (tokens: Tensor): Tensor => tf.tile(tokens, [n, 1, 1]);
+  const perImage = (tokens: Tensor): Tensor => broadcast(tokens, [n, tokens.shape[1]!, tokens.shape[2]!]);
   const parts = [perImage(own['model.cls_token'].add(forClass)), patches.add(forPatches)];
   if (config.latentTokens > 0) parts.push(perImage(own.latent_tokens.add(own.latent_pos_embed)));
   return tf.concat(parts, 1);

@@ -11,16 +11,22 @@ interface Size {
   patch: number;
   tokens: number;
   channels: number;
+  /** Encoder and decoder. */
   stack: Stack;
+  /** Auxiliary decoders. */
+  aux: Stack;
 }
+
+const PUBLISHED_AUX: Stack = { width: 192, depth: 3, heads: 3 };
 
 // prettier-ignore
 const SIZES = {
   //        pixels      patch      latents     numbers       ViT
-  tiny:  { image:  32, patch:  4, tokens:  16, channels: 16, stack: { width:  128, depth:  4, heads:  4 } },
-  small: { image: 256, patch: 16, tokens: 128, channels: 32, stack: { width:  384, depth: 12, heads:  6 } },
-  base:  { image: 256, patch: 16, tokens: 128, channels: 32, stack: { width:  768, depth: 12, heads: 12 } },
-  large: { image: 256, patch: 16, tokens: 128, channels: 32, stack: { width: 1024, depth: 24, heads: 16 } },
+  tiny:  { image:  32, patch:  4, tokens:  16, channels: 16, stack: { width:  128, depth:  4, heads:  4 },
+           aux: { width: 64, depth: 2, heads: 2 } },
+  small: { image: 256, patch: 16, tokens: 128, channels: 32, stack: { width:  384, depth: 12, heads:  6 }, aux: PUBLISHED_AUX },
+  base:  { image: 256, patch: 16, tokens: 128, channels: 32, stack: { width:  768, depth: 12, heads: 12 }, aux: PUBLISHED_AUX },
+  large: { image: 256, patch: 16, tokens: 128, channels: 32, stack: { width: 1024, depth: 24, heads: 16 }, aux: PUBLISHED_AUX },
 } satisfies Record<string, Size>;
 
 export type VitSize = keyof typeof SIZES;
@@ -40,6 +46,9 @@ export function vitPreset(model: VitModel, size: VitSize): VitConfig {
     maskToken: model === 'maetok',
   });
 }
+
+/** Size of the auxiliary decoders that go with a preset. */
+export const auxPreset = (size: VitSize): Stack => SIZES[size].aux;
 
 const BASE = vitPreset('maetok', 'base');
 const LEARNED: Partial<VitConfig> = { positions: 'absolute', decoder: { ...BASE.decoder, classToken: true } };

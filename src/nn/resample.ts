@@ -1,0 +1,51 @@
+import { matMul, tf, type Tensor, type Tensor4D } from '../engine/index.js';
+
+/* Resizing as two products with small matrices: differentiable, and on every engine. */
+
+/** Weights of one axis, [to, from] row-major. */
+export type AxisWeights = (from: number, to: number) => Float32Array;
+
+/** images [n, h, w, c] → [n, height, width, c]. */
+export function resample(images: Tensor4D, height: number, width: number, weights: AxisWeights): Tensor4D {
+  const [n, h, w, c] = images.shape;
+  return tf.tidy(() => {
+    const rows = tf.tensor2d(weights(h, height), [height, h]);
+    const columns = tf.tensor2d(weights(w, width), [width, w]);
+    const tall = tf.transpose(matMul(tf.transpose(images, [0, 2, 3, 1]), rows, { transposeB: true }), [0, 3, 2, 1]);
+    const wide = matMul(tall, columns, { transposeB: true });
+    return tf.transpose(wide, [0, 1, 3, 2]).reshape([n, height, width, c]);
+  });
+}
+
+/** Keys' cubic kernel with a = −0.75, half-pixel centres, edges repeated, no antialiasing, as PyTorch interpolates. */
+export const bicubic: AxisWeights = (from, to) => {
+  const weights = new Float32Array(to * from);
+  for (let i = 0; i < to; i++) {
+    const centre = ((i + 0.5) * from) / to - 0.5;
+    const first = Math.floor(centre) - 1;
+    for (let tap = first; tap < first + 4; tap++) {
+      const at = Math.min(from - 1, Math.max(0, tap));
+      weights[i * from + at] += cubic(centre - tap);
+    }
+  }
+  return weights;
+};
+
+const A = -0.75;
+
+function cubic(distance: number): number {
+  const d = Math.abs(distance);
+  if (d <= 1) return ((A + 2) * d - (A + 3)) * d * d + 1;
+  return d < 2 ? ((d - 5) * d + 8) * d * A - 4 * A : 0;
+}
+
+/** Means over the pixels that an output touches (PyTorch's `area`). */
+export const area: AxisWeights = (from, to) => {
+  const weights = new Float32Array(to * from);
+  for (let i = 0; i < to; i++) {
+    const start = Math.floor((i * from) / to);
+    const end = Math.ceil(((i + 1) * from) / to);
+    weights.fill(1 / (end - start), i * from + start, i * from + end);
+  }
+  return weights;
+};

@@ -1,0 +1,10 @@
+export { vitConfigSchema, gridSide, tokenCount, type VitConfig } from './config.js';
+export { decode, decodePatches } from './decoder.js';
+export { encode } from './encoder.js';
+export { initialParams } from './initialise.js';
+export { targetFeatures, vitLoss, type VitBatch, type VitRecipe } from './loss.js';
+export { maskRatio, PUBLISHED_RATIO, randomMasks, type MaskRatio } from './masking.js';
+export { auxPreset, VIT_MODELS, VIT_SIZES, vitPreset, vitPresets, type VitModel, type VitSize } from './presets.js';
+export { vitShapes } from './shapes.js';
+export { IMAGE_TARGETS, type AuxTarget } from './targets.js';
+export { encodeLatents, tokenizerOf, vitFamily, type VitNetwork } from './tokenizer.js';
