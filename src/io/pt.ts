@@ -21,20 +21,21 @@ interface Storages {
 }
 
 /** Opens what `torch.save` wrote, in today's zip form or the older one. Runs nothing of the file's. */
-export async function openPt(path: string): Promise<PtFile> {
-  const source = await openBytes(path);
+export async function openPt(path: string | ByteSource): Promise<PtFile> {
+  const source = typeof path === 'string' ? await openBytes(path) : path;
+  const { name } = source;
   try {
     const start = Buffer.from(await source.read(0, Math.min(4, source.size))).toString('latin1');
     const { value, storages } = start === 'PK\x03\x04' ? await fromZip(source) : await fromStream(source);
     return {
-      name: path,
+      name,
       value,
-      read: (tensor, label) => readTensor(`${path}: tensor ${label}`, tensor, storages),
+      read: (tensor, label) => readTensor(`${name}: tensor ${label}`, tensor, storages),
       close: () => source.close(),
     };
   } catch (error) {
     await source.close();
-    throw refusal(path, error);
+    throw refusal(name, error);
   }
 }
 
