@@ -2,7 +2,6 @@ import { spawn } from 'node:child_process';
 import { cpus, freemem, totalmem } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { text } from 'node:stream/consumers';
-import { parse } from 'csv-parse/sync';
 import { z } from 'zod';
 import { VERSION } from '../base/index.js';
 import type { EngineKind } from '../engine/index.js';
@@ -60,6 +59,7 @@ async function examineAll(signal: AbortSignal): Promise<Row[]> {
 }
 
 async function examineApart(kind: EngineKind, signal: AbortSignal): Promise<Row> {
+  const { parse } = await import('csv-parse/sync');
   const launcher = fileURLToPath(new URL('../../bin/maetok.js', import.meta.url));
   const child = spawn(process.execPath, [launcher, 'doctor', '--engine', kind], {
     stdio: ['ignore', 'pipe', 'pipe'],

@@ -3,7 +3,6 @@ import { readFile } from 'node:fs/promises';
 import { extname } from 'node:path';
 import { z } from 'zod';
 import { messageOf, UserError } from '../base/index.js';
-import { writeFileAtomic } from '../io/index.js';
 import { defineCommand, type Context } from './command.js';
 import { namedInput } from './inputs.js';
 import { common, count, force } from './options.js';
@@ -39,6 +38,7 @@ export const plot = defineCommand({
   inputs: { name: 'CSV', describe: 'CSV files, each may be named (mae=FILE); none: standard input', min: 0, max: 64 },
   options,
   async run(chosen, inputs, context) {
+    const { writeFileAtomic } = await import('../io/index.js');
     const { chartOf, rasterise, renderSvg, requireSameProtocol, stack } = await import('../report/index.js');
     const outputs = chosen.out?.split(',') ?? [];
     for (const path of outputs) {

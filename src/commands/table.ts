@@ -1,5 +1,3 @@
-import { stringify } from 'csv-stringify/sync';
-import { writeFileAtomic } from '../io/index.js';
 import type { Context } from './command.js';
 
 export type Cell = string | number | boolean | null | undefined;
@@ -20,6 +18,7 @@ export async function writeTable(
   rows: Row[],
   { out, force = false, protocol }: TableOptions,
 ): Promise<void> {
+  const { stringify } = await import('csv-stringify/sync');
   const text = stringify(
     rows.map(row => columns.map(column => cell(row[column]))),
     { header: true, columns },
@@ -28,6 +27,7 @@ export async function writeTable(
     context.stdout.write(text);
     return;
   }
+  const { writeFileAtomic } = await import('../io/index.js');
   await writeFileAtomic(out, text, { force });
   if (protocol)
     await writeFileAtomic(`${out}.protocol.json`, `${JSON.stringify(protocol, null, 2)}\n`, { force: true });
