@@ -51,6 +51,25 @@ const READERS: Record<string, Reader> = {
   },
 };
 
+/** A pickle of any bytes in a checkpoint whose checksums are right, so that it is the pickle's reader that meets them. */
+async function pickled(source: ByteSource): Promise<void> {
+  const original = await openZip(memoryBytes('checkpoint', readFileSync(`${GOLDEN}/checkpoint.pt`)));
+  const zip = new yazl.ZipFile();
+  for (const name of original.members.keys()) {
+    const content = name === PICKLE ? await source.read(0, source.size) : await original.read(name);
+    zip.addBuffer(Buffer.from(content), name, { compress: false });
+  }
+  zip.end();
+  await READERS.pt(memoryBytes(source.name, await buffer(zip.outputStream)));
+}
+
+const PICKLE = 'checkpoint/data.pkl';
+
+async function pickleOf(): Promise<Buffer> {
+  const zip = await openZip(memoryBytes('checkpoint', readFileSync(`${GOLDEN}/checkpoint.pt`)));
+  return Buffer.from(await zip.read(PICKLE));
+}
+
 const npy = encodeNpy({ shape: [3, 2], dtype: 'float32', data: Float32Array.of(1, 2, 3, 4, 5, 6) });
 
 const FILES: [name: string, reader: Reader, content: () => Promise<Buffer> | Buffer][] = [
@@ -60,6 +79,7 @@ const FILES: [name: string, reader: Reader, content: () => Promise<Buffer> | Buf
   ['deflated .npz', READERS.npz, () => readFileSync(`${GOLDEN}/savez_compressed.npz`)],
   ['zip64', READERS.zip, zip64],
   ['PyTorch zip', READERS.pt, () => readFileSync(`${GOLDEN}/checkpoint.pt`)],
+  ['a checkpoint’s pickle', pickled, pickleOf],
   ['older PyTorch', READERS.pt, () => readFileSync(`${GOLDEN}/legacy.pt`)],
 ];
 
