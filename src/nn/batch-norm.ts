@@ -1,4 +1,4 @@
-import { tf, type Tensor } from '../engine/index.js';
+import type { Tensor } from '../engine/index.js';
 import type { Params } from './params.js';
 
 /** What batch normalisation gives in training. */

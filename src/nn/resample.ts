@@ -1,4 +1,4 @@
-import { matMul, tf, type Tensor, type Tensor4D } from '../engine/index.js';
+import { matMul, tf, type Tensor4D } from '../engine/index.js';
 
 /* Resizing as two products with small matrices: differentiable, and on every engine. */
 

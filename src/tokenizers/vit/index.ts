@@ -3,7 +3,7 @@ export { decode, decodePatches } from './decoder.js';
 export { encode } from './encoder.js';
 export { initialParams } from './initialise.js';
 export { targetFeatures, vitLoss, type VitBatch, type VitRecipe } from './loss.js';
-export { maskRatio, PUBLISHED_RATIO, randomMasks, type MaskRatio } from './masking.js';
+export { maskedCount, maskRatio, PUBLISHED_RATIO, randomMasks, type MaskRatio } from './masking.js';
 export { auxPreset, VIT_MODELS, VIT_SIZES, vitPreset, vitPresets, type VitModel, type VitSize } from './presets.js';
 export { vitShapes } from './shapes.js';
 export { IMAGE_TARGETS, type AuxTarget } from './targets.js';
