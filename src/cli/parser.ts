@@ -48,7 +48,9 @@ export async function buildParser(command: Command | undefined, argv: string[]):
     });
   if (shown !== undefined) throw new HelpShown(shown);
   const { _: words, ...flags } = parsed as Record<string, unknown> & { _: (string | number)[] };
-  return { flags: camelOnly(flags), inputs: words.slice(1).map(String) };
+  // A command's name may be several words.
+  const own = command?.name.split(' ').length ?? 1;
+  return { flags: camelOnly(flags), inputs: words.slice(own).map(String) };
 }
 
 async function overviewParser(): Promise<ReturnType<typeof yargs>> {

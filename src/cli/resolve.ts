@@ -10,13 +10,14 @@ export interface Resolved {
   inputs: string[];
 }
 
-/** Defaults < config file < flags actually typed, then the schema's judgement. */
+/** Defaults < what the command remembers < config file < flags actually typed, then the schema's judgement. */
 export async function resolveOptions(command: Command, typed: Typed): Promise<Resolved> {
+  checkInputs(command, typed.inputs);
   const fromFile = typeof typed.flags.config === 'string' ? await readConfig(typed.flags.config) : {};
-  const outcome = command.options.strict().safeParse({ ...fromFile, ...typed.flags });
+  const remembered = (await command.remembered?.(typed.flags)) ?? {};
+  const outcome = command.options.strict().safeParse({ ...remembered, ...fromFile, ...typed.flags });
   if (!outcome.success)
     throw new UsageError(`${outcome.error.issues.map(explain).join('; ')} (see \`maetok ${command.name} --help\`)`);
-  checkInputs(command, typed.inputs);
   return { options: outcome.data, inputs: typed.inputs };
 }
 

@@ -1,5 +1,5 @@
 import { EXIT, messageOf, UserError, VERSION, type Log } from '../base/index.js';
-import { COMMANDS } from '../commands/index.js';
+import { findCommand } from './find.js';
 import { makeLog, type TextSink } from './log.js';
 import { buildParser, HelpShown, UsageError } from './parser.js';
 import { resolveOptions } from './resolve.js';
@@ -29,8 +29,7 @@ export async function runCli(argv: string[], streams: CliStreams): Promise<numbe
 }
 
 async function runCommand(argv: string[], streams: CliStreams, log: Log): Promise<void> {
-  const name = argv.find(word => !word.startsWith('-'));
-  const command = name !== undefined && Object.hasOwn(COMMANDS, name) ? await COMMANDS[name]() : undefined;
+  const command = await findCommand(argv);
   const typed = await buildParser(command, argv);
   if (!command) throw new UsageError('no command given; `maetok --help` lists them');
   const { options, inputs } = await resolveOptions(command, typed);

@@ -37,6 +37,10 @@ export interface Command<S extends z.ZodObject = z.ZodObject> {
   /** Positional inputs, if the command takes any. */
   inputs?: Inputs;
   options: S;
+  /** More specific commands by the word after the name, each with options of its own: `train maetok`. */
+  variants?: Record<string, () => Promise<Command>>;
+  /** Values between the defaults and the flags typed that hang on these: those of a run to go on with, say. */
+  remembered?(typed: Record<string, unknown>): Promise<Record<string, unknown>>;
   /** Rows to stdout or files; notes to the log. Imports its domain rooms lazily, so that --help wakes no engine. */
   run(options: z.output<S>, inputs: string[], context: Context): Promise<void>;
 }

@@ -5,6 +5,7 @@ export const COMMANDS: Record<string, () => Promise<Command>> = {
   train: async () => (await import('./train.js')).train,
   data: async () => (await import('./data.js')).data,
   extract: async () => (await import('./extract.js')).extract,
+  sample: async () => (await import('./sample.js')).sample,
   probe: async () => (await import('./probe.js')).probe,
   plot: async () => (await import('./plot.js')).plot,
   models: async () => (await import('./models.js')).models,

@@ -49,9 +49,3 @@ export interface Trainable<S extends z.ZodObject = z.ZodObject> {
 export function defineTrainable<S extends z.ZodObject>(trainable: Trainable<S>): Trainable<S> {
   return trainable;
 }
-
-/**
- * `maetok train <model>`: model → lazy import, in the order of --help. One line per model, e.g.
- * `maetok: async () => (await import('./train-tokenizer.js')).trainableTokenizer('maetok')`.
- */
-export const TRAINABLES: Record<string, () => Promise<Trainable>> = {};

@@ -1,6 +1,6 @@
-import { existsSync } from 'node:fs';
+import { accessSync, constants, existsSync, statSync } from 'node:fs';
 import { mkdir, readdir, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { stringify } from 'yaml';
 import { EXIT, UserError, VERSION } from '../base/index.js';
 import { isRun, newestCheckpoint, readRunConfig, RUN, writeFileAtomic } from '../io/index.js';
@@ -54,10 +54,10 @@ export class RunFolder {
 
   /** Starts a run or opens one to go on with. @throws UserError where the folder holds what this run may not touch. */
   static async open(request: RunRequest, settings: TrainingSettings): Promise<RunFolder> {
-    const { out, resume, force } = request;
+    const { out, resume } = request;
+    refuseFolder(request);
     const existing = isRun(out) ? await readRunConfig(out) : undefined;
-    if (resume) return await RunFolder.goOn(request, settings, existing);
-    if (!force) refuseOccupied(out, existing !== undefined);
+    if (resume) return await RunFolder.goOn(request, settings, existing!);
     await removeRun(out, existing?.info.tables);
     return await RunFolder.begin(request, settings, { sessions: [], tables: [] });
   }
@@ -65,9 +65,8 @@ export class RunFolder {
   private static async goOn(
     request: RunRequest,
     settings: TrainingSettings,
-    existing: Awaited<ReturnType<typeof readRunConfig>> | undefined,
+    existing: Awaited<ReturnType<typeof readRunConfig>>,
   ): Promise<RunFolder> {
-    if (!existing) throw new UserError(`${request.out}: holds no run to go on with; leave --resume out to start one`);
     refuseDifferences(request, settings, existing);
     const { sessions, tables } = existing.info as { sessions: Session[]; tables: string[] };
     return await RunFolder.begin(request, settings, { sessions, tables });
@@ -115,12 +114,27 @@ export class RunFolder {
   }
 }
 
-function refuseOccupied(out: string, holdsRun: boolean): void {
-  if (holdsRun)
+/** Stops before any work where a run may not be started, or not be gone on with, in a folder. */
+export function refuseFolder({ out, resume, force }: Pick<RunRequest, 'out' | 'resume' | 'force'>): void {
+  refuseUnwritable(out);
+  if (resume && !isRun(out)) throw new UserError(`${out}: holds no run to go on with; leave --resume out to start one`);
+  if (resume || force) return;
+  if (isRun(out))
     throw new UserError(`${out}: holds another run; --resume goes on with it, --force replaces it`, EXIT.failed);
   const taken = Object.values(RUN).find(name => existsSync(join(out, name)));
   if (taken !== undefined)
     throw new UserError(`${out}: holds a ${taken} already; choose another --out, or --force replaces it`, EXIT.failed);
+}
+
+function refuseUnwritable(out: string): void {
+  let existing = resolve(out);
+  while (!existsSync(existing)) existing = dirname(existing);
+  if (!statSync(existing).isDirectory()) throw new UserError(`--out ${out}: ${existing} is no folder`);
+  try {
+    accessSync(existing, constants.W_OK);
+  } catch {
+    throw new UserError(`--out ${out}: ${existing} may not be written to; choose another --out`, EXIT.failed);
+  }
 }
 
 /** Removes what a run writes, and nothing else. */

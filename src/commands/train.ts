@@ -1,0 +1,102 @@
+import { existsSync } from 'node:fs';
+import { z } from 'zod';
+import { UserError } from '../base/index.js';
+import { TRAINABLES } from '../jobs/trainables.js';
+import { defineCommand, type Command } from './command.js';
+import { common, count, force, nonNegative, positive, whole } from './options.js';
+
+/** Flags of every training. Without defaults: what is not typed is the model's to say. */
+const loop = {
+  steps: count.optional().describe('updates of the weights'),
+  batchSize: count.optional().describe('samples of one gradient'),
+  lr: positive.optional().describe('learning rate'),
+  schedule: z.enum(['constant', 'cosine']).optional().describe('how the learning rate goes on after the warm-up'),
+  warmup: whole.optional().describe('steps of linear warm-up'),
+  weightDecay: nonNegative.optional().describe('decoupled weight decay of matrices (norms and biases have none)'),
+  clip: nonNegative.optional().describe('largest global norm of the gradient; 0 leaves it as it is'),
+  ema: nonNegative.lt(1, 'must be below 1').optional().describe('decay of the weights’ moving average; 0 keeps none'),
+  accumulate: count.optional().describe('batches per update, their gradients averaged'),
+  checkpointEvery: count.optional().describe('steps between checkpoints; there is one after the last'),
+  logEvery: count.optional().describe('steps per row of metrics.csv'),
+  evaluateEvery: count.optional().describe('steps between evaluations; there is one after the last'),
+  keep: count.optional().describe('checkpoints kept, the newest ones'),
+};
+
+const run = {
+  out: z.string().min(1).describe('run folder'),
+  resume: z
+    .boolean()
+    .default(false)
+    .describe('go on with the run in --out, bit for bit; its flags need not be given again'),
+  force,
+  dryRun: z
+    .boolean()
+    .default(false)
+    .describe('print the resolved configuration, parameters, memory and time of one step; write nothing'),
+};
+
+const shared = { ...loop, ...run, ...common };
+
+export const train = defineCommand({
+  name: 'train',
+  describe: 'Trains a model: tokenizers on pictures, diffusion models on latents. Each model has options of its own.',
+  examples: [
+    ['maetok train maetok --help', 'the options of a model'],
+    ['maetok train maetok --data photos/ --preset small --out runs/mae', 'a MAETok on a folder of pictures'],
+    ['maetok train sit-s --latents latents/mae --out runs/sit', 'a diffusion model on latents'],
+    ['maetok train maetok --out runs/mae --resume', 'go on after Ctrl-C, a crash or a kill'],
+  ],
+  inputs: { name: 'model', describe: Object.keys(TRAINABLES).join(', ') },
+  options: z.object(shared),
+  variants: Object.fromEntries(Object.keys(TRAINABLES).map(model => [model, () => trainOne(model)])),
+  run: () => Promise.reject(new UserError('train: put the model right after `train`')),
+});
+
+/** `maetok train <model>` with the model's own options beside the shared ones. */
+async function trainOne(model: string): Promise<Command> {
+  const { describe, examples, options } = await TRAINABLES[model]();
+  const own = Object.keys(options.shape);
+  return defineCommand({
+    name: `train ${model}`,
+    describe,
+    examples,
+    options: z.object({ ...options.shape, ...shared }),
+    remembered: typed => rememberedOptions(model, typed),
+    async run(chosen, _inputs, context) {
+      const { trainModel, forecastTraining } = await import('../jobs/train.js');
+      const values: Record<string, unknown> = chosen;
+      const pick = (names: string[]): Record<string, unknown> =>
+        Object.fromEntries(names.map(name => [name, values[name]]));
+      const order = {
+        model,
+        options: pick(own),
+        settings: { ...pick(Object.keys(loop)), seed: chosen.seed },
+        ...pick(['resume', 'force']),
+        out: chosen.out,
+        command: context.argv,
+      };
+      if (chosen.dryRun) {
+        const { stringify } = await import('yaml');
+        context.stdout.write(stringify(await forecastTraining(order, context)));
+        return;
+      }
+      const { step, out } = await trainModel(order, context);
+      context.log.note(`${model}: ${step} steps done, saved in ${out}`);
+    },
+  });
+}
+
+/** With --resume, the flags that the run was started with. */
+async function rememberedOptions(model: string, typed: Record<string, unknown>): Promise<Record<string, unknown>> {
+  if (typed.resume !== true || typeof typed.out !== 'string' || !existsSync(typed.out)) return {};
+  const { readRunConfig } = await import('../io/index.js');
+  const { config } = await readRunConfig(typed.out);
+  if (config.model !== model)
+    throw new UserError(
+      `${typed.out}: is a run of ${String(config.model)}; go on with \`train ${String(config.model)}\``,
+    );
+  const training = config.training as Record<string, unknown>;
+  const settings = Object.fromEntries([...Object.keys(loop), 'seed'].map(name => [name, training[name]]));
+  const given = Object.entries({ ...(config.options as object), ...settings, precision: config.precision });
+  return Object.fromEntries(given.filter(([, value]) => value !== undefined && value !== null));
+}
