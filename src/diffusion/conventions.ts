@@ -1,4 +1,5 @@
 import type { Guidance } from './guidance.js';
+import type { ConventionName } from './names.js';
 import { OWN_OBJECTIVE, type Objective } from './objective.js';
 import { shiftTime } from './times.js';
 
@@ -90,9 +91,7 @@ export const CONVENTIONS = {
     steps: 'steps',
     pixelOffset: 128,
   },
-} satisfies Record<string, Convention>;
-
-export type ConventionName = keyof typeof CONVENTIONS;
+} satisfies Record<ConventionName, Convention>;
 
 /** What a user sets about sampling, in the terms of one convention. */
 export interface SamplingTerms {

@@ -6,7 +6,6 @@ export {
   toConvention,
   toInner,
   type Convention,
-  type ConventionName,
   type InnerTerms,
   type SamplingTerms,
 } from './conventions.js';
@@ -37,8 +36,11 @@ export {
 export { openDiffusion, runNetworkSchema, type Diffusion, type OpenDiffusionOptions, type RunNetwork } from './open.js';
 export { logSnr, noiseRate, PATHS, type PathName, type PathPoint } from './paths.js';
 export { dataFromVelocity, scoreFromVelocity, TARGETS, TO_VELOCITY, type PredictionName } from './predictions.js';
+export { chooseSampler, DEFAULT_SAMPLER, type SamplerChoice } from './sampler-choice.js';
 export * from './samplers/index.js';
+export { sampleLatents, type SamplingHooks, type SamplingPlan } from './sampling.js';
 export { isBuffer, isTable, shapes } from './shapes.js';
 export { drawTimes, shiftTime, TIME_DRAWS, timeGrid, type TimeDistribution } from './times.js';
 export { DIFFUSION_SYSTEMS } from './verify/index.js';
 export { trainingLoss, type DiffusionBatch, type Recipe } from './training.js';
+export type { ConventionName, DiffusionForm, SamplerName } from './names.js';

@@ -1,6 +1,6 @@
 import { UserError } from '../base/index.js';
 import { MODELS, networkSchema, type NetworkConfig } from './config.js';
-import type { ConventionName } from './conventions.js';
+import type { ConventionName } from './names.js';
 
 type ShapeTable = Record<string, { shape: number[] } | undefined>;
 

@@ -1,4 +1,5 @@
 import type { Tensor } from '../../engine/index.js';
+import type { DiffusionForm } from '../names.js';
 import { noiseRate, type PathPoint } from '../paths.js';
 import { scoreFromVelocity } from '../predictions.js';
 import { march } from './march.js';
@@ -17,9 +18,7 @@ export const DIFFUSION_FORMS = {
   linear: (t, _, scale) => scale * (1 - t),
   decreasing: (t, _, scale) => 0.25 * (scale * Math.cos(Math.PI * t) + 1) ** 2,
   'increasing-decreasing': (t, _, scale) => scale * Math.sin(Math.PI * t) ** 2,
-} satisfies Record<string, (t: number, point: PathPoint, scale: number) => number>;
-
-export type DiffusionForm = keyof typeof DIFFUSION_FORMS;
+} satisfies Record<DiffusionForm, (t: number, point: PathPoint, scale: number) => number>;
 
 /** How the last step, into the data, is taken. */
 export type LastStep = 'mean' | 'tweedie' | 'euler';

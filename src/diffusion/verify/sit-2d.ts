@@ -4,6 +4,7 @@ import { networkSchema, type NetworkConfig } from '../config.js';
 import { isGuided, mix, type Guidance, type Network } from '../guidance.js';
 import { lossWeight, noisyAt, squaredErrors, targetAt, type Weighting } from '../loss.js';
 import { forward, usedChannels } from '../network.js';
+import type { DiffusionForm } from '../names.js';
 import { velocityNetwork, type Objective } from '../objective.js';
 import { PATHS, type PathName } from '../paths.js';
 import { positionTable } from '../positions.js';
@@ -15,7 +16,6 @@ import {
   midpoint,
   rk4,
   sde,
-  type DiffusionForm,
   type LastStep,
   type Sampler,
   type StepReport,
