@@ -1,0 +1,13 @@
+export { cachedRows, type CachedRows } from './cache.js';
+export { nonFiniteRows, rowMoments, type Moments, type MomentsOptions } from './moments.js';
+export {
+  dimensionsFor,
+  explainedShare,
+  fitPca,
+  principalAxes,
+  type Dimensions,
+  type Pca,
+  type PcaOptions,
+} from './pca.js';
+export { columnReduction, pcaReduction, reducedRows, type Reduction } from './reduction.js';
+export { leadingSpectrum, type Spectrum } from './spectrum.js';

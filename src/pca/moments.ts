@@ -1,0 +1,135 @@
+import { EXIT, UserError } from '../base/index.js';
+import type { RowSource } from '../io/index.js';
+import { ADDRESSABLE, startThreads } from '../simd/index.js';
+import { PANEL, planScatter, scatterModule, type Precision, type ScatterLayout } from './kernel.js';
+
+/** First and second moments of rows. */
+export interface Moments {
+  rows: number;
+  /** [width] */
+  mean: Float64Array;
+  /** Σ (x − mean)(x − mean)ᵀ, [width, width], both triangles. */
+  scatter: Float64Array;
+}
+
+export interface MomentsOptions {
+  threads: number;
+  /** Default: double precision up to a width where it takes minutes. */
+  precision?: Precision | undefined;
+  /** Called with the rows seen so far. */
+  onRows?: ((rows: number) => void) | undefined;
+  signal?: AbortSignal | undefined;
+}
+
+const BLOCK_BYTES = 32 << 20;
+/** From here on products are in single precision, of centred rows: good to about 1e-6 / √rows of the largest value. */
+const WIDE = 1536;
+
+/**
+ * Streams once over the rows. They are taken in panels of their own, in their order, so that chunks, shards and threads
+ * make no difference at all. @throws UserError where numbers are not finite, counted and located.
+ */
+export async function rowMoments(source: RowSource, options: MomentsOptions): Promise<Moments> {
+  const { width } = source;
+  const precision = options.precision ?? (width > WIDE ? 'float32' : 'float64');
+  const block = Math.max(1, Math.floor(BLOCK_BYTES / (PANEL * width * 4)));
+  const panels = Math.min(block, Math.ceil(source.rows / PANEL));
+  const layout = planScatter(width, panels, precision);
+  if (layout.bytes > ADDRESSABLE)
+    throw new UserError(
+      `${source.name}: ${width} numbers per row are more than the 16,384 that PCA takes; give --no-pca`,
+    );
+  const threads = await startThreads(scatterModule(layout), layout.pages, options.threads);
+  const { buffer } = threads.memory;
+  const counter = new Int32Array(buffer, layout.next, 1);
+  const run = async (name: string, rows: number): Promise<void> => {
+    counter[0] = 0;
+    await threads.run(name, rows);
+  };
+  try {
+    let seen = 0;
+    for await (const rows of blocks(source, layout, new Float32Array(buffer))) {
+      options.signal?.throwIfAborted();
+      if (seen === 0) centreOn(new Float32Array(buffer, layout.rows), rows, width, layout, buffer);
+      await run('pack', rows);
+      await run('multiply', rows);
+      seen += rows;
+      options.onRows?.(seen);
+    }
+    return await finish(source, layout, buffer, seen);
+  } finally {
+    await threads.close();
+  }
+}
+
+/** Fills the memory with one block of rows after the other; their number. */
+async function* blocks(source: RowSource, layout: ScatterLayout, f32: Float32Array): AsyncGenerator<number> {
+  const capacity = layout.panels * PANEL;
+  let filled = 0;
+  for await (const { rows, data } of source.chunks()) {
+    for (let i = 0; i < rows; i++) {
+      f32.set(data.subarray(i * source.width, (i + 1) * source.width), layout.rows / 4 + filled * layout.width);
+      if (++filled < capacity) continue;
+      yield filled;
+      filled = 0;
+    }
+  }
+  if (filled > 0) yield filled;
+}
+
+/** The first rows' mean is taken from every row before products are formed, so that these do not cancel. */
+function centreOn(
+  rows: Float32Array,
+  count: number,
+  dims: number,
+  { width, centre }: ScatterLayout,
+  buffer: SharedArrayBuffer,
+): void {
+  const mean = new Float64Array(buffer, centre, width);
+  const used = Math.min(count, PANEL);
+  for (let i = 0; i < used; i++) for (let j = 0; j < dims; j++) mean[j] += rows[i * width + j] / used;
+  // In single precision too the same number must be taken from every row.
+  for (let j = 0; j < dims; j++) mean[j] = Number.isFinite(mean[j]) ? Math.fround(mean[j]) : 0;
+}
+
+async function finish(
+  source: RowSource,
+  { width, centre, sums, scatter }: ScatterLayout,
+  buffer: SharedArrayBuffer,
+  rows: number,
+): Promise<Moments> {
+  const dims = source.width;
+  const rest = new Float64Array(buffer, sums, dims).map(sum => sum / rows);
+  if (!rest.every(Number.isFinite)) throw await notFinite(source);
+  const centres = new Float64Array(buffer, centre, dims);
+  const products = new Float64Array(buffer, scatter, width * width);
+  const out = new Float64Array(dims * dims);
+  for (let i = 0; i < dims; i++)
+    for (let j = 0; j <= i; j++) {
+      const value = products[i * width + j] - rows * rest[i] * rest[j];
+      out[i * dims + j] = out[j * dims + i] = value;
+    }
+  return { rows, mean: rest.map((value, j) => value + centres[j]), scatter: out };
+}
+
+/** Which rows hold NaN or infinity. */
+export async function nonFiniteRows(source: RowSource): Promise<Int32Array> {
+  const found: number[] = [];
+  for await (const { start, rows, data } of source.chunks())
+    for (let i = 0; i < rows; i++) {
+      let sum = 0;
+      for (let j = i * source.width; j < (i + 1) * source.width; j++) sum += data[j] - data[j];
+      // x − x is NaN for exactly those.
+      if (sum !== 0) found.push(start + i);
+    }
+  return Int32Array.from(found);
+}
+
+export async function notFinite(source: RowSource): Promise<UserError> {
+  const rows = await nonFiniteRows(source);
+  const few = Array.from(rows.subarray(0, 5)).join(', ');
+  return new UserError(
+    `${source.name}: ${rows.length} of ${source.rows} rows hold NaN or infinity (first: ${few}${rows.length > 5 ? ', …' : ''}); mend them or give --drop-nonfinite`,
+    EXIT.usage,
+  );
+}

@@ -1,0 +1,102 @@
+import { tf } from '../engine/index.js';
+import type { RowSource } from '../io/index.js';
+import { notFinite } from './moments.js';
+import type { Pca } from './pca.js';
+
+/** What is done to rows before they are analysed: x → ((x − mean) · componentsᵀ) / scale, either part optional. */
+export interface Reduction {
+  width: number;
+  dims: number;
+  /** [width] */
+  mean: Float64Array;
+  /** [dims, width] */
+  components?: Float64Array;
+  /** [dims] */
+  scale?: Float64Array;
+}
+
+/** Projects on the first `dims` axes; standardised, each then has unit variance over the rows of the fit. */
+export function pcaReduction(pca: Pca, { dims = pca.dims, standardize = true } = {}): Reduction {
+  const { width, mean, spectrum, rows } = pca;
+  const components = pca.components.subarray(0, dims * width);
+  // Over n, as StandardScaler has it, not n − 1; an axis without variance keeps its unit.
+  const scale = Float64Array.from({ length: dims }, (_, k) => Math.sqrt((spectrum[k] * (rows - 1)) / rows) || 1);
+  return { width, dims, mean, components, ...(standardize && { scale }) };
+}
+
+/** Centres, and standardised divides by each column's standard deviation: one pass in double precision. */
+export async function columnReduction(source: RowSource, { standardize = true } = {}): Promise<Reduction> {
+  const { width } = source;
+  const centre = new Float64Array(width);
+  const sums = new Float64Array(width);
+  const squares = new Float64Array(width);
+  let seen = 0;
+  for await (const { rows, data } of source.chunks()) {
+    if (seen === 0) for (let j = 0; j < width; j++) centre[j] = Number.isFinite(data[j]) ? data[j] : 0;
+    for (let i = 0; i < rows; i++)
+      for (let j = 0; j < width; j++) {
+        const x = data[i * width + j] - centre[j];
+        sums[j] += x;
+        squares[j] += x * x;
+      }
+    seen += rows;
+  }
+  if (!squares.every(Number.isFinite)) throw await notFinite(source);
+  const mean = sums.map((sum, j) => centre[j] + sum / seen);
+  const scale = squares.map((square, j) => Math.sqrt(Math.max(0, square / seen - (sums[j] / seen) ** 2)) || 1);
+  return { width, dims: width, mean, ...(standardize && { scale }) };
+}
+
+/** The rows after the reduction, computed chunk by chunk on every pass. */
+export function reducedRows(reduction: Reduction, source: RowSource): RowSource {
+  const { dims } = reduction;
+  const { name, rows, labels } = source;
+  return {
+    name,
+    rows,
+    width: dims,
+    ...(labels && { labels }),
+    async *chunks(options) {
+      const apply = prepared(reduction);
+      try {
+        for await (const chunk of source.chunks(options))
+          yield { start: chunk.start, rows: chunk.rows, data: await apply.run(chunk.data, chunk.rows) };
+      } finally {
+        apply.dispose();
+      }
+    },
+  };
+}
+
+interface Prepared {
+  run(data: Float32Array, rows: number): Promise<Float32Array>;
+  dispose(): void;
+}
+
+function prepared({ width, dims, mean, components, scale }: Reduction): Prepared {
+  const centred = (data: Float32Array): Float32Array => {
+    const out = new Float32Array(data.length);
+    for (let i = 0; i < data.length; i += width) for (let j = 0; j < width; j++) out[i + j] = data[i + j] - mean[j];
+    return out;
+  };
+  if (!components)
+    return {
+      run: data => {
+        const out = centred(data);
+        if (scale) for (let i = 0; i < out.length; i += width) for (let j = 0; j < width; j++) out[i + j] /= scale[j];
+        return Promise.resolve(out);
+      },
+      dispose: () => undefined,
+    };
+  const scaled = components.map((value, i) => (scale ? value / scale[Math.floor(i / width)] : value));
+  const axes = tf.tensor2d(Float32Array.from(scaled), [dims, width]);
+  return {
+    run: async (data, rows) => {
+      const scores = tf.tidy(() => tf.matMul(tf.tensor2d(centred(data), [rows, width]), axes, false, true));
+      const out = (await scores.data()) as Float32Array;
+      scores.dispose();
+      return out;
+    },
+    dispose: () => axes.dispose(),
+  };
+}
