@@ -105,3 +105,6 @@ export const watching = (at: (step: number) => void): Log => ({
 });
 
 export type { LossContext };
+
+/** Settings of the run that kill.test.ts kills. */
+export const KILLED: Partial<TrainingSettings> = { steps: 120, checkpointEvery: 15, logEvery: 3, evaluateEvery: 1000 };
