@@ -77,11 +77,11 @@ export async function writePng(path: string, image: RawImage, options: AtomicOpt
   await writeFileAtomic(path, await encodePng(image), options);
 }
 
-/** [-1, 1] → 8 bits as the published samplers do it: clamp(127.5 x + 128, 0, 255), truncated. NaN becomes 0. */
+/** [-1, 1] → 8 bits as the published samplers do it in float32: clamp(127.5 x + 128, 0, 255), truncated. NaN becomes 0. */
 export function toBytes(values: Float32Array): Uint8Array {
   const out = new Uint8Array(values.length);
   for (let i = 0; i < values.length; i++) {
-    const value = 127.5 * values[i] + 128;
+    const value = Math.fround(Math.fround(127.5 * values[i]) + 128);
     out[i] = value >= 255 ? 255 : value > 0 ? value : 0;
   }
   return out;

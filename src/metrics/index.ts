@@ -1,0 +1,7 @@
+export { frechetDistance } from './frechet.js';
+export { absorb, addToGaussian, emptyGaussian, momentsOf, type Gaussian, type Moments } from './gaussian.js';
+export type { DistributionMetric, FeatureSet, MetricContext, MetricScore, Score } from './metric.js';
+export { PAIR_METRICS, type ImagePair, type PairMetric } from './pairs.js';
+export { METRICS } from './registry.js';
+export type { FeatureRows } from './rows.js';
+export { metricSystems } from './verify.js';

@@ -1,0 +1,126 @@
+import { beforeAll, describe, expect, test } from '@jest/globals';
+import { RandomNumbers } from '../../src/base/index.js';
+import { startEngine, tf } from '../../src/engine/index.js';
+import {
+  METRICS,
+  PAIR_METRICS,
+  type FeatureRows,
+  type MetricContext,
+  type MetricScore,
+} from '../../src/metrics/index.js';
+
+beforeAll(async () => {
+  await startEngine();
+});
+
+const CONTEXT = { width: 6, seed: 0, bootstrap: 0 };
+const normals = (seed: string, rows: number, shift = 0, scale = 1): FeatureRows => ({
+  rows,
+  width: 6,
+  data: new RandomNumbers(1, seed).normals(rows * 6).map(value => scale * value + shift),
+});
+
+async function score(name: string, sample: FeatureRows, reference: FeatureRows, more: Partial<MetricContext> = {}) {
+  const metric = METRICS.find(found => found.name === name)!;
+  const side = (rows: FeatureRows): unknown => {
+    const state = metric.init({ ...CONTEXT, count: rows.rows, ...more });
+    // In two pieces, as batches come.
+    const half = Math.floor(rows.rows / 2);
+    metric.add(state, { ...rows, rows: half, data: rows.data.subarray(0, half * 6) });
+    metric.add(state, { ...rows, rows: rows.rows - half, data: rows.data.subarray(half * 6) });
+    return state;
+  };
+  return await metric.value(side(sample), side(reference), { ...CONTEXT, count: sample.rows, ...more });
+}
+const named = (scores: MetricScore[], metric: string): number => scores.find(found => found.metric === metric)!.value;
+
+describe('distances between sets of features', () => {
+  test('grow with the shift, and are near nothing for two draws of the same', async () => {
+    const [a, b, far] = [normals('a', 400), normals('b', 400), normals('c', 400, 1)];
+    for (const name of ['fid', 'sfid', 'kid']) {
+      const [near] = await score(name, a, b);
+      const [away] = await score(name, a, far);
+      expect(away.value).toBeGreaterThan(20 * Math.abs(near.value));
+    }
+  });
+
+  test('the interval of the Fréchet distance holds it, narrows with more images and hangs on the seed alone', async () => {
+    const [few] = await score('fid', normals('a', 60, 0.5), normals('b', 500), { bootstrap: 20 });
+    const [many] = await score('fid', normals('a', 1500, 0.5), normals('b', 500), { bootstrap: 20 });
+    const [again] = await score('fid', normals('a', 60, 0.5), normals('b', 500), { bootstrap: 20 });
+    expect(few.low!).toBeLessThan(few.value);
+    expect(few.high!).toBeGreaterThan(few.value);
+    expect(many.high! - many.low!).toBeLessThan(0.5 * (few.high! - few.low!));
+    expect(again).toEqual(few);
+  });
+
+  test('samples that keep to the middle are precise but recall little; spread-out ones the other way round', async () => {
+    const reference = normals('real', 300);
+    const narrow = await score('precision-recall', normals('a', 300, 0, 0.2), reference);
+    const wide = await score('precision-recall', normals('b', 300, 0, 4), reference);
+    expect(named(narrow, 'precision')).toBeGreaterThan(0.95);
+    expect(named(narrow, 'recall')).toBeLessThan(0.3);
+    expect(named(wide, 'precision')).toBeLessThan(0.3);
+    expect(named(wide, 'recall')).toBeGreaterThan(0.95);
+  });
+
+  test('precision and recall of a set and itself are 1, whatever the offset', async () => {
+    const set = normals('a', 50, 30);
+    const scores = await score('precision-recall', set, set);
+    expect([named(scores, 'precision'), named(scores, 'recall')]).toEqual([1, 1]);
+    await expect(score('precision-recall', normals('a', 3), set)).rejects.toThrow(/more than 3 images a side/);
+  });
+
+  test('the inception score is 1 for one prediction, the number of classes for sharp and even ones', async () => {
+    const same: FeatureRows = { rows: 60, width: 6, data: new Float32Array(360).map((_, i) => (i % 6 === 2 ? 9 : 0)) };
+    const sharp: FeatureRows = {
+      rows: 60,
+      width: 6,
+      data: new Float32Array(360).map((_, i) => (i % 6 === Math.floor(i / 6) % 6 ? 80 : 0)),
+    };
+    const [one] = await score('is', same, same);
+    const [six] = await score('is', sharp, sharp);
+    expect(one.value).toBeCloseTo(1, 10);
+    expect(six.value).toBeCloseTo(6, 10);
+  });
+
+  test('no tensor stays behind', async () => {
+    const before = tf.memory().numTensors;
+    for (const { name } of METRICS) await score(name, normals('a', 40), normals('b', 40));
+    expect(tf.memory().numTensors).toBe(before);
+  });
+});
+
+describe('PSNR and SSIM', () => {
+  const picture = (seed: string, scale: number): Float32Array =>
+    new RandomNumbers(2, seed).normals(16 * 20 * 3).map(value => scale * value);
+  const pair = (noise: number) => {
+    const truth = picture('truth', 0.3);
+    const error = picture('error', noise);
+    return { height: 16, width: 20, truth, reconstruction: truth.map((value, i) => value + error[i]) };
+  };
+  const of = (name: string, variant: string, noise: number): number =>
+    PAIR_METRICS.find(metric => metric.name === name && metric.variant === variant)!.of(pair(noise));
+
+  test.each(PAIR_METRICS.map(({ name, variant }) => [name, variant]))(
+    '%s (%s) falls with the noise',
+    (name, variant) => {
+      expect(of(name, variant, 0.05)).toBeGreaterThan(of(name, variant, 0.2));
+    },
+  );
+
+  test('equal pictures: infinite PSNR, SSIM 1', () => {
+    expect(of('psnr', 'uint8', 0)).toBe(Infinity);
+    expect(of('ssim', 'gaussian-uint8', 0)).toBeCloseTo(1, 12);
+  });
+
+  test('the doubled range flatters: never below the right one', () => {
+    expect(of('ssim', 'maetok', 0.2)).toBeGreaterThan(of('ssim', 'skimage', 0.2));
+  });
+
+  test('a picture smaller than the window is refused', () => {
+    const tiny = { height: 6, width: 9, truth: new Float32Array(162), reconstruction: new Float32Array(162) };
+    const [, , ssim] = PAIR_METRICS;
+    expect(() => ssim.of(tiny)).toThrow(/windows of 11 pixels; pictures of 9×6 are too small/);
+  });
+});
