@@ -1,0 +1,208 @@
+"""The peer of train.ts: the same MAETok in PyTorch eager. Reads weights, pictures and a mask from a safetensors file and
+answers each line on stdin ("step") with one line of JSON: milliseconds, loss, peak memory in MB."""
+
+import json
+import resource
+import sys
+import time
+
+import torch
+import torch.nn.functional as F
+from safetensors.torch import load_file
+from torch import nn
+
+
+class Attention(nn.Module):
+    def __init__(self, width, heads):
+        super().__init__()
+        self.heads = heads
+        self.qkv = nn.Linear(width, 3 * width)
+        self.proj = nn.Linear(width, width)
+
+    def forward(self, x, rotation, patches):
+        n, t, c = x.shape
+        q, k, v = self.qkv(x).reshape(n, t, 3, self.heads, c // self.heads).permute(2, 0, 3, 1, 4).unbind(0)
+        q, k = turn(q, rotation, patches), turn(k, rotation, patches)
+        mixed = F.scaled_dot_product_attention(q, k, v)
+        return self.proj(mixed.transpose(1, 2).reshape(n, t, c))
+
+
+def turn(x, rotation, patches):
+    """Rotates the patch tokens' adjacent pairs by a complex product."""
+    pairs = torch.view_as_complex(x[:, :, patches].float().reshape(*x.shape[:2], rotation.shape[-2], -1, 2))
+    turned = torch.view_as_real(pairs * rotation).flatten(-2).type_as(x)
+    return torch.cat([x[:, :, : patches.start], turned, x[:, :, patches.stop :]], dim=2)
+
+
+class Mlp(nn.Module):
+    def __init__(self, width):
+        super().__init__()
+        self.fc1 = nn.Linear(width, 4 * width)
+        self.fc2 = nn.Linear(4 * width, width)
+
+    def forward(self, x):
+        return self.fc2(F.gelu(self.fc1(x)))
+
+
+class Scale(nn.Module):
+    def __init__(self, width):
+        super().__init__()
+        self.gamma = nn.Parameter(torch.ones(width))
+
+    def forward(self, x):
+        return x * self.gamma
+
+
+class PlainBlock(nn.Module):
+    def __init__(self, width, heads):
+        super().__init__()
+        self.norm1, self.norm2 = nn.LayerNorm(width, eps=1e-6), nn.LayerNorm(width, eps=1e-6)
+        self.attn, self.mlp = Attention(width, heads), Mlp(width)
+        self.ls1, self.ls2 = Scale(width), Scale(width)
+
+    def forward(self, x, z, rotation, patches):
+        x = x + self.ls1(self.attn(self.norm1(x), rotation, patches))
+        return x + self.ls2(self.mlp(self.norm2(x)))
+
+
+class ModulatedBlock(nn.Module):
+    def __init__(self, width, heads, channels):
+        super().__init__()
+        self.attn, self.mlp = Attention(width, heads), Mlp(width)
+        self.adaLN_modulation = nn.Sequential(nn.SiLU(), nn.Linear(channels, 4 * width))
+
+    def forward(self, x, z, rotation, patches):
+        shift1, scale1, shift2, scale2 = self.adaLN_modulation(z).chunk(4, dim=-1)
+        x = x + self.attn(modulated(x, shift1, scale1), rotation, patches)
+        return x + self.mlp(modulated(x, shift2, scale2))
+
+
+def modulated(x, shift, scale):
+    normal = F.layer_norm(x, x.shape[-1:], eps=1e-6)
+    latents = shift.shape[1]
+    return torch.cat([normal[:, :-latents], normal[:, -latents:] * scale + shift], dim=1)
+
+
+class PatchEmbed(nn.Module):
+    def __init__(self, width, patch):
+        super().__init__()
+        self.proj = nn.Conv2d(3, width, patch, patch)
+
+
+class Trunk(nn.Module):
+    def __init__(self, blocks):
+        super().__init__()
+        self.blocks = nn.ModuleList(blocks)
+
+
+class Stack(nn.Module):
+    """What encoder and decoder share: blocks under mixed rotary positions."""
+
+    def __init__(self, config, blocks):
+        super().__init__()
+        self.side = config["imageSize"] // config["patchSize"]
+        self.model = Trunk(blocks)
+        width = config["encoder"]["width"]
+        self.freqs = nn.Parameter(torch.zeros(2, len(blocks), width // 2))
+        self.heads = config["encoder"]["heads"]
+
+    def run(self, x, z, start):
+        n = self.side**2
+        at = torch.arange(n)
+        columns, rows = (at % self.side).float(), (at // self.side).float()
+        patches = slice(start, start + n)
+        with torch.autocast("cpu", enabled=False):
+            angles = columns[:, None, None] * self.freqs[0] + rows[:, None, None] * self.freqs[1]
+            rotations = torch.polar(torch.ones_like(angles), angles).unflatten(-1, (self.heads, -1)).permute(1, 2, 0, 3)
+        for block, rotation in zip(self.model.blocks, rotations):
+            x = block(x, z, rotation, patches)
+        return x
+
+
+class Encoder(Stack):
+    def __init__(self, config):
+        width, depth, heads = (config["encoder"][key] for key in ("width", "depth", "heads"))
+        super().__init__(config, [PlainBlock(width, heads) for _ in range(depth)])
+        self.latents = config["latentTokens"]
+        self.model.cls_token = nn.Parameter(torch.zeros(1, 1, width))
+        self.model.pos_embed = nn.Parameter(torch.zeros(1, 1 + self.side**2, width))
+        self.model.patch_embed = PatchEmbed(width, config["patchSize"])
+        self.model.norm = nn.LayerNorm(width, eps=1e-6)
+        self.mask_token = nn.Parameter(torch.zeros(1, 1, width))
+        self.latent_tokens = nn.Parameter(torch.zeros(1, self.latents, width))
+        self.latent_pos_embed = nn.Parameter(torch.zeros(1, self.latents, width))
+
+    def forward(self, images, mask):
+        n = images.shape[0]
+        x = self.model.patch_embed.proj(images).flatten(2).transpose(1, 2)
+        x = torch.where(mask[:, :, None] > 0, self.mask_token.to(x.dtype), x)
+        x = torch.cat([self.model.cls_token.expand(n, -1, -1), x], dim=1) + self.model.pos_embed
+        x = torch.cat([x, (self.latent_tokens + self.latent_pos_embed).expand(n, -1, -1)], dim=1)
+        return self.model.norm(self.run(x, None, 1))[:, -self.latents :]
+
+
+class ToPixel(nn.Module):
+    def __init__(self, width, patch):
+        super().__init__()
+        self.model = nn.Linear(width, 3 * patch**2)
+
+
+class Decoder(Stack):
+    def __init__(self, config):
+        width, depth, heads = (config["decoder"][key] for key in ("width", "depth", "heads"))
+        super().__init__(config, [ModulatedBlock(width, heads, config["latentChannels"]) for _ in range(depth)])
+        self.patch = config["patchSize"]
+        self.mask_token = nn.Parameter(torch.zeros(1, 1, width))
+        self.latent_pos_embed = nn.Parameter(torch.zeros(1, config["latentTokens"], width))
+        self.to_pixel = ToPixel(width, self.patch)
+
+    def forward(self, lifted, z):
+        n, count = lifted.shape[0], self.side**2
+        x = torch.cat([self.mask_token.expand(n, count, -1), lifted + self.latent_pos_embed], dim=1)
+        x = self.run(x, z, 0)[:, :count]
+        pixels = self.to_pixel.model(F.layer_norm(x, x.shape[-1:], eps=1e-6))
+        grid = pixels.reshape(n, self.side, self.side, self.patch, self.patch, 3)
+        return grid.permute(0, 5, 1, 3, 2, 4).reshape(n, 3, self.side * self.patch, self.side * self.patch)
+
+
+class Tokenizer(nn.Module):
+    def __init__(self, config):
+        super().__init__()
+        self.encoder, self.decoder = Encoder(config), Decoder(config)
+        self.quant_conv = nn.Linear(config["encoder"]["width"], config["latentChannels"])
+        self.post_quant_conv = nn.Linear(config["latentChannels"], config["decoder"]["width"])
+
+    def forward(self, images, mask):
+        z = self.quant_conv(self.encoder(images, mask))
+        return self.decoder(self.post_quant_conv(z), z)
+
+
+def main():
+    config, precision, threads = json.loads(sys.argv[2]), sys.argv[3], int(sys.argv[4])
+    torch.set_num_threads(threads)
+    tensors = load_file(sys.argv[1])
+    images = tensors.pop("images").permute(0, 3, 1, 2).contiguous()
+    mask = tensors.pop("mask")
+    model = Tokenizer(config)
+    model.load_state_dict(tensors)
+    model.train()
+    matrices = [p for p in model.parameters() if p.ndim > 1]
+    vectors = [p for p in model.parameters() if p.ndim <= 1]
+    groups = [{"params": matrices, "weight_decay": 1e-4}, {"params": vectors, "weight_decay": 0.0}]
+    optimizer = torch.optim.AdamW(groups, lr=1e-4, betas=(0.9, 0.95))
+    print(json.dumps({"torch": torch.__version__}), flush=True)
+    for _ in sys.stdin:
+        start = time.perf_counter()
+        optimizer.zero_grad(set_to_none=True)
+        with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
+            output = model(images, mask)
+        loss = F.mse_loss(output.float(), images)
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        elapsed = 1000 * (time.perf_counter() - start)
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        print(json.dumps({"ms": elapsed, "loss": loss.item(), "peak": peak}), flush=True)
+
+
+main()
