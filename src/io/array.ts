@@ -190,24 +190,30 @@ function float32FromBfloat(raw: Uint16Array): Float32Array {
 
 function bfloatFromFloat32(values: Float32Array): Uint16Array {
   const words = new Uint32Array(values.buffer, values.byteOffset, values.length);
-  // Half a unit in the last place kept, and one bit more where that place is odd: ties go to even. A NaN stays one.
-  return Uint16Array.from(words, word =>
-    (word & 0x7fffffff) > 0x7f800000 ? (word >>> 16) | 64 : (word + 0x7fff + ((word >>> 16) & 1)) >>> 16,
-  );
+  const out = new Uint16Array(values.length);
+  for (let i = 0; i < out.length; i++) {
+    const word = words[i];
+    // Half a unit in the last place kept, and one bit more where that place is odd: ties go to even. A NaN stays one.
+    out[i] = (word & 0x7fffffff) > 0x7f800000 ? (word >>> 16) | 64 : (word + 0x7fff + ((word >>> 16) & 1)) >>> 16;
+  }
+  return out;
 }
 
 function halfFromFloat32(values: Float32Array): Uint16Array {
   const words = new Uint32Array(values.buffer, values.byteOffset, values.length);
-  return Uint16Array.from(words, (word, i) => {
-    const sign = (word >>> 16) & 0x8000;
-    const magnitude = Math.abs(values[i]);
-    if (Number.isNaN(magnitude)) return sign | 0x7e00;
-    if (magnitude >= 65520) return sign | 0x7c00;
-    // Below 2^-14 the numbers are equally spaced by 2^-24; adding 2^-1·2^k makes float64 round there, ties to even.
-    if (magnitude < 2 ** -14) return sign | roundEven(magnitude * 2 ** 24);
-    const rounded = word + 0xfff + ((word >>> 13) & 1);
-    return sign | ((((rounded & 0x7fffffff) - 0x38000000) >>> 13) & 0x7fff);
-  });
+  const out = new Uint16Array(values.length);
+  for (let i = 0; i < out.length; i++) out[i] = halfBits(words[i], Math.abs(values[i]));
+  return out;
+}
+
+function halfBits(word: number, magnitude: number): number {
+  const sign = (word >>> 16) & 0x8000;
+  if (Number.isNaN(magnitude)) return sign | 0x7e00;
+  if (magnitude >= 65520) return sign | 0x7c00;
+  // Below 2^-14 the numbers are equally spaced by 2^-24; adding 2^-1·2^k makes float64 round there, ties to even.
+  if (magnitude < 2 ** -14) return sign | roundEven(magnitude * 2 ** 24);
+  const rounded = word + 0xfff + ((word >>> 13) & 1);
+  return sign | ((((rounded & 0x7fffffff) - 0x38000000) >>> 13) & 0x7fff);
 }
 
 function roundEven(value: number): number {
