@@ -3,6 +3,7 @@ import { featureSystems } from '../features/index.js';
 import { metricSystems } from '../metrics/index.js';
 import type { VerifiedSystem } from '../nn/index.js';
 import { tokenizerSystems } from '../tokenizers/index.js';
+import { latentsSystem } from './verify-latents.js';
 import { lossSystem } from './verify-losses.js';
 
 /** Every system that recorded cases can be checked against; the first that recognises a case's config takes it. */
@@ -11,5 +12,6 @@ export const verifiedSystems: VerifiedSystem[] = [
   ...featureSystems,
   ...metricSystems,
   ...DIFFUSION_SYSTEMS,
+  latentsSystem,
   lossSystem,
 ];

@@ -144,7 +144,7 @@ async function compare(
  * Differences that mean nothing whatever the scale: one level of 8-bit pixels, which truncation makes of any rounding,
  * and the rounding of float32 itself where a recorded tensor is all but zero.
  */
-const allowance = ({ dtype }: NdArray): number => (dtype === 'uint8' ? 1 : 1e-9);
+const allowance = ({ dtype }: NdArray): number => (dtype === 'uint8' ? 1 : 1e-8);
 
 const sameShape = (a: readonly number[], b: readonly number[]): boolean => squeezed(a) === squeezed(b);
 const squeezed = (shape: readonly number[]): string => shape.filter(side => side !== 1).join('x');

@@ -24,7 +24,10 @@ async function openFolder(path: string, posterior: Posterior): Promise<LatentsSt
   const unfinished = top.find(name => /^unfinished_rank\d+\.json$/.test(name));
   if (unfinished !== undefined)
     throw new UserError(`${path}: was not finished (${unfinished}); run the same command again with --resume`);
-  const shards = top.filter(name => name.endsWith('.safetensors'));
+  const tensors = top.filter(name => name.endsWith('.safetensors'));
+  // Where shards have LightningDiT's names, other safetensors beside them are something else.
+  const named = tensors.filter(name => /^latents_rank\d+_shard\d+\./.test(name));
+  const shards = named.length > 0 ? named : tensors;
   if (shards.length > 0) return await shardStore(path, shards);
   const files = (await readdir(path, { recursive: true })).map(name => name.split(sep).join('/')).sort();
   const npy = files.filter(name => name.endsWith('.npy'));

@@ -1,6 +1,7 @@
 import type { VerifiedSystem } from '../nn/index.js';
 import { dcAeSystem } from './dc-ae/verify.js';
 import { ldmSystems } from './ldm/verify.js';
+import { alignmentSystem } from './ldm/vf-verify.js';
 import { discriminatorSystems } from './losses/verify.js';
 import { taesdSystem } from './taesd/verify.js';
 import { vitSystems } from './vit/verify.js';
@@ -12,4 +13,5 @@ export const tokenizerSystems: VerifiedSystem[] = [
   dcAeSystem,
   taesdSystem,
   ...discriminatorSystems,
+  alignmentSystem,
 ];
