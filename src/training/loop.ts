@@ -1,6 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { EXIT, messageOf, UserError, type Log } from '../base/index.js';
 import { tf } from '../engine/index.js';
+import { newestCheckpoint } from '../io/index.js';
 import { BatchQueue } from './batches.js';
 import { disposeCheckpoint, loadCheckpoint, saveCheckpoint, tidyCheckpoints, type LoopState } from './checkpoint.js';
 import { Diverged, Ledger } from './ledger.js';
@@ -77,8 +78,18 @@ async function recorded(
   } catch (error) {
     // What went wrong matters more than that the record of it failed too (a full disk, say).
     await run.end(reached, outcomeOf(error)).catch(() => undefined);
-    throw error;
+    throw (error as NodeJS.ErrnoException).code === 'ENOSPC' ? await diskFull(run.folder, reached, error) : error;
   }
+}
+
+async function diskFull(out: string, step: number, cause: unknown): Promise<UserError> {
+  const newest = await newestCheckpoint(out);
+  const saved = newest ? `the checkpoint of step ${newest.step} is whole` : 'nothing was saved yet';
+  return new UserError(
+    `${out}: the disk is full at step ${step}; ${saved}; make room and go on with --resume`,
+    EXIT.failed,
+    { cause },
+  );
 }
 
 function outcomeOf(error: unknown): Outcome {

@@ -399,6 +399,16 @@ describe('failures', () => {
     );
   });
 
+  it('of a full disk say what is saved and how to go on', async () => {
+    const out = fresh();
+    const full = Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' });
+    const task = { ...(regression() as TrainingTask), evaluate: () => Promise.reject(full) };
+    await expect(train(task, settings(), options(out))).rejects.toMatchObject({
+      exitCode: 1,
+      message: `${out}: the disk is full at step 6; the checkpoint of step 5 is whole; make room and go on with --resume`,
+    });
+  });
+
   it('of a batch stop the run and are passed on', async () => {
     const task = {
       ...(regression() as TrainingTask),
