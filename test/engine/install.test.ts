@@ -1,4 +1,13 @@
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from '@jest/globals';
 import { silentLog, type UserError } from '../../src/base/index.js';
@@ -33,7 +42,11 @@ beforeAll(async () => {
   const cuda = await writeWheel(join(temp, 'cuda.whl'), {
     name: CUDA,
     version: '12.9.0',
-    files: { 'nvidia/cublas/lib/libcublas.so.12': 'gemm', 'nvidia/cublas/include/cublas.h': '//' },
+    files: {
+      'nvidia/cublas/lib/libcublas.so.12': 'gemm',
+      'nvidia/cublas/include/cublas.h': '//',
+      'nvidia/bin/ptxas': '',
+    },
   });
   wheels = { [NAME]: wheel, tensorflow: wheel, [CUDA]: cuda };
 });
@@ -97,6 +110,7 @@ describe('engine install', () => {
     const { folder, files } = await installEngine(options(newCache(), { gpu: true }));
     expect(existsSync(join(folder, 'nvidia/cublas/lib/libcublas.so.12'))).toBe(true);
     expect(existsSync(join(folder, 'nvidia/cublas/include'))).toBe(false);
+    expect(statSync(join(folder, 'nvidia/bin/ptxas')).mode & 0o111).toBe(0o111);
     expect(Object.keys(files)).toContain('nvidia/cublas/lib/libcublas.so.12');
   });
 

@@ -25,7 +25,8 @@ export async function writeWheel(path: string, { name, version, files, requires 
   );
   const metadata = [`Name: ${name}`, `Version: ${version}`, ...requires.map(line => `Requires-Dist: ${line}`)];
   const zip = new ZipFile();
-  for (const [file, text] of Object.entries(files)) zip.addBuffer(Buffer.from(text), file);
+  for (const [file, text] of Object.entries(files))
+    zip.addBuffer(Buffer.from(text), file, { mode: file.includes('/bin/') ? 0o100755 : 0o100644 });
   zip.addBuffer(Buffer.from(metadata.join('\n')), `${info}/METADATA`);
   zip.addBuffer(Buffer.from([...record, `${info}/RECORD,,`].join('\n')), `${info}/RECORD`);
   zip.end();

@@ -71,7 +71,12 @@ async function unpack(
         done(null, chunk);
       },
     });
-    await pipeline(await zip.openReadStreamPromise(entry), measured, createWriteStream(target), { signal });
+    await pipeline(
+      await zip.openReadStreamPromise(entry),
+      measured,
+      createWriteStream(target, { mode: modeOf(entry) }),
+      { signal },
+    );
     const digest = hash.digest();
     if (digests.get(entry.fileName) !== digest.toString('base64url'))
       throw new Error(`${entry.fileName} does not match its digest in the wheel's RECORD: the download is damaged`);
@@ -79,6 +84,9 @@ async function unpack(
   });
   return written;
 }
+
+/** A program keeps its executable bit: CUDA's assembler is run by TensorFlow. */
+const modeOf = ({ externalFileAttributes }: Entry): number => ((externalFileAttributes >>> 16) & 0o100 ? 0o755 : 0o644);
 
 /** yauzl itself refuses absolute names and `..` in them. */
 async function eachFile(path: string, visit: (zip: ZipFile, entry: Entry) => Promise<void>): Promise<void> {
