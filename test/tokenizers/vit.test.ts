@@ -1,0 +1,199 @@
+import { beforeAll, describe, expect, it } from '@jest/globals';
+import { RandomStream, startEngine, tf, type Tensor, type Tensor4D } from '../../src/engine/index.js';
+import type { Params } from '../../src/nn/index.js';
+import { vitConfigSchema, type VitConfig } from '../../src/tokenizers/vit/config.js';
+import {
+  decode,
+  encode,
+  IMAGE_TARGETS,
+  initialParams,
+  PUBLISHED_RATIO,
+  targetFeatures,
+  tokenizerOf,
+  vitLoss,
+  vitShapes,
+  type VitBatch,
+  type VitRecipe,
+} from '../../src/tokenizers/vit/index.js';
+
+const random = new RandomStream(7);
+
+beforeAll(async () => {
+  await startEngine();
+});
+
+const SMALL = {
+  imageSize: 16,
+  patchSize: 8,
+  latentTokens: 3,
+  latentChannels: 2,
+  encoder: { width: 16, depth: 2, heads: 2 },
+  decoder: { width: 16, depth: 2, heads: 2, kind: 'movq', classToken: false },
+};
+
+const configured = (changes: object = {}): VitConfig => vitConfigSchema.parse({ ...SMALL, ...changes });
+const pictures = (n: number, size = 16): Tensor4D =>
+  tf.clipByValue(random.for('pictures').normalTensor([n, size, size, 3]), -1, 1) as Tensor4D;
+
+/** Fresh parameters, those that start at zero moved away from it. */
+function parameters(config: VitConfig): Params {
+  return Object.fromEntries(
+    Object.entries(initialParams(config, random)).map(([key, value]) => [
+      key,
+      /adaLN|gamma/.test(key) ? random.for(key).normalTensor(value.shape) : value,
+    ]),
+  );
+}
+
+describe('the ViT tokenizer', () => {
+  const CONFIGS: [string, object][] = [
+    ['learned latent tokens', {}],
+    ['image tokens as latents', { latentTokens: 0 }],
+    ['absolute positions', { positions: 'absolute' }],
+    [
+      'absolute positions without a class token',
+      { positions: 'absolute', decoder: { ...SMALL.decoder, kind: 'plain' } },
+    ],
+    ['axial rotations', { positions: 'rope-axial' }],
+    [
+      'image tokens, plain decoder',
+      { latentTokens: 0, decoder: { ...SMALL.decoder, kind: 'plain', classToken: true } },
+    ],
+    ['one latent token', { latentTokens: 1 }],
+  ];
+
+  it.each(CONFIGS)('%s: pictures to latents and back, every parameter used', (_, changes) => {
+    tf.tidy(() => {
+      const config = configured(changes);
+      const params = parameters(config);
+      const images = pictures(2);
+      const names = Object.keys(vitShapes(config));
+      expect(Object.keys(params)).toEqual(names);
+      const { latents } = encode(config, params, images);
+      expect(latents.shape).toEqual([2, config.latentTokens || 4, 2]);
+      expect(decode(config, params, latents).output.shape).toEqual([2, 16, 16, 3]);
+      const { grads } = tf.valueAndGrads((...weights: Tensor[]) => {
+        const moved = Object.fromEntries(names.map((name, i) => [name, weights[i]]));
+        return decode(config, moved, encode(config, moved, images).latents)
+          .output.square()
+          .mean()
+          .asScalar();
+      })(names.map(name => params[name]));
+      for (const [i, name] of names.entries())
+        expect({ name, moves: grads[i].abs().max().dataSync()[0] > 0 }).toEqual({ name, moves: true });
+    });
+  });
+
+  it('takes pictures of other sizes by interpolating its positions', () => {
+    tf.tidy(() => {
+      const config = configured();
+      const params = parameters(config);
+      const { latents } = encode(config, params, pictures(1, 32));
+      expect(latents.shape).toEqual([1, 3, 2]);
+      expect(decode(config, params, latents, { grid: [4, 4] }).output.shape).toEqual([1, 32, 32, 3]);
+    });
+  });
+
+  it('names its intermediates and keeps only those that are wanted', () => {
+    const config = configured();
+    const params = parameters(config);
+    const images = pictures(1);
+    const before = tf.memory().numTensors;
+    const { latents, activations } = encode(config, params, images, { wanted: name => name === 'blocks.0' });
+    expect(Object.keys(activations)).toEqual(['blocks.0']);
+    expect(activations['blocks.0'].shape).toEqual([1, 1 + 4 + 3, 16]);
+    expect(tf.memory().numTensors).toBe(before + 2);
+    tf.dispose([latents, activations, params, images]);
+  });
+
+  it('a masked patch does not reach the latents', () => {
+    tf.tidy(() => {
+      const config = configured({ maskToken: true });
+      const params = parameters(config);
+      const images = pictures(1);
+      const changed = images.add<Tensor4D>(
+        tf.pad(tf.ones([1, 8, 8, 3]), [
+          [0, 0],
+          [0, 8],
+          [0, 8],
+          [0, 0],
+        ]),
+      );
+      const hidden = tf.tensor2d([[1, 0, 0, 0]]);
+      const latents = (x: Tensor4D, mask?: Tensor): Float32Array =>
+        encode(config, params, x, { mask }).latents.dataSync() as Float32Array;
+      expect(latents(changed, hidden)).toBeAllClose(latents(images, hidden), { rtol: 1e-6 });
+      expect(latents(changed)).not.toBeAllClose(latents(images), { rtol: 1e-3 });
+    });
+  });
+
+  it('hands out latents of the shift and scale that its config names', async () => {
+    const config = configured({ latentMean: 0.5, latentStd: 2 });
+    const tokenizer = tokenizerOf({ name: 'test', config, params: parameters(config), digest: '' });
+    const images = pictures(1);
+    const latents = await tokenizer.encode(images);
+    const z = tf.tidy(() => encode(config, parameters(config), images).latents);
+    expect(latents.dataSync()).toBeAllClose(
+      (z.dataSync() as Float32Array).map(value => (value - 0.5) / 2),
+      { rtol: 1e-5 },
+    );
+    const image = await tokenizer.decode(latents);
+    expect(image.shape).toEqual(images.shape);
+    tokenizer.dispose();
+    tf.dispose([images, latents, z, image]);
+  });
+
+  it.each([
+    [{ patchSize: 5 }, 'image size 16 is no multiple of the patch size 5'],
+    [{ encoder: { width: 16, depth: 1, heads: 3 } }, /encoder: 3 heads of width 16/],
+    [{ encoder: { width: 12, depth: 1, heads: 2 } }, /6 numbers a head, must be a multiple of 4/],
+  ])('refuses %j', (changes, message) => {
+    expect(() => configured(changes)).toThrow(message);
+  });
+});
+
+describe('the loss of a ViT tokenizer', () => {
+  const targets = ['hog', 'pixels', 'edges'].map(name => IMAGE_TARGETS[name](8));
+  const config = configured({
+    maskToken: true,
+    posterior: 'gaussian',
+    aux: { width: 8, depth: 1, heads: 1, targets: Object.fromEntries(targets.map(({ name, width }) => [name, width])) },
+  });
+  const recipe: VitRecipe = { mask: PUBLISHED_RATIO, targets, auxOver: 'masked', l2: 1, l1: 0.5, kl: 0.1 };
+
+  it('is the weighted sum of its terms, a function of the stream alone', () => {
+    tf.tidy(() => {
+      const params = parameters(config);
+      const images = pictures(2);
+      const batch: VitBatch = { images, ...targetFeatures(targets, images) };
+      const run = (step: number): Record<string, number> => {
+        const { loss, metrics } = vitLoss(config, recipe, params, batch, random.at(step));
+        const numbers = Object.entries({ loss, ...metrics }).map(([key, x]) => [key, (x as Tensor).dataSync()[0]]);
+        return Object.fromEntries(numbers) as Record<string, number>;
+      };
+      const { loss, mse, mae, kl, aux_hog: hog, aux_pixels: pixels, aux_edges: edges } = run(3);
+      expect(loss).toBeCloseTo(mse + 0.5 * mae + 0.1 * kl + hog + pixels + edges, 4);
+      expect(run(3)).toEqual({ loss, mse, mae, kl, aux_hog: hog, aux_pixels: pixels, aux_edges: edges });
+      expect(run(4).loss).not.toBe(loss);
+    });
+  });
+
+  it('falls in a few steps of gradient descent', () => {
+    const images = pictures(4);
+    const batch: VitBatch = { images, ...targetFeatures(targets, images) };
+    let params = initialParams(config, random);
+    const names = Object.keys(params);
+    const losses: number[] = [];
+    for (let step = 0; step < 12; step++) {
+      params = tf.tidy(() => {
+        const { value, grads } = tf.valueAndGrads((...weights: Tensor[]) => {
+          const moved = Object.fromEntries(names.map((name, i) => [name, weights[i]]));
+          return vitLoss(config, { ...recipe, kl: 1e-6 }, moved, batch, random.at(0)).loss;
+        })(names.map(name => params[name]));
+        losses.push(value.dataSync()[0]);
+        return Object.fromEntries(names.map((name, i) => [name, params[name].sub(grads[i].mul(0.1))]));
+      });
+    }
+    expect(losses.at(-1)).toBeLessThan(losses[0] - 0.02);
+  });
+});
