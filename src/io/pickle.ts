@@ -1,8 +1,8 @@
 /*
  * A reader of Python's pickle format that runs nothing. A pickle is a program for a small stack machine, and in Python
  * it may call any function by name; here only the operations that data need exist, and a name means what the caller's
- * list says or the file is refused. The npm package `pickleparser` was tried first: it walks backwards for ever on a
- * crafted negative length, and lets a file set properties on the functions that it is given.
+ * list says or the file is refused. It is our own because the npm package `pickleparser` (0.2.1) walks backwards for
+ * ever on a crafted negative length, and lets a file set properties on the functions that it is given.
  */
 
 /** What a name of the list stands for: called with the file's arguments, or kept as it is. */

@@ -1,10 +1,5 @@
 export { openLatents, type Latents, type LatentsOptions } from './latents.js';
 export type { Layout } from './layout.js';
 export type { ChannelStatistics } from './statistics.js';
-export {
-  createLatentsWriter,
-  type LatentsBatch,
-  type LatentsDescription,
-  type LatentsWriter,
-  type LatentsWriterOptions,
-} from './writer.js';
+export { createLatentsWriter, type LatentsBatch, type LatentsWriter } from './writer.js';
+export type { LatentsDescription, LatentsWriterOptions } from './writer-options.js';

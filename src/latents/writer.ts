@@ -1,44 +1,14 @@
-import { mkdir, readdir, rm } from 'node:fs/promises';
-import { existsSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { EXIT, UserError } from '../base/index.js';
 import { writeFileAtomic, writeSafetensors, type NdArray } from '../io/index.js';
 import { nonFiniteRows } from './finite.js';
-import { LATENTS_JSON, readLatentsJson, shardName, type LatentsJson } from './latents-json.js';
+import { LATENTS_JSON, shardName, type LatentsJson } from './latents-json.js';
 import { toChannelsFirst, widthOf, type Layout } from './layout.js';
 import { channelMoments, mergeMoments, statisticsOf } from './statistics.js';
-import {
-  momentsOf,
-  newState,
-  readState,
-  recordOf,
-  sameWork,
-  stateFile,
-  writeState,
-  type WriterState,
-} from './writer-state.js';
-
-/** What is written, beside the numbers. */
-export interface LatentsDescription extends Layout {
-  /** Names of the classes, if they have any. */
-  classes?: string[] | undefined;
-  /** Numbers on disk; default float32. float16 refuses what it cannot hold. */
-  dtype?: 'float32' | 'float16' | 'bfloat16' | undefined;
-  /** Where they come from (tokenizer and its digest, data, crop, posterior, …). Resuming needs the same. */
-  meta: Record<string, unknown>;
-}
-
-export interface LatentsWriterOptions {
-  /** Replace latents that are there. */
-  force?: boolean | undefined;
-  /** Go on after the last finished shard of an interrupted run of the same work. */
-  resume?: boolean | undefined;
-  /** Pictures per shard; default 10,000 as LightningDiT has it, fewer where a shard would exceed a quarter GiB. */
-  shardRows?: number | undefined;
-  /** Of several processes, each writing its own part of the pictures: which this is, and how many there are. */
-  rank?: number | undefined;
-  ranks?: number | undefined;
-}
+import type { LatentsDescription, LatentsWriterOptions } from './writer-options.js';
+import { finishedRows, startState } from './writer-start.js';
+import { momentsOf, newState, readState, recordOf, stateFile, writeState, type WriterState } from './writer-state.js';
 
 export interface LatentsBatch {
   /** [n, tokens, channels]. */
@@ -109,24 +79,6 @@ const defaultShardRows = (layout: Layout): number =>
 
 const rowsOf = ({ shards }: WriterState): number => shards.reduce((sum, { rows }) => sum + rows, 0);
 
-/** Pictures of a rank in a folder that is whole already, where it is the same work. */
-async function finishedRows(
-  folder: string,
-  description: LatentsDescription,
-  rank: number,
-): Promise<number | undefined> {
-  const json = await readLatentsJson(folder);
-  if (!json || existsSync(join(folder, stateFile(rank)))) return undefined;
-  const { tokens, channels, grid, dtype, meta } = json;
-  const { grid: wanted = null, dtype: wantedType = 'float32', ...now } = description;
-  sameWork(
-    folder,
-    { tokens, channels, grid, dtype, meta },
-    { tokens: now.tokens, channels: now.channels, grid: wanted, dtype: wantedType, meta: now.meta },
-  );
-  return json.shards.filter(({ file }) => rankOf(file) === rank).reduce((sum, { rows }) => sum + rows, 0);
-}
-
 function finishedWriter(folder: string, rowsDone: number): LatentsWriter {
   return {
     rowsDone,
@@ -135,47 +87,6 @@ function finishedWriter(folder: string, rowsDone: number): LatentsWriter {
     save: () => Promise.resolve(),
     finish: () => Promise.resolve(),
   };
-}
-
-/** A fresh start, or the shards that an interrupted run of the same work has left. */
-async function startState(
-  folder: string,
-  fresh: WriterState,
-  { force = false, resume = false, ranks = 1 }: LatentsWriterOptions,
-): Promise<WriterState> {
-  const earlier = resume ? await readState(folder, fresh.rank) : undefined;
-  if (earlier) sameWork(folder, earlier.work, fresh.work);
-  const kept = new Set(earlier?.shards.map(({ file }) => file)).add(stateFile(fresh.rank));
-  const present = existsSync(folder) ? await readdir(folder) : [];
-  const ours = present.filter(name => belongsTo(fresh.rank, ranks, name) && !(earlier && kept.has(name)));
-  if (ours.length > 0 && !earlier && !force) throw taken(folder, ours);
-  await mkdir(folder, { recursive: true });
-  // latents.json first: a folder that is being replaced must not look whole.
-  for (const name of ours.sort((a, b) => Number(b === LATENTS_JSON) - Number(a === LATENTS_JSON)))
-    await rm(join(folder, name), { force: true });
-  if (!earlier) await writeState(folder, fresh);
-  return earlier ?? fresh;
-}
-
-function taken(folder: string, names: string[]): UserError {
-  return names.includes(LATENTS_JSON)
-    ? new UserError(`${folder}: already holds latents; choose another --out, or --force replaces them`, EXIT.failed)
-    : new UserError(
-        `${folder}: holds ${names[0]} of an unfinished extraction; --resume goes on, --force starts again`,
-        EXIT.failed,
-      );
-}
-
-function rankOf(name: string): number | undefined {
-  const rank = /^(?:latents|unfinished)_rank(\d+)/.exec(name)?.[1];
-  return rank === undefined ? undefined : Number(rank);
-}
-
-/** Files that an extraction by this rank writes, half-written ones included; the first clears up after more ranks. */
-function belongsTo(rank: number, ranks: number, name: string): boolean {
-  if (name === LATENTS_JSON) return true;
-  const owner = rankOf(name);
-  return owner !== undefined && (owner < ranks ? owner : 0) === rank;
 }
 
 interface ShardBuffer {

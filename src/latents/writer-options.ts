@@ -1,0 +1,23 @@
+import type { Layout } from './layout.js';
+
+/** What is written, beside the numbers. */
+export interface LatentsDescription extends Layout {
+  /** Names of the classes, if they have any. */
+  classes?: string[] | undefined;
+  /** Numbers on disk; default float32. float16 refuses what it cannot hold. */
+  dtype?: 'float32' | 'float16' | 'bfloat16' | undefined;
+  /** Where they come from (tokenizer and its digest, data, crop, posterior, …). Resuming needs the same. */
+  meta: Record<string, unknown>;
+}
+
+export interface LatentsWriterOptions {
+  /** Replace latents that are there. */
+  force?: boolean | undefined;
+  /** Go on after the last finished shard of an interrupted run of the same work. */
+  resume?: boolean | undefined;
+  /** Pictures per shard; default 10,000 as LightningDiT has it, fewer where a shard would exceed a quarter GiB. */
+  shardRows?: number | undefined;
+  /** Of several processes, each writing its own part of the pictures: which this is, and how many there are. */
+  rank?: number | undefined;
+  ranks?: number | undefined;
+}
