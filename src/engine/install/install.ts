@@ -16,12 +16,13 @@ import {
 } from '../installed.js';
 import { compileBinding, findCompiler, isHeader } from './compile.js';
 import { withLock } from './lock.js';
-import { openPackages, type WheelFile } from './packages.js';
+import { openPackages } from './packages.js';
 import { recipeFor, type Recipe } from './platform.js';
 import { requirementsOf, type Requirement } from './requirements.js';
 import { smokeTest } from './smoke.js';
 import { systemTools, type Tools } from './tools.js';
 import { openWheel, type UnpackedFile, type Wheel } from './wheel.js';
+import type { WheelFile } from './wheel-source.js';
 
 export interface InstallOptions {
   gpu: boolean;

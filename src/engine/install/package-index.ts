@@ -6,7 +6,7 @@ import { pipeline } from 'node:stream/promises';
 import type { ReadableStream } from 'node:stream/web';
 import type { Log } from '../../base/index.js';
 import { compareVersions } from '../installed.js';
-import type { Packages, WheelFile } from './packages.js';
+import type { Packages, WheelFile } from './wheel-source.js';
 import { PYTHON, type Recipe } from './platform.js';
 import { satisfies, type Requirement } from './requirements.js';
 import type { Tools } from './tools.js';

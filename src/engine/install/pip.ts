@@ -1,6 +1,6 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Packages, WheelFile } from './packages.js';
+import type { Packages, WheelFile } from './wheel-source.js';
 import { PYTHON, type Recipe } from './platform.js';
 import type { Requirement } from './requirements.js';
 import { complaint, type Outcome, type Tools } from './tools.js';
