@@ -1,4 +1,4 @@
-import { tf, type Tensor2D, type Tensor4D } from '../engine/index.js';
+import { tf, type Tensor4D } from '../engine/index.js';
 import { readWeights, sha256OfFile, type NdArray } from '../io/index.js';
 import { loadParams, type Params } from '../nn/index.js';
 import { efficientNetLite0 } from './efficientnet.js';
@@ -9,20 +9,28 @@ import type { FeatureExtractor } from './extractor.js';
 export const loadEfficientNet = (name: string, weights: Record<string, NdArray>): Params =>
   loadParams(name, weights, efficientNetShapes(), { ignores: key => key.endsWith('.num_batches_tracked') });
 
-/** Opens the feature extractor from its weights file. */
-export async function openEfficientNet(path: string): Promise<FeatureExtractor> {
+/** The side that it was trained on. */
+export const EFFICIENTNET_SIZE = 224;
+
+/** Opens the feature extractor from its weights file; pictures are resized to `size`, bilinearly. */
+export async function openEfficientNet(path: string, size = EFFICIENTNET_SIZE): Promise<FeatureExtractor> {
   const params = loadEfficientNet(path, await readWeights(path));
-  const digest = await sha256OfFile(path);
   return {
-    name: 'efficientnet-lite0',
-    width: FEATURES,
-    digest,
-    features: images =>
-      tf.tidy((): Tensor2D => {
-        // (v − 127) / 128 of the 8-bit pixel v = 127.5 x + 127.5.
-        const pixels = images.mul(127.5 / 128).add<Tensor4D>(0.5 / 128);
-        return efficientNetLite0(params, pixels).features;
-      }),
+    name: `effnet-lite0-${size}`,
+    isInception: false,
+    input: `bilinear (half-pixel centres) to ${size}, (v - 127) / 128`,
+    digest: await sha256OfFile(path),
+    widths: { pooled: FEATURES },
+    features: pixels => {
+      const pooled = tf.tidy(() => {
+        const sized = pixels.shape[1] === size && pixels.shape[2] === size ? pixels : resized(pixels, size);
+        return efficientNetLite0(params, sized.sub(127).div<Tensor4D>(128)).features;
+      });
+      return Promise.resolve({ pooled });
+    },
     dispose: () => tf.dispose(params),
   };
 }
+
+const resized = (pixels: Tensor4D, size: number): Tensor4D =>
+  tf.image.resizeBilinear(pixels, [size, size], false, true);

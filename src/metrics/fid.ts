@@ -1,7 +1,8 @@
 import { RandomNumbers } from '../base/index.js';
+import type { FeatureSet } from '../features/index.js';
 import { frechetDistance } from './frechet.js';
 import { addToGaussian, emptyGaussian, momentsOf, type Gaussian, type Moments } from './gaussian.js';
-import type { DistributionMetric, FeatureSet } from './metric.js';
+import type { DistributionMetric } from './metric.js';
 import { keep, noRows, together, type KeptRows } from './rows.js';
 
 interface State {

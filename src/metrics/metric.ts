@@ -1,8 +1,6 @@
+import type { FeatureSet } from '../features/index.js';
 import type { Moments } from './gaussian.js';
 import type { FeatureRows } from './rows.js';
-
-/** Sets of features that an extractor may give; several metrics share one. */
-export type FeatureSet = 'pooled' | 'spatial' | 'logits';
 
 /** One number that a metric reports. */
 export interface Score {
