@@ -36,6 +36,19 @@ slow('the package, packed and installed globally without install scripts', () =>
     expect(maetok('--help').stdout).toContain('maetok doctor');
   });
 
+  test('help wakes no engine and no codec, so that it is instant', () => {
+    const hook = 'export const load = (url, context, next) => (process._rawDebug(url), next(url, context))';
+    const watch = `import { register } from 'node:module'; register('data:text/javascript,${encodeURIComponent(hook)}')`;
+    const launcher = join(prefix, 'lib/node_modules/maetok/bin/maetok.js');
+    const watched = ['--import', `data:text/javascript,${encodeURIComponent(watch)}`, launcher];
+    const { code, stderr } = run(process.execPath, [...watched, '--help'], temp);
+    expect(code).toBe(0);
+    expect(stderr).toContain('/dist/commands/doctor.js');
+    expect(
+      stderr.match(/node_modules\/(@tensorflow|@img|sharp|vega|koffi|onnxruntime-node|yauzl|csv-parse)\b.*/g),
+    ).toBeNull();
+  });
+
   test('computes on WebAssembly', () => {
     const { code, stdout } = maetok('doctor', '--engine', 'wasm');
     expect(code).toBe(0);
