@@ -17,6 +17,7 @@ export const tokenizerOptions = {
     .describe('JSON or YAML that belongs to the weights; default: config.json beside them'),
   imageSize: count.optional().describe('side of the pictures; default: what the tokenizer was made for'),
   weights: z.enum(['ema', 'model']).default('ema').describe('of a run folder: the moving average or the weights'),
+  offline: z.boolean().default(false).describe('take hf: repositories from the cache only, as HF_HUB_OFFLINE=1 does'),
   allowMissing: z.boolean().default(false).describe('go on where tensors are missing or unexpected'),
 };
 
@@ -30,6 +31,7 @@ export async function openChosenTokenizer(chosen: Chosen, log: Log): Promise<Tok
     imageSize: chosen.imageSize,
     weights: chosen.weights,
     allowMissing: chosen.allowMissing,
+    offline: chosen.offline || undefined,
     log,
   });
 }

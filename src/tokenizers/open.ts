@@ -33,7 +33,7 @@ export async function openTokenizer(spec: string, options: OpenOptions = {}): Pr
 }
 
 async function readSource(spec: string, options: OpenOptions): Promise<TokenizerSource> {
-  const path = spec.startsWith('hf:') ? await hubWeights(spec, { log: options.log }) : localPath(spec);
+  const path = spec.startsWith('hf:') ? await hubWeights(spec, options) : localPath(spec);
   const given = options.config === undefined ? undefined : await readConfigFile(options.config);
   if (isRun(path)) return await runSource(path, options);
   const [encoder, decoder] = path.split(',').map(part => part.trim());

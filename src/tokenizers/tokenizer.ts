@@ -53,6 +53,8 @@ export interface OpenOptions {
   config?: string | undefined;
   /** Weights of a run folder; default `ema` where the run kept one. */
   weights?: 'ema' | 'model' | undefined;
+  /** Take repositories of the hub from the cache only; default: as `HF_HUB_OFFLINE` says. */
+  offline?: boolean | undefined;
   log?: Log | undefined;
 }
 
