@@ -1,4 +1,7 @@
+export { confusion, mergeTree, type Merge } from './confusion.js';
+export { loadMixture, mixtureArrays, mixtureFrom, saveMixture, type FitSummary } from './file.js';
 export { fitMixture, type Fit, type FitOptions, type FitState } from './fit.js';
+export { diffusionFloor, type FloorOptions } from './floor.js';
 export { STARTS, type Start } from './kmeans.js';
 export {
   COVARIANCE_TYPES,
@@ -10,4 +13,11 @@ export {
   type CovarianceType,
   type Mixture,
 } from './mixture.js';
+export { findModes, type Modes } from './modes.js';
+export { gaussianSurrogate, permuteDimensions } from './nulls.js';
+export { precisionFactors } from './precision.js';
+export { logDensities, type Scores } from './score.js';
+export { splitHeaviest } from './split.js';
+export { componentStatistics, effectiveComponents, type ComponentStatistics } from './statistics.js';
+export { bootstrapMean, bootstrapMeans, quantiles, type Interval } from './uncertainty.js';
 export { openWorkspace, planShape, type Workspace, type WorkspaceOptions } from './workspace.js';

@@ -14,6 +14,12 @@ export interface WorkspaceOptions {
   signal?: AbortSignal | undefined;
 }
 
+/** Consecutive rows that were worked on together. */
+export interface Block {
+  start: number;
+  rows: number;
+}
+
 /** The threads' memory and what runs in it: passes over all rows of one source. */
 export interface Workspace {
   readonly layout: Layout;
@@ -25,9 +31,9 @@ export interface Workspace {
   run(name: string, ...parameters: number[]): Promise<void>;
   /**
    * One pass: for each block of rows the exports named, in order, for `components` components. An export ending in
-   * `+` starts from zero sums at the first block.
+   * `+` starts from zero sums at the first block. `onBlock` sees the memory between two blocks.
    */
-  pass(components: number, names: readonly string[]): Promise<void>;
+  pass(components: number, names: readonly string[], onBlock?: (block: Block) => void): Promise<void>;
   /** Some rows, [indices, dims]. */
   rowsAt(indices: readonly number[]): Promise<Float32Array>;
   close(): Promise<void>;
@@ -73,8 +79,8 @@ export async function openWorkspace(
   source: RowSource,
   options: WorkspaceOptions & { memory: number; threads: number },
 ): Promise<Workspace> {
-  const work = source.rows * source.width * options.components;
-  const threads = work < WORTH_A_THREAD ? 1 : options.threads;
+  const size = source.rows * source.width * options.components;
+  const threads = size < WORTH_A_THREAD ? 1 : options.threads;
   const layout = planShape(source, { ...options, threads });
   const pool = await startThreads(mixtureModule(layout), layout.pages, threads);
   const { buffer } = pool.memory;
@@ -86,7 +92,7 @@ export async function openWorkspace(
   };
   const resident = layout.residentRows >= source.rows;
   let loaded = false;
-  const onBlock = async (start: number, rows: number, components: number, names: readonly string[]): Promise<void> => {
+  const work = async (start: number, rows: number, components: number, names: readonly string[]): Promise<void> => {
     const [slot, tiles] = [start / TILE, Math.ceil(rows / TILE)];
     for (const name of names) {
       if (name === 'whiten') await run(name, rows);
@@ -100,14 +106,16 @@ export async function openWorkspace(
     rows: source.rows,
     ...views,
     run,
-    pass: async (components, names) => {
+    pass: async (components, names, onBlock) => {
       if (resident && loaded) {
-        await onBlock(0, source.rows, components, names);
+        await work(0, source.rows, components, names);
+        onBlock?.({ start: 0, rows: source.rows });
         return;
       }
       for await (const { start, rows } of loadBlocks(source, layout, views.f32)) {
         options.signal?.throwIfAborted();
-        await onBlock(start, rows, components, names);
+        await work(start, rows, components, names);
+        onBlock?.({ start, rows });
       }
       loaded = true;
     },

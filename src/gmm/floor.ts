@@ -1,0 +1,137 @@
+import { eigh, RandomStream, tf, type Tensor2D } from '../engine/index.js';
+import { covarianceMatrix, type Mixture } from './mixture.js';
+
+/*
+ * On the straight path x_t = t x₁ + (1 − t) x₀ from noise x₀ to data x₁ a velocity network learns v = x₁ − x₀. Where the
+ * data are a Gaussian mixture the best it can do, E[v | x_t], and what is left even then, tr Var(v | x_t), are closed
+ * forms given x_t: within component k, along an eigenvector of its covariance with eigenvalue λ,
+ *   Var(x_t) = s = t² λ + (1 − t)²,  Cov(v, x_t) = c = t λ − (1 − t),  Var(v | x_t) = λ + 1 − c² / s.
+ * The mean over x_t of a mixture of those is a Monte Carlo sum, exact for one component.
+ */
+
+export interface FloorOptions {
+  /** Times in [0, 1]; t = 0 is noise, t = 1 data. */
+  times: ArrayLike<number>;
+  /** Draws of x_t per time; default 512. */
+  samples?: number;
+  seed: number;
+}
+
+/** The least mean squared error per dimension of any velocity model at each time. */
+export function diffusionFloor(mixture: Mixture, { times, samples = 512, seed }: FloorOptions): Float64Array {
+  const spectra = componentSpectra(mixture);
+  if (mixture.components === 1)
+    return Float64Array.from(times, t => conditionalVariance(spectra[0].values, t) / mixture.dims);
+  return Float64Array.from(times, (t, i) =>
+    floorAt(mixture, spectra, t, samples, new RandomStream(seed).for('floor').at(i)),
+  );
+}
+
+interface ComponentSpectrum {
+  values: Float64Array;
+  /** [dims, dims], a column per eigenvector. */
+  vectors: Float64Array;
+}
+
+function componentSpectra(mixture: Mixture): ComponentSpectrum[] {
+  const spectra: ComponentSpectrum[] = [];
+  for (let k = 0; k < mixture.components; k++)
+    spectra.push(
+      k > 0 && mixture.covarianceType === 'tied' ? spectra[0] : eigh(covarianceMatrix(mixture, k), mixture.dims),
+    );
+  return spectra;
+}
+
+/** Σ λ + 1 − c² / s over the eigenvalues of one component. */
+function conditionalVariance(values: Float64Array, t: number): number {
+  return values.reduce((sum, value) => {
+    const c = t * value - (1 - t);
+    return sum + value + 1 - (c * c) / (t * t * value + (1 - t) ** 2);
+  }, 0);
+}
+
+function floorAt(
+  mixture: Mixture,
+  spectra: ComponentSpectrum[],
+  t: number,
+  samples: number,
+  random: RandomStream,
+): number {
+  const { components, dims, weights, means } = mixture;
+  const rows = drawPath(mixture, spectra, t, samples, random);
+  const logs = new Float64Array(samples * components);
+  const best = tf.tidy(() => {
+    const x = tf.tensor2d(rows, [samples, dims]);
+    // Each component's own answer, E[v | x_t, k] [samples, dims], and the log of its weighted density at x_t.
+    return Array.from({ length: components }, (_, k) => {
+      const { values, vectors } = spectra[k];
+      const spread = values.map(value => t * t * value + (1 - t) ** 2);
+      const basis = tf.tensor2d(Float32Array.from(vectors), [dims, dims]);
+      const mean = means.subarray(k * dims, (k + 1) * dims);
+      const z: Tensor2D = tf.matMul(x.sub(tf.tensor1d(Float32Array.from(mean, m => t * m))), basis);
+      const distances = z
+        .square()
+        .div(tf.tensor1d(Float32Array.from(spread)))
+        .sum(1)
+        .dataSync();
+      const constant = Math.log(weights[k]) - 0.5 * spread.reduce((sum, s) => sum + Math.log(s), 0);
+      for (let n = 0; n < samples; n++) logs[n * components + k] = constant - 0.5 * distances[n];
+      const gain = Float32Array.from(values, (value, i) => (t * value - (1 - t)) / spread[i]);
+      return tf
+        .matMul(z.mul(tf.tensor1d(gain)), basis, false, true)
+        .add(tf.tensor1d(Float32Array.from(mean)))
+        .dataSync();
+    });
+  });
+  const within = spectra.map(({ values }) => conditionalVariance(values, t));
+  let total = 0;
+  const mean = new Float64Array(dims);
+  for (let n = 0; n < samples; n++) {
+    const r = softmax(logs.subarray(n * components, (n + 1) * components));
+    mean.fill(0);
+    for (let k = 0; k < components; k++) {
+      if (r[k] < 1e-12) continue;
+      let squares = 0;
+      for (let j = 0; j < dims; j++) {
+        const value = best[k][n * dims + j];
+        mean[j] += r[k] * value;
+        squares += value * value;
+      }
+      total += r[k] * (within[k] + squares);
+    }
+    for (let j = 0; j < dims; j++) total -= mean[j] ** 2;
+  }
+  return total / samples / dims;
+}
+
+/** x_t for rows of the mixture: component by component in proportion to its weight, so that none is left to chance. */
+function drawPath(
+  { components, dims, weights, means }: Mixture,
+  spectra: ComponentSpectrum[],
+  t: number,
+  samples: number,
+  random: RandomStream,
+): Float32Array {
+  const normals = random.for('rows').normals(samples * dims);
+  const offset = random.for('components').uniforms(1)[0];
+  const out = new Float32Array(samples * dims);
+  let k = 0;
+  let passed = weights[0];
+  for (let n = 0; n < samples; n++) {
+    while ((n + offset) / samples > passed && k < components - 1) passed += weights[++k];
+    const { values, vectors } = spectra[k];
+    for (let i = 0; i < dims; i++) {
+      const z = normals[n * dims + i] * Math.sqrt(t * t * values[i] + (1 - t) ** 2);
+      for (let j = 0; j < dims; j++) out[n * dims + j] += vectors[j * dims + i] * z;
+    }
+    for (let j = 0; j < dims; j++) out[n * dims + j] += t * means[k * dims + j];
+  }
+  return out;
+}
+
+function softmax(logs: Float64Array): Float64Array {
+  const largest = logs.reduce((a, b) => Math.max(a, b), -Infinity);
+  const out = logs.map(log => Math.exp(log - largest));
+  const sum = out.reduce((a, b) => a + b, 0);
+  return out.map(value => value / sum);
+}
