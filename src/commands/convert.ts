@@ -2,7 +2,7 @@ import { extname } from 'node:path';
 import { z } from 'zod';
 import { UserError } from '../base/index.js';
 import { defineCommand } from './command.js';
-import { common, count, force, limit } from './options.js';
+import { common, count, dropNonfinite, force, limit } from './options.js';
 import { writeTable } from './table.js';
 
 const DTYPES = { f32: 'float32', f16: 'float16', bf16: 'bfloat16' } as const;
@@ -20,7 +20,7 @@ const options = z.object({
     ),
   dtype: z.enum(['f32', 'f16', 'bf16']).optional().describe('floating-point numbers on disk; default: as they are'),
   posterior: z.enum(['mode', 'sample']).default('mode').describe('of latents that are a posterior’s moments'),
-  dropNonfinite: z.boolean().default(false).describe('leave out latents that are NaN or infinite'),
+  dropNonfinite,
   limit,
   shardRows: count.optional().describe('pictures per shard of latents; default 10000, fewer where latents are large'),
   resume: z.boolean().default(false).describe('go on with an interrupted conversion of latents'),

@@ -19,3 +19,4 @@ export const common = {
 export const force = z.boolean().default(false).describe('replace what is already there');
 export const outFile = z.string().optional().describe('write the CSV here instead of stdout');
 export const limit = count.optional().describe('use the first N rows only');
+export const dropNonfinite = z.boolean().default(false).describe('leave out latents that are NaN or infinite');

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { VERSION, type Log } from '../base/index.js';
 import { defineCommand } from './command.js';
 import { namedInput } from './inputs.js';
-import { common, counts, force, number, outFile, positive, words } from './options.js';
+import { common, counts, dropNonfinite, force, number, outFile, positive, words } from './options.js';
 import { writeTable, type Row } from './table.js';
 
 const COLUMNS = [
@@ -52,6 +52,7 @@ const options = z.object({
     .describe('scikit-learn’s inverse penalties C to choose from on a validation part'),
   neighbours: counts.default([20]).describe('k of the nearest-neighbour probe'),
   shots: counts.default([1, 5, 10]).describe('rows per class of the few-shot probe'),
+  dropNonfinite,
   out: outFile,
   force,
   ...common,
@@ -96,7 +97,7 @@ export const probe = defineCommand({
 
     async function opened(input: string, log: Log) {
       const { name, path } = namedInput(input);
-      const latents = await openLatents(path, { log });
+      const latents = await openLatents(path, { log, dropNonfinite: chosen.dropNonfinite });
       return { name, rows: latents.rows(), tokens: latents.tokens };
     }
   },
