@@ -16,6 +16,12 @@ export function toGrid(tokens: Tensor): Tensor4D {
   return tokens.reshape([n, side, side, c]);
 }
 
+/** `f` in a tidy, as a promise that carries its errors too. */
+export const tidied = <T extends Tensor>(f: () => T): Promise<T> =>
+  new Promise(resolve => {
+    resolve(tf.tidy(f));
+  });
+
 /** z → (z − shift) · scale, what a system hands to a diffusion model. */
 export const scaled = ({ shift, scale }: Scaling, z: Tensor): Tensor => tf.tidy(() => z.sub(shift).mul(scale));
 

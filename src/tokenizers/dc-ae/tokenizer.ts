@@ -2,7 +2,7 @@ import { UserError } from '../../base/index.js';
 import { tf, type Tensor3D } from '../../engine/index.js';
 import type { NdArray } from '../../io/index.js';
 import { loadParams, under, type Params } from '../../nn/index.js';
-import { scaled, toGrid, toTokens, unscaled } from '../grid.js';
+import { scaled, tidied, toGrid, toTokens, unscaled } from '../grid.js';
 import type { OpenOptions, Tokenizer, TokenizerSource } from '../tokenizer.js';
 import { readDcAeConfig, type LoadedConfig } from './config.js';
 import { isOriginalSpelling, toDiffusersKeys } from './keys.js';
@@ -52,11 +52,8 @@ export function openDcAe(source: TokenizerSource, options: OpenOptions): Tokeniz
     latentScale: scaling.scale,
     pixels: 'RGB in [-1, 1]',
     encode: images =>
-      Promise.resolve(
-        tf.tidy(() => scaled(scaling, toTokens(encode(model, under(params, 'encoder'), images))) as Tensor3D),
-      ),
-    decode: latents =>
-      Promise.resolve(tf.tidy(() => decode(model, under(params, 'decoder'), unscaled(scaling, toGrid(latents))))),
+      tidied(() => scaled(scaling, toTokens(encode(model, under(params, 'encoder'), images))) as Tensor3D),
+    decode: latents => tidied(() => decode(model, under(params, 'decoder'), unscaled(scaling, toGrid(latents)))),
     dispose: () => tf.dispose(params),
   };
 }

@@ -1,7 +1,7 @@
 import { UserError } from '../../base/index.js';
 import { tf, type Tensor, type Tensor3D, type Tensor4D } from '../../engine/index.js';
 import { conv2d, loadParams, under, type HostArray, type Params } from '../../nn/index.js';
-import { scaled, toGrid, toTokens, unscaled } from '../grid.js';
+import { scaled, tidied, toGrid, toTokens, unscaled } from '../grid.js';
 import { posterior, samplePosterior } from '../posterior.js';
 import type { EncodeOptions, OpenOptions, Tokenizer, TokenizerSource } from '../tokenizer.js';
 import { readLdmConfig, type LdmConfig } from './config.js';
@@ -75,8 +75,8 @@ export function openLdm(source: TokenizerSource, options: OpenOptions): Tokenize
     latentShift: config.shift,
     latentScale: config.scale,
     pixels: 'RGB in [-1, 1]',
-    encode: (images, { noise } = {}) => Promise.resolve(encode(config, params, images, noise)),
-    decode: latents => Promise.resolve(tf.tidy(() => decodeLatents(config, params, unscaled(config, toGrid(latents))))),
+    encode: (images, { noise } = {}) => tidied(() => encode(config, params, images, noise)),
+    decode: latents => tidied(() => decodeLatents(config, params, unscaled(config, toGrid(latents)))),
     dispose: () => tf.dispose(params),
   };
 }

@@ -2,7 +2,7 @@ import { UserError } from '../../base/index.js';
 import { tf, type Tensor, type Tensor4D } from '../../engine/index.js';
 import type { NdArray } from '../../io/index.js';
 import { under } from '../../nn/index.js';
-import { toGrid, toTokens } from '../grid.js';
+import { tidied, toGrid, toTokens } from '../grid.js';
 import type { OpenOptions, Tokenizer, TokenizerSource } from '../tokenizer.js';
 import { runSequence } from './model.js';
 import { loadNetwork, sequenceOf, type Network } from './networks.js';
@@ -40,14 +40,13 @@ export function openTaesd({ name, weights, digest }: TokenizerSource, options: O
     latentShift: 0,
     latentScale: 1,
     pixels: 'RGB in [0, 1]',
-    encode: images => Promise.resolve(tf.tidy(() => toTokens(encodePixels(encoder, toUnit(images))))),
-    decode: latents => {
-      if (!decoder)
-        throw new UserError(`${name}: has no decoder; name it after the encoder, e.g. taef2:ENCODER,DECODER`);
-      return Promise.resolve(
-        tf.tidy(() => fromUnit(tf.clipByValue(decodePixels(decoder, toGrid(latents)), 0, 1)) as Tensor4D),
-      );
-    },
+    encode: images => tidied(() => toTokens(encodePixels(encoder, toUnit(images)))),
+    decode: latents =>
+      tidied(() => {
+        if (!decoder)
+          throw new UserError(`${name}: has no decoder; name it after the encoder, e.g. taef2:ENCODER,DECODER`);
+        return fromUnit(tf.clipByValue(decodePixels(decoder, toGrid(latents)), 0, 1)) as Tensor4D;
+      }),
     dispose: () => tf.dispose(networks.map(({ params }) => params)),
   };
 }
