@@ -1,0 +1,71 @@
+import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parse } from 'csv-parse/sync';
+import { beforeAll, expect, it } from '@jest/globals';
+import { readSafetensors, writeSafetensors } from '../../src/io/index.js';
+import { maetok } from '../helpers/cli.js';
+import { tempFolder } from '../helpers/temp.js';
+
+const GOLDEN = fileURLToPath(new URL('../../fixtures/golden/convolutional', import.meta.url));
+const folder = tempFolder();
+const wrong = join(folder, 'sdvae-wrong');
+
+beforeAll(async () => {
+  cpSync(`${GOLDEN}/sdvae-quant`, wrong, { recursive: true });
+  const recorded = await readSafetensors(join(wrong, 'io.safetensors'));
+  const mode = Float32Array.from(recorded['output.mode'].data as Float32Array);
+  mode[5] += 0.01;
+  recorded['output.mode'].data = mode;
+  recorded['output.of_another_kind'] = { shape: [1], dtype: 'float32', data: new Float32Array(1) };
+  await writeSafetensors(join(wrong, 'io.safetensors'), recorded, { force: true });
+});
+
+const rowsOf = (stdout: string): Record<string, string>[] => parse<Record<string, string>>(stdout, { columns: true });
+
+it('one row per recorded output: shape, differences, pass', async () => {
+  const { code, stdout } = await maetok('verify', `${GOLDEN}/dcae-in`, `${GOLDEN}/sdvae-quant`, '--quiet');
+  expect(code).toBe(0);
+  const rows = rowsOf(stdout);
+  expect(Object.keys(rows[0])).toEqual(['case', 'tensor', 'shape', 'max_abs_diff', 'max_rel_diff', 'pass']);
+  const latent = rows.find(row => row.case === 'convolutional/dcae-in' && row.tensor === 'output.latent')!;
+  expect(latent).toMatchObject({ shape: '1x4x4x4', pass: 'true' });
+  expect(Number(latent.max_rel_diff)).toBeLessThan(1e-5);
+  expect(rows.every(({ pass }) => pass === 'true')).toBe(true);
+});
+
+it('a difference, or an output that nobody computes, fails: its row says so and the exit code is 1', async () => {
+  const { code, stdout, stderr } = await maetok('verify', wrong, `${GOLDEN}/dcae-in`, '--quiet');
+  expect(code).toBe(1);
+  expect(stderr).toMatch(/1 of 2 cases differ: .*sdvae-wrong/);
+  const failed = rowsOf(stdout).filter(({ pass }) => pass === 'false');
+  expect(failed.map(({ tensor }) => tensor).sort()).toEqual(['output.mode', 'output.of_another_kind']);
+  expect(Number(failed.find(({ tensor }) => tensor === 'output.mode')!.max_abs_diff)).toBeCloseTo(0.01, 4);
+});
+
+it('--tolerance decides', async () => {
+  const { stdout } = await maetok('verify', wrong, '--tolerance', '0.5', '--quiet');
+  expect(rowsOf(stdout).find(({ tensor }) => tensor === 'output.mode')).toMatchObject({ pass: 'true' });
+});
+
+it('a case of an unknown system, and a folder that is no case, are one line and exit 2', async () => {
+  const unknown = join(folder, 'unknown');
+  mkdirSync(unknown);
+  writeFileSync(join(unknown, 'config.json'), '{"system": "Something else"}');
+  const refused = await maetok('verify', unknown, '--quiet');
+  expect(refused.code).toBe(2);
+  expect(refused.stderr).toMatch(/names no system that maetok knows \("Something else"\); it knows .*dc-ae/);
+  const empty = await maetok('verify', folder, '--quiet');
+  expect(empty).toMatchObject({ code: 2, stdout: '' });
+  expect(empty.stderr).toContain('config.json: cannot be read');
+});
+
+it('weights that the case does not fit: the tensor and both shapes', async () => {
+  const misfit = join(folder, 'misfit');
+  cpSync(`${GOLDEN}/dcae-in`, misfit, { recursive: true });
+  const path = join(misfit, 'config.json');
+  writeFileSync(path, readFileSync(path, 'utf8').replace('"latent_channels": 4', '"latent_channels": 6'));
+  const { code, stderr } = await maetok('verify', misfit, '--quiet');
+  expect(code).toBe(2);
+  expect(stderr).toMatch(/'encoder\.conv_out\.weight' is \[4, 16, 3, 3\] in the file, .* \[6, 16, 3, 3\]/);
+});
