@@ -18,8 +18,8 @@ export interface LbfgsResult {
 
 const ARMIJO = 1e-4;
 const SHORTEST_STEP = 2 ** -20;
-/** Values come from float32 sums: differences below this share of the value are noise, and no reason to go back. */
-const NOISE = 1e-7;
+/** Values come from float32 sums, one after the other on WebAssembly: differences below this share are noise. */
+const NOISE = 1e-6;
 
 /** Limited-memory BFGS (Liu & Nocedal 1989) with backtracking: minimises a smooth function from `start`. */
 export async function lbfgs(
@@ -68,7 +68,10 @@ async function copied(objective: Objective, x: Float64Array): Promise<Omit<Point
   return { value, gradient: gradient.slice() };
 }
 
-/** Halves the step until the value falls enough; undefined where even a tiny step does not help. */
+/**
+ * Halves the step until the value falls enough; undefined where even a tiny step does not help. Within the values'
+ * noise the slope decides instead (Hager & Zhang 2005, the approximate Wolfe condition): it must not have overshot.
+ */
 async function search(
   objective: Objective,
   x: Float64Array,
@@ -80,7 +83,10 @@ async function search(
   for (let size = first; size >= SHORTEST_STEP; size /= 2) {
     const moved = x.map((entry, i) => entry + size * direction[i]);
     const there = await copied(objective, moved);
-    if (there.value <= value + ARMIJO * size * slope + NOISE * Math.abs(value)) return { x: moved, ...there };
+    const fallsEnough = there.value <= value + ARMIJO * size * slope;
+    const isLevel = there.value <= value + NOISE * Math.abs(value);
+    const hasNotOvershot = dot(there.gradient, direction) <= (2 * ARMIJO - 1) * slope;
+    if (fallsEnough || (isLevel && hasNotOvershot)) return { x: moved, ...there };
   }
   return undefined;
 }
