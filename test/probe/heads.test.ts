@@ -51,7 +51,7 @@ describe('heads trained step by step', () => {
       blocks: data.blocks.map(({ x, start }) => ({ start, x: x.mul<typeof x>(50).add<typeof x>(7) })),
     };
     const scores = async (matrix: FeatureMatrix): Promise<Float32Array> => {
-      const heads = await trainHeads(matrix, 3, { ...MAE, epochs: 100 }, { seed: 1 });
+      const heads = await trainHeads(matrix, 3, { ...MAE, epochs: 20 }, { seed: 1 });
       const [own] = await headScores(heads, matrix);
       heads.dispose();
       return own;
