@@ -21,6 +21,14 @@ export const words = z.preprocess(
   z.array(z.string()),
 );
 
+const UNITS: Record<string, number> = { '': 1, K: 2 ** 10, M: 2 ** 20, G: 2 ** 30, T: 2 ** 40 };
+
+/** An amount of memory: `4GB`, `512M` or a number of bytes. */
+export const bytes = z.preprocess(value => {
+  const amount = /^(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?$/i.exec(String(value).trim());
+  return amount ? Math.floor(Number(amount[1]) * UNITS[amount[2].toUpperCase()]) : value;
+}, z.number('must be an amount of memory, e.g. 4GB').positive('must be above 0'));
+
 /** `50,100,200`, a range `1-10`, `10-100:10`, or a YAML list of numbers. */
 export const counts = z.preprocess(
   value => (typeof value === 'string' ? value.split(',').flatMap(expandRange) : value),

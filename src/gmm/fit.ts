@@ -18,7 +18,8 @@ export interface FitOptions {
   /** Where a former run of the same fit stood. */
   resume?: FitState | undefined;
   /** Called after each M-step. */
-  onIteration?: ((state: () => FitState) => Promise<void> | void) | undefined;
+  onIteration?:
+    ((state: () => FitState, progress: { iteration: number; lowerBound: number }) => Promise<void> | void) | undefined;
 }
 
 export interface Fit {
@@ -109,7 +110,7 @@ async function fitOnce(
       falls,
       ...(best && { best }),
     });
-    await options.onIteration?.(state);
+    await options.onIteration?.(state, { iteration: lowerBounds.length, lowerBound: bound });
   }
   const logLikelihood = await expectation(ws, components);
   const mixture = exportMixture(ws, model);

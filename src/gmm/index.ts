@@ -16,7 +16,7 @@ export {
 export { findModes, type Modes } from './modes.js';
 export { gaussianSurrogate, permuteDimensions } from './nulls.js';
 export { precisionFactors } from './precision.js';
-export { logDensities, type Scores } from './score.js';
+export { logDensities, scoreWorkspace, type Scores } from './score.js';
 export { splitHeaviest } from './split.js';
 export { componentStatistics, effectiveComponents, type ComponentStatistics } from './statistics.js';
 export { bootstrapMean, bootstrapMeans, quantiles, type Interval } from './uncertainty.js';

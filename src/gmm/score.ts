@@ -2,7 +2,7 @@ import type { RowSource } from '../io/index.js';
 import { expectation } from './fit.js';
 import type { Mixture } from './mixture.js';
 import { install } from './model.js';
-import { openWorkspace, type WorkspaceOptions } from './workspace.js';
+import { openWorkspace, type Workspace, type WorkspaceOptions } from './workspace.js';
 
 export interface Scores {
   /** Mean over the rows of log density, in nats. */
@@ -11,7 +11,15 @@ export interface Scores {
   logs: Float32Array;
 }
 
-/** log p of every row under a mixture. */
+/** log p of every row of the workspace under a mixture. */
+export async function scoreWorkspace(ws: Workspace, mixture: Mixture): Promise<Scores> {
+  await install(ws, mixture);
+  const mean = await expectation(ws, mixture.components);
+  const at = ws.layout.logDensity / 4;
+  return { mean, logs: Float32Array.from(ws.f32.subarray(at, at + ws.rows)) };
+}
+
+/** log p of every row of a source under a mixture. */
 export async function logDensities(
   mixture: Mixture,
   source: RowSource,
@@ -20,10 +28,7 @@ export async function logDensities(
   const { components, covarianceType: covariance } = mixture;
   const ws = await openWorkspace(source, { ...options, components, covariance });
   try {
-    await install(ws, mixture);
-    const mean = await expectation(ws, components);
-    const at = ws.layout.logDensity / 4;
-    return { mean, logs: Float32Array.from(ws.f32.subarray(at, at + ws.rows)) };
+    return await scoreWorkspace(ws, mixture);
   } finally {
     await ws.close();
   }

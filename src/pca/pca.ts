@@ -5,16 +5,17 @@ import { leadingSpectrum } from './spectrum.js';
 
 /** Principal axes of rows; arrays are double precision, row-major. */
 export interface Pca {
-  /** Numbers per row before and after. */
+  /** Numbers per row. */
   width: number;
+  /** As many axes as were asked for; more may be known. */
   dims: number;
   /** Rows it was fitted on. */
   rows: number;
   /** [width] */
   mean: Float64Array;
-  /** [dims, width]: a unit vector per row; its largest entry is positive. */
+  /** [known axes, width]: a unit vector per row; its largest entry is positive. */
   components: Float64Array;
-  /** Variances along the axes (n − 1 in the denominator), descending: all that are known, at least `dims`. */
+  /** [known axes]: variances along them (n − 1 in the denominator), descending. */
   spectrum: Float64Array;
   totalVariance: number;
   /** Largest ‖C v − λ v‖ / λ₁ of the axes. */
@@ -56,10 +57,10 @@ export function principalAxes(name: string, moments: Moments, options: Dimension
     enough: values => needed(values) !== undefined,
     solver: options.solver,
   });
-  const spectrum = found.values.map(value => Math.max(0, value));
-  const dims = Math.min(most, needed(spectrum) ?? spectrum.length);
-  const components = found.vectors.slice(0, dims * width);
-  for (let k = 0; k < dims; k++) pointUp(components.subarray(k * width, (k + 1) * width));
+  const spectrum = found.values.slice(0, most).map(value => Math.max(0, value));
+  const dims = needed(spectrum) ?? spectrum.length;
+  const components = found.vectors.slice(0, spectrum.length * width);
+  for (let k = 0; k < spectrum.length; k++) pointUp(components.subarray(k * width, (k + 1) * width));
   return { width, dims, rows, mean, components, spectrum, totalVariance, residual: found.residual };
 }
 

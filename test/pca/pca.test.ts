@@ -56,7 +56,7 @@ describe('PCA', () => {
     const pca = await fitPca(rows, { variance: 0.9, threads: 1 });
     const expected = golden.components;
     expect(pca.dims).toBe(expected.shape[0]);
-    expect(pca.components).toBeAllClose(expected.data as Float64Array, { rtol: 1e-8 });
+    expect(pca.components.subarray(0, pca.dims * 20)).toBeAllClose(expected.data as Float64Array, { rtol: 1e-8 });
     expect(pca.mean).toBeAllClose(golden.mean.data as Float64Array, { rtol: 1e-12 });
     expect(pca.spectrum.subarray(0, pca.dims)).toBeAllClose(golden.explained_variance.data as Float64Array, {
       rtol: 1e-10,

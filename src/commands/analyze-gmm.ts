@@ -1,0 +1,323 @@
+import { z } from 'zod';
+import { UserError, VERSION } from '../base/index.js';
+import type { FittedMixture, GmmSettings, GmmSource } from '../jobs/analyze-gmm.js';
+import { defineCommand, type Context } from './command.js';
+import { namedInput } from './inputs.js';
+import {
+  bytes,
+  common,
+  count,
+  counts,
+  dropNonfinite,
+  force,
+  limit,
+  nonNegative,
+  number,
+  outFile,
+  words,
+} from './options.js';
+import { writeTable } from './table.js';
+
+const options = z.object({
+  components: counts.default([50, 100, 200]).describe('component counts: 50,100,200 or a range 1-10, 10-100:10'),
+  covariance: z
+    .enum(['full', 'tied', 'diag', 'spherical'])
+    .default('full')
+    .describe('shape of the components’ covariances'),
+  pca: z.boolean().default(true).describe('reduce by PCA first; --no-pca takes the latents as they are'),
+  standardize: z.boolean().default(true).describe('scale every dimension to unit variance; off: --no-standardize'),
+  variance: number.gt(0).lt(1).default(0.9).describe('share of the variance that the axes kept must exceed'),
+  dims: z
+    .union([z.enum(['common', 'own']), count])
+    .default('common')
+    .describe('axes kept: common (the most that any source needs for --variance), own (what each needs) or a number'),
+  split: number.gt(0).max(1).default(0.8).describe('share of rows to fit on, by seed; 1 holds none out'),
+  folds: number.int().min(2).optional().describe('cross-validate in this many folds instead of one split'),
+  test: z.string().optional().describe('latents that are held out, instead of a split; with one input only'),
+  start: z
+    .enum(['kmeans', 'k-means++', 'random'])
+    .default('kmeans')
+    .describe('how rows are first divided among components'),
+  initFrom: z.string().optional().describe('start from this mixture (.npz), in the space that its file describes'),
+  restarts: count.default(1).describe('starts per fit; the likeliest is kept'),
+  repeats: count.default(1).describe('fits from this many seeds; their spread widens the intervals'),
+  grow: z.boolean().default(false).describe('start each count from the one before, its heaviest components split'),
+  regCovar: nonNegative.default(1e-6).describe('added to every variance'),
+  tol: nonNegative.default(1e-3).describe('converged once the mean log-likelihood changes by less'),
+  maxIter: count.default(100).describe('most iterations of a fit'),
+  nulls: words
+    .pipe(z.array(z.enum(['surrogate', 'permutation'])))
+    .default([])
+    .describe('also analyse rows of one Gaussian like the data, or with every dimension shuffled on its own'),
+  saveModel: z.string().optional().describe('save the mixtures here: one .npz, or a folder for several'),
+  stats: z.string().optional().describe('CSV of each component’s weight, norms, second moment, nearest mean'),
+  diffusionFloor: z.string().optional().describe('CSV of the least diffusion loss that any network can have, by t'),
+  modes: z.string().optional().describe('CSV of which components merge, and which climb to the same mode'),
+  paired: z.string().optional().describe('CSV of differences between sources of the same pictures, with intervals'),
+  state: z.string().optional().describe('folder to keep the sweep’s state in: killed, the same command goes on'),
+  memory: bytes.optional().describe('memory to use, e.g. 4GB; default a quarter of the machine’s'),
+  threads: count.optional().describe('threads to use; default all cores'),
+  limit,
+  flips: z.boolean().default(false).describe('take the mirrored copies in too'),
+  posterior: z.enum(['mode', 'sample']).default('mode').describe('of latents stored as moments: mean or a sample'),
+  dropNonfinite,
+  dryRun: z.boolean().default(false).describe('only say what it would take: dimensions, memory, passes, time'),
+  out: outFile,
+  force,
+  ...common,
+});
+
+type Chosen = z.output<typeof options>;
+
+const COLUMNS = [
+  ...['source', 'control', 'components', 'covariance', 'dims', 'explained_variance', 'train_rows', 'heldout_rows'],
+  ...['nll', 'nll_low', 'nll_high', 'nll_per_dim', 'train_nll', 'train_nll_per_dim'],
+  ...['gain', 'gain_low', 'gain_high', 'train_gain', 'bic', 'aic', 'effective_components', 'modes', 'min_separation'],
+  ...['converged', 'iterations', 'restart', 'reseeded', 'falls'],
+];
+const PLAN_COLUMNS = ['source', 'components', 'rows', 'dims', 'way', 'memory_mb', 'passes', 'seconds'];
+/** Bins of the floor's times, whose middles are taken. */
+const FLOOR_BINS = 32;
+
+export const analyzeGmm = defineCommand({
+  name: 'analyze-gmm',
+  describe: 'Fits Gaussian mixtures to latents after PCA: negative log-likelihood over component counts.',
+  examples: [
+    ['maetok analyze-gmm mae=latents/mae vae=latents/vae --out nll.csv', 'the paper’s sweep over two tokenizers'],
+    ['maetok analyze-gmm latents/mae --components 5,10,50 --covariance diag | maetok plot --out nll.svg', 'a chart'],
+    ['maetok analyze-gmm latents/mae --nulls surrogate,permutation', 'how much of it is structure'],
+    ['maetok analyze-gmm latents/mae --diffusion-floor floor.csv --stats stats.csv', 'the theorem’s side'],
+    ['maetok analyze-gmm latents/imagenet --state sweep --memory 16GB', 'a long sweep that can be stopped'],
+  ],
+  inputs: { name: 'latents', describe: 'latents folders or files, each may be named (mae=PATH)', max: 64 },
+  options,
+  async run(chosen, inputs, context) {
+    const { refuseExisting } = await import('../io/index.js');
+    const tables = [chosen.out, chosen.stats, chosen.diffusionFloor, chosen.modes, chosen.paired];
+    for (const path of tables) if (path !== undefined) refuseExisting(path, chosen.force);
+    const { startEngine } = await import('../engine/index.js');
+    await startEngine();
+    const sources = await openSources(chosen, inputs, context);
+    const settings = await settingsOf(chosen);
+    if (chosen.dryRun) {
+      const { availableParallelism } = await import('node:os');
+      const { planSweep } = await import('../jobs/gmm-plan.js');
+      const plan = await planSweep(sources, { ...settings, threads: settings.threads ?? availableParallelism() });
+      await writeTable(
+        context,
+        PLAN_COLUMNS,
+        plan.map(row => ({ ...row })),
+        {},
+      );
+      return;
+    }
+    const protocol = protocolOf(chosen, sources, context);
+    const { analyzeGmm: analyze } = await import('../jobs/analyze-gmm.js');
+    const { openState } = await import('../jobs/gmm-state.js');
+    const state =
+      chosen.state === undefined ? undefined : await openState(chosen.state, { ...protocol, argv: undefined });
+    const { rows, fits } = await analyze(sources, settings, { log: context.log, signal: context.signal, state });
+    await writeFurtherTables(chosen, fits, settings, context, protocol);
+    if (chosen.saveModel !== undefined) await saveModels(chosen.saveModel, fits, chosen.force);
+    await writeTable(
+      context,
+      COLUMNS,
+      rows.map(row => ({ ...row })),
+      { out: chosen.out, force: chosen.force, protocol },
+    );
+  },
+});
+
+async function openSources(chosen: Chosen, inputs: string[], { log }: Context): Promise<GmmSource[]> {
+  const { openLatents } = await import('../latents/index.js');
+  const { selectedRows } = await import('../io/index.js');
+  if (chosen.test !== undefined && inputs.length > 1)
+    throw new UserError('--test goes with one input: held-out latents belong to one tokenizer');
+  const open = async (path: string) => {
+    const { flips, posterior, dropNonfinite, seed } = chosen;
+    const latents = await openLatents(path, { flips, posterior, dropNonfinite, seed, log });
+    const rows = latents.rows();
+    const few = chosen.limit !== undefined && chosen.limit < rows.rows;
+    return {
+      rows: few
+        ? selectedRows(
+            rows,
+            Int32Array.from({ length: chosen.limit! }, (_, row) => row),
+          )
+        : rows,
+      digest: await latents.digest(),
+    };
+  };
+  const names = inputs.map(input => namedInput(input).name);
+  const twice = names.find((name, i) => names.indexOf(name) !== i);
+  if (twice !== undefined) throw new UserError(`two inputs are called ${twice}; name them apart: a=PATH b=PATH`);
+  const heldout = chosen.test === undefined ? undefined : await open(chosen.test);
+  const sources: GmmSource[] = [];
+  for (const input of inputs) {
+    const { name, path } = namedInput(input);
+    const { rows, digest } = await open(path);
+    sources.push({ name, rows: { ...rows, name }, heldout: heldout?.rows, digest });
+  }
+  return sources;
+}
+
+async function settingsOf(chosen: Chosen): Promise<GmmSettings> {
+  const { totalmem } = await import('node:os');
+  const initial = chosen.initFrom === undefined ? undefined : await initialMixture(chosen.initFrom, chosen);
+  return {
+    components: initial ? [initial.mixture.components] : chosen.components,
+    covariance: initial?.mixture.covarianceType ?? chosen.covariance,
+    start: chosen.start,
+    initial,
+    restarts: initial ? 1 : chosen.restarts,
+    repeats: initial ? 1 : chosen.repeats,
+    regCovar: chosen.regCovar,
+    tol: chosen.tol,
+    maxIter: chosen.maxIter,
+    controls: ['none', ...chosen.nulls],
+    grow: chosen.grow,
+    memory: chosen.memory ?? totalmem() / 4,
+    threads: chosen.threads,
+    floorTimes: chosen.diffusionFloor === undefined ? undefined : floorTimes(),
+    modes: chosen.modes !== undefined,
+    pca: chosen.pca,
+    standardize: chosen.standardize,
+    dims: chosen.dims,
+    variance: chosen.variance,
+    trainShare: chosen.split,
+    folds: chosen.folds,
+    seed: chosen.seed,
+  };
+}
+
+const floorTimes = (): number[] => Array.from({ length: FLOOR_BINS }, (_, bin) => (bin + 0.5) / FLOOR_BINS);
+
+async function initialMixture(path: string, { pca, dims, variance }: Chosen) {
+  const { loadMixture } = await import('../gmm/index.js');
+  const { reductionFrom } = await import('../jobs/gmm-space.js');
+  const { mixture, arrays } = await loadMixture(path);
+  const space = reductionFrom(arrays);
+  if (space && space.dims !== mixture.dims)
+    throw new UserError(`${path}: its mixture has ${mixture.dims} dimensions, its PCA or scaler ${space.dims}`);
+  if (!space && pca && dims !== mixture.dims)
+    throw new UserError(
+      `${path}: describes no space (components_, mean_, scale_), so the rows' must be settled here: give --dims ${mixture.dims} (not --variance ${variance}) or --no-pca`,
+    );
+  return { mixture, space };
+}
+
+/** What the numbers' meaning hangs on. */
+function protocolOf(chosen: Chosen, sources: GmmSource[], { argv }: Context): Record<string, unknown> {
+  const { components, covariance, pca, standardize, variance, dims, split, folds, start, initFrom, restarts } = chosen;
+  const {
+    repeats,
+    grow,
+    regCovar,
+    tol,
+    maxIter,
+    nulls,
+    limit: rows,
+    flips,
+    posterior,
+    dropNonfinite,
+    seed,
+    test,
+  } = chosen;
+  return {
+    command: 'analyze-gmm',
+    version: VERSION,
+    sources: Object.fromEntries(sources.map(({ name, digest }) => [name, digest])),
+    ...{ covariance, pca, standardize, variance, dims, split, folds: folds ?? null, test: test ?? null },
+    ...{ start, initFrom: initFrom ?? null, restarts, repeats, grow, regCovar, tol, maxIter, nulls, components },
+    ...{ limit: rows ?? null, flips, posterior, dropNonfinite, seed },
+    nll: 'nats per row of the reduced space; of held-out rows where there are any',
+    argv,
+  };
+}
+
+async function writeFurtherTables(
+  chosen: Chosen,
+  fits: FittedMixture[],
+  { floorTimes: times, seed }: GmmSettings,
+  context: Context,
+  protocol: Record<string, unknown>,
+): Promise<void> {
+  const table = (out: string, columns: string[], rows: Parameters<typeof writeTable>[2]): Promise<void> =>
+    writeTable(context, columns, rows, { out, force: chosen.force, protocol });
+  if (chosen.stats !== undefined) {
+    const columns = ['source', 'n_components', 'cluster', 'weight'];
+    columns.push('mean_norm', 'cov_norm', 'second_moment', 'min_mean_distance');
+    await table(chosen.stats, columns, fits.flatMap(statisticsRows));
+  }
+  if (chosen.diffusionFloor !== undefined)
+    await table(
+      chosen.diffusionFloor,
+      ['source', 'components', 't', 'loss', 'loss_one_gaussian'],
+      fits.flatMap(({ source, components, floor }) =>
+        times!.map((t, i) => ({
+          source,
+          components,
+          t,
+          loss: floor![i],
+          loss_one_gaussian: 1 / ((1 - t) ** 2 + t ** 2),
+        })),
+      ),
+    );
+  if (chosen.modes !== undefined)
+    await table(
+      chosen.modes,
+      ['source', 'components', 'groups', 'into', 'from', 'overlap', 'mode_into', 'mode_from'],
+      fits.flatMap(({ source, components, merges, modeOf }) =>
+        (merges ?? []).map(merge => ({
+          source,
+          components,
+          ...merge,
+          mode_into: modeOf![merge.into],
+          mode_from: modeOf![merge.from],
+        })),
+      ),
+    );
+  if (chosen.paired !== undefined) {
+    const { pairedDifferences } = await import('../jobs/gmm-paired.js');
+    const columns = ['components', 'a', 'b', 'gain_difference', 'low', 'high', 'rank_stability'];
+    await table(
+      chosen.paired,
+      columns,
+      pairedDifferences(fits, seed).map(row => ({ ...row })),
+    );
+  }
+}
+
+/** The theorem's constants under the names that the paper's authors gave their columns. */
+function statisticsRows({ source, components, statistics }: FittedMixture) {
+  return statistics.map(({ cluster, weight, meanNorm, covarianceNorm, secondMoment, minMeanDistance }) => ({
+    source,
+    n_components: components,
+    cluster,
+    weight,
+    mean_norm: meanNorm,
+    cov_norm: covarianceNorm,
+    second_moment: secondMoment,
+    min_mean_distance: minMeanDistance,
+  }));
+}
+
+async function saveModels(target: string, fits: FittedMixture[], overwrite: boolean): Promise<void> {
+  const { saveMixture } = await import('../gmm/index.js');
+  const { spaceArrays } = await import('../jobs/gmm-space.js');
+  const path = await import('node:path');
+  const single = target.endsWith('.npz');
+  if (single && fits.length > 1)
+    throw new UserError(`--save-model ${target}: ${fits.length} mixtures were fitted; name a folder for them`);
+  for (const { source, components, fit, space } of fits)
+    await saveMixture(
+      single ? target : path.join(target, `${source}-k${components}.npz`),
+      {
+        mixture: fit.mixture,
+        converged: fit.converged,
+        iterations: fit.iterations,
+        lowerBound: fit.lowerBounds.at(-1)!,
+      },
+      { space: spaceArrays(space), force: overwrite },
+    );
+}
