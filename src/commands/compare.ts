@@ -1,0 +1,72 @@
+import { existsSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { basename, extname, join } from 'node:path';
+import { z } from 'zod';
+import { EXIT, UserError } from '../base/index.js';
+import type { Study } from '../compare/index.js';
+import { defineCommand, type Context } from './command.js';
+import { common, force } from './options.js';
+import { writeTable } from './table.js';
+
+export const studyOptions = z.object({
+  out: z.string().optional().describe('folder of the study; default: its name'),
+  dryRun: z.boolean().default(false).describe('print the command lines that the study stands for; run nothing'),
+  force: force.describe('start the study anew; without it, what is done is kept'),
+  ...common,
+});
+
+export const compare = defineCommand({
+  name: 'compare',
+  describe: 'Runs a study: tokenizers × analyses, into one folder with tables, charts and a report.',
+  examples: [
+    ['maetok compare studies/demo.yaml --dry-run', 'the command lines it stands for'],
+    ['maetok compare studies/demo.yaml --out demo', 'run it; after a stop the same command goes on'],
+  ],
+  inputs: { name: 'study', describe: 'a study in YAML (docs/studies.md says what stands in it)' },
+  options: studyOptions,
+  async run(chosen, [path], context) {
+    const { readStudy } = await import('../compare/index.js');
+    const study = await readStudy(path);
+    await runStudy(study, chosen.out ?? basename(path, extname(path)), chosen, context);
+  },
+});
+
+/** Runs what is not done of a study, then draws and writes what all its tables say; the summary goes to stdout. */
+export async function runStudy(
+  study: Study,
+  out: string,
+  chosen: z.output<typeof studyOptions>,
+  context: Context,
+): Promise<void> {
+  const { planStudy, readTables, runSteps, writeReport } = await import('../compare/index.js');
+  const plan = planStudy(study, out);
+  if (chosen.dryRun) {
+    for (const { argv } of plan.steps) context.stdout.write(`maetok ${argv.map(quoted).join(' ')}\n`);
+    return;
+  }
+  if (chosen.force) await removeStudy(out);
+  // What holds for the study holds for its steps.
+  const shared = [
+    ...(chosen.engine === undefined ? [] : ['--engine', chosen.engine]),
+    ...['--precision', chosen.precision],
+  ];
+  await runSteps(plan.steps, {
+    out,
+    run: argv => context.run([...argv, ...shared]),
+    log: context.log,
+    signal: context.signal,
+  });
+  const summary = await writeReport(study, plan, await readTables(study, plan, out), out);
+  context.log.note(`wrote ${join(out, 'report.html')}, summary.csv, charts and tables beside it`);
+  await writeTable(context, summary.columns, summary.rows, {});
+}
+
+/** Only a folder that a study made is emptied. */
+async function removeStudy(out: string): Promise<void> {
+  if (!existsSync(out)) return;
+  if (!existsSync(join(out, 'steps.json')))
+    throw new UserError(`${out}: is there already and holds no study; choose another --out`, EXIT.failed);
+  await rm(out, { recursive: true });
+}
+
+const quoted = (word: string): string => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`);

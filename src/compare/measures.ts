@@ -1,0 +1,80 @@
+import type { Table, TableRow } from '../report/index.js';
+import { where, type StudyTables } from './tables.js';
+
+/** One number that tells latent spaces apart, found in a study's tables. */
+export interface Measure {
+  name: string;
+  /** Column head and axis title for people. */
+  title: string;
+  better: 'lower' | 'higher';
+  /** The row of one space and seed that holds it, and in which column. */
+  find: (tables: StudyTables, source: string, seed: number) => { row: TableRow; column: string } | undefined;
+}
+
+/** The last of a table's rows for a space that also have these values. */
+function lastRow(table: Table, source: string, seed: number, wanted: TableRow, by?: string): TableRow | undefined {
+  const { rows } = where(table, { source, seed, ...wanted });
+  return by === undefined ? rows.at(-1) : [...rows].sort((a, b) => Number(a[by]) - Number(b[by])).at(-1);
+}
+
+const found = (row: TableRow | undefined, column: string) =>
+  row && typeof row[column] === 'number' ? { row, column } : undefined;
+
+export const MEASURES: Measure[] = [
+  {
+    name: 'nll_per_dim',
+    title: 'NLL per dimension (nats, most components)',
+    better: 'lower',
+    find: ({ nll }, source, seed) =>
+      found(lastRow(nll, source, seed, { control: 'none' }, 'components'), 'nll_per_dim'),
+  },
+  {
+    name: 'gain',
+    title: 'gain over one Gaussian (nats)',
+    better: 'higher',
+    find: ({ nll }, source, seed) => found(lastRow(nll, source, seed, { control: 'none' }, 'components'), 'gain'),
+  },
+  {
+    name: 'probe',
+    title: 'probe accuracy',
+    better: 'higher',
+    find: ({ probe }, source, seed) =>
+      ['logistic', 'mae', 'knn']
+        .map(kind =>
+          found(lastRow(probe, source, seed, { feature: 'flattened', probe: kind, control: 'none' }), 'accuracy'),
+        )
+        .find(row => row !== undefined),
+  },
+  {
+    name: 'diffusion_loss',
+    title: 'held-out diffusion loss (variance-normalised)',
+    better: 'lower',
+    find: ({ diffusion }, source, seed) =>
+      found(
+        lastRow(diffusion, source, seed, { split: 'heldout', weights: 'ema', bin: 'all' }, 'step'),
+        'loss_normalised',
+      ),
+  },
+  {
+    name: 'reconstruction',
+    title: 'reconstruction PSNR (dB)',
+    better: 'higher',
+    find: ({ reconstruction, validation }, source, seed) =>
+      found(lastRow(reconstruction, source, seed, { metric: 'psnr' }), 'value') ??
+      found(lastRow(validation, source, seed, {}, 'step'), 'val_psnr'),
+  },
+  {
+    name: 'generation',
+    title: 'Fréchet distance of samples',
+    better: 'lower',
+    find: ({ generation }, source, seed) =>
+      found(lastRow(generation, source, seed, { metric: 'fid' }), 'value') ??
+      found(lastRow(generation, source, seed, { metric: 'fd' }), 'value'),
+  },
+];
+
+export function measureNamed(name: string): Measure {
+  const measure = MEASURES.find(one => one.name === name);
+  if (!measure) throw new Error(`no measure is called ${name}`);
+  return measure;
+}

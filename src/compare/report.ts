@@ -1,0 +1,183 @@
+import { existsSync } from 'node:fs';
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { stringify } from 'csv-stringify/sync';
+import { VERSION } from '../base/index.js';
+import { writeFileAtomic } from '../io/index.js';
+import {
+  chartOf,
+  htmlReport,
+  markdownTable,
+  rasterise,
+  renderSvg,
+  type ChartChoice,
+  type Section,
+  type Table,
+} from '../report/index.js';
+import { MEASURES } from './measures.js';
+import type { Plan } from './plan.js';
+import type { Study } from './study.js';
+import { judgeClaims, summarise } from './summary.js';
+import { overSeeds, where, type StudyTables } from './tables.js';
+
+interface Chart {
+  file: string;
+  heading: string;
+  text: string;
+  table: Table;
+  choice: ChartChoice;
+}
+
+/** Draws the charts, writes summary.csv, claims.csv, summary.md and report.html, and returns the summary. */
+export async function writeReport(study: Study, plan: Plan, tables: StudyTables, out: string): Promise<Table> {
+  const summary = summarise(study, plan, tables);
+  const claims = judgeClaims(study, tables);
+  const charts = chartsOf(tables).filter(({ table }) => table.rows.length > 0);
+  const sections: Section[] = [summarySection(study, summary), ...claimsSection(study, claims)];
+  for (const { file, heading, text, table, choice } of charts) {
+    const svg = await renderSvg(chartOf(table, choice));
+    await replace(join(out, 'charts', `${file}.svg`), svg);
+    await replace(join(out, 'charts', `${file}.png`), rasterise(svg));
+    await replace(join(out, 'charts', `${file}.csv`), csv(table));
+    sections.push({ heading, text: [text], charts: [svg] });
+  }
+  sections.push(...(await pictureSections(plan)));
+  await replace(join(out, 'summary.csv'), csv(summary));
+  if (claims.rows.length > 0) await replace(join(out, 'claims.csv'), csv(claims));
+  await replace(join(out, 'summary.md'), markdown(study, summary, claims));
+  const subtitle = `maetok ${VERSION}, ${new Date().toISOString().slice(0, 10)}, seeds ${study.seeds.join(', ')}`;
+  await replace(join(out, 'report.html'), htmlReport({ title: study.name, subtitle, sections }));
+  return summary;
+}
+
+/** Made from the tables alone, so an older one is always to be replaced. */
+const replace = (path: string, content: string | Uint8Array): Promise<void> =>
+  writeFileAtomic(path, content, { force: true });
+
+const csv = ({ columns, rows }: Table): string => stringify(rows, { header: true, columns });
+
+/** The paper's Figure 2 and what belongs beside it. */
+function chartsOf({ nll, probe, diffusion, generation }: StudyTables): Chart[] {
+  const measured = where(nll, { control: 'none' });
+  const heldout = where(diffusion, { split: 'heldout', weights: 'ema' });
+  const last = Math.max(...heldout.rows.map(row => Number(row.step)));
+  return [
+    {
+      file: 'nll',
+      heading: 'Mixture fits',
+      text: 'Negative log-likelihood of held-out latents against the number of components; all latent spaces are reduced to the same number of whitened principal components. Lower: fewer modes describe the space.',
+      table: overSeeds(measured, ['source', 'components'], 'nll'),
+      choice: {},
+    },
+    {
+      file: 'gain',
+      heading: 'Structure beyond one Gaussian',
+      text: 'How many nats per latent a mixture gains over a single Gaussian in the same space.',
+      table: overSeeds(measured, ['source', 'components'], 'gain'),
+      choice: { kind: 'line', x: 'components', y: 'gain', color: 'source' },
+    },
+    {
+      file: 'diffusion-loss',
+      heading: 'Diffusion loss while training',
+      text: 'Loss of the moving-average weights on held-out latents with frozen noise and times, divided by the variance of the target, so that latent spaces compare.',
+      table: overSeeds(where(heldout, { bin: 'all' }), ['source', 'step'], 'loss_normalised'),
+      choice: { kind: 'line', x: 'step', y: 'loss_normalised', color: 'source' },
+    },
+    {
+      file: 'diffusion-loss-by-t',
+      heading: 'Diffusion loss by timestep',
+      text: 'The same after the last step, by time (t = 0 is noise, t = 1 is data).',
+      table: overSeeds(timed(where(heldout, { step: last })), ['source', 't'], 'loss_normalised'),
+      choice: { kind: 'line', x: 't', y: 'loss_normalised', color: 'source' },
+    },
+    {
+      file: 'probe',
+      heading: 'Probes',
+      text: 'Accuracy of classifiers on frozen latents, with 95% intervals.',
+      table: overSeeds(labelled(where(probe, { control: 'none' })), ['source', 'probe'], 'accuracy'),
+      choice: {},
+    },
+    {
+      file: 'generation',
+      heading: 'Samples against pictures',
+      text: 'Fréchet distance between features of samples and of pictures; comparable only under the same features.',
+      table: overSeeds(distances(generation), ['source', 'features'], 'value'),
+      choice: { kind: 'bar', x: 'source', y: 'value', color: 'source' },
+    },
+  ];
+}
+
+const timed = (table: Table): Table => ({ ...table, rows: table.rows.filter(row => typeof row.t === 'number') });
+
+/** Probe, feature and setting as one word, so that each gets a panel. */
+const labelled = (table: Table): Table => ({
+  ...table,
+  // The chosen penalty differs between spaces and is no part of what is compared.
+  rows: table.rows.map(row => ({
+    ...row,
+    probe: `${row.probe} on ${row.feature} latents${String(row.setting).startsWith('C=') ? '' : `, ${row.setting}`}`,
+  })),
+});
+
+const distances = (table: Table): Table => ({
+  ...table,
+  rows: table.rows.filter(({ metric }) => metric === 'fid' || metric === 'fd'),
+});
+
+function summarySection(study: Study, summary: Table): Section {
+  return { heading: 'Summary', text: study.about === undefined ? [] : [study.about], table: summary };
+}
+
+function claimsSection({ expect, seeds }: Study, claims: Table): Section[] {
+  if (expect.length === 0) return [];
+  return [{ heading: 'Expected orderings', text: [claimsNote(seeds.length)], table: claims }];
+}
+
+const claimsNote = (seeds: number): string =>
+  seeds > 1
+    ? `An ordering holds where the paired difference over ${seeds} seeds is clear of 0 with 95% confidence.`
+    : 'One seed only: the verdict says which way it fell here, not whether it would again.';
+
+/** Reconstructions at the end of each tokenizer's training, and samples. */
+async function pictureSections({ spaces }: Plan): Promise<Section[]> {
+  const reconstructions = await Promise.all(
+    spaces.map(async ({ name, decoder }) =>
+      picture(`${name}: originals and reconstructions`, await newestGrid(decoder)),
+    ),
+  );
+  const samples = await Promise.all(
+    spaces.map(({ name, samples }) => picture(`${name}: samples`, `${samples}-grid.png`)),
+  );
+  const sections = [
+    { heading: 'Reconstructions', pictures: reconstructions.filter(one => one !== undefined) },
+    { heading: 'Samples', pictures: samples.filter(one => one !== undefined) },
+  ];
+  return sections.filter(({ pictures }) => pictures.length > 0);
+}
+
+async function newestGrid(run: string | undefined): Promise<string | undefined> {
+  if (run === undefined) return undefined;
+  const folder = join(run, 'reconstructions');
+  if (!existsSync(folder)) return undefined;
+  const step = (file: string): number => Number(/\d+/.exec(file)?.[0] ?? -1);
+  const newest = (await readdir(folder)).sort((a, b) => step(a) - step(b)).at(-1);
+  return newest === undefined ? undefined : join(folder, newest);
+}
+
+async function picture(caption: string, path: string | undefined) {
+  return path !== undefined && existsSync(path) ? { caption, png: await readFile(path) } : undefined;
+}
+
+function markdown(study: Study, summary: Table, claims: Table): string {
+  const legend = MEASURES.filter(({ name }) => summary.columns.includes(name)).map(
+    ({ name, title, better }) => `- ${name.replaceAll('_', ' ')}: ${title}; ${better} is better`,
+  );
+  return [
+    `# ${study.name}`,
+    ...(study.about === undefined ? [] : [study.about]),
+    markdownTable(summary),
+    legend.join('\n'),
+    ...(claims.rows.length > 0 ? ['## Expected orderings', claimsNote(study.seeds.length), markdownTable(claims)] : []),
+    '',
+  ].join('\n\n');
+}

@@ -1,0 +1,91 @@
+import type { Table, TableRow } from '../report/index.js';
+import { MEASURES, measureNamed, type Measure } from './measures.js';
+import type { Plan } from './plan.js';
+import { estimate } from './statistics.js';
+import type { Study } from './study.js';
+import type { StudyTables } from './tables.js';
+
+/** One row per tokenizer with every measure that the study has, mean over seeds and 95% interval. */
+export function summarise(study: Study, { spaces }: Plan, tables: StudyTables): Table {
+  const names = Object.keys(study.tokenizers);
+  const measures = MEASURES.filter(({ find }) =>
+    spaces.some(({ tokenizer, seed }) => find(tables, tokenizer, seed) !== undefined),
+  );
+  const rows = names.map((source): TableRow => ({
+    source,
+    dims: numberOf(tables.probe, source, 'dims') ?? null,
+    ...(Object.assign({}, ...measures.map(measure => cells(measure, study, tables, source))) as TableRow),
+    seeds: study.seeds.length,
+  }));
+  const columns = measures.flatMap(({ name }) => [name, `${name}_low`, `${name}_high`]);
+  return { name: 'summary', columns: ['source', 'dims', ...columns, 'seeds'], rows };
+}
+
+const numberOf = (table: Table, source: string, column: string): number | undefined => {
+  const value = table.rows.find(row => row.source === source && row.feature === 'flattened')?.[column];
+  return typeof value === 'number' ? value : undefined;
+};
+
+/** Over several seeds Student's interval; of one, the measurement's own. */
+function cells({ name, find }: Measure, { seeds }: Study, tables: StudyTables, source: string): TableRow {
+  const found = seeds.map(seed => find(tables, source, seed)).filter(one => one !== undefined);
+  if (found.length === 0) return { [name]: null, [`${name}_low`]: null, [`${name}_high`]: null };
+  const { mean, low, high, count } = estimate(found.map(({ row, column }) => Number(row[column])));
+  const [{ row, column }] = found;
+  const stem = column === 'value' ? '' : `${column}_`;
+  const own = count > 1 ? [low, high] : [row[`${stem}low`] ?? null, row[`${stem}high`] ?? null];
+  return { [name]: mean, [`${name}_low`]: own[0], [`${name}_high`]: own[1] };
+}
+
+export type Verdict = 'holds' | 'does not hold' | 'undecided';
+
+/**
+ * Holds each expected ordering against the measurements. With several seeds the paired differences must be clear of 0
+ * (95%); one seed can only say which way it fell.
+ */
+export function judgeClaims(study: Study, tables: StudyTables): Table {
+  const rows = study.expect.flatMap(({ claim, measure: name, better, worse }): TableRow[] => {
+    const measure = measureNamed(name);
+    const sign = measure.better === 'higher' ? 1 : -1;
+    const differences = study.seeds.flatMap(seed => {
+      const [a, b] = [better, worse].map(source => measure.find(tables, source, seed));
+      return a && b ? [sign * (Number(a.row[a.column]) - Number(b.row[b.column]))] : [];
+    });
+    if (differences.length === 0) return [];
+    const { mean, low, high, count } = estimate(differences);
+    return [
+      {
+        claim,
+        measure: name,
+        better,
+        worse,
+        advantage: mean,
+        advantage_low: count > 1 ? low : null,
+        advantage_high: count > 1 ? high : null,
+        seeds: count,
+        verdict: verdict(mean, low, high),
+      },
+    ];
+  });
+  return {
+    name: 'claims',
+    columns: [
+      'claim',
+      'measure',
+      'better',
+      'worse',
+      'advantage',
+      'advantage_low',
+      'advantage_high',
+      'seeds',
+      'verdict',
+    ],
+    rows,
+  };
+}
+
+function verdict(mean: number, low: number, high: number): Verdict {
+  if (low > 0) return 'holds';
+  if (high < 0) return 'does not hold';
+  return mean === 0 || low !== high ? 'undecided' : mean > 0 ? 'holds' : 'does not hold';
+}
