@@ -1,7 +1,7 @@
 import type { Table, TableRow } from '../report/index.js';
 import { MEASURES, measureNamed, type Measure } from './measures.js';
 import type { Plan } from './plan.js';
-import { estimate } from './statistics.js';
+import { estimate, type Estimate } from './statistics.js';
 import type { Study } from './study.js';
 import type { StudyTables } from './tables.js';
 
@@ -37,7 +37,7 @@ function cells({ name, find }: Measure, { seeds }: Study, tables: StudyTables, s
   return { [name]: mean, [`${name}_low`]: own[0], [`${name}_high`]: own[1] };
 }
 
-export type Verdict = 'holds' | 'does not hold' | 'undecided';
+export type Verdict = 'holds' | 'does not hold' | 'undecided' | 'as expected (one seed)' | 'not as expected (one seed)';
 
 /**
  * Holds each expected ordering against the measurements. With several seeds the paired differences must be clear of 0
@@ -63,7 +63,7 @@ export function judgeClaims(study: Study, tables: StudyTables): Table {
         advantage_low: count > 1 ? low : null,
         advantage_high: count > 1 ? high : null,
         seeds: count,
-        verdict: verdict(mean, low, high),
+        verdict: verdict({ mean, low, high, count }),
       },
     ];
   });
@@ -84,8 +84,8 @@ export function judgeClaims(study: Study, tables: StudyTables): Table {
   };
 }
 
-function verdict(mean: number, low: number, high: number): Verdict {
+function verdict({ mean, low, high, count }: Estimate): Verdict {
+  if (count < 2) return mean > 0 ? 'as expected (one seed)' : 'not as expected (one seed)';
   if (low > 0) return 'holds';
-  if (high < 0) return 'does not hold';
-  return mean === 0 || low !== high ? 'undecided' : mean > 0 ? 'holds' : 'does not hold';
+  return high < 0 ? 'does not hold' : 'undecided';
 }

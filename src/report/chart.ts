@@ -178,7 +178,15 @@ function axes(table: Table, { x, y, logX, logY, color, dash }: Chosen): Encoding
     },
     ...(color === undefined
       ? {}
-      : { color: { field: field(color), type: 'nominal', title: titleOf(color), sort: distinct(table, color) } }),
+      : {
+          color: {
+            field: field(color),
+            type: 'nominal',
+            title: titleOf(color),
+            sort: distinct(table, color),
+            legend: { symbolOpacity: 1 },
+          },
+        }),
     ...(dash === undefined ? {} : { strokeDash: { field: field(dash), type: 'nominal', title: titleOf(dash) } }),
   };
 }
@@ -195,12 +203,10 @@ const LAYERS: Record<ChartKind, (table: Table, chosen: Chosen) => unknown[]> = {
     const band = interval(table, chosen.y);
     const points = new Set(table.rows.map(row => row[chosen.x])).size;
     return [
-      { mark: 'line', encoding },
-      // After the line, whose colour is then the legend's.
       ...(band
         ? [
             {
-              mark: { type: 'area', opacity: 0.18 },
+              mark: { type: 'area', opacity: 0.13 },
               encoding: {
                 ...encoding,
                 y: { ...(encoding.y as Encoding), field: field(band[0]) },
@@ -209,6 +215,7 @@ const LAYERS: Record<ChartKind, (table: Table, chosen: Chosen) => unknown[]> = {
             },
           ]
         : []),
+      { mark: 'line', encoding },
       // Points say where something was measured; on a dense curve they would only hide it.
       ...(points > 40 ? [] : [{ mark: { type: 'point', size: 45 }, encoding: { ...encoding, ...convergence(table) } }]),
     ];

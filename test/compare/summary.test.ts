@@ -1,0 +1,77 @@
+import { describe, expect, it } from '@jest/globals';
+import { checkStudy, judgeClaims, planStudy, summarise, type StudyTables } from '../../src/compare/index.js';
+import type { Table, TableRow } from '../../src/report/index.js';
+
+const table = (...rows: TableRow[]): Table => ({
+  name: 't',
+  columns: [...new Set(rows.flatMap(row => Object.keys(row)))],
+  rows,
+});
+
+/** Probe accuracies by source, one per seed. */
+function tables(accuracies: Record<string, number[]>): StudyTables {
+  const probe = Object.entries(accuracies).flatMap(([source, own]) =>
+    own.map((accuracy, seed) => ({
+      ...{ source, seed, feature: 'flattened', probe: 'logistic', control: 'none', dims: 256 },
+      ...{ accuracy, accuracy_low: accuracy - 0.1, accuracy_high: accuracy + 0.1 },
+    })),
+  );
+  const loss = (step: number, loss_normalised: number) => ({
+    ...{ source: 'mae', seed: 0, split: 'heldout', weights: 'ema', bin: 'all', step, loss_normalised },
+  });
+  const none = table();
+  return {
+    nll: none,
+    probe: table(...probe),
+    diffusion: table(loss(100, 0.8), loss(50, 0.9)),
+    validation: none,
+    reconstruction: none,
+    generation: none,
+  };
+}
+
+const study = (seeds: number[]) =>
+  checkStudy(
+    {
+      data: 'pictures',
+      seeds,
+      tokenizers: { mae: { train: 'maetok' }, ae: { train: 'ae' } },
+      expect: [{ claim: 'more discriminative', measure: 'probe', better: 'mae', worse: 'ae' }],
+    },
+    'study',
+    '.',
+  );
+
+describe('the summary of a study', () => {
+  it('of one seed gives each measurement with its own interval, and the loss after the last step', () => {
+    const one = study([0]);
+    const { rows, columns } = summarise(one, planStudy(one, 'out'), tables({ mae: [0.5], ae: [0.4] }));
+    expect(columns).toEqual(expect.arrayContaining(['probe', 'diffusion_loss']));
+    // Nothing was measured of mixtures, so there is no column for them.
+    expect(columns).not.toContain('gain');
+    expect(rows[0]).toMatchObject({ source: 'mae', dims: 256, probe: 0.5, probe_low: 0.4, diffusion_loss: 0.8 });
+    expect(rows[1]).toMatchObject({ source: 'ae', probe: 0.4, diffusion_loss: null });
+  });
+
+  it('of several seeds gives means with Student’s interval', () => {
+    const three = study([0, 1, 2]);
+    const { rows } = summarise(three, planStudy(three, 'out'), tables({ mae: [0.5, 0.6, 0.7], ae: [0.4, 0.4, 0.4] }));
+    expect(rows[0].probe).toBeCloseTo(0.6, 12);
+    // 0.6 ± 4.303 · 0.1 / √3
+    expect(rows[0].probe_low).toBeCloseTo(0.6 - 0.24843, 4);
+    expect(rows[1]).toMatchObject({ probe_low: 0.4, probe_high: 0.4 });
+  });
+});
+
+describe('an expected ordering', () => {
+  it.each([
+    ['clear of zero over seeds', { mae: [0.5, 0.6, 0.55], ae: [0.4, 0.5, 0.46] }, 'holds'],
+    ['clear the other way', { mae: [0.4, 0.5, 0.46], ae: [0.5, 0.6, 0.55] }, 'does not hold'],
+    ['not clear', { mae: [0.5, 0.3, 0.4], ae: [0.4, 0.4, 0.41] }, 'undecided'],
+    ['one seed', { mae: [0.5], ae: [0.4] }, 'as expected (one seed)'],
+    ['one seed, the other way', { mae: [0.4], ae: [0.5] }, 'not as expected (one seed)'],
+  ])('%s', (_, accuracies, verdict) => {
+    const seeds = accuracies.mae.map((_, seed) => seed);
+    expect(judgeClaims(study(seeds), tables(accuracies)).rows[0].verdict).toBe(verdict);
+  });
+});
