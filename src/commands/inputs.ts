@@ -9,7 +9,8 @@ export interface NamedInput {
 
 /** `mae=latents/mae` is called mae; an input without a name is called after its last part, without its extension. */
 export function namedInput(input: string): NamedInput {
-  const at = input.indexOf('=');
-  if (at > 0 && !existsSync(input)) return { name: input.slice(0, at), path: input.slice(at + 1) };
+  // A `=` later on belongs to the input itself: `synthetic:scenes?count=50`.
+  const named = /^([^=/:?]+)=(.+)$/.exec(input);
+  if (named && !existsSync(input)) return { name: named[1], path: named[2] };
   return { name: basename(input, extname(input)), path: input };
 }

@@ -108,7 +108,8 @@ function describe(tokenizer: Tokenizer, data: ImageDataset, settings: ExtractSet
   };
 }
 
-const posteriorOf = ({ posterior }: Tokenizer, settings: Pick<ExtractSettings, 'posterior'>): Tokenizer['posterior'] =>
+/** What is taken of the posterior: what was asked for, else what the system's own pipeline takes. */
+export const posteriorOf = ({ posterior }: Tokenizer, settings: Pick<ExtractSettings, 'posterior'>): Tokenizer['posterior'] =>
   posterior === 'none' ? 'none' : (settings.posterior ?? posterior);
 
 type Encoded = { latents: Float32Array; flipped?: Float32Array };
@@ -139,7 +140,7 @@ function batchEncoder(tokenizer: Tokenizer, settings: ExtractSettings): (batch: 
 }
 
 /** Every picture has its own numbers, whatever the batch; its mirror image has others. */
-function noiseFor(
+export function noiseFor(
   random: RandomStream,
   indices: Int32Array,
   mirrored: boolean,

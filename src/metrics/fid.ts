@@ -1,19 +1,26 @@
 import { RandomNumbers } from '../base/index.js';
 import type { FeatureSet } from '../features/index.js';
-import { frechetDistance } from './frechet.js';
-import { addToGaussian, emptyGaussian, momentsOf, type Gaussian, type Moments } from './gaussian.js';
+import { frechetDistanceTo } from './frechet.js';
+import {
+  addToGaussian,
+  emptyGaussian,
+  gaussianBuilder,
+  momentsOf,
+  type GaussianBuilder,
+  type Moments,
+} from './gaussian.js';
 import type { DistributionMetric } from './metric.js';
 import { keep, noRows, together, type KeptRows } from './rows.js';
 
 interface State {
-  gaussian: Gaussian;
+  gaussian: GaussianBuilder;
   /** Statistics read from a file instead. */
   known?: Moments;
   /** Only where an interval is asked for. */
   kept?: KeptRows;
 }
 
-const moments = ({ known, gaussian }: State): Moments => known ?? momentsOf(gaussian);
+const moments = ({ known, gaussian }: State): Moments => known ?? momentsOf(gaussian.result());
 
 const NORMAL_95 = 1.959964;
 
@@ -31,20 +38,20 @@ function frechetMetric(
     needs,
     sides: 'both',
     init: ({ width, bootstrap }) => ({
-      gaussian: emptyGaussian(width),
+      gaussian: gaussianBuilder(width),
       ...(bootstrap > 0 && { kept: noRows(width) }),
     }),
     add: ({ gaussian, kept }, rows) => {
-      addToGaussian(gaussian, rows);
+      gaussian.add(rows);
       if (kept) keep(kept, rows);
     },
-    known: statistics => ({ gaussian: emptyGaussian(0), known: statistics }),
+    known: statistics => ({ gaussian: gaussianBuilder(0), known: statistics }),
     value: (sample, reference, { seed, bootstrap }) => {
-      const target = moments(reference!);
-      const value = frechetDistance(moments(sample), target);
+      const distance = frechetDistanceTo(moments(reference!));
+      const value = distance(moments(sample));
       const variant = 'unbiased covariances, float64';
       if (!sample.kept || bootstrap === 0) return Promise.resolve([{ variant, value }]);
-      const std = spread(resampled(sample.kept, target, bootstrap, new RandomNumbers(seed, `bootstrap/${name}`)));
+      const std = spread(resampled(sample.kept, distance, bootstrap, new RandomNumbers(seed, `bootstrap/${name}`)));
       // A replicate has fewer distinct images, which alone raises the distance: their spread is used, not their place.
       return Promise.resolve([{ variant, value, low: value - NORMAL_95 * std, high: value + NORMAL_95 * std, std }]);
     },
@@ -55,14 +62,19 @@ export const fid = frechetMetric('fid', 'pooled', 'Fréchet distance between the
 export const sfid = frechetMetric('sfid', 'spatial', 'the same on Inception’s spatial features, as ADM has it');
 
 /** Distances of samples drawn with replacement; the reference stays. */
-function resampled(kept: KeptRows, target: Moments, times: number, random: RandomNumbers): number[] {
+function resampled(
+  kept: KeptRows,
+  distance: (sample: Moments) => number,
+  times: number,
+  random: RandomNumbers,
+): number[] {
   const rows = together(kept);
   return Array.from({ length: times }, (_, i) => {
     const counts = new Float64Array(rows.rows);
     for (const row of random.at(i).integers(rows.rows, rows.rows)) counts[row]++;
     const gaussian = emptyGaussian(rows.width);
     addToGaussian(gaussian, rows, counts);
-    return frechetDistance(momentsOf(gaussian), target);
+    return distance(momentsOf(gaussian));
   });
 }
 

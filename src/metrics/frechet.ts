@@ -7,26 +7,36 @@ import type { Moments } from './gaussian.js';
  * The trace of the root is Σ √λ of S₁^½ S₂ S₁^½, which is symmetric and positive semi-definite: no complex numbers, no
  * iteration that may fail, and covariances of too few images are no special case.
  */
-export function frechetDistance(a: Moments, b: Moments): number {
-  const width = a.mean.length;
-  if (b.mean.length !== width)
-    throw new UserError(`features of ${width} numbers cannot be compared with features of ${b.mean.length}`);
-  let distance = 0;
-  for (let i = 0; i < width; i++) {
-    distance += (a.mean[i] - b.mean[i]) ** 2;
-    distance += a.covariance[i * width + i] + b.covariance[i * width + i];
-  }
-  // What rounding leaves of a distance of zero may be negative.
-  return Math.max(0, distance - 2 * traceOfRoot(a.covariance, b.covariance, width));
+export const frechetDistance = (a: Moments, b: Moments): number => frechetDistanceTo(a)(b);
+
+/** The distance to one and the same Gaussian, whose root is taken once. */
+export function frechetDistanceTo(target: Moments): (other: Moments) => number {
+  const width = target.mean.length;
+  const root = scaledEigenvectors(target.covariance, width);
+  return other => {
+    if (other.mean.length !== width)
+      throw new UserError(`features of ${other.mean.length} numbers cannot be compared with features of ${width}`);
+    let distance = 0;
+    for (let i = 0; i < width; i++) {
+      distance += (target.mean[i] - other.mean[i]) ** 2;
+      distance += target.covariance[i * width + i] + other.covariance[i * width + i];
+    }
+    // What rounding leaves of a distance of zero may be negative.
+    return Math.max(0, distance - 2 * traceOfRoot(root, other.covariance, width));
+  };
 }
 
-/** tr (S₁ S₂)^½. The product form is taken in S₁'s own eigenbasis, which spares one product. */
-function traceOfRoot(s1: Float64Array, s2: Float64Array, n: number): number {
-  const { values, vectors } = eigh(s1, n);
+/** V √Λ, the root of V Λ Vᵀ in the matrix's own eigenbasis. */
+function scaledEigenvectors(covariance: Float64Array, n: number): Float64Array {
+  const { values, vectors } = eigh(covariance, n);
   const roots = values.map(value => Math.sqrt(Math.max(0, value)));
-  const scaled = vectors.map((value, i) => value * roots[i % n]);
-  const half = product(scaled, s2, { m: n, k: n, n, transposeA: true });
-  const form = product(half, scaled, { m: n, k: n, n });
+  return vectors.map((value, i) => value * roots[i % n]);
+}
+
+/** tr (S₁ S₂)^½ from the root R of S₁: the eigenvalues of Rᵀ S₂ R are those of the product form. */
+function traceOfRoot(root: Float64Array, s2: Float64Array, n: number): number {
+  const half = product(root, s2, { m: n, k: n, n, transposeA: true });
+  const form = product(half, root, { m: n, k: n, n });
   for (let i = 0; i < n; i++) {
     for (let j = 0; j < i; j++) {
       const mean = (form[i * n + j] + form[j * n + i]) / 2;

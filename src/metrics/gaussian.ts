@@ -17,8 +17,8 @@ export const emptyGaussian = (width: number): Gaussian => ({
   scatter: new Float64Array(width * width),
 });
 
-/** Rows per matrix product: enough to run at full speed, 2,048 columns of them are 33 MB. */
-const BLOCK = 2048;
+/** Rows per matrix product: enough to run at full speed, 2,048 columns of them are 16 MB. */
+const BLOCK = 1024;
 
 /**
  * Adds rows in float64. Each block is centred on its own mean before its scatter is taken and the two are then put
@@ -71,6 +71,38 @@ export function absorb(into: Gaussian, part: Gaussian): void {
   }
   for (let i = 0; i < width; i++) into.mean[i] += (shift[i] * part.count) / count;
   into.count = count;
+}
+
+/** Rows that come a few at a time, gathered into blocks worth a matrix product. */
+export interface GaussianBuilder {
+  add(rows: FeatureRows): void;
+  /** Everything that was added so far. */
+  result(): Gaussian;
+}
+
+export function gaussianBuilder(width: number): GaussianBuilder {
+  const gaussian = emptyGaussian(width);
+  const waiting = new Float32Array(BLOCK * width);
+  let filled = 0;
+  const flush = (): void => {
+    addToGaussian(gaussian, { rows: filled, width, data: waiting });
+    filled = 0;
+  };
+  return {
+    add: ({ rows, data }) => {
+      for (let start = 0; start < rows;) {
+        const taken = Math.min(rows - start, BLOCK - filled);
+        waiting.set(data.subarray(start * width, (start + taken) * width), filled * width);
+        filled += taken;
+        start += taken;
+        if (filled === BLOCK) flush();
+      }
+    },
+    result: () => {
+      flush();
+      return gaussian;
+    },
+  };
 }
 
 /** A mean and a covariance, measured or read from a file. */

@@ -1,5 +1,13 @@
-export { frechetDistance } from './frechet.js';
-export { absorb, addToGaussian, emptyGaussian, momentsOf, type Gaussian, type Moments } from './gaussian.js';
+export { frechetDistance, frechetDistanceTo } from './frechet.js';
+export {
+  absorb,
+  addToGaussian,
+  emptyGaussian,
+  gaussianBuilder,
+  momentsOf,
+  type Gaussian,
+  type Moments,
+} from './gaussian.js';
 export type { DistributionMetric, MetricContext, MetricScore, Score } from './metric.js';
 export { PAIR_METRICS, type ImagePair, type PairMetric } from './pairs.js';
 export { METRICS } from './registry.js';

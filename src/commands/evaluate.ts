@@ -1,0 +1,232 @@
+import { z } from 'zod';
+import { UserError, VERSION } from '../base/index.js';
+import type { ImageDataset } from '../data/index.js';
+import type { FeatureExtractor, Lpips } from '../features/index.js';
+import type { EvaluationRow } from '../jobs/evaluation-rows.js';
+import { defineCommand, type Context } from './command.js';
+import { namedInput } from './inputs.js';
+import { common, count, force, limit, outFile, whole, words } from './options.js';
+import { writeTable, type Row } from './table.js';
+import { openChosenTokenizer, tokenizerOptions } from './tokenizer-options.js';
+
+const METRIC_NAMES = ['fid', 'sfid', 'is', 'precision-recall', 'kid'] as const;
+
+const options = z.object({
+  reference: z
+    .string()
+    .optional()
+    .describe('what samples are compared with: pictures, or a .npz with mu and sigma (ADM’s reference batches)'),
+  paired: z
+    .boolean()
+    .default(false)
+    .describe('picture k of the input is a reconstruction of picture k of --reference: PSNR, SSIM, LPIPS besides'),
+  ...tokenizerOptions,
+  tokenizer: tokenizerOptions.tokenizer.optional(),
+  data: z.string().optional().describe('with --tokenizer: pictures to reconstruct'),
+  split: z.enum(['train', 'val', 'all']).default('all').describe('part of --data'),
+  limit: limit.describe('the first N pictures of each input (with --paired of the reference too) or of --data only'),
+  size: count.optional().describe('centre crop of pictures to this side (ADM’s); default: as they are'),
+  features: z
+    .string()
+    .optional()
+    .describe(
+      'inception:WEIGHTS (FID), effnet-lite0:WEIGHTS, onnx:FILE, hog or pixels (distances of their own: fd, kd)',
+    ),
+  metrics: words
+    .pipe(z.array(z.enum(METRIC_NAMES)).min(1))
+    .optional()
+    .describe('on features; default: all that they allow, of reconstructions fid alone'),
+  lpips: z.string().optional().describe('LPIPS’s weights: one file, or VGG16_FILE,LIN_FILE'),
+  posterior: z.enum(['mode', 'sample']).optional().describe('of a KL autoencoder; default: as its own pipeline has it'),
+  batchSize: count.default(16).describe('pictures per forward pass'),
+  bootstrap: whole.default(20).describe('resamplings for the interval of a Fréchet distance; 0: none, and less memory'),
+  strict: z.boolean().default(false).describe('stop at a picture that cannot be read instead of leaving it out'),
+  out: outFile,
+  force,
+  ...common,
+});
+type Options = z.output<typeof options>;
+
+export const evaluate = defineCommand({
+  name: 'evaluate',
+  describe:
+    'Compares generated pictures with real ones (FID, sFID, IS, precision, recall, KID), or reconstructions with their originals (rFID, PSNR, SSIM, LPIPS).',
+  examples: [
+    [
+      'maetok evaluate sit=samples.npz --reference VIRTUAL_imagenet256_labeled.npz --features inception:pt_inception-2015-12-05-6726825d.pth',
+      'gFID and its kin, from ADM’s batches',
+    ],
+    [
+      'maetok evaluate --tokenizer runs/mae --data imagenet/val --size 256 --lpips vgg16.pth,vgg.pth',
+      'how well a tokenizer reconstructs',
+    ],
+    ['maetok evaluate a=samples/a b=samples/b --reference photos --features hog', 'without any weights at hand'],
+    ['maetok evaluate recon --reference originals --paired', 'reconstructions made elsewhere'],
+  ],
+  inputs: { name: 'pictures', describe: 'generated pictures, each may be named (sit=samples.npz)', min: 0, max: 64 },
+  options,
+  async run(chosen, inputs, context) {
+    checkUsage(chosen, inputs);
+    const { startEngine } = await import('../engine/index.js');
+    const { openExtractor, openLpips } = await import('../features/index.js');
+    const { refuseExisting } = await import('../io/index.js');
+    const { EVALUATION_COLUMNS, featuresCard } = await import('../jobs/evaluation-rows.js');
+    if (chosen.out !== undefined) refuseExisting(chosen.out, chosen.force);
+    await startEngine();
+    const extractor = chosen.features === undefined ? undefined : await openExtractor(chosen.features);
+    const perceptual = chosen.lpips === undefined ? undefined : await openLpips(chosen.lpips);
+    try {
+      const judges = { extractor, perceptual };
+      const { rows, card } =
+        chosen.tokenizer !== undefined
+          ? await reconstructions(chosen, judges, context)
+          : await comparisons(chosen, inputs, judges, context);
+      const { seed, bootstrap, size, precision } = chosen;
+      await writeTable(context, EVALUATION_COLUMNS, rows as unknown as Row[], {
+        out: chosen.out,
+        force: chosen.force,
+        protocol: {
+          command: 'evaluate',
+          version: VERSION,
+          argv: context.argv,
+          ...card,
+          crop: size === undefined ? 'none' : `center (ADM) ${size}`,
+          features: featuresCard(extractor),
+          lpips: perceptual?.digest ?? null,
+          bootstrap,
+          precision,
+          seed,
+        },
+      });
+    } finally {
+      extractor?.dispose();
+      perceptual?.dispose();
+    }
+  },
+});
+
+interface Judges {
+  extractor: FeatureExtractor | undefined;
+  perceptual: Lpips | undefined;
+}
+
+interface Evaluated {
+  rows: EvaluationRow[];
+  card: Record<string, unknown>;
+}
+
+function checkUsage(chosen: Options, inputs: string[]): void {
+  const { tokenizer, data, reference, paired } = chosen;
+  if (tokenizer !== undefined) {
+    if (data === undefined) throw new UserError('--tokenizer needs --data: the pictures to reconstruct');
+    if (inputs.length > 0 || reference !== undefined)
+      throw new UserError('--tokenizer reconstructs --data by itself; leave out the input pictures and --reference');
+    return;
+  }
+  if (inputs.length === 0)
+    throw new UserError('evaluate needs pictures, or --tokenizer and --data; --help has examples');
+  if (reference === undefined) throw new UserError(`${inputs[0]}: needs --reference: the pictures to compare with`);
+  if (paired && inputs.length > 1) throw new UserError(`--paired takes one input, ${inputs.length} were given`);
+}
+
+async function chosenMetrics({ metrics }: Options, fallback: readonly string[]) {
+  const { METRICS } = await import('../metrics/index.js');
+  const names: readonly string[] = metrics ?? fallback;
+  return METRICS.filter(metric => names.includes(metric.name));
+}
+
+async function reconstructions(chosen: Options, judges: Judges, context: Context): Promise<Evaluated> {
+  const { openImages } = await import('../data/index.js');
+  const { evaluateReconstructions, throughTokenizer } = await import('../jobs/evaluate-reconstructions.js');
+  const { posteriorOf } = await import('../jobs/extract.js');
+  const tokenizer = await openChosenTokenizer({ ...chosen, tokenizer: chosen.tokenizer! }, context.log);
+  const images = await openImages(chosen.data!, { ...chosen, log: context.log });
+  try {
+    const size = tokenizer.imageSize;
+    if (chosen.size !== undefined && chosen.size !== size)
+      throw new UserError(
+        `${chosen.tokenizer}: reconstructs pictures of ${size} pixels, not --size ${chosen.size}` +
+          (tokenizer.sizeMultiple === undefined ? '' : `; --image-size ${chosen.size} opens it for those`),
+      );
+    const all = { ...judges, metrics: await chosenMetrics(chosen, ['fid']) };
+    const through = throughTokenizer(tokenizer, chosen);
+    return {
+      rows: await evaluateReconstructions(tokenizer.name, images, size, through, all, chosen, context),
+      card: {
+        task: 'reconstruction',
+        image_size: size,
+        ...dataCard(images, chosen),
+        tokenizer: { name: tokenizer.name, digest: tokenizer.digest },
+        posterior: posteriorOf(tokenizer, chosen),
+      },
+    };
+  } finally {
+    tokenizer.dispose();
+    await images.close();
+  }
+}
+
+const dataCard = ({ digest, count }: ImageDataset, { split }: Options): Record<string, unknown> => ({
+  data: { digest, count, split },
+});
+
+async function comparisons(chosen: Options, inputs: string[], judges: Judges, context: Context): Promise<Evaluated> {
+  const { openImages } = await import('../data/index.js');
+  const { evaluateSets, openReference } = await import('../jobs/evaluate-sets.js');
+  const { NO_FEATURES } = await import('../features/index.js');
+  const { extractor } = judges;
+  if (!extractor && !chosen.paired) throw new UserError(NO_FEATURES);
+  const { limit, strict } = chosen;
+  const reference = await openReference(chosen.reference!, {
+    limit: chosen.paired ? limit : undefined,
+    strict,
+    log: context.log,
+  });
+  const samples: { name: string; images: ImageDataset }[] = [];
+  try {
+    for (const input of inputs) {
+      const { name, path } = namedInput(input);
+      samples.push({ name, images: await openImages(path, { limit, strict, log: context.log }) });
+    }
+    const card = {
+      task: chosen.paired ? 'reconstruction' : 'generation',
+      reference: { digest: reference.digest, count: reference.images?.count ?? null },
+      inputs: samples.map(({ name, images }) => ({ name, digest: images.digest, count: images.count })),
+    };
+    if (chosen.paired) return { rows: await paired(samples[0], reference.images, chosen, judges, context), card };
+    const metrics = await chosenMetrics(chosen, METRIC_NAMES);
+    return { rows: await evaluateSets(samples, reference, extractor!, metrics, chosen, context), card };
+  } finally {
+    for (const { images } of samples) await images.close();
+    await reference.close();
+  }
+}
+
+async function paired(
+  { name, images }: { name: string; images: ImageDataset },
+  originals: ImageDataset | undefined,
+  chosen: Options,
+  judges: Judges,
+  context: Context,
+): Promise<EvaluationRow[]> {
+  const { evaluateReconstructions, fromPictures } = await import('../jobs/evaluate-reconstructions.js');
+  if (!originals) throw new UserError(`${chosen.reference}: holds no pictures; --paired compares picture with picture`);
+  if (images.count !== originals.count)
+    throw new UserError(
+      `${name}: has ${images.count} pictures, --reference ${originals.count}; --paired needs one for each (--limit cuts both)`,
+    );
+  const { width, height } = await images.read(0);
+  if (chosen.size === undefined && width !== height)
+    throw new UserError(`${images.pictureName(0)}: is ${width}×${height}; give --size to crop all pictures to squares`);
+  const metrics = await chosenMetrics(chosen, ['fid']);
+  const all = { ...judges, metrics };
+  return await evaluateReconstructions(
+    name,
+    originals,
+    chosen.size ?? width,
+    fromPictures(images),
+    all,
+    chosen,
+    context,
+  );
+}

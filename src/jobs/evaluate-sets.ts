@@ -1,0 +1,236 @@
+import { basename } from 'node:path';
+import { EXIT, UserError, type Log } from '../base/index.js';
+import { centreCrop, openImages, requireOneSize, severalAtOnce, type ImageDataset } from '../data/index.js';
+import { tf, type Tensor4D } from '../engine/index.js';
+import type { FeatureExtractor, FeatureSet } from '../features/index.js';
+import { asFloat64, openNpz, sha256OfFile, type RawImage } from '../io/index.js';
+import type { DistributionMetric, Moments } from '../metrics/index.js';
+import { applicable, featureSide, scoresOf, type FeatureSide, type SideSettings } from './feature-side.js';
+import type { EvaluationRow } from './evaluation-rows.js';
+
+export interface EvaluateContext {
+  log: Log;
+  signal: AbortSignal;
+}
+
+/** What samples are compared with: pictures, statistics of the whole of them, or both (ADM's reference batches). */
+export interface Reference {
+  name: string;
+  digest: string;
+  images?: ImageDataset;
+  /** Means and covariances of Inception's features. */
+  moments?: Partial<Record<FeatureSet, Moments>>;
+  close(): Promise<void>;
+}
+
+export interface SetSettings extends SideSettings {
+  /** Centre crop; absent: pictures as they are, which must then be of one size. */
+  size?: number | undefined;
+  batchSize: number;
+}
+
+export interface NamedImages {
+  name: string;
+  images: ImageDataset;
+}
+
+/** Opens a reference: pictures in any form, or a `.npz` that holds `mu` and `sigma` (and `mu_s`, `sigma_s`). */
+export async function openReference(spec: string, options: Parameters<typeof openImages>[1]): Promise<Reference> {
+  const moments = spec.endsWith('.npz') ? await momentsIn(spec) : undefined;
+  if (moments && !moments.hasImages)
+    return {
+      name: basename(spec),
+      digest: await sha256OfFile(spec),
+      moments: moments.found,
+      close: () => Promise.resolve(),
+    };
+  const images = await openImages(spec, options);
+  return {
+    name: images.name,
+    digest: images.digest,
+    images,
+    ...(moments && { moments: moments.found }),
+    close: () => images.close(),
+  };
+}
+
+const STATISTICS: readonly [set: FeatureSet, mean: string, covariance: string][] = [
+  ['pooled', 'mu', 'sigma'],
+  ['spatial', 'mu_s', 'sigma_s'],
+];
+
+async function momentsIn(
+  path: string,
+): Promise<{ found: Partial<Record<FeatureSet, Moments>>; hasImages: boolean } | undefined> {
+  const npz = await openNpz(path);
+  try {
+    const found: Partial<Record<FeatureSet, Moments>> = {};
+    for (const [set, mean, covariance] of STATISTICS) {
+      if (!npz.names.includes(mean) || !npz.names.includes(covariance)) continue;
+      const [mu, sigma] = [await npz.read(mean), await npz.read(covariance)];
+      const width = mu.data.length;
+      if (sigma.data.length !== width * width)
+        throw new UserError(
+          `${path}: ${covariance} is [${sigma.shape.join(', ')}] though ${mean} has ${width} numbers`,
+        );
+      found[set] = { mean: asFloat64(mu.data), covariance: asFloat64(sigma.data) };
+    }
+    const hasImages = npz.names.some(name => !STATISTICS.flat().includes(name));
+    return Object.keys(found).length > 0 ? { found, hasImages } : undefined;
+  } finally {
+    await npz.close();
+  }
+}
+
+/** Compares each set of samples with one reference, whose features are computed once. */
+export async function evaluateSets(
+  samples: readonly NamedImages[],
+  reference: Reference,
+  extractor: FeatureExtractor,
+  metrics: readonly DistributionMetric[],
+  settings: SetSettings,
+  context: EvaluateContext,
+): Promise<EvaluationRow[]> {
+  const moments = fitting(reference, extractor);
+  const wanted = applicable(extractor, metrics);
+  const throughImages = wanted.filter(
+    ({ metric }) => metric.sides === 'both' && !(moments?.[metric.needs] && metric.known),
+  );
+  const side =
+    reference.images && throughImages.length > 0
+      ? await sideOf(
+          reference.images,
+          extractor,
+          throughImages.map(({ metric }) => metric),
+          settings,
+          context,
+        )
+      : undefined;
+  if (!side && throughImages.length > 0) {
+    const names = throughImages.map(({ name }) => name).join(', ');
+    context.log.warn(`${reference.name}: holds statistics only; left out for want of pictures: ${names}`);
+  }
+  const rows: EvaluationRow[] = [];
+  for (const { name, images } of samples) {
+    const sample = await sideOf(
+      images,
+      extractor,
+      wanted.map(({ metric }) => metric),
+      settings,
+      context,
+    );
+    warnOfFew(name, sample.count(), extractor, context.log);
+    for (const entry of wanted) {
+      const scores = await scoresOf(
+        entry,
+        extractor,
+        sample,
+        { ...(side && { side }), ...(moments && { moments }) },
+        settings,
+      );
+      const compared =
+        entry.metric.sides === 'sample' || moments?.[entry.metric.needs] ? null : (side?.count() ?? null);
+      for (const score of scores)
+        rows.push({
+          ...score,
+          source: name,
+          features: extractor.name,
+          images: sample.count(),
+          reference_images: compared,
+        });
+    }
+  }
+  return rows;
+}
+
+/** Statistics in a file are those of the FID network: no other features may be compared with them. */
+function fitting(reference: Reference, extractor: FeatureExtractor): Reference['moments'] {
+  const { moments } = reference;
+  const width = moments?.pooled?.mean.length;
+  if (!moments || (extractor.isInception && (width === undefined || width === extractor.widths.pooled))) return moments;
+  if (reference.images) return undefined;
+  throw new UserError(
+    `${reference.name}: holds statistics of ${width ?? 'unknown'} Inception features, no pictures; ` +
+      `${extractor.name} needs a reference of pictures`,
+  );
+}
+
+export function warnOfFew(name: string, count: number, extractor: FeatureExtractor, log: Log): void {
+  if (count < extractor.widths.pooled)
+    log.warn(
+      `${name}: ${count} pictures are fewer than the ${extractor.widths.pooled} features of ${extractor.name}; ` +
+        'a Fréchet distance of so few is mostly bias: compare it at equal numbers of pictures only',
+    );
+}
+
+async function sideOf(
+  images: ImageDataset,
+  extractor: FeatureExtractor,
+  metrics: readonly DistributionMetric[],
+  settings: SetSettings,
+  { log, signal }: EvaluateContext,
+): Promise<FeatureSide> {
+  const side = featureSide(extractor, metrics, images.count, settings);
+  const progress = log.progress(`${extractor.name} of ${images.name}`, images.count, 'pictures');
+  try {
+    for await (const { pictures, end } of readAhead(images, settings)) {
+      if (signal.aborted) throw new UserError('interrupted', EXIT.interrupted);
+      if (pictures.length > 0) {
+        const pixels = pixelsOf(pictures);
+        await side.add(pixels);
+        pixels.dispose();
+      }
+      progress.update(end);
+    }
+  } finally {
+    progress.stop();
+  }
+  if (side.count() < 2)
+    throw new UserError(`${images.name}: ${side.count()} readable pictures; comparing sets needs at least 2`);
+  return side;
+}
+
+interface Read {
+  pictures: RawImage[];
+  end: number;
+}
+
+/** The next batch is decoded while the features of this one are computed. */
+async function* readAhead(images: ImageDataset, { size, batchSize }: SetSettings): AsyncGenerator<Read> {
+  let first: { name: string; width: number; height: number } | undefined;
+  const read = async (start: number): Promise<Read> => {
+    const end = Math.min(images.count, start + batchSize);
+    const indices = Array.from({ length: end - start }, (_, i) => start + i);
+    const found = await severalAtOnce(indices, async index => {
+      try {
+        const image = await images.read(index, size);
+        return size === undefined ? image : centreCrop(image, size);
+      } catch (error) {
+        images.reportBroken(index, error);
+        return undefined;
+      }
+    });
+    found.forEach((picture, i) => {
+      if (!picture) return;
+      const named = { name: images.pictureName(indices[i]), width: picture.width, height: picture.height };
+      first ??= named;
+      requireOneSize([first, named]);
+    });
+    return { pictures: found.filter(picture => picture !== undefined), end };
+  };
+  let next = images.count > 0 ? read(0) : undefined;
+  for (let start = 0; next; start += batchSize) {
+    const batch = await next;
+    next = batch.end < images.count ? read(start + batchSize) : undefined;
+    // It is looked at a batch later; a failure until then is no unhandled one.
+    next?.catch(() => undefined);
+    yield batch;
+  }
+}
+
+function pixelsOf(pictures: RawImage[]): Tensor4D {
+  const [{ width, height }] = pictures;
+  const data = new Float32Array(pictures.length * width * height * 3);
+  pictures.forEach((picture, i) => data.set(picture.data, i * width * height * 3));
+  return tf.tensor4d(data, [pictures.length, height, width, 3]);
+}
