@@ -1,0 +1,44 @@
+/** Rows in memory that measures of pairs of rows are taken on. */
+export interface Sample {
+  rows: number;
+  width: number;
+  /** [rows, width], row-major */
+  data: Float32Array;
+}
+
+export interface LabelledSample extends Sample {
+  /** One class per row, numbered from 0 without gaps. */
+  labels: Int32Array;
+  classes: number;
+}
+
+/** Column means in double precision. */
+export function columnMeans({ rows, width, data }: Sample): Float64Array {
+  const mean = new Float64Array(width);
+  for (let i = 0, at = 0; i < rows; i++) for (let j = 0; j < width; j++, at++) mean[j] += data[at];
+  return mean.map(value => value / rows);
+}
+
+/** Mean cosine of two different rows: 0 where directions spread evenly, towards 1 where all rows point the same way. */
+export function meanCosine({ rows, width, data }: Sample): number {
+  const total = new Float64Array(width);
+  let used = 0;
+  for (let i = 0; i < rows; i++) {
+    let square = 0;
+    for (let j = 0; j < width; j++) square += data[i * width + j] ** 2;
+    if (square === 0) continue;
+    const scale = 1 / Math.sqrt(square);
+    for (let j = 0; j < width; j++) total[j] += data[i * width + j] * scale;
+    used++;
+  }
+  // ‖Σu‖² counts every ordered pair, and every row with itself.
+  const norm = total.reduce((sum, value) => sum + value * value, 0);
+  return used < 2 ? NaN : (norm - used) / (used * (used - 1));
+}
+
+/** Renumbers labels from 0 without gaps. */
+export function compactLabels(labels: Int32Array): { labels: Int32Array; classes: number } {
+  const known = [...new Set(labels)].sort((a, b) => a - b);
+  const number = new Map(known.map((label, i) => [label, i]));
+  return { labels: labels.map(label => number.get(label)!), classes: known.length };
+}

@@ -1,0 +1,162 @@
+import { eigh, matMul, product, tf, type Tensor2D } from '../engine/index.js';
+import { columnMeans, type LabelledSample } from './rows.js';
+
+/* How far classes stand apart, by Euclidean distance between rows as they are. */
+
+export interface ClassCentres {
+  counts: Int32Array;
+  /** [classes, width] */
+  centres: Float64Array;
+}
+
+export function classCentres({ rows, width, data, labels, classes }: LabelledSample): ClassCentres {
+  const counts = new Int32Array(classes);
+  const centres = new Float64Array(classes * width);
+  for (let i = 0; i < rows; i++) {
+    counts[labels[i]]++;
+    for (let j = 0; j < width; j++) centres[labels[i] * width + j] += data[i * width + j];
+  }
+  for (let at = 0; at < centres.length; at++) centres[at] /= counts[Math.floor(at / width)];
+  return { counts, centres };
+}
+
+/** Calinski & Harabasz (1974): dispersion between classes over that within, each per degree of freedom. */
+export function calinskiHarabasz(sample: LabelledSample, { counts, centres }: ClassCentres): number {
+  const { rows, width, classes } = sample;
+  const mean = columnMeans(sample);
+  let between = 0;
+  for (let k = 0; k < classes; k++)
+    for (let j = 0; j < width; j++) between += counts[k] * (centres[k * width + j] - mean[j]) ** 2;
+  let within = 0;
+  for (let i = 0; i < rows; i++) within += squaredToCentre(sample, centres, i);
+  return (between * (rows - classes)) / (within * (classes - 1));
+}
+
+/** Davies & Bouldin (1979): how much the worst neighbour of each class overlaps it; lower is better separated. */
+export function daviesBouldin(sample: LabelledSample, { counts, centres }: ClassCentres): number {
+  const { rows, width, classes, labels } = sample;
+  const spread = new Float64Array(classes);
+  for (let i = 0; i < rows; i++) spread[labels[i]] += Math.sqrt(squaredToCentre(sample, centres, i));
+  for (let k = 0; k < classes; k++) spread[k] /= counts[k];
+  let total = 0;
+  for (let a = 0; a < classes; a++) {
+    let worst = 0;
+    for (let b = 0; b < classes; b++) {
+      if (a === b) continue;
+      let square = 0;
+      for (let j = 0; j < width; j++) square += (centres[a * width + j] - centres[b * width + j]) ** 2;
+      worst = Math.max(worst, (spread[a] + spread[b]) / Math.sqrt(square));
+    }
+    total += worst;
+  }
+  return total / classes;
+}
+
+function squaredToCentre({ width, data, labels }: LabelledSample, centres: Float64Array, row: number): number {
+  let square = 0;
+  for (let j = 0; j < width; j++) square += (data[row * width + j] - centres[labels[row] * width + j]) ** 2;
+  return square;
+}
+
+/** Distances held at once. */
+const DISTANCES = 2 ** 22;
+
+/** Mean silhouette (Rousseeuw 1987); a row that is alone in its class counts as 0. */
+export async function silhouette(sample: LabelledSample, { counts }: ClassCentres): Promise<number> {
+  const { rows, width, data, labels, classes } = sample;
+  const [x, norms, members] = tf.tidy((): [Tensor2D, Tensor2D, Tensor2D] => {
+    const raw = tf.tensor2d(data, [rows, width]);
+    // Centred, so that a common offset costs no digits.
+    const centred = raw.sub<Tensor2D>(raw.mean(0, true));
+    return [centred, centred.square().sum(1, true), tf.oneHot(labels, classes).toFloat() as Tensor2D];
+  });
+  const step = Math.max(1, Math.floor(DISTANCES / rows));
+  let total = 0;
+  try {
+    for (let first = 0; first < rows; first += step) {
+      const count = Math.min(step, rows - first);
+      const block = tf.tidy(() => {
+        const inner = matMul(tf.slice2d(x, [first, 0], [count, width]), x, { transposeB: true });
+        const own = tf.slice2d(norms, [first, 0], [count, 1]);
+        const squares = own.add(norms.reshape([1, rows])).sub(inner.mul(2));
+        return matMul(tf.sqrt(tf.relu(squares)), members);
+      });
+      const sums = await block.data<'float32'>();
+      block.dispose();
+      for (let i = 0; i < count; i++)
+        total += silhouetteOf(sums.subarray(i * classes, (i + 1) * classes), labels[first + i], counts);
+    }
+  } finally {
+    tf.dispose([x, norms, members]);
+  }
+  return total / rows;
+}
+
+/** Of one row, from its sums of distances to each class. */
+function silhouetteOf(sums: Float32Array, label: number, counts: Int32Array): number {
+  if (counts[label] < 2) return 0;
+  const within = sums[label] / (counts[label] - 1);
+  let nearest = Infinity;
+  sums.forEach((sum, k) => {
+    if (k !== label) nearest = Math.min(nearest, sum / counts[k]);
+  });
+  const larger = Math.max(within, nearest);
+  return larger > 0 ? (nearest - within) / larger : 0;
+}
+
+export interface FisherRatio {
+  /** tr(S_w⁻¹ S_b) */
+  ratio: number;
+  /** How far S_w was drawn towards a multiple of the identity, 0 to 1. */
+  shrinkage: number;
+}
+
+/**
+ * Fisher's ratio tr(S_w⁻¹ S_b) of the covariance between classes to that within, the latter shrunk as Ledoit & Wolf
+ * (2004) choose it, since with few rows per dimension it could not be inverted.
+ */
+export function fisherRatio(sample: LabelledSample, { counts, centres }: ClassCentres): FisherRatio {
+  const { rows, width, data, labels, classes } = sample;
+  const residuals = Float64Array.from(data, (value, at) => {
+    const row = Math.floor(at / width);
+    return value - centres[labels[row] * width + (at - row * width)];
+  });
+  const within = product(residuals, residuals, { m: width, k: rows, n: width, transposeA: true });
+  for (let at = 0; at < within.length; at++) within[at] /= rows;
+  const { shrinkage, scale } = ledoitWolf(residuals, within, rows, width);
+  const mean = columnMeans(sample);
+  const { values, vectors } = eigh(within, width);
+  // Each centre's squared length in the metric of the shrunk S_w, whose eigenvectors shrinking leaves alone.
+  const offsets = centres.map((value, at) => value - mean[at % width]);
+  const along = product(offsets, vectors, { m: classes, k: width, n: width });
+  let ratio = 0;
+  for (let k = 0; k < classes; k++)
+    for (let j = 0; j < width; j++)
+      ratio +=
+        ((counts[k] / rows) * along[k * width + j] ** 2) /
+        ((1 - shrinkage) * Math.max(0, values[j]) + shrinkage * scale);
+  return { ratio, shrinkage };
+}
+
+/** The intensity, and the mean variance that is the target's diagonal. */
+function ledoitWolf(
+  residuals: Float64Array,
+  covariance: Float64Array,
+  rows: number,
+  width: number,
+): { shrinkage: number; scale: number } {
+  let trace = 0;
+  for (let j = 0; j < width; j++) trace += covariance[j * width + j];
+  const scale = trace / width;
+  const squares = covariance.reduce((sum, value) => sum + value * value, 0);
+  let fourths = 0;
+  for (let i = 0; i < rows; i++) {
+    let norm = 0;
+    for (let j = 0; j < width; j++) norm += residuals[i * width + j] ** 2;
+    fourths += norm * norm;
+  }
+  // ‖S − scale·I‖² and the estimate of E‖S − Σ‖², both per dimension.
+  const distance = (squares - 2 * scale * trace + width * scale * scale) / width;
+  const noise = Math.min(distance, (fourths / rows - squares) / (rows * width));
+  return { shrinkage: distance > 0 ? noise / distance : 0, scale };
+}

@@ -1,0 +1,87 @@
+/* How many directions a latent space uses, from the eigenvalues of its covariance matrix (in any order). */
+
+const sum = (values: Float64Array): number => values.reduce((total, value) => total + value, 0);
+
+/** Rounding leaves eigenvalues of a singular matrix a little below zero. */
+const nonNegative = (spectrum: Float64Array): Float64Array => spectrum.map(value => Math.max(0, value));
+
+/** exp of the entropy of λ / Σλ (Roy & Vetterli 2007): as many equal eigenvalues would be as spread out. */
+export function effectiveRank(spectrum: Float64Array): number {
+  const values = nonNegative(spectrum);
+  const total = sum(values);
+  return Math.exp(-values.reduce((h, value) => (value > 0 ? h + (value / total) * Math.log(value / total) : h), 0));
+}
+
+/** (Σλ)² / Σλ² */
+export function participationRatio(spectrum: Float64Array): number {
+  const values = nonNegative(spectrum);
+  return sum(values) ** 2 / sum(values.map(value => value * value));
+}
+
+/** Σλ / λ₁, the stable rank of the centred data matrix: ‖X‖²_F / ‖X‖²₂. */
+export function stableRank(spectrum: Float64Array): number {
+  return sum(nonNegative(spectrum)) / largest(spectrum);
+}
+
+/** Directions whose variance is more than rounding leaves. */
+export function numericalRank(spectrum: Float64Array): number {
+  const least = largest(spectrum) * spectrum.length * 2 ** -40;
+  return spectrum.filter(value => value > least).length;
+}
+
+/** Largest over smallest eigenvalue, of the directions that vary at all. */
+export function conditionNumber(spectrum: Float64Array): number {
+  const sorted = descending(spectrum);
+  return sorted[0] / sorted[numericalRank(spectrum) - 1];
+}
+
+const descending = (spectrum: Float64Array): Float64Array => spectrum.slice().sort().reverse();
+
+const largest = (spectrum: Float64Array): number => spectrum.reduce((most, value) => Math.max(most, value), 0);
+
+export interface PowerLaw {
+  /** α of λ_i ∝ i^−α. */
+  slope: number;
+  /** First and last rank that the line was fitted on, counted from 1. */
+  ranks: [first: number, last: number];
+  /** Share of the variance of log λ that the line explains. */
+  r2: number;
+}
+
+/**
+ * The spectrum's decay, λ_i ∝ i^−α (α-ReQ: Agrawal et al. 2022; Stringer et al. 2019), by least squares of log λ on log i
+ * over ranks 11 to 100: the first few directions are not part of the tail, and the last ones are noise. A spectrum of
+ * fewer than 40 eigenvalues is fitted on all but its last quarter.
+ */
+export function powerLaw(spectrum: Float64Array): PowerLaw {
+  const sorted = descending(spectrum);
+  const positive = numericalRank(spectrum);
+  const ranks: [number, number] =
+    positive < 40 ? [1, Math.max(2, Math.ceil(positive * 0.75))] : [11, Math.min(100, positive)];
+  const points: [number, number][] = [];
+  for (let rank = ranks[0]; rank <= Math.min(ranks[1], positive); rank++)
+    points.push([Math.log(rank), Math.log(sorted[rank - 1])]);
+  const { slope, r2 } = leastSquares(points);
+  return { slope: -slope, ranks, r2 };
+}
+
+function leastSquares(points: [x: number, y: number][]): { slope: number; r2: number } {
+  const n = points.length;
+  const [mx, my] = [0, 1].map(axis => points.reduce((total, point) => total + point[axis], 0) / n);
+  let [sxx, sxy, syy] = [0, 0, 0];
+  for (const [x, y] of points) {
+    sxx += (x - mx) ** 2;
+    sxy += (x - mx) * (y - my);
+    syy += (y - my) ** 2;
+  }
+  return { slope: sxy / sxx, r2: syy === 0 ? 1 : sxy ** 2 / (sxx * syy) };
+}
+
+/**
+ * IsoScore (Rudman et al. 2022): 1 where all directions vary alike, 0 where one holds all the variance. Written out, its
+ * isotropy defect of the variances along the principal axes is an affine function of the participation ratio.
+ */
+export function isoScore(spectrum: Float64Array): number {
+  const dims = spectrum.length;
+  return dims === 1 ? 1 : (participationRatio(spectrum) - 1) / (dims - 1);
+}
