@@ -73,7 +73,8 @@ function mixHeads(qkv: Tensor, { heads, rotation }: AttentionOptions): Tensor {
       const [q, k] = halves(placed);
       const weights = tf.softmax(matMul(q, k, { transposeB: true }));
       const output = joinHeads(matMul(weights, v));
-      return [output, placed, v, weights, output, ...(tables ? tablesOf(tables) : [])];
+      // A copy: a view of the values would keep all of `split` in memory.
+      return [output, placed, v.mul(1), weights, output, ...(tables ? tablesOf(tables) : [])];
     },
     (dy, placed, v, weights, output, ...tables) => {
       const [n, h, t, d] = v.shape as [number, number, number, number];

@@ -35,6 +35,12 @@ export function broadcast(x: Tensor, shape: number[]): Tensor {
   return spread(x);
 }
 
+/** x + y of equal shapes, without the copies of both that TensorFlow.js keeps to look at their shapes later. */
+export const residual = differentiable(
+  (x, y) => [x.add(y)],
+  dy => [dy.clone(), dy.clone()],
+);
+
 /** x + y ∘ scale, the end of a residual branch with LayerScale (Touvron et al. 2021). x, y [..., c]; scale [c]. */
 export const scaledResidual = differentiable(
   (x, y, scale) => [x.add(y.mul(scale)), y, scale],

@@ -5,6 +5,7 @@ import {
   layerNorm,
   linear,
   mlp,
+  residual,
   scaledResidual,
   under,
   type Params,
@@ -35,8 +36,8 @@ export function modulatedBlock(params: Params, x: Tensor, condition: Tensor, opt
   const modulation = linear(under(params, 'adaLN_modulation.1'), condition);
   const [shiftAttention, scaleAttention, shiftMlp, scaleMlp] = tf.split(modulation, 4, -1);
   const first = modulateLast(layerNorm(undefined, x), shiftAttention, scaleAttention);
-  const middle = x.add<Tensor>(attention(under(params, 'attn'), first, options));
-  return middle.add(mlp(under(params, 'mlp'), modulateLast(layerNorm(undefined, middle), shiftMlp, scaleMlp)));
+  const middle = residual(x, attention(under(params, 'attn'), first, options));
+  return residual(middle, mlp(under(params, 'mlp'), modulateLast(layerNorm(undefined, middle), shiftMlp, scaleMlp)));
 }
 
 /**
