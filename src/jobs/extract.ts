@@ -109,8 +109,10 @@ function describe(tokenizer: Tokenizer, data: ImageDataset, settings: ExtractSet
 }
 
 /** What is taken of the posterior: what was asked for, else what the system's own pipeline takes. */
-export const posteriorOf = ({ posterior }: Tokenizer, settings: Pick<ExtractSettings, 'posterior'>): Tokenizer['posterior'] =>
-  posterior === 'none' ? 'none' : (settings.posterior ?? posterior);
+export const posteriorOf = (
+  { posterior }: Tokenizer,
+  settings: Pick<ExtractSettings, 'posterior'>,
+): Tokenizer['posterior'] => (posterior === 'none' ? 'none' : (settings.posterior ?? posterior));
 
 type Encoded = { latents: Float32Array; flipped?: Float32Array };
 
