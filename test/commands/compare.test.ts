@@ -1,0 +1,110 @@
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { beforeAll, describe, expect, it } from '@jest/globals';
+import { RandomNumbers } from '../../src/base/index.js';
+import { writeNpz } from '../../src/io/index.js';
+import { maetok } from '../helpers/cli.js';
+import { tempFolder } from '../helpers/temp.js';
+
+const folder = tempFolder();
+
+/** Latents [rows, 2 tokens, 3 channels] of two classes `gap` apart. */
+async function latents(name: string, gap: number): Promise<void> {
+  const rows = 300;
+  const random = new RandomNumbers(gap);
+  const labels = random.for('labels').integers(rows, 2);
+  const data = random.for('data').normals(rows * 6);
+  labels.forEach((label, row) => (data[row * 6] += gap * label));
+  await writeNpz(join(folder, `${name}.npz`), {
+    latents: { shape: [rows, 2, 3], dtype: 'float32', data },
+    labels: { shape: [rows], dtype: 'int32', data: labels },
+  });
+}
+
+const STUDY = join(folder, 'study.yaml');
+
+beforeAll(async () => {
+  await latents('far', 6);
+  await latents('near', 0.5);
+  writeFileSync(
+    STUDY,
+    `name: gaps
+tokenizers:
+  far: { latents: far.npz }
+  near: { latents: near.npz }
+gmm: { components: [1, 2] }
+probe: { probe: [logistic], feature: [flattened] }
+expect:
+  - { claim: far classes are easier to tell apart, measure: probe, better: far, worse: near }
+`,
+  );
+});
+
+describe('maetok compare', () => {
+  const out = join(folder, 'study');
+
+  it('runs a study into one folder: tables, charts, summary, report', async () => {
+    const { code, stdout } = await maetok('compare', STUDY, '--out', out, '--quiet');
+    expect(code).toBe(0);
+    const [head, far, near] = stdout.trim().split('\n');
+    expect(head).toMatch(/^source,dims,nll_per_dim,.*,gain,.*,probe,/);
+    expect(far).toMatch(/^far,6,/);
+    expect(near).toMatch(/^near,6,/);
+    for (const file of ['tables/nll-0.csv', 'charts/nll.svg', 'charts/probe.png', 'summary.csv', 'summary.md'])
+      expect(existsSync(join(out, file))).toBe(true);
+    expect(readFileSync(join(out, 'claims.csv'), 'utf8')).toMatch(/as expected \(one seed\)/);
+    const html = readFileSync(join(out, 'report.html'), 'utf8');
+    for (const part of ['gaps', 'Mixture fits', 'Probes', '<svg']) expect(html).toContain(part);
+  });
+
+  it('again: nothing is done twice', async () => {
+    const before = readFileSync(join(out, 'steps.json'), 'utf8');
+    const { code, stderr } = await maetok('compare', STUDY, '--out', out);
+    expect(code).toBe(0);
+    expect(stderr.match(/done before/g)).toHaveLength(3);
+    expect(readFileSync(join(out, 'steps.json'), 'utf8')).toBe(before);
+  });
+
+  it('--dry-run prints the command lines and runs none', async () => {
+    const { stdout } = await maetok('compare', STUDY, '--out', join(folder, 'dry'), '--dry-run');
+    expect(stdout.trim().split('\n')).toHaveLength(3);
+    expect(stdout).toMatch(/^maetok analyze-gmm far=/);
+    expect(existsSync(join(folder, 'dry'))).toBe(false);
+  });
+
+  it('a failing step is named by the command that failed, and what was done stays', async () => {
+    const study = join(folder, 'broken.yaml');
+    writeFileSync(study, 'tokenizers: { far: { latents: far.npz }, gone: { latents: gone.npz } }\nprobe: false\n');
+    const { code, stderr } = await maetok('compare', study, '--out', join(folder, 'broken'), '--quiet');
+    expect(code).toBe(2);
+    expect(stderr).toMatch(/gone\.npz/);
+    expect(stderr.trim().split('\n')).toHaveLength(1);
+  });
+
+  it('--force never empties a folder that no study made', async () => {
+    const photos = join(folder, 'photos');
+    mkdirSync(photos);
+    writeFileSync(join(photos, 'cat.jpg'), '');
+    const { code, stderr } = await maetok('compare', STUDY, '--out', photos, '--force', '--quiet');
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/holds no study/);
+    expect(existsSync(join(photos, 'cat.jpg'))).toBe(true);
+  });
+});
+
+describe('maetok demo', () => {
+  it('--dry-run shows the whole job', async () => {
+    const { stdout } = await maetok('demo', '--dry-run');
+    for (const command of [
+      'train maetok',
+      'train ae',
+      'train kl-vae',
+      'extract',
+      'analyze-gmm',
+      'probe',
+      'train sit-tiny',
+      'sample',
+    ])
+      expect(stdout).toContain(`maetok ${command} `);
+  });
+});
