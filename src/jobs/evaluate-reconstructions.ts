@@ -64,15 +64,15 @@ export async function evaluateReconstructions(
 ): Promise<EvaluationRow[]> {
   const pairs = pairScores(perceptual);
   const wanted = extractor ? applicable(extractor, metrics) : [];
-  const side = () =>
+  const side = (bootstrap: number) =>
     extractor &&
     featureSide(
       extractor,
       wanted.map(({ metric }) => metric),
       images.count,
-      settings,
+      { ...settings, bootstrap },
     );
-  const [truths, reconstructions] = [side(), side()];
+  const [truths, reconstructions] = [side(0), side(settings.bootstrap)];
   const progress = log.progress(`reconstructing ${images.name}`, images.count, 'pictures');
   let count = 0;
   try {

@@ -102,7 +102,7 @@ export async function evaluateSets(
           reference.images,
           extractor,
           throughImages.map(({ metric }) => metric),
-          settings,
+          forReference(settings),
           context,
         )
       : undefined;
@@ -142,6 +142,9 @@ export async function evaluateSets(
   }
   return rows;
 }
+
+/** Only samples are resampled, so nothing need be kept of the reference for it. */
+const forReference = (settings: SetSettings): SetSettings => ({ ...settings, bootstrap: 0 });
 
 /** Statistics in a file are those of the FID network: no other features may be compared with them. */
 function fitting(reference: Reference, extractor: FeatureExtractor): Reference['moments'] {

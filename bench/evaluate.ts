@@ -1,0 +1,95 @@
+/* A Fréchet distance of two times 10,000 × 2,048 features, streamed, against SciPy's matrix square root. */
+import { spawn } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { RandomNumbers } from '../src/base/index.js';
+import { linearAlgebra, startEngine } from '../src/engine/index.js';
+import { writeNpy } from '../src/io/index.js';
+import { frechetDistance, gaussianBuilder, momentsOf } from '../src/metrics/index.js';
+
+/*
+ * Both start from the same float32 features, ours in batches of 64 rows as an extractor gives them, and take turns, so
+ * that whatever else the machine does weighs on both alike. Medians over the rounds.
+ */
+const { values: flags } = parseArgs({
+  options: {
+    rows: { type: 'string', default: '10000' },
+    width: { type: 'string', default: '2048' },
+    rounds: { type: 'string', default: '3' },
+    python: { type: 'string', default: process.env.MAETOK_BENCH_PYTHON ?? 'python3' },
+  },
+});
+const [rows, width, rounds] = [flags.rows, flags.width, flags.rounds].map(Number);
+const BATCH = 64;
+
+/** Features with the spectrum that networks give: a few strong directions and a long tail, all non-negative. */
+function features(name: string, shift: number): Float32Array {
+  const random = new RandomNumbers(0, name);
+  const factors = 64;
+  const loadings = new RandomNumbers(0, 'loadings').normals(factors * width);
+  const out = new Float32Array(rows * width);
+  for (let row = 0; row < rows; row++) {
+    const z = random.at(0, row).normals(factors);
+    const noise = random.at(1, row).normals(width);
+    for (let i = 0; i < width; i++) {
+      let value = shift + 0.3 * noise[i];
+      for (let f = 0; f < factors; f += 8) value += (0.2 * z[f + (i & 7)] * loadings[f * width + i]) / (1 + f / 8);
+      out[row * width + i] = Math.max(0, value);
+    }
+  }
+  return out;
+}
+
+const moments = (data: Float32Array) => {
+  const gaussian = gaussianBuilder(width);
+  for (let start = 0; start < rows; start += BATCH) {
+    const taken = Math.min(BATCH, rows - start);
+    gaussian.add({ rows: taken, width, data: data.subarray(start * width, (start + taken) * width) });
+  }
+  return momentsOf(gaussian.result());
+};
+const median = (values: number[]): number => values.sort((a, b) => a - b)[Math.floor(values.length / 2)];
+
+const engine = await startEngine();
+const [sample, reference] = [features('sample', 0.35), features('reference', 0.3)];
+const folder = mkdtempSync(join(tmpdir(), 'maetok-bench-'));
+const paths = [join(folder, 'sample.npy'), join(folder, 'reference.npy')];
+for (const [i, data] of [sample, reference].entries())
+  await writeNpy(paths[i], { shape: [rows, width], dtype: 'float32', data });
+
+const peer = spawn(flags.python, [fileURLToPath(new URL('evaluate.py', import.meta.url))], {
+  stdio: ['pipe', 'pipe', 'inherit'],
+});
+const answers = createInterface({ input: peer.stdout })[Symbol.asyncIterator]();
+const answer = async (): Promise<Record<string, unknown>> => {
+  const { value, done } = (await answers.next()) as { value?: string; done?: boolean };
+  if (done || value === undefined) throw new Error(`${flags.python} ended early; it needs numpy and scipy`);
+  return JSON.parse(value) as Record<string, unknown>;
+};
+
+const versions = await answer();
+const ours: number[] = [];
+const theirs: number[] = [];
+const distances = { ours: NaN, theirs: NaN };
+for (let round = 0; round < rounds; round++) {
+  const started = performance.now();
+  distances.ours = frechetDistance(moments(sample), moments(reference));
+  ours.push((performance.now() - started) / 1000);
+  peer.stdin.write(`${paths.join(' ')}\n`);
+  const { seconds, value } = (await answer()) as { seconds: number; value: number };
+  theirs.push(seconds);
+  distances.theirs = value;
+}
+peer.stdin.end();
+rmSync(folder, { recursive: true });
+
+const [fast, slow] = [median(ours), median(theirs)];
+console.log(`features ${rows} × ${width}, engine ${engine}, ${linearAlgebra().name}, peer ${JSON.stringify(versions)}`);
+console.log(`maetok  ${fast.toFixed(2)} s   distance ${distances.ours}`);
+console.log(`scipy   ${slow.toFixed(2)} s   distance ${distances.theirs}`);
+console.log(`relative difference ${Math.abs(distances.ours / distances.theirs - 1).toExponential(2)}`);
+console.log(`ratio   ${(slow / fast).toFixed(2)}`);
