@@ -1,0 +1,82 @@
+import { z } from 'zod';
+import { VERSION } from '../base/index.js';
+import { defineCommand } from './command.js';
+import { common, count, dropNonfinite, force, limit, number, outFile, words } from './options.js';
+import { writeTable, type Row } from './table.js';
+
+const COLUMNS = ['source', 'group', 'measure', 'value', 'setting', 'rows'];
+
+const GROUPS = ['spectrum', 'dimension', 'isotropy', 'tokens', 'classes', 'alignment', 'uniformity'] as const;
+
+const options = z.object({
+  measure: words
+    .pipe(z.array(z.enum(GROUPS)).min(1))
+    .default([...GROUPS])
+    .describe(
+      'spectrum: ranks, slope; dimension: TwoNN, MLE; isotropy: IsoScore, cosines, kurtosis; tokens: channels’ and ' +
+        'tokens’ spread, redundancy; classes (needs labels): Fisher ratio, silhouette, Davies–Bouldin; alignment (needs ' +
+        '--features): CKNNA; uniformity: LightningDiT’s density over t-SNE',
+    ),
+  features: z.string().optional().describe('features of the same pictures in the same order, for CKNNA'),
+  neighbours: number
+    .int('must be a whole number')
+    .min(2, 'must be 2 or more')
+    .default(10)
+    .describe('k of the MLE dimension and of CKNNA'),
+  sample: count.default(10_000).describe('rows at most, by seed, for measures of pairs of rows'),
+  positions: count.default(10_000).describe('tokens, one of each picture, for the uniformity'),
+  threads: count.optional().describe('threads to use; default all cores'),
+  limit,
+  dropNonfinite,
+  out: outFile,
+  force,
+  ...common,
+});
+
+export const diagnose = defineCommand({
+  name: 'diagnose',
+  describe: 'Measures the shape of latent spaces: rank, intrinsic dimension, isotropy, tokens, classes, uniformity.',
+  examples: [
+    ['maetok diagnose mae=latents/mae ae=latents/ae', 'all measures of two latent spaces'],
+    ['maetok diagnose latents/mae --measure alignment --features dino.npy', 'CKNNA against DINOv2’s features'],
+    ['maetok diagnose latents/mae --measure spectrum,dimension --limit 5000', 'some measures of some rows'],
+  ],
+  inputs: { name: 'latents', describe: 'latents folders or files, each may be named (mae=PATH)', max: 64 },
+  options,
+  async run(chosen, inputs, context) {
+    const { refuseExisting } = await import('../io/index.js');
+    if (chosen.out !== undefined) refuseExisting(chosen.out, chosen.force);
+    const { startEngine } = await import('../engine/index.js');
+    const { openNamedLatents } = await import('./open-latents.js');
+    const { diagnoseLatents } = await import('../jobs/diagnose.js');
+    await startEngine();
+    const opening = { dropNonfinite: chosen.dropNonfinite, limit: chosen.limit, log: context.log };
+    const sources = await openNamedLatents(inputs, opening);
+    const features = (await openNamedLatents(chosen.features === undefined ? [] : [chosen.features], opening)).at(0);
+    const { neighbours, sample, positions, seed, threads } = chosen;
+    const settings = { neighbours, sample, positions, seed };
+    const rows: Row[] = [];
+    for (const source of sources) {
+      const found = await diagnoseLatents(
+        source,
+        { groups: chosen.measure, features: features?.rows, threads, ...settings },
+        context.log,
+      );
+      rows.push(...found.map(row => ({ ...row })));
+    }
+    await writeTable(context, COLUMNS, rows, {
+      out: chosen.out,
+      force: chosen.force,
+      protocol: {
+        command: 'diagnose',
+        version: VERSION,
+        sources: Object.fromEntries(sources.map(({ name, digest }) => [name, digest])),
+        features: features?.digest ?? null,
+        ...settings,
+        limit: chosen.limit ?? null,
+        dropNonfinite: chosen.dropNonfinite,
+        argv: context.argv,
+      },
+    });
+  },
+});

@@ -1,0 +1,51 @@
+import { UserError, type Log } from '../base/index.js';
+import type { RowSource } from '../io/index.js';
+import { namedInput } from './inputs.js';
+
+export interface OpenedLatents {
+  name: string;
+  /** [tokens · channels] per row, called by `name`. */
+  rows: RowSource;
+  tokens: number;
+  channels: number;
+  /** Names of the classes, where the files tell them. */
+  classes?: string[];
+  /** SHA-256 of the files, for the protocol. */
+  digest: string;
+}
+
+export interface OpenOptions {
+  dropNonfinite?: boolean;
+  /** First rows only. */
+  limit?: number | undefined;
+  log: Log;
+}
+
+/** Opens latents named on the command line, one after the other. @throws UserError where two have the same name. */
+export async function openNamedLatents(inputs: string[], options: OpenOptions): Promise<OpenedLatents[]> {
+  const names = inputs.map(input => namedInput(input).name);
+  const twice = names.find((name, i) => names.indexOf(name) !== i);
+  if (twice !== undefined) throw new UserError(`two inputs are called ${twice}; name them apart: a=PATH b=PATH`);
+  const opened: OpenedLatents[] = [];
+  for (const input of inputs) opened.push(await openOne(input, options));
+  return opened;
+}
+
+async function openOne(input: string, { limit, dropNonfinite = false, log }: OpenOptions): Promise<OpenedLatents> {
+  const { openLatents } = await import('../latents/index.js');
+  const { selectedRows } = await import('../io/index.js');
+  const { name, path } = namedInput(input);
+  const latents = await openLatents(path, { log, dropNonfinite });
+  const all = latents.rows();
+  const count = Math.min(limit ?? all.rows, all.rows);
+  const rows =
+    count === all.rows
+      ? all
+      : selectedRows(
+          all,
+          Int32Array.from({ length: count }, (_, row) => row),
+        );
+  const { tokens, channels, classes } = latents;
+  const digest = await latents.digest();
+  return { name, rows: { ...rows, name }, tokens, channels, ...(classes && { classes }), digest };
+}

@@ -1,0 +1,15 @@
+import { availableParallelism } from 'node:os';
+import { arrayRows } from '../io/index.js';
+import { fitPca, pcaReduction, reducedRows } from '../pca/index.js';
+
+/** The first two principal components of rows in memory, [rows, 2]: where a picture starts from. */
+export async function planarStart(data: Float32Array, rows: number, width: number): Promise<Float32Array> {
+  const source = arrayRows('rows', data, rows, width);
+  const out = new Float32Array(rows * 2);
+  const dims = Math.min(2, width);
+  const pca = await fitPca(source, { dims, threads: availableParallelism() });
+  for await (const chunk of reducedRows(pcaReduction(pca, { dims, standardize: false }), source).chunks())
+    for (let i = 0; i < chunk.rows; i++)
+      for (let k = 0; k < dims; k++) out[2 * (chunk.start + i) + k] = chunk.data[i * dims + k];
+  return out;
+}

@@ -1,0 +1,104 @@
+import type { RandomNumbers } from '../base/index.js';
+import { matMul, tf, type Tensor2D } from '../engine/index.js';
+
+/** How far a picture keeps neighbourhoods, each from 0 to 1 (Venna & Kaski 2006). */
+export interface Quality {
+  /** Lowered by rows that are neighbours in the picture only. */
+  trustworthiness: number;
+  /** Lowered by neighbours that the picture tears apart. */
+  continuity: number;
+}
+
+export interface QualityOptions {
+  /** Neighbours that should be kept. */
+  k: number;
+  /** Rows whose neighbourhoods are looked at, drawn at random from more; ranks are always among all rows. */
+  queries: number;
+  random: RandomNumbers;
+}
+
+/** Distances held at once. */
+const DISTANCES = 2 ** 22;
+
+/** Of a picture `points` [rows, 2] of `data` [rows, width]. */
+export async function pictureQuality(
+  data: Float32Array,
+  points: Float32Array,
+  { k: wanted, queries, random }: QualityOptions,
+): Promise<Quality> {
+  const rows = points.length / 2;
+  const k = Math.min(wanted, Math.floor((rows - 1) / 2));
+  const chosen = random.for('queries').permutation(rows).slice(0, queries).sort();
+  let [intruders, missing] = [0, 0];
+  for await (const { row, squares } of distancesFrom(chosen, data, rows)) {
+    const inPlane = planeDistances(points, row);
+    intruders += excessRanks(inPlane, squares, k);
+    missing += excessRanks(squares, inPlane, k);
+  }
+  const scale = 2 / (chosen.length * k * (2 * rows - 3 * k - 1));
+  return { trustworthiness: 1 - scale * intruders, continuity: 1 - scale * missing };
+}
+
+/** Squared distances from some rows to all rows, infinite to themselves. */
+async function* distancesFrom(
+  chosen: Int32Array,
+  data: Float32Array,
+  rows: number,
+): AsyncGenerator<{ row: number; squares: Float32Array }> {
+  const width = data.length / rows;
+  const [x, norms] = tf.tidy((): [Tensor2D, Tensor2D] => {
+    const raw = tf.tensor2d(data, [rows, width]);
+    // Centred, so that a common offset costs no digits.
+    const centred = raw.sub<Tensor2D>(raw.mean(0, true));
+    return [centred, centred.square().sum(1).reshape([1, rows])];
+  });
+  const step = Math.max(1, Math.floor(DISTANCES / rows));
+  try {
+    for (let first = 0; first < chosen.length; first += step) {
+      const some = chosen.subarray(first, first + step);
+      // Up to |q|², which is the same for all rows and changes no rank.
+      const block = tf.tidy(() => norms.sub(matMul(tf.gather(x, some), x, { transposeB: true }).mul(2)));
+      const values = await block.data<'float32'>();
+      block.dispose();
+      for (let i = 0; i < some.length; i++) {
+        const squares = values.slice(i * rows, (i + 1) * rows);
+        squares[some[i]] = Infinity;
+        yield { row: some[i], squares };
+      }
+    }
+  } finally {
+    tf.dispose([x, norms]);
+  }
+}
+
+function planeDistances(points: Float32Array, row: number): Float32Array {
+  const [px, py] = [points[2 * row], points[2 * row + 1]];
+  const out = new Float32Array(points.length / 2);
+  for (let i = 0; i < out.length; i++) out[i] = (points[2 * i] - px) ** 2 + (points[2 * i + 1] - py) ** 2;
+  out[row] = Infinity;
+  return out;
+}
+
+/** Σ max(0, rank − k) over the k nearest by `near`, of their ranks by `other`. */
+function excessRanks(near: Float32Array, other: Float32Array, k: number): number {
+  const limit = near.slice().sort()[k - 1];
+  const ranked = other.slice().sort();
+  let [sum, found] = [0, 0];
+  for (let i = 0; i < near.length && found < k; i++) {
+    if (near[i] > limit) continue;
+    found++;
+    sum += Math.max(0, countBelow(ranked, other[i]) + 1 - k);
+  }
+  return sum;
+}
+
+/** Entries of an ascending list that are below a value. */
+function countBelow(ranked: Float32Array, value: number): number {
+  let [low, high] = [0, ranked.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (ranked[middle] < value) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}

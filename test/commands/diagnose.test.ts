@@ -1,0 +1,105 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { beforeAll, describe, expect, it } from '@jest/globals';
+import { RandomNumbers } from '../../src/base/index.js';
+import { writeNpz } from '../../src/io/index.js';
+import { maetok } from '../helpers/cli.js';
+import { tempFolder } from '../helpers/temp.js';
+
+const folder = tempFolder();
+const path = (name: string): string => join(folder, `${name}.npz`);
+const ROWS = 300;
+
+/** Latents [rows, 2 tokens, 3 channels]; `directions` of the six vary, and the class shifts the first by `gap`. */
+async function latents(name: string, { directions = 6, gap = 0, labelled = true, rows = ROWS } = {}): Promise<void> {
+  const random = new RandomNumbers(1);
+  const labels = random.for('labels').integers(rows, 2);
+  const data = random.for('data').normals(rows * 6);
+  for (let at = 0; at < data.length; at++) if (at % 6 >= directions) data[at] *= 0.01;
+  labels.forEach((label, row) => {
+    data[row * 6] += gap * label;
+  });
+  await writeNpz(path(name), {
+    latents: { shape: [rows, 2, 3], dtype: 'float32', data },
+    ...(labelled ? { labels: { shape: [rows], dtype: 'int32', data: labels } } : {}),
+  });
+}
+
+beforeAll(async () => {
+  await latents('round');
+  await latents('flat', { directions: 2 });
+  await latents('apart', { gap: 8 });
+  await latents('unlabelled', { labelled: false });
+  await latents('few', { rows: 290 });
+});
+
+type Values = Record<string, number>;
+
+/** measure (and setting) → value of one source. */
+function valuesOf(csv: string, source: string): Values {
+  const lines = csv.trim().split('\n').slice(1);
+  const cells = lines.map(line => line.split(','));
+  return Object.fromEntries(
+    cells.filter(([from]) => from === source).map(([, , measure, value]) => [measure, Number(value)]),
+  );
+}
+
+describe('maetok diagnose', () => {
+  it('tells a flat latent space from a round one, and classes that stand apart from those that do not', async () => {
+    const { code, stdout, stderr } = await maetok(
+      ...['diagnose', `round=${path('round')}`, `flat=${path('flat')}`, `apart=${path('apart')}`, '--quiet'],
+      ...['--measure', 'spectrum,dimension,isotropy,tokens,classes'],
+    );
+    expect([code, stderr]).toEqual([0, '']);
+    const [round, flat, apart] = ['round', 'flat', 'apart'].map(source => valuesOf(stdout, source));
+    expect(round.effective_rank).toBeGreaterThan(5.5);
+    expect(flat.effective_rank).toBeLessThan(2.1);
+    expect(flat.twonn).toBeLessThan(round.twonn);
+    expect(flat.iso_score).toBeLessThan(round.iso_score);
+    expect(apart.silhouette).toBeGreaterThan(0.4);
+    expect(Math.abs(round.silhouette)).toBeLessThan(0.05);
+    expect(apart.fisher_ratio).toBeGreaterThan(10 * round.fisher_ratio);
+  });
+
+  it('alignment is 1 with itself', async () => {
+    const { stdout } = await maetok(
+      ...['diagnose', path('round'), '--features', path('round'), '--measure', 'alignment', '--quiet'],
+    );
+    expect(stdout).toMatch(/round,alignment,cknna,(1|0\.99999\d*),flattened k=10,300/);
+    expect(stdout).toMatch(/round,alignment,mutual_neighbours,1,flattened k=10,300/);
+    expect(stdout).toMatch(/mean k=10/);
+  });
+
+  it('evenness of tokens, the same again from the same seed, with its protocol beside the file', async () => {
+    const out = join(folder, 'diagnose.csv');
+    const args = ['diagnose', path('round'), '--measure', 'uniformity', '--positions', '120', '--quiet'];
+    const { stdout } = await maetok(...args);
+    expect(valuesOf(stdout, 'round').density_entropy).toBeGreaterThan(0.9);
+    await maetok(...args, '--out', out);
+    expect(readFileSync(out, 'utf8')).toBe(stdout);
+    const card = JSON.parse(readFileSync(`${out}.protocol.json`, 'utf8')) as Record<string, unknown>;
+    expect(card).toMatchObject({ command: 'diagnose', positions: 120, seed: 0 });
+    expect((card.sources as Record<string, string>).round).toMatch(/^[0-9a-f]{64}$/);
+  });
+
+  it('without labels says nothing of classes, and says so', async () => {
+    const { code, stdout, stderr } = await maetok('diagnose', path('unlabelled'), '--measure', 'spectrum,classes');
+    expect(code).toBe(0);
+    expect(stdout).not.toMatch(/silhouette/);
+    expect(stderr).toMatch(/unlabelled: has no labels/);
+  });
+
+  it.each([
+    ['labels that were asked for', ['unlabelled', '--measure', 'classes'], /unlabelled: has no labels.*subfolder/],
+    ['features of other pictures', ['round', '--features', path('few')], /290 rows, round 300.*same order/],
+    ['features that are not there', ['round', '--measure', 'alignment'], /needs --features/],
+    ['one neighbour', ['round', '--neighbours', '1'], /neighbours/],
+  ])('%s: one line, exit 2, nothing written', async (_, [name, ...rest], message) => {
+    const out = join(folder, 'none.csv');
+    const { code, stderr } = await maetok('diagnose', path(name), ...rest, '--out', out, '--quiet');
+    expect(code).toBe(2);
+    expect(stderr).toMatch(message);
+    expect(stderr.trim().split('\n')).toHaveLength(1);
+    expect(existsSync(out)).toBe(false);
+  });
+});
