@@ -9,6 +9,7 @@ export const COMMANDS: Record<string, () => Promise<Command>> = {
   evaluate: async () => (await import('./evaluate.js')).evaluate,
   'analyze-gmm': async () => (await import('./analyze-gmm.js')).analyzeGmm,
   probe: async () => (await import('./probe.js')).probe,
+  diagnose: async () => (await import('./diagnose.js')).diagnose,
   compare: async () => (await import('./compare.js')).compare,
   plot: async () => (await import('./plot.js')).plot,
   models: async () => (await import('./models.js')).models,
