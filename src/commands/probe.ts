@@ -1,27 +1,19 @@
 import { z } from 'zod';
-import { VERSION, type Log } from '../base/index.js';
+import { UserError, VERSION, type Log } from '../base/index.js';
+import type { ProbeSource } from '../jobs/probe.js';
 import { defineCommand } from './command.js';
-import { namedInput } from './inputs.js';
-import { common, counts, dropNonfinite, force, number, outFile, positive, words } from './options.js';
+import { openNamedLatents } from './open-latents.js';
+import { common, count, counts, dropNonfinite, force, number, outFile, positive, words } from './options.js';
 import { writeTable, type Row } from './table.js';
 
+const NAME = ['source', 'feature', 'probe', 'setting', 'control'];
+const ACCURACY = ['accuracy', 'accuracy_low', 'accuracy_high'];
 const COLUMNS = [
-  'source',
-  'feature',
-  'probe',
-  'setting',
-  'control',
-  'dims',
-  'train_rows',
-  'test_rows',
-  'classes',
-  'accuracy',
-  'accuracy_low',
-  'accuracy_high',
-  'top5',
-  'calibration_error',
-  'converged',
+  ...NAME,
+  ...['dims', 'train_rows', 'test_rows', 'classes', ...ACCURACY, 'top5', 'calibration_error', 'converged'],
 ];
+const CLASS_COLUMNS = [...NAME, 'class', 'test_rows', ...ACCURACY];
+const CONFUSION_COLUMNS = [...NAME, 'class', 'taken_for', 'test_rows', 'share'];
 
 const options = z.object({
   feature: words
@@ -29,17 +21,26 @@ const options = z.object({
     .default(['flattened', 'mean'])
     .describe('what the probe sees: all numbers of a latent, or each channel’s mean over the tokens'),
   probe: words
-    .pipe(z.array(z.enum(['logistic', 'knn', 'mae', 'dinov2', 'attentive', 'few-shot'])).min(1))
+    .pipe(z.array(z.enum(['logistic', 'knn', 'mae', 'repa', 'dinov2', 'attentive', 'few-shot'])).min(1))
     .default(['logistic', 'knn'])
     .describe(
-      'logistic: L-BFGS multinomial regression; knn: cosine, votes weighted by exp(similarity / 0.07); ' +
-        'mae: BatchNorm, LARS, cosine (with --feature mean this is REPA’s); dinov2: 13 learning rates, the best on ' +
-        'validation rows; attentive: a learned query over the tokens; few-shot: logistic on a few rows per class',
+      'logistic: L-BFGS multinomial regression; knn: nearest rows by cosine; mae: BatchNorm, LARS, cosine; ' +
+        'repa: the same on token means; dinov2: 13 learning rates, the best on validation rows; ' +
+        'attentive: a learned query over the tokens; few-shot: logistic on a few rows per class',
     ),
   control: words
-    .pipe(z.array(z.enum(['none', 'shuffled-labels'])).min(1))
+    .pipe(z.array(z.enum(['none', 'shuffled-labels', 'random-projection', 'pca'])).min(1))
     .default(['none'])
-    .describe('also probe with labels shuffled: what chance alone gives'),
+    .describe(
+      'none: the features themselves; shuffled-labels: what chance alone gives; random-projection, pca: every source ' +
+        'brought to the same number of dimensions, by random axes or by its principal ones',
+    ),
+  dims: count.optional().describe('dimensions that projections keep; default: those of the narrowest source'),
+  pixels: z
+    .string()
+    .optional()
+    .describe('also probe raw pixels: of these pictures, in the latents’ order; with --test their train and val parts'),
+  pixelsSize: count.default(32).describe('side that the pictures of --pixels are cropped to'),
   test: z.string().optional().describe('latents of a test set; default: rows held out by seed'),
   split: number
     .gt(0)
@@ -51,7 +52,13 @@ const options = z.object({
     .default([1e-4, 1e-3, 1e-2, 0.1, 1])
     .describe('scikit-learn’s inverse penalties C to choose from on a validation part'),
   neighbours: counts.default([20]).describe('k of the nearest-neighbour probe'),
+  votes: z
+    .enum(['weighted', 'majority'])
+    .default('weighted')
+    .describe('votes of neighbours: by exp(similarity / 0.07) as DINO counts, or one each as scikit-learn does'),
   shots: counts.default([1, 5, 10]).describe('rows per class of the few-shot probe'),
+  perClass: z.string().optional().describe('CSV of every class’ accuracy'),
+  confusion: z.string().optional().describe('CSV of which class is taken for which'),
   dropNonfinite,
   out: outFile,
   force,
@@ -65,40 +72,75 @@ export const probe = defineCommand({
     ['maetok probe mae=latents/mae ae=latents/ae', 'two latent spaces side by side'],
     ['maetok probe latents/train --test latents/val --probe knn --neighbours 10,20,100,200', 'k-NN on a test set'],
     ['maetok probe latents/mae --control none,shuffled-labels', 'with chance beside it'],
+    ['maetok probe latents/mae --pixels photos --control none,pca', 'against raw pixels, also at equal dimensions'],
+    ['maetok probe latents/mae --per-class classes.csv --confusion confusion.csv', 'where it errs'],
   ],
-  inputs: { name: 'latents', describe: 'latents folders or files with labels, each may be named (mae=PATH)', max: 64 },
+  inputs: {
+    name: 'latents',
+    describe: 'latents folders or files with labels, each may be named (mae=PATH)',
+    min: 0,
+    max: 64,
+  },
   options,
   async run(chosen, inputs, context) {
+    const { refuseExisting } = await import('../io/index.js');
+    for (const path of [chosen.out, chosen.perClass, chosen.confusion])
+      if (path !== undefined) refuseExisting(path, chosen.force);
     const { startEngine } = await import('../engine/index.js');
-    const { openLatents } = await import('../latents/index.js');
-    const { probeLatents } = await import('../jobs/probe.js');
+    const { classRows, confusionRows, probeSources } = await import('../jobs/probe.js');
     await startEngine();
+    const { sources, digests } = await openSources(chosen, inputs, context.log);
     const settings = {
       features: chosen.feature,
       probes: chosen.probe,
       controls: chosen.control,
+      dims: chosen.dims,
       trainShare: chosen.split,
       seed: chosen.seed,
       inversePenalties: chosen.c,
       neighbours: chosen.neighbours,
+      votes: chosen.votes,
       shots: chosen.shots,
     };
-    const rows: Row[] = [];
-    const test = chosen.test === undefined ? undefined : await opened(chosen.test, context.log);
-    for (const input of inputs) {
-      const latents = await opened(input, context.log);
-      rows.push(...(await probeLatents(latents, test, settings, context.log)).map(row => ({ ...row })));
-    }
-    await writeTable(context, COLUMNS, rows, {
-      out: chosen.out,
-      force: chosen.force,
-      protocol: { command: 'probe', version: VERSION, argv: context.argv, ...settings, test: chosen.test ?? null },
-    });
-
-    async function opened(input: string, log: Log) {
-      const { name, path } = namedInput(input);
-      const latents = await openLatents(path, { log, dropNonfinite: chosen.dropNonfinite });
-      return { name, rows: latents.rows(), tokens: latents.tokens };
-    }
+    const probed = await probeSources(sources, settings, context.log);
+    const protocol = {
+      command: 'probe',
+      version: VERSION,
+      argv: context.argv,
+      ...settings,
+      dims: chosen.dims ?? null,
+      test: chosen.test ?? null,
+      pixelsSize: chosen.pixels === undefined ? null : chosen.pixelsSize,
+      sources: digests,
+    };
+    const table = (out: string | undefined, columns: string[], rows: object[]): Promise<void> =>
+      writeTable(context, columns, rows as Row[], { out, force: chosen.force, protocol });
+    if (chosen.perClass !== undefined) await table(chosen.perClass, CLASS_COLUMNS, probed.flatMap(classRows));
+    if (chosen.confusion !== undefined) await table(chosen.confusion, CONFUSION_COLUMNS, probed.flatMap(confusionRows));
+    await table(
+      chosen.out,
+      COLUMNS,
+      probed.map(({ row }) => row),
+    );
   },
 });
+
+/** The latent spaces, raw pixels where they were asked for, and digests of it all. */
+async function openSources(
+  { test: testPath, pixels, pixelsSize, dropNonfinite: drop }: z.output<typeof options>,
+  inputs: string[],
+  log: Log,
+): Promise<{ sources: ProbeSource[]; digests: Record<string, string> }> {
+  if (inputs.length === 0 && pixels === undefined)
+    throw new UserError('nothing to probe: name latents (mae=latents/mae), or pictures with --pixels');
+  const opening = { log, dropNonfinite: drop };
+  const opened = await openNamedLatents(inputs, opening);
+  const test = testPath === undefined ? undefined : (await openNamedLatents([testPath], opening))[0];
+  const sources: ProbeSource[] = opened.map(latents => ({ latents, test }));
+  const digests = Object.fromEntries(opened.map(({ name, digest }) => [name, digest]));
+  if (pixels === undefined) return { sources, digests };
+  const { pixelSource, warnOfOtherPictures } = await import('../jobs/probe-pixels.js');
+  const { source, digest } = await pixelSource(pixels, { size: pixelsSize, tested: test !== undefined, log });
+  for (const { latents } of sources) warnOfOtherPictures(source.latents, latents, log);
+  return { sources: [...sources, source], digests: { ...digests, pixels: digest } };
+}

@@ -1,55 +1,38 @@
-import { RandomNumbers, UserError, type Log, type Progress } from '../base/index.js';
-import { selectedRows, splitRows, type RowSource } from '../io/index.js';
-import {
-  attentiveScores,
-  DINOV2,
-  featureMatrix,
-  features,
-  fitLogistic,
-  headScores,
-  knnScores,
-  logisticScores,
-  MAE,
-  score,
-  standardisation,
-  trainHeads,
-  type Feature,
-  type FeatureMatrix,
-  type Scored,
-  type Standardisation,
-} from '../probe/index.js';
+import type { Log } from '../base/index.js';
+import { featureMatrix, standardisation, wilson, type Feature } from '../probe/index.js';
+import { controlledFeatures, matchedDims, type Control } from './probe-controls.js';
+import { probeParts, type LabelledLatents, type ProbeParts } from './probe-parts.js';
+import { PROBES, type ProbeKind, type ProbeResult, type ProbeSettings, type ProbeTask } from './probe-protocols.js';
 
-/** Labelled latents: rows [tokens · channels]. */
-export interface LabelledLatents {
-  name: string;
-  rows: RowSource;
-  tokens: number;
+export type { LabelledLatents } from './probe-parts.js';
+
+/** A latent space, and rows of its own to test on where there are any. */
+export interface ProbeSource {
+  latents: LabelledLatents;
+  test?: LabelledLatents | undefined;
 }
 
-export type ProbeKind = 'logistic' | 'knn' | 'mae' | 'dinov2' | 'attentive' | 'few-shot';
-export type Control = 'none' | 'shuffled-labels';
-
-export interface ProbeSettings {
+export interface ProbingSettings extends ProbeSettings {
   features: Feature[];
   probes: ProbeKind[];
   controls: Control[];
+  /** Dimensions that projected controls keep; default: those of the narrowest source. */
+  dims?: number | undefined;
   /** Share of rows for training where there is no test set of its own. */
   trainShare: number;
-  seed: number;
-  /** scikit-learn's C, of which the best on a validation part of the training rows is refitted on all of them. */
-  inversePenalties: number[];
-  neighbours: number[];
-  /** Rows per class of the few-shot probe. */
-  shots: number[];
 }
 
-export interface ProbeRow {
+/** Which number it is: the same columns lead every table of a probing. */
+export interface ProbeName {
   source: string;
   feature: Feature;
   probe: ProbeKind;
   /** `C=0.01` or `k=20`. */
   setting: string;
   control: Control;
+}
+
+export interface ProbeRow extends ProbeName {
   dims: number;
   train_rows: number;
   test_rows: number;
@@ -62,63 +45,85 @@ export interface ProbeRow {
   converged: boolean | null;
 }
 
-/** Share of the training rows on which a penalty or a learning rate is chosen. */
-const VALIDATION_SHARE = 0.2;
-
-/** Probes one latent space: every feature × control × probe. `test` absent: rows are split by seed. */
-export async function probeLatents(
-  latents: LabelledLatents,
-  test: LabelledLatents | undefined,
-  settings: ProbeSettings,
-  log: Log,
-): Promise<ProbeRow[]> {
-  const parts = divide(latents, test, settings);
-  const rows: ProbeRow[] = [];
-  for (const feature of settings.features) {
-    for (const control of settings.controls) {
-      log.note(`${latents.name}: probing ${feature} features${control === 'none' ? '' : `, control: ${control}`}`);
-      await withTask(latents, parts, feature, control, settings, log, async task => {
-        for (const probe of settings.probes)
-          for (const result of await PROBES[probe](task)) rows.push(rowOf(task, { feature, control, probe }, result));
-      });
-    }
-  }
-  return rows;
+/** A row and the counts behind it. */
+export interface Probed {
+  row: ProbeRow;
+  /** [classes, classes]: test rows of class i that were taken for class j. */
+  confusion: Int32Array;
+  classNames: readonly string[];
 }
 
-/** Loads the features of one feature × control, and frees them after `use`. */
-async function withTask(
-  { name, tokens }: LabelledLatents,
-  parts: Parts,
-  feature: Feature,
-  control: Control,
-  settings: ProbeSettings,
+/** Probes every source: feature × control × probe. */
+export async function probeSources(sources: ProbeSource[], settings: ProbingSettings, log: Log): Promise<Probed[]> {
+  const passes = passesOf(settings);
+  const dims = new Map<Feature, number>();
+  for (const { feature } of passes)
+    dims.set(
+      feature,
+      matchedDims(
+        sources.map(({ latents }) => latents),
+        feature,
+        settings,
+        log,
+      ),
+    );
+  const parts = sources.map(({ latents, test }) => probeParts(latents, test, settings));
+  const probed: Probed[] = [];
+  for (const [i, { latents }] of sources.entries())
+    for (const { feature, probes } of passes)
+      for (const control of settings.controls) {
+        const what = { feature, control, dims: dims.get(feature)! };
+        probed.push(...(await probeOne(latents, parts[i], what, probes, settings, log)));
+      }
+  return probed;
+}
+
+/** REPA's probe is defined on token means: it runs there once, asked for or not. */
+function passesOf({ features, probes }: ProbingSettings): { feature: Feature; probes: ProbeKind[] }[] {
+  const others = probes.filter(probe => probe !== 'repa');
+  const passes = features.map(feature => ({ feature, probes: feature === 'mean' ? probes : others }));
+  if (probes.includes('repa') && !features.includes('mean')) passes.push({ feature: 'mean', probes: ['repa'] });
+  return passes.filter(pass => pass.probes.length > 0);
+}
+
+/** Loads the features of one feature × control, probes them, and frees them. */
+async function probeOne(
+  latents: LabelledLatents,
+  parts: ProbeParts,
+  { feature, control, dims }: { feature: Feature; control: Control; dims: number },
+  probes: ProbeKind[],
+  settings: ProbingSettings,
   log: Log,
-  use: (task: ProbeTask) => Promise<void>,
-): Promise<void> {
-  const train = { ...features(feature, parts.train, tokens), name };
-  const labels = control === 'none' ? parts.trainLabels : shuffled(parts.trainLabels, settings.seed);
+): Promise<Probed[]> {
+  log.note(`${latents.name}: probing ${feature} features${control === 'none' ? '' : `, control: ${control}`}`);
+  const { seed } = settings;
+  const { train, trainLabels, test, tokens } = await controlledFeatures(latents, parts, feature, control, {
+    dims,
+    seed,
+  });
   const scale = await standardisation(train);
-  const data = await featureMatrix(train, labels, scale);
-  const heldout = await featureMatrix(features(feature, parts.test, tokens), parts.testLabels, scale);
-  const left = feature === 'mean' ? 1 : tokens;
+  const data = await featureMatrix(train, trainLabels, scale);
+  const heldout = await featureMatrix(test, parts.testLabels, scale);
+  const task = { data, heldout, train, test, scale, classes: parts.classes, tokens, settings, log };
+  const probed: Probed[] = [];
   try {
-    await use({ data, heldout, train, scale, labels, classes: parts.classes, tokens: left, settings, log });
+    for (const probe of probes)
+      for (const result of await PROBES[probe](task))
+        probed.push({
+          row: rowOf(task, { source: latents.name, feature, probe, setting: result.setting, control }, result),
+          confusion: result.scored.confusion,
+          classNames: latents.classes ?? [],
+        });
   } finally {
     data.dispose();
     heldout.dispose();
   }
+  return probed;
 }
 
-function rowOf(
-  { data, heldout, classes, train }: ProbeTask,
-  what: Pick<ProbeRow, 'feature' | 'probe' | 'control'>,
-  { setting, scored, converged }: ProbeResult,
-): ProbeRow {
+function rowOf({ data, heldout, classes }: ProbeTask, name: ProbeName, { scored, converged }: ProbeResult): ProbeRow {
   return {
-    source: train.name,
-    ...what,
-    setting,
+    ...name,
     dims: data.width,
     train_rows: data.rows,
     test_rows: heldout.rows,
@@ -127,202 +132,67 @@ function rowOf(
     accuracy_low: scored.interval[0],
     accuracy_high: scored.interval[1],
     top5: scored.top5,
-    // Votes of neighbours are no logits, so their softmax means nothing.
-    calibration_error: what.probe === 'knn' ? null : scored.calibrationError,
+    calibration_error: scored.calibrationError,
     converged: converged ?? null,
   };
 }
 
-interface Parts {
-  train: RowSource;
-  trainLabels: Int32Array;
-  test: RowSource;
-  testLabels: Int32Array;
-  classes: number;
+const nameOf = ({ source, feature, probe, setting, control }: ProbeRow): ProbeName => ({
+  source,
+  feature,
+  probe,
+  setting,
+  control,
+});
+
+export interface ClassRow extends ProbeName {
+  class: string;
+  test_rows: number;
+  accuracy: number;
+  accuracy_low: number;
+  accuracy_high: number;
 }
 
-function divide(latents: LabelledLatents, test: LabelledLatents | undefined, settings: ProbeSettings): Parts {
-  const labels = labelsOf(latents);
-  const classes = 1 + labels.reduce((most, label) => Math.max(most, label), 0);
-  if (classes < 2) throw new UserError(`${latents.name}: all rows have the same label, there is nothing to probe for`);
-  if (test) {
-    const testLabels = labelsOf(test);
-    if (test.rows.width !== latents.rows.width)
-      throw new UserError(
-        `${test.name}: its latents have ${test.rows.width} numbers, those of ${latents.name} ${latents.rows.width}; test on latents of the same tokenizer`,
-      );
-    const unknown = testLabels.find(label => label >= classes);
-    if (unknown !== undefined) throw new UserError(`${test.name}: label ${unknown} does not occur in ${latents.name}`);
-    return { train: latents.rows, trainLabels: labels, test: test.rows, testLabels, classes };
-  }
-  if (latents.rows.rows < 10)
-    throw new UserError(
-      `${latents.name}: ${latents.rows.rows} rows are too few to split into train and test; 10 are needed`,
-    );
-  const split = splitRows(latents.rows.rows, settings.trainShare, settings.seed);
-  const take = (rows: Int32Array): Int32Array => rows.map(row => labels[row]);
-  return {
-    train: selectedRows(latents.rows, split.train),
-    trainLabels: take(split.train),
-    test: selectedRows(latents.rows, split.heldout),
-    testLabels: take(split.heldout),
-    classes,
-  };
-}
-
-function labelsOf({ name, rows }: LabelledLatents): Int32Array {
-  if (!rows.labels)
-    throw new UserError(
-      `${name}: has no labels, which a probe needs; extract from a folder with a subfolder per class`,
-    );
-  return rows.labels;
-}
-
-const shuffled = (labels: Int32Array, seed: number): Int32Array =>
-  new RandomNumbers(seed)
-    .for('shuffled-labels')
-    .permutation(labels.length)
-    .map(row => labels[row]);
-
-interface ProbeTask {
-  data: FeatureMatrix;
-  heldout: FeatureMatrix;
-  train: RowSource;
-  scale: Standardisation;
-  labels: Int32Array;
-  classes: number;
-  /** Tokens that a row still holds; 1 where they were averaged. */
-  tokens: number;
-  settings: ProbeSettings;
-  log: Log;
-}
-
-interface ProbeResult {
-  setting: string;
-  scored: Scored;
-  converged?: boolean;
-}
-
-const PROBES: Record<ProbeKind, (task: ProbeTask) => Promise<ProbeResult[]>> = {
-  async logistic(task) {
-    const inversePenalty = await choosePenalty(task);
-    const [model] = await fitLogistic(task.data, { classes: task.classes, inversePenalties: [inversePenalty] });
-    const scored = scoredOn(task, await logisticScores(model, task.heldout));
-    return [{ setting: `C=${inversePenalty}`, scored, converged: model.converged }];
-  },
-  async knn(task) {
-    const { data, heldout, classes, settings } = task;
-    const ks = settings.neighbours.filter(k => k <= data.rows);
-    const scores = await knnScores(data, heldout, classes, ks);
-    return ks.map((k, i) => ({ setting: `k=${k}`, scored: scoredOn(task, scores[i]) }));
-  },
-  async mae(task) {
-    const heads = await trainHeads(task.data, task.classes, MAE, training(task, 'MAE probe'));
-    const [scores] = await headScores(heads, task.heldout);
-    heads.dispose();
-    return [{ setting: `lr=${MAE.rates[0]}`, scored: scoredOn(task, scores) }];
-  },
-  async dinov2(task) {
-    const best = await withValidation(task, async (data, validation) => {
-      const heads = await trainHeads(data, task.classes, DINOV2, training(task, 'DINOv2 probe, choosing the rate'));
-      const scores = await headScores(heads, validation);
-      heads.dispose();
-      return indexOfBest(scores.map(own => score(own, validation.labels, task.classes).accuracy));
-    });
-    const protocol = { ...DINOV2, rates: [DINOV2.rates[best]] };
-    const heads = await trainHeads(task.data, task.classes, protocol, training(task, 'DINOv2 probe'));
-    const [scores] = await headScores(heads, task.heldout);
-    heads.dispose();
-    return [{ setting: `lr=${protocol.rates[0]}`, scored: scoredOn(task, scores) }];
-  },
-  async attentive(task) {
-    const { data, heldout, classes, tokens } = task;
-    // Averaged tokens leave nothing to attend to.
-    if (tokens === 1) return [];
-    const scores = await attentiveScores(data, heldout, { classes, tokens, ...training(task, 'attentive probe') });
-    return [{ setting: `tokens=${tokens}`, scored: scoredOn(task, scores) }];
-  },
-  async 'few-shot'(task) {
-    const results: ProbeResult[] = [];
-    for (const shots of task.settings.shots) {
-      const rows = fewRows(task.labels, task.classes, shots, task.settings.seed);
-      if (!rows) {
-        task.log.warn(`${task.train.name}: a class has fewer than ${shots} training rows; no ${shots}-shot probe`);
-        continue;
-      }
-      const data = await featureMatrix(
-        selectedRows(task.train, rows),
-        rows.map(row => task.labels[row]),
-        task.scale,
-      );
-      // Too few rows to spare any for choosing: one penalty for all.
-      const [model] = await fitLogistic(data, { classes: task.classes, inversePenalties: [FEW_SHOT_PENALTY] });
-      data.dispose();
-      const scored = scoredOn(task, await logisticScores(model, task.heldout));
-      results.push({ setting: `shots=${shots}`, scored, converged: model.converged });
-    }
-    return results;
-  },
-};
-
-const FEW_SHOT_PENALTY = 0.01;
-
-const scoredOn = ({ heldout, classes }: ProbeTask, scores: Float32Array): Scored =>
-  score(scores, heldout.labels, classes);
-
-/** Seed and progress of a probe that is trained step by step. */
-function training({ settings, log }: ProbeTask, label: string) {
-  let shown: Progress | undefined;
-  return {
-    seed: settings.seed,
-    progress: (done: number, total: number): void => {
-      shown ??= log.progress(label, total, 'steps');
-      shown.update(done);
-      if (done >= total) shown.stop();
-    },
-  };
-}
-
-/** The same number of rows of each class, drawn by seed, ascending; undefined where a class has too few. */
-function fewRows(labels: Int32Array, classes: number, shots: number, seed: number): Int32Array | undefined {
-  const order = new RandomNumbers(seed).for(`few-shot-${shots}`).permutation(labels.length);
-  const taken = new Int32Array(classes);
-  const rows = order.filter(row => ++taken[labels[row]] <= shots);
-  return taken.every(count => count >= shots) ? rows.sort() : undefined;
-}
-
-/** The penalty with the best accuracy on a validation part of the training rows; the strongest of several. */
-async function choosePenalty(task: ProbeTask): Promise<number> {
-  const inversePenalties = [...task.settings.inversePenalties].sort((a, b) => a - b);
-  if (inversePenalties.length === 1) return inversePenalties[0];
-  return await withValidation(task, async (data, validation) => {
-    const models = await fitLogistic(data, { classes: task.classes, inversePenalties });
-    const accuracies: number[] = [];
-    for (const model of models)
-      accuracies.push(score(await logisticScores(model, validation), validation.labels, task.classes).accuracy);
-    return inversePenalties[indexOfBest(accuracies)];
+/** The accuracy of every class that occurs among the test rows, with Wilson's interval. */
+export function classRows({ row, confusion, classNames }: Probed): ClassRow[] {
+  return occurring(confusion, row.classes).map(({ label, counts, total }) => {
+    const [low, high] = wilson(counts[label], total);
+    return {
+      ...nameOf(row),
+      class: classNames[label] ?? String(label),
+      test_rows: total,
+      accuracy: counts[label] / total,
+      accuracy_low: low,
+      accuracy_high: high,
+    };
   });
 }
 
-/** The training rows in two parts, by seed: one to fit on, one to choose by. */
-async function withValidation<T>(
-  { train, labels, scale, settings }: ProbeTask,
-  use: (data: FeatureMatrix, validation: FeatureMatrix) => Promise<T>,
-): Promise<T> {
-  const split = splitRows(train.rows, 1 - VALIDATION_SHARE, settings.seed + 1);
-  const part = async (rows: Int32Array): Promise<FeatureMatrix> =>
-    await featureMatrix(
-      selectedRows(train, rows),
-      rows.map(row => labels[row]),
-      scale,
-    );
-  const [data, validation] = [await part(split.train), await part(split.heldout)];
-  try {
-    return await use(data, validation);
-  } finally {
-    data.dispose();
-    validation.dispose();
-  }
+export interface ConfusionRow extends ProbeName {
+  class: string;
+  taken_for: string;
+  test_rows: number;
+  /** Of the class' rows. */
+  share: number;
 }
 
-const indexOfBest = (values: number[]): number => values.indexOf(Math.max(...values));
+/** Every cell of the confusion matrix whose class occurs among the test rows. */
+export function confusionRows({ row, confusion, classNames }: Probed): ConfusionRow[] {
+  const called = (label: number): string => classNames[label] ?? String(label);
+  return occurring(confusion, row.classes).flatMap(({ label, counts, total }) =>
+    Array.from(counts, (count, taken) => ({
+      ...nameOf(row),
+      class: called(label),
+      taken_for: called(taken),
+      test_rows: count,
+      share: count / total,
+    })),
+  );
+}
+
+function occurring(confusion: Int32Array, classes: number): { label: number; counts: Int32Array; total: number }[] {
+  return Array.from({ length: classes }, (_, label) => {
+    const counts = confusion.subarray(label * classes, (label + 1) * classes);
+    return { label, counts, total: counts.reduce((sum, count) => sum + count, 0) };
+  }).filter(({ total }) => total > 0);
+}

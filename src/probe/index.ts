@@ -2,6 +2,6 @@ export { attentiveScores, type AttentiveOptions } from './attentive.js';
 export { DINOV2, headScores, MAE, trainHeads, type HeadProtocol, type Heads } from './heads.js';
 export { features, type Feature } from './features.js';
 export { fitLogistic, logisticScores, type LogisticModel, type LogisticOptions } from './logistic.js';
-export { knnScores } from './knn.js';
-export { featureMatrix, standardisation, type FeatureMatrix, type Standardisation } from './matrix.js';
+export { knnScores, type Votes } from './knn.js';
+export { featureMatrix, standardisation, unscaled, type FeatureMatrix, type Standardisation } from './matrix.js';
 export { score, wilson, type Scored } from './scores.js';

@@ -4,15 +4,20 @@ import type { FeatureMatrix } from './matrix.js';
 /** Temperature of the votes in DINO's protocol (Caron et al. 2021). */
 const TEMPERATURE = 0.07;
 
+/** How neighbours vote: by exp(similarity / 0.07), as DINO has it, or one each, as scikit-learn has it. */
+export type Votes = 'weighted' | 'majority';
+
 /**
- * Class scores by the k nearest training rows in cosine similarity, weighted exp(similarity / 0.07): for each k a
- * [queries, classes] array. Both matrices must be scaled alike.
+ * Votes for each class of the k nearest training rows in cosine similarity, as logarithms, −∞ where a class has none:
+ * for each k a [queries, classes] array, whose softmax is the classes' shares of the votes. Both matrices must be
+ * scaled alike.
  */
 export async function knnScores(
   train: FeatureMatrix,
   queries: FeatureMatrix,
   classes: number,
   ks: number[],
+  votes: Votes = 'weighted',
 ): Promise<Float32Array[]> {
   const scores = ks.map(() => new Float32Array(queries.rows * classes));
   const directions = train.blocks.map(({ x, start }) => ({ x: normalised(x), start }));
@@ -21,8 +26,10 @@ export async function knnScores(
       const unit = normalised(x);
       const nearest = await mostSimilar(unit, directions, Math.max(...ks));
       unit.dispose();
-      ks.forEach((k, i) => vote(nearest, k, train.labels, scores[i].subarray(start * classes), classes));
+      const weigh = votes === 'majority' ? () => 1 : (cosine: number) => Math.exp((cosine - 1) / TEMPERATURE);
+      ks.forEach((k, i) => vote(nearest, k, train.labels, scores[i].subarray(start * classes), classes, weigh));
     }
+    for (const own of scores) own.forEach((sum, i) => (own[i] = Math.log(sum)));
   } finally {
     tf.dispose(directions.map(({ x }) => x));
   }
@@ -38,9 +45,10 @@ function vote(
   labels: Int32Array,
   scores: Float32Array,
   classes: number,
+  weigh: (cosine: number) => number,
 ): void {
   const queries = rows.length / found;
   for (let query = 0; query < queries; query++)
     for (let i = query * found; i < query * found + Math.min(k, found); i++)
-      scores[query * classes + labels[rows[i]]] += Math.exp((values[i] - 1) / TEMPERATURE);
+      scores[query * classes + labels[rows[i]]] += weigh(values[i]);
 }

@@ -16,6 +16,12 @@ export interface Standardisation {
   scale: Float64Array;
 }
 
+/** Leaves features of this width as they are. */
+export const unscaled = (width: number): Standardisation => ({
+  mean: new Float64Array(width),
+  scale: new Float64Array(width).fill(1),
+});
+
 /** 64 MiB of float32 a block: large enough for the matrix products, small enough for their temporaries. */
 const BLOCK_NUMBERS = 2 ** 24;
 

@@ -5,7 +5,7 @@ export interface Scored {
   accuracy: number;
   /** Wilson's 95% interval of the accuracy. */
   interval: [low: number, high: number];
-  /** Share of rows whose label is among the five highest scores. */
+  /** Share of rows whose label is among the five highest scores; a score of −∞ is among none. */
   top5: number;
   /** Accuracy of each class; NaN where it has no rows. */
   perClass: Float64Array;
@@ -16,8 +16,9 @@ export interface Scored {
 }
 
 const BINS = 15;
+const TOP = 5;
 
-/** Judges scores [rows, classes] (logits). */
+/** Judges scores [rows, classes]: logits, or logarithms of anything that classes share. */
 export function score(scores: Float32Array, labels: Int32Array, classes: number): Scored {
   const rows = labels.length;
   const confusion = new Int32Array(classes * classes);
@@ -29,7 +30,7 @@ export function score(scores: Float32Array, labels: Int32Array, classes: number)
     const { best, confidence, rank } = judge(own, labels[row]);
     confusion[labels[row] * classes + best]++;
     if (best === labels[row]) correct++;
-    if (rank < 5) inFive++;
+    if (rank < TOP && own[labels[row]] > -Infinity) inFive++;
     const bin = bins[Math.min(BINS - 1, Math.floor(confidence * BINS))];
     bin.rows++;
     bin.confidence += confidence;

@@ -23,6 +23,18 @@ async function latents(name: string, { rows = 200, gap = 4, seed = 0, labelled =
   });
 }
 
+/** Latents [200, 40]: the classes lie in three axes of large variance, the others hold little noise. */
+async function writeWide(name: string): Promise<void> {
+  const random = new RandomNumbers(5);
+  const labels = random.for('labels').integers(200, 3);
+  const data = random.for('data').normals(200 * 40);
+  labels.forEach((label, row) => (data[row * 40 + label] += 6));
+  await writeNpz(path(name), {
+    latents: { shape: [200, 40, 1], dtype: 'float32', data },
+    labels: { shape: [200], dtype: 'int32', data: labels },
+  });
+}
+
 beforeAll(async () => {
   await latents('clear');
   await latents('clear-test', { seed: 1 });
@@ -66,6 +78,78 @@ describe('maetok probe', () => {
     expect(real).toMatchObject({ source: 'clear', control: 'none', train_rows: '200', test_rows: '200', dims: '3' });
     expect(Number(real.accuracy)).toBeGreaterThan(0.9);
     expect(Number(control.accuracy)).toBeLessThan(0.6);
+  });
+
+  it('brings spaces of different sizes to the same number of dimensions', async () => {
+    await writeWide('wide');
+    const { stdout } = await maetok(
+      ...['probe', path('clear'), path('wide'), '--feature', 'flattened', '--probe', 'logistic', '--quiet'],
+      ...['--control', 'none,random-projection,pca'],
+    );
+    const rows = rowsOf(stdout);
+    expect(rows.map(({ source, control, dims }) => [source, control, dims])).toEqual([
+      ['clear', 'none', '12'],
+      ['clear', 'random-projection', '12'],
+      ['clear', 'pca', '12'],
+      ['wide', 'none', '40'],
+      ['wide', 'random-projection', '12'],
+      ['wide', 'pca', '12'],
+    ]);
+    // All variance in a few axes: those keep the classes, mixtures of all 40 lose some of them.
+    const accuracy = (control: string) =>
+      Number(rows.find(row => row.source === 'wide' && row.control === control)!.accuracy);
+    expect(accuracy('pca')).toBeGreaterThan(0.9);
+    expect(accuracy('random-projection')).toBeLessThanOrEqual(accuracy('none') + 0.03);
+  });
+
+  it('a single space has nothing to match the dimensions of, unless they are given', async () => {
+    const alone = ['probe', path('clear'), '--feature', 'flattened', '--probe', 'knn', '--control', 'pca', '--quiet'];
+    const { code, stderr } = await maetok(...alone);
+    expect(code).toBe(2);
+    expect(stderr).toMatch(/--control pca: one space .*--dims N/);
+    const { stdout } = await maetok(...alone, '--dims', '3');
+    expect(rowsOf(stdout)).toMatchObject([{ dims: '3', setting: 'k=20' }]);
+  });
+
+  it('probes raw pixels beside latents, and says where they are other pictures', async () => {
+    const { code, stdout, stderr } = await maetok(
+      ...['probe', path('clear'), '--pixels', 'synthetic:scenes?count=60&size=16', '--pixels-size', '16'],
+      ...['--feature', 'flattened', '--probe', 'knn', '--neighbours', '1'],
+    );
+    expect(code).toBe(0);
+    expect(rowsOf(stdout)).toMatchObject([
+      { source: 'clear', dims: '12' },
+      { source: 'pixels', dims: '768', train_rows: '48', test_rows: '12' },
+    ]);
+    expect(stderr).toMatch(/pixels: 60 pictures, but clear has 200 rows/);
+  });
+
+  it('REPA’s probe sees token means, once', async () => {
+    const { stdout } = await maetok('probe', path('clear'), '--probe', 'repa', '--feature', 'flattened', '--quiet');
+    const [row, ...others] = rowsOf(stdout);
+    expect(others).toHaveLength(0);
+    expect(row).toMatchObject({ feature: 'mean', probe: 'repa', dims: '3' });
+    expect(Number(row.accuracy)).toBeGreaterThan(0.9);
+  });
+
+  it('tells which class is taken for which', async () => {
+    const [perClass, confusion] = [join(folder, 'classes.csv'), join(folder, 'confusion.csv')];
+    const { stdout } = await maetok(
+      ...['probe', path('blurred'), '--feature', 'mean', '--probe', 'logistic', '--quiet'],
+      ...['--per-class', perClass, '--confusion', confusion],
+    );
+    const [{ accuracy, test_rows }] = rowsOf(stdout);
+    const classes = rowsOf(readFileSync(perClass, 'utf8'));
+    expect(classes.map(row => row.class)).toEqual(['0', '1', '2']);
+    const sum = (rows: Row[], value: (row: Row) => number): number =>
+      rows.reduce((total, row) => total + value(row), 0);
+    expect(sum(classes, row => Number(row.test_rows))).toBe(Number(test_rows));
+    const right = sum(classes, row => Number(row.accuracy) * Number(row.test_rows));
+    expect(right / Number(test_rows)).toBeCloseTo(Number(accuracy), 9);
+    const cells = rowsOf(readFileSync(confusion, 'utf8'));
+    expect(cells).toHaveLength(9);
+    const diagonal = cells.filter(row => row.class === row.taken_for);
+    expect(diagonal.map(row => row.share)).toEqual(classes.map(row => row.accuracy));
   });
 
   it('writes a file with its protocol beside it', async () => {

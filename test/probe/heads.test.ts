@@ -11,14 +11,13 @@ import {
   MAE,
   score,
   trainHeads,
+  unscaled,
   type FeatureMatrix,
 } from '../../src/probe/index.js';
 
 beforeAll(async () => {
   await startEngine();
 });
-
-const unscaled = (width: number) => ({ mean: new Float64Array(width), scale: new Float64Array(width).fill(1) });
 
 /** Three Gaussian classes around distinct corners. */
 async function corners(rows: number, width = 8): Promise<FeatureMatrix> {

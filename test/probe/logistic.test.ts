@@ -9,6 +9,7 @@ import {
   logisticScores,
   score,
   standardisation,
+  unscaled,
 } from '../../src/probe/index.js';
 import { describeWithShared, SHARED } from '../helpers/shared.js';
 
@@ -27,12 +28,10 @@ beforeAll(async () => {
   await startEngine();
 });
 
-const asIs = (width: number) => ({ mean: new Float64Array(width), scale: new Float64Array(width).fill(1) });
-
 async function recordedMatrix() {
   const width = recorded.x[0].length;
   const source = arrayRows('recorded', Float32Array.from(recorded.x.flat()), recorded.x.length, width);
-  return await featureMatrix(source, Int32Array.from(recorded.labels), asIs(width));
+  return await featureMatrix(source, Int32Array.from(recorded.labels), unscaled(width));
 }
 
 describe('logistic regression', () => {
@@ -73,6 +72,22 @@ describe('nearest neighbours', () => {
     expect(score(scores, data.labels, 4).accuracy).toBe(1);
     data.dispose();
   });
+
+  it('a class without a vote is not among the five best, few classes or not', async () => {
+    // Directions 0, 1, …, 6 on a circle, each its own class; queries lie between two of them.
+    const points = Float32Array.from({ length: 14 }, (_, i) => (i % 2 ? Math.sin : Math.cos)(0.3 * Math.floor(i / 2)));
+    const labels = Int32Array.of(0, 1, 2, 3, 4, 5, 6);
+    const train = await featureMatrix(arrayRows('points', points, 7, 2), labels, unscaled(2));
+    const wrong = await featureMatrix(
+      arrayRows('points', points, 7, 2),
+      Int32Array.of(1, 2, 3, 4, 5, 6, 5),
+      unscaled(2),
+    );
+    const [one, three] = await knnScores(train, wrong, 7, [1, 3], 'majority');
+    expect(score(one, wrong.labels, 7)).toMatchObject({ accuracy: 0, top5: 0, calibrationError: 1 });
+    expect(score(three, wrong.labels, 7).top5).toBe(1);
+    for (const matrix of [train, wrong]) matrix.dispose();
+  });
 });
 
 describeWithShared('data/features', 'real features', () => {
@@ -94,14 +109,16 @@ describeWithShared('data/features', 'real features', () => {
     expect(
       Math.abs(accuracy - reference.efficientnet_lite0['logistic_regression_standardised_C0.01_top1']),
     ).toBeLessThanOrEqual(0.003);
-    const raw = asIs(1280);
+    const raw = unscaled(1280);
     const rawTrain = await featureMatrix(rows('train'), labels('train'), raw);
     const rawVal = await featureMatrix(rows('val'), labels('val'), raw);
-    const [nearest] = await knnScores(rawTrain, rawVal, 10, [1]);
-    expect(score(nearest, rawVal.labels, 10).accuracy).toBeCloseTo(
-      reference.efficientnet_lite0.knn_cosine_k1_top1_majority_lowest_class_on_tie,
-      3,
+    const accuracies = (await knnScores(rawTrain, rawVal, 10, [1, 20], 'majority')).map(
+      scores => score(scores, rawVal.labels, 10).accuracy,
     );
+    const expected = [1, 20].map(
+      k => reference.efficientnet_lite0[`knn_cosine_k${k}_top1_majority_lowest_class_on_tie`],
+    );
+    expect(accuracies).toBeAllClose(expected, { atol: 0.0011 });
     for (const matrix of [train, val, rawTrain, rawVal]) matrix.dispose();
   });
 });
