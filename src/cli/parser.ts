@@ -40,7 +40,10 @@ export async function buildParser(command: Command | undefined, argv: string[]):
     .exitProcess(false)
     .fail((message: string | undefined, error: Error | undefined) => {
       throw (
-        error ?? new UsageError(`${message ?? 'wrong usage'}; \`maetok ${command?.name ?? ''} --help\` shows what fits`)
+        error ??
+        new UsageError(
+          `${(message ?? 'wrong usage').replace(/\s+/g, ' ')}; \`maetok ${command?.name ?? ''} --help\` shows what fits`,
+        )
       );
     })
     .parseAsync(argv, {}, (_error, _argv, output) => {

@@ -20,9 +20,20 @@ export interface Convention {
   steps: 'steps' | 'points';
   /** Added to 127.5 x before truncation to 8 bits. */
   pixelOffset: 128 | 127.5;
+  /** A setting in its terms, as its command line or configuration spells it. */
+  written: (terms: SamplingTerms) => string;
 }
 
 const REVERSED: Objective = { ...OWN_OBJECTIVE, time: 'data-to-noise' };
+
+const ownFlags = ({ guidance, interval, shift, steps }: SamplingTerms): string =>
+  `--guidance ${guidance} --interval ${interval.join(',')} --shift ${shift} --steps ${steps}`;
+/** MAETok's scripts are made from REPA's. */
+const repaFlags = ({ guidance, interval: [low, high], steps }: SamplingTerms): string =>
+  `--cfg-scale ${guidance} --guidance-low ${low} --guidance-high ${high} --num-steps ${steps}`;
+/** SiT's and GFT's scripts are made from DiT's. */
+const ditFlags = ({ guidance, steps }: SamplingTerms): string =>
+  `--cfg-scale ${guidance} --num-sampling-steps ${steps}`;
 
 /** Ours first, then the published codes. */
 export const CONVENTIONS = {
@@ -34,6 +45,7 @@ export const CONVENTIONS = {
     shift: true,
     steps: 'steps',
     pixelOffset: 128,
+    written: ownFlags,
   },
   maetok: {
     describe: 'MAETok and SoftVQ (Hhhhhhao/continuous_tokenizer): t = 0 data',
@@ -43,6 +55,7 @@ export const CONVENTIONS = {
     shift: false,
     steps: 'steps',
     pixelOffset: 127.5,
+    written: repaFlags,
   },
   sit: {
     describe: 'SiT (willisma/SiT): t = 0 noise; three channels guided',
@@ -53,6 +66,7 @@ export const CONVENTIONS = {
     shift: false,
     steps: 'points',
     pixelOffset: 128,
+    written: ditFlags,
   },
   lightningdit: {
     describe: 'LightningDiT and VA-VAE (hustvl/LightningDiT): t = 0 noise; three channels guided from a time on',
@@ -63,6 +77,8 @@ export const CONVENTIONS = {
     shift: true,
     steps: 'points',
     pixelOffset: 128,
+    written: ({ guidance, interval: [start], shift, steps }) =>
+      `cfg_scale: ${guidance}, cfg_interval_start: ${start}, timestep_shift: ${shift}, num_sampling_steps: ${steps}`,
   },
   repa: {
     describe: 'REPA (sihyun-yu/REPA): t = 0 data; guidance on all channels within an interval',
@@ -72,6 +88,7 @@ export const CONVENTIONS = {
     shift: false,
     steps: 'steps',
     pixelOffset: 127.5,
+    written: repaFlags,
   },
   gft: {
     describe: 'guidance-free DiT (thu-ml/GFT): DDPM’s steps 0 … 999 from data to noise; the scale is an input',
@@ -81,6 +98,7 @@ export const CONVENTIONS = {
     shift: false,
     steps: 'steps',
     pixelOffset: 128,
+    written: ditFlags,
   },
   'scale-s': {
     describe: 'papers that write c + s (c − u), such as the first one on classifier-free guidance: s = w − 1',
@@ -90,6 +108,7 @@ export const CONVENTIONS = {
     shift: true,
     steps: 'steps',
     pixelOffset: 128,
+    written: terms => `${ownFlags(terms)} --convention scale-s`,
   },
 } satisfies Record<ConventionName, Convention>;
 
@@ -108,10 +127,12 @@ export interface InnerTerms extends SamplingTerms {
   channels?: number | undefined;
 }
 
-/** Turns an interval of reversed time around; twice is the identity. */
+/** Turns an interval of reversed time around; twice is the identity, but for the last digit of a double. */
 function turned([low, high]: [number, number]): [number, number] {
-  return [1 - high, 1 - low];
+  return [tidied(1 - high), tidied(1 - low)];
 }
+
+const tidied = (value: number): number => Number(value.toPrecision(15));
 
 const isReversed = ({ objective }: Convention): boolean => objective.time === 'data-to-noise';
 
@@ -119,10 +140,10 @@ const isReversed = ({ objective }: Convention): boolean => objective.time === 'd
 export function toInner(name: ConventionName, { guidance, interval, shift, steps }: SamplingTerms): InnerTerms {
   const convention: Convention = CONVENTIONS[name];
   return {
-    guidance: convention.scale === 's' ? 1 + guidance : guidance,
+    guidance: convention.scale === 's' ? tidied(1 + guidance) : guidance,
     interval: isReversed(convention) ? turned(interval) : interval,
     // In turned time t → s t / (1 + (s − 1) t) is the same map with 1/s.
-    shift: isReversed(convention) ? 1 / shift : shift,
+    shift: isReversed(convention) ? tidied(1 / shift) : shift,
     steps: convention.steps === 'points' ? steps - 1 : steps,
     channels: convention.guidedChannels,
   };
@@ -141,9 +162,9 @@ export function toConvention(
   if (guidance !== 1 && convention.guidedChannels !== channels)
     lost.push(`it guides ${shownChannels(convention.guidedChannels)}, this setting ${shownChannels(channels)}`);
   return {
-    guidance: convention.scale === 's' ? guidance - 1 : guidance,
+    guidance: convention.scale === 's' ? tidied(guidance - 1) : guidance,
     interval: isReversed(convention) ? turned(interval) : interval,
-    shift: isReversed(convention) ? 1 / shift : shift,
+    shift: isReversed(convention) ? tidied(1 / shift) : shift,
     steps: convention.steps === 'points' ? steps + 1 : steps,
     channels: convention.guidedChannels,
     lost,

@@ -25,16 +25,18 @@ export interface NormalisedOptions {
   /** Default: where there are some. */
   flips?: boolean | undefined;
   classes?: number | undefined;
+  /** Leave out rows that hold NaN or infinite numbers. */
+  dropNonfinite?: boolean | undefined;
   /** Default: the latents' own. */
   normalisation?: { mean: Float32Array; std: Float32Array } | undefined;
   log: Log;
 }
 
 export async function openNormalised(path: string, options: NormalisedOptions): Promise<NormalisedLatents> {
-  const { classes: classCount, log } = options;
-  const plain = await openLatents(path, { classCount, log });
+  const { classes: classCount, dropNonfinite, log } = options;
+  const plain = await openLatents(path, { classCount, dropNonfinite, log });
   const flips = options.flips ?? plain.hasFlips;
-  const source = flips ? await openLatents(path, { classCount, log, flips }) : plain;
+  const source = flips ? await openLatents(path, { classCount, dropNonfinite, flips }) : plain;
   if (source !== plain) await plain.close();
   const { mean, std } = options.normalisation ?? (await usableStatistics(source, log));
   const { channels, tokens, labels } = source;

@@ -2,6 +2,9 @@ import { RandomStream } from '../engine/index.js';
 import { frozenRows, meanVariance, type FrozenSet } from '../diffusion/index.js';
 import type { NormalisedLatents } from './diffusion-latents.js';
 
+/** Of the noise, whatever the seed of the training: curves of several runs are measured alike. */
+export const FROZEN_SEED = 0;
+
 /** Frozen latents, noise and times for measuring the loss on some of the pictures; read once. */
 export async function frozenSet(
   latents: NormalisedLatents,

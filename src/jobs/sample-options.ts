@@ -4,7 +4,7 @@ import { count, nonNegative, number, positive, words } from '../base/schemas.js'
 import { CONVENTION_NAMES, DIFFUSION_FORM_NAMES, SAMPLERS } from '../diffusion/names.js';
 
 /** `0.2,0.8` or a YAML list. */
-const interval = z.preprocess(
+export const interval = z.preprocess(
   value => (typeof value === 'string' ? value.split(',') : value),
   z.tuple([number, number], 'must be two numbers, e.g. 0.2,0.8'),
 );

@@ -206,8 +206,6 @@ function tokenizerOf({ source }: NormalisedLatents): Record<string, unknown> {
   return typeof tokenizer === 'object' && tokenizer !== null ? (tokenizer as Record<string, unknown>) : {};
 }
 
-const FROZEN_SEED = 0;
-
 /** loss.csv: the loss by timestep on frozen rows of both parts, with the weights and with their average. */
 async function evaluation(
   model: Omit<Model, 'params'>,
@@ -217,7 +215,7 @@ async function evaluation(
   { batchSize }: TrainingSettings,
 ): Promise<(context: EvaluateContext) => Promise<{ tables: EvaluationRows }>> {
   const { lossByTime } = await import('../diffusion/index.js');
-  const { frozenSet } = await import('./frozen-loss.js');
+  const { FROZEN_SEED, frozenSet } = await import('./frozen-loss.js');
   const sets: Record<string, FrozenSet> = {};
   for (const [part, rows] of Object.entries(parts))
     sets[part] = await frozenSet(latents, rows, { bins, samples, seed: FROZEN_SEED });

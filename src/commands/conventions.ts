@@ -1,0 +1,65 @@
+import { z } from 'zod';
+import type { Convention } from '../diffusion/index.js';
+import { interval } from '../jobs/sample-options.js';
+import { CONVENTION_NAMES } from '../diffusion/names.js';
+import { defineCommand } from './command.js';
+import { common, count, force, nonNegative, outFile, positive } from './options.js';
+import { writeTable } from './table.js';
+
+const options = z.object({
+  from: z.enum(CONVENTION_NAMES).default('own').describe('whose terms the setting is in'),
+  to: z.enum(CONVENTION_NAMES).optional().describe('whose terms are asked for; default: everyone’s'),
+  guidance: nonNegative.default(1).describe('guidance scale'),
+  interval: interval.default([0, 1]).describe('times in which guidance acts'),
+  shift: positive.default(1).describe('time shift'),
+  steps: count.default(50).describe('number of steps, as that code counts them'),
+  guidedChannels: count.optional().describe('guided channels; default: as that code does'),
+  out: outFile,
+  force,
+  ...common,
+});
+
+const COLUMNS = [
+  ...['convention', 'data_at', 'guidance', 'interval_low', 'interval_high', 'guided_channels', 'shift'],
+  ...['steps', 'steps_count', 'pixel_offset', 'written', 'lost', 'about'],
+];
+
+export const conventions = defineCommand({
+  name: 'conventions',
+  describe: 'Translates a sampling setting into the terms of each published code: direction of time, scale, channels.',
+  examples: [
+    ['maetok conventions --guidance 1.8 --interval 0.3,1', 'this project’s terms in everyone else’s'],
+    ['maetok conventions --from repa --guidance 1.8 --interval 0,0.7 --to own', 'REPA’s best setting in ours'],
+    [
+      'maetok conventions --from lightningdit --guidance 6.7 --interval 0.125,1 --shift 0.3 --steps 250',
+      'published weights’',
+    ],
+  ],
+  options,
+  async run(chosen, _inputs, context) {
+    const { CONVENTIONS, toConvention, toInner } = await import('../diffusion/index.js');
+    const { guidedChannels: channels } = chosen;
+    const inner = { ...toInner(chosen.from, chosen), ...(channels !== undefined && { channels }) };
+    const names = chosen.to === undefined ? CONVENTION_NAMES : [chosen.to];
+    const rows = names.map(name => {
+      const convention: Convention = CONVENTIONS[name];
+      const terms = toConvention(name, inner);
+      return {
+        convention: name,
+        data_at: convention.objective.time === 'noise-to-data' ? convention.objective.timeScale : 0,
+        guidance: terms.guidance,
+        interval_low: convention.interval === 'none' ? null : terms.interval[0],
+        interval_high: convention.interval === 'both' ? terms.interval[1] : null,
+        guided_channels: terms.channels ?? 'all',
+        shift: convention.shift ? terms.shift : null,
+        steps: terms.steps,
+        steps_count: convention.steps,
+        pixel_offset: convention.pixelOffset,
+        written: convention.written(terms),
+        lost: terms.lost.join('; '),
+        about: convention.describe,
+      };
+    });
+    await writeTable(context, COLUMNS, rows, { ...chosen, protocol: { command: 'conventions', argv: context.argv } });
+  },
+});

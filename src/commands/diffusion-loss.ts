@@ -1,0 +1,65 @@
+import { z } from 'zod';
+import { VERSION } from '../base/index.js';
+import { defineCommand } from './command.js';
+import { common, count, dropNonfinite, force, outFile } from './options.js';
+import { writeTable } from './table.js';
+
+const options = z.object({
+  latents: z
+    .string()
+    .min(1)
+    .describe('latents to measure on: the run’s own (its held-out rows are told apart) or others'),
+  floor: z
+    .string()
+    .optional()
+    .describe(
+      'mixture fitted to these latents (analyze-gmm --no-pca --save-model): what is lost beyond its least loss',
+    ),
+  weights: z
+    .enum(['both', 'ema', 'raw'])
+    .default('both')
+    .describe('the moving average of the weights, or the weights; published weights: what their file prefers'),
+  bins: count.optional().describe('parts of [0, 1] in which the loss is measured; default: the run’s'),
+  samples: count.optional().describe('frozen (row, noise, time) per part of the rows; default: the run’s'),
+  unconditional: z.boolean().default(false).describe('hide the labels: every row is of the null class'),
+  batchSize: count.default(64).describe('rows at a time; changes nothing but speed'),
+  heads: count.optional().describe('of published weights: attention heads, where they cannot be told'),
+  dropNonfinite,
+  out: outFile,
+  force,
+  ...common,
+});
+
+const COLUMNS = [
+  ...['step', 'split', 'weights', 'bin', 't', 'log_snr', 'loss', 'loss_per_dim', 'target_variance'],
+  ...['loss_normalised', 'floor', 'excess', 'rows'],
+];
+
+export const diffusionLoss = defineCommand({
+  name: 'diffusion-loss',
+  describe: 'Measures a diffusion model’s loss by timestep on frozen rows, noise and times (t = 0 noise, t = 1 data).',
+  examples: [
+    ['maetok diffusion-loss runs/sit --latents latents/mae', 'on the run’s own rows: train and held out'],
+    ['maetok diffusion-loss runs/sit --latents latents/mae-val --out loss.csv', 'on others'],
+    [
+      'maetok diffusion-loss runs/sit --latents latents/mae --floor mixture.npz | maetok plot --y excess',
+      'excess loss',
+    ],
+  ],
+  inputs: { name: 'run', describe: 'a run of `train sit-…`, or published weights' },
+  options,
+  async run(chosen, [checkpoint], context) {
+    const { refuseExisting } = await import('../io/index.js');
+    if (chosen.out !== undefined) refuseExisting(chosen.out, chosen.force);
+    const { startEngine } = await import('../engine/index.js');
+    await startEngine();
+    const { diffusionLoss: measure } = await import('../jobs/diffusion-loss.js');
+    const { rows, card } = await measure(checkpoint, chosen, context);
+    await writeTable(
+      context,
+      COLUMNS.filter(column => chosen.floor !== undefined || (column !== 'floor' && column !== 'excess')),
+      rows.map(row => ({ ...row })),
+      { ...chosen, protocol: { command: 'diffusion-loss', version: VERSION, ...card, argv: context.argv } },
+    );
+  },
+});
