@@ -115,16 +115,26 @@ function drawPath(
   const normals = random.for('rows').normals(samples * dims);
   const offset = random.for('components').uniforms(1)[0];
   const out = new Float32Array(samples * dims);
-  let k = 0;
-  let passed = weights[0];
-  for (let n = 0; n < samples; n++) {
-    while ((n + offset) / samples > passed && k < components - 1) passed += weights[++k];
+  let first = 0;
+  let passed = 0;
+  for (let k = 0; k < components; k++) {
+    passed += weights[k];
+    const end =
+      k === components - 1 ? samples : Math.min(samples, Math.max(first, Math.round(passed * samples - offset)));
+    if (end === first) continue;
     const { values, vectors } = spectra[k];
-    for (let i = 0; i < dims; i++) {
-      const z = normals[n * dims + i] * Math.sqrt(t * t * values[i] + (1 - t) ** 2);
-      for (let j = 0; j < dims; j++) out[n * dims + j] += vectors[j * dims + i] * z;
-    }
-    for (let j = 0; j < dims; j++) out[n * dims + j] += t * means[k * dims + j];
+    const rows = tf.tidy(() => {
+      const spread = tf.tensor1d(Float32Array.from(values, value => Math.sqrt(t * t * value + (1 - t) ** 2)));
+      const z = tf.tensor2d(normals.subarray(first * dims, end * dims), [end - first, dims]).mul(spread);
+      const basis = tf.tensor2d(Float32Array.from(vectors), [dims, dims]);
+      const centre = tf.tensor1d(Float32Array.from(means.subarray(k * dims, (k + 1) * dims), mean => t * mean));
+      return tf
+        .matMul(z as Tensor2D, basis, false, true)
+        .add(centre)
+        .dataSync();
+    });
+    out.set(rows, first * dims);
+    first = end;
   }
   return out;
 }

@@ -215,11 +215,10 @@ async function sweep(
     for (const count of components) {
       const fits: Scored[] = [];
       for (let repeat = 0; repeat < settings.repeats; repeat++) {
-        const name = stateName(space, control, count, repeat);
         const grown = settings.grow && former ? splitHeaviest(former, count) : undefined;
         const fit = await fitted(
           ws,
-          name,
+          { space, control, components: count, repeat },
           { ...fitOptions(settings, count, repeat), ...(grown && { start: grown }) },
           context,
         );
@@ -250,8 +249,21 @@ async function sweep(
   }
 }
 
-const stateName = ({ source, fold }: Space, control: Control, components: number, repeat: number): string =>
-  `${source.replace(/[^\w.-]/g, '_')}-fold${fold}-${control}-k${components}-seed${repeat}`;
+interface FitOf {
+  space: Space;
+  control: Control;
+  components: number;
+  repeat: number;
+}
+
+const stateName = ({ space: { source, fold }, control, components, repeat }: FitOf): string =>
+  `${source.replace(/[^\w.-]/g, '_')}-fold${fold}-${control}-k${components}-repeat${repeat}`;
+
+/** What progress and warnings call a fit. */
+function labelOf(components: number, { space: { source }, control, repeat }: FitOf): string {
+  const of = control === 'none' ? source : `${source} (${control})`;
+  return `${of}, ${components} ${components === 1 ? 'component' : 'components'}${repeat > 0 ? `, repeat ${repeat}` : ''}`;
+}
 
 function fitOptions({ start, initial, ...rest }: Settings, components: number, repeat: number) {
   const { restarts, regCovar, tol, maxIter, seed } = rest;
@@ -262,15 +274,17 @@ function fitOptions({ start, initial, ...rest }: Settings, components: number, r
 /** A fit, or what the state folder has of it. */
 async function fitted(
   ws: Workspace,
-  name: string,
+  what: FitOf,
   options: Parameters<typeof fitMixture>[1],
   { log, signal, state = noState }: GmmContext,
 ): Promise<Fit> {
+  const name = stateName(what);
+  const label = labelOf(options.components, what);
   const done = await state.finished(name);
-  if (done) return done;
-  const progress = log.progress(name, options.maxIter, 'iterations');
+  if (done) return reported(done, label, log);
+  const progress = log.progress(label, options.maxIter, 'iterations');
   const resume = await state.running(name);
-  if (resume) log.note(`${name}: goes on after iteration ${resume.lowerBounds.length}`);
+  if (resume) log.note(`${label}: goes on after iteration ${resume.lowerBounds.length}`);
   const fit = await fitMixture(ws, {
     ...options,
     resume,
@@ -281,11 +295,17 @@ async function fitted(
     },
   });
   progress.stop();
-  if (!fit.converged)
-    log.warn(`${name}: not converged after ${fit.iterations} iterations; its row says so. Allow more with --max-iter`);
-  if (fit.reseeded > 0) log.note(`${name}: ${fit.reseeded} collapsed components were set up anew`);
-  if (fit.falls > 0) log.warn(`${name}: the likelihood fell in ${fit.falls} iterations by more than rounding explains`);
   await state.finish(name, fit);
+  return reported(fit, label, log);
+}
+
+/** Says what was wrong with a fit, whether it was made just now or is taken from the state folder. */
+function reported(fit: Fit, label: string, log: Log): Fit {
+  const { converged, iterations, reseeded, falls } = fit;
+  if (!converged)
+    log.warn(`${label}: not converged after ${iterations} iterations; its row says so. Allow more with --max-iter`);
+  if (reseeded > 0) log.note(`${label}: ${reseeded} collapsed components were set up anew`);
+  if (falls > 0) log.warn(`${label}: the likelihood fell in ${falls} iterations by more than rounding explains`);
   return fit;
 }
 

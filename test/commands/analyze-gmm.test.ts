@@ -1,0 +1,238 @@
+import { spawn } from 'node:child_process';
+import { existsSync, readdirSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { beforeAll, describe, expect, it } from '@jest/globals';
+import { parse } from 'csv-parse/sync';
+import { readNpz, writeNpy } from '../../src/io/index.js';
+import { clusteredRows } from '../gmm/helpers.js';
+import { maetok, maetokWith } from '../helpers/cli.js';
+import { describeWithShared, SHARED } from '../helpers/shared.js';
+import { tempFolder } from '../helpers/temp.js';
+
+const folder = tempFolder();
+const file = (name: string): string => join(folder, name);
+const table = (csv: string): Record<string, string>[] => parse(csv, { columns: true });
+
+/** Latents [rows, tokens, 2] with planted modes. */
+async function latents(name: string, rows: number, modes: number, seed = 1): Promise<string> {
+  const source = clusteredRows(rows, 8, modes, 3, seed);
+  const data = new Float32Array(rows * 8);
+  for await (const chunk of source.chunks()) data.set(chunk.data, chunk.start * 8);
+  await writeNpy(file(name), { shape: [rows, 4, 2], dtype: 'float32', data });
+  return file(name);
+}
+
+let few: string;
+let many: string;
+beforeAll(async () => {
+  few = await latents('few.npy', 600, 3);
+  many = await latents('many.npy', 600, 6, 2);
+});
+
+describe('maetok analyze-gmm', () => {
+  it('writes a row per source and component count, with the protocol beside it', async () => {
+    const out = file('nll.csv');
+    const { code, stdout, stderr } = await maetok('analyze-gmm', `a=${few}`, many, '--components', '1,3', '--out', out);
+    expect(stderr).toContain('axes explain');
+    expect([code, stdout]).toEqual([0, '']);
+    const rows = table(await readFile(out, 'utf8'));
+    expect(rows.map(({ source, components }) => [source, components])).toEqual([
+      ['a', '1'],
+      ['a', '3'],
+      ['many', '1'],
+      ['many', '3'],
+    ]);
+    // One Gaussian on standardized scores; all sources at one size.
+    const dims = Number(rows[0].dims);
+    expect(new Set(rows.map(row => row.dims)).size).toBe(1);
+    expect(Number(rows[0].train_nll)).toBeCloseTo((dims / 2) * Math.log(2 * Math.PI * Math.E), 3);
+    expect(Number(rows[1].gain)).toBeGreaterThan(0.5);
+    expect(Number(rows[1].gain_low)).toBeLessThan(Number(rows[1].gain));
+    expect(rows.every(({ converged }) => converged === 'true')).toBe(true);
+    const protocol = JSON.parse(await readFile(`${out}.protocol.json`, 'utf8')) as Record<string, unknown>;
+    expect(protocol).toMatchObject({ command: 'analyze-gmm', variance: 0.9, split: 0.8, seed: 0 });
+    expect(await maetok('analyze-gmm', few, '--out', out)).toMatchObject({ code: 1 });
+  });
+
+  it('saves what scikit-learn can read, and starts from it', async () => {
+    const model = file('model.npz');
+    const first = await maetok('analyze-gmm', few, '--components', '3', '--save-model', model, '--quiet');
+    const arrays = await readNpz(model);
+    expect(Object.keys(arrays)).toEqual(
+      expect.arrayContaining(['weights_', 'means_', 'covariances_', 'precisions_cholesky_', 'components_', 'scale_']),
+    );
+    const again = await maetok('analyze-gmm', few, '--init-from', model, '--max-iter', '1', '--tol', '0', '--quiet');
+    expect(Number(table(again.stdout)[0].nll)).toBeCloseTo(Number(table(first.stdout)[0].nll), 1);
+    const other = await latents('narrow.npy', 100, 2);
+    await writeNpy(
+      other,
+      { shape: [100, 2, 2], dtype: 'float32', data: new Float32Array(400).map((_, i) => i % 7) },
+      { force: true },
+    );
+    const refused = await maetok('analyze-gmm', other, '--init-from', model);
+    expect(refused).toMatchObject({ code: 2, stdout: '' });
+    expect(refused.stderr).toMatch(
+      /narrow: its rows have 4 numbers; the mixture of --init-from was fitted on rows of 8/,
+    );
+  });
+
+  it('writes component statistics, the floor, merges and paired differences', async () => {
+    const paths = ['stats', 'diffusion-floor', 'modes', 'paired'].map(name => [`--${name}`, file(`${name}.csv`)]);
+    const { code } = await maetok('analyze-gmm', few, many, '--components', '3', ...paths.flat(), '--quiet');
+    expect(code).toBe(0);
+    const [stats, floor, modes, paired] = await Promise.all(
+      paths.map(async ([, path]) => table(await readFile(path, 'utf8'))),
+    );
+    expect(stats).toHaveLength(6);
+    expect(Object.keys(stats[0]).slice(1)).toEqual([
+      'n_components',
+      'cluster',
+      'weight',
+      'mean_norm',
+      'cov_norm',
+      'second_moment',
+      'min_mean_distance',
+    ]);
+    expect(floor).toHaveLength(64);
+    floor.forEach(row => expect(Number(row.loss)).toBeLessThan(Number(row.loss_one_gaussian) * 1.02));
+    expect(modes).toHaveLength(4);
+    expect(paired).toMatchObject([{ components: '3', a: 'few', b: 'many' }]);
+    expect(Number(paired[0].low)).toBeLessThanOrEqual(Number(paired[0].gain_difference));
+  });
+
+  it('finds no structure in a Gaussian like the data, nor in shuffled dimensions', async () => {
+    const { stdout } = await maetok(
+      'analyze-gmm',
+      few,
+      '--components',
+      '3',
+      '--nulls',
+      'surrogate,permutation',
+      '--quiet',
+    );
+    const rows = Object.fromEntries(table(stdout).map(row => [row.control, row]));
+    expect(Number(rows.none.gain)).toBeGreaterThan(1);
+    expect(Number(rows.surrogate.gain)).toBeLessThan(0.1);
+    // The modes still show in each dimension by itself, but no longer together.
+    expect(Number(rows.permutation.gain_high)).toBeLessThan(Number(rows.none.gain_low));
+  });
+
+  it('cross-validates every row once', async () => {
+    const { stdout } = await maetok('analyze-gmm', few, '--components', '3', '--folds', '3', '--quiet');
+    expect(table(stdout)).toMatchObject([{ heldout_rows: '600', train_rows: '400' }]);
+  });
+
+  it('grows from the smaller fit', async () => {
+    const { stdout } = await maetok('analyze-gmm', many, '--components', '2,4,8', '--grow', '--quiet');
+    const nlls = table(stdout).map(({ train_nll }) => Number(train_nll));
+    expect(nlls[1]).toBeLessThan(nlls[0]);
+    expect(nlls[2]).toBeLessThan(nlls[1]);
+  });
+
+  it('plans without fitting', async () => {
+    const { stdout } = await maetok('analyze-gmm', few, '--dry-run', '--components', '3,30', '--memory', '64MB');
+    expect(table(stdout)).toMatchObject([
+      { components: '3', rows: '480', way: 'in memory' },
+      { components: '30', passes: '1' },
+    ]);
+  });
+
+  it('refuses in one line what cannot be', async () => {
+    const same = file('same.npy');
+    await writeNpy(same, { shape: [50, 4], dtype: 'float32', data: new Float32Array(200) });
+    const cases: [string[], number, RegExp][] = [
+      [[few, '--components', '481'], 1, /few: 481 components need at least as many rows to fit on; there are 480/],
+      [[same], 1, /same: its rows are all the same/],
+      [[few, '--dims', '9'], 2, /few: --dims 9 is more than/],
+      [[few, '--init-from', few], 2, /few.npy/],
+      [[few, few], 2, /two inputs are called few/],
+      [[few, many, '--test', few], 2, /--test goes with one input/],
+      [[few, '--memory', 'lots'], 2, /--memory must be an amount of memory/],
+      [[few, '--components', '2,3', '--save-model', file('two.npz')], 2, /2 mixtures were fitted; name a folder/],
+    ];
+    for (const [args, code, message] of cases) {
+      const result = await maetok('analyze-gmm', ...args, '--quiet');
+      expect(result.stderr).toMatch(message);
+      expect(result.stderr.trim().split('\n')).toHaveLength(1);
+      expect([result.code, result.stdout]).toEqual([code, '']);
+    }
+  });
+});
+
+describe('a sweep with --state', () => {
+  const args = (state: string): string[] => [
+    'analyze-gmm',
+    many,
+    '--components',
+    '2,5',
+    '--repeats',
+    '2',
+    '--tol',
+    '0',
+    '--max-iter',
+    '40',
+    '--state',
+    state,
+    '--quiet',
+  ];
+
+  it('goes on after Ctrl-C', async () => {
+    const state = file('interrupted');
+    const stop = new AbortController();
+    const run = maetokWith({ signal: stop.signal }, ...args(state));
+    await until(() => existsSync(join(state, 'running.npz')));
+    stop.abort();
+    const { code, stderr } = await run;
+    expect([code, stderr]).toEqual([130, expect.stringMatching(/interrupted; the state is saved/)]);
+    const whole = await maetok(...args(file('whole')));
+    expect(await maetok(...args(state))).toEqual(whole);
+  });
+
+  it('killed by SIGKILL gives the same CSV in the end', async () => {
+    const state = file('killed');
+    const entry = fileURLToPath(new URL('../../src/cli/index.ts', import.meta.url));
+    const script = `import(${JSON.stringify(entry)}).then(m => m.main(process.argv.slice(1)))`;
+    const child = spawn(process.execPath, ['--import', 'tsx', '-e', script, '--', ...args(state)], { stdio: 'ignore' });
+    await until(
+      () =>
+        existsSync(state) &&
+        readdirSync(state).some(name => name.includes('k2')) &&
+        existsSync(join(state, 'running.npz')),
+    );
+    const exited = new Promise(resolve => child.once('exit', (_, signal) => resolve(signal)));
+    child.kill('SIGKILL');
+    expect(await exited).toBe('SIGKILL');
+    const resumed = await maetok(...args(state));
+    expect(resumed).toEqual(await maetok(...args(file('undisturbed'))));
+  });
+
+  it('is not mixed with another sweep', async () => {
+    const result = await maetok(...args(file('whole')), '--seed', '1');
+    expect(result.code).toBe(1);
+    expect(result.stderr).toMatch(/whole: holds the state of another sweep \("seed": 0 there, "seed": 1 here\)/);
+  });
+});
+
+async function until(condition: () => boolean): Promise<void> {
+  for (let tries = 0; !condition(); tries++) {
+    if (tries > 6000) throw new Error('it did not come to that');
+    await new Promise(resolve => setTimeout(resolve, 5));
+  }
+}
+
+const FEATURES = 'data/features/cifar10-60k-taef2-pca64.safetensors';
+describeWithShared(FEATURES, 'mixtures of 50,000 real latents', () => {
+  it('have scikit-learn’s likelihoods: one component exactly, ten and diagonal fifty within 0.1%', async () => {
+    const of = async (...more: string[]): Promise<number> => {
+      const paths = [`${SHARED}/${FEATURES}#train.features`, '--test', `${SHARED}/${FEATURES}#val.features`];
+      const { stdout } = await maetok('analyze-gmm', ...paths, '--no-pca', '--no-standardize', '--quiet', ...more);
+      return Number(table(stdout)[0].train_nll);
+    };
+    expect(await of('--components', '1')).toBeCloseTo(112.43753, 4);
+    if (process.env.MAETOK_SLOW === undefined) return;
+    expect(await of('--components', '10')).toBeLessThan(107.66398 * 1.001);
+    expect(await of('--components', '50', '--covariance', 'diag')).toBeLessThan(109.92835 * 1.001);
+  });
+});
