@@ -21,12 +21,20 @@ export const compare = defineCommand({
   examples: [
     ['maetok compare studies/demo.yaml --dry-run', 'the command lines it stands for'],
     ['maetok compare studies/demo.yaml --out demo', 'run it; after a stop the same command goes on'],
+    [
+      'maetok compare studies/ablation.yaml --data cifar10/train --test cifar10/val --out ablation',
+      'a study on pictures of your own',
+    ],
   ],
   inputs: { name: 'study', describe: 'a study in YAML (docs/studies.md says what stands in it)' },
-  options: studyOptions,
+  options: studyOptions.extend({
+    data: z.string().optional().describe('pictures in place of the study’s'),
+    test: z.string().optional().describe('pictures for probes and evaluation in place of the study’s'),
+    features: z.string().optional().describe('what `evaluate` looks through in place of the study’s, see `evaluate`'),
+  }),
   async run(chosen, [path], context) {
     const { readStudy } = await import('../compare/index.js');
-    const study = await readStudy(path);
+    const study = await readStudy(path, chosen);
     await runStudy(study, chosen.out ?? basename(path, extname(path)), chosen, context);
   },
 });

@@ -64,6 +64,14 @@ export const MEASURES: Measure[] = [
       found(lastRow(validation, source, seed, {}, 'step'), 'val_psnr'),
   },
   {
+    name: 'reconstruction_distance',
+    title: 'Fréchet distance of reconstructions',
+    better: 'lower',
+    find: ({ reconstruction }, source, seed) =>
+      found(lastRow(reconstruction, source, seed, { metric: 'rfid' }), 'value') ??
+      found(lastRow(reconstruction, source, seed, { metric: 'rfd' }), 'value'),
+  },
+  {
     name: 'generation',
     title: 'Fréchet distance of samples',
     better: 'lower',

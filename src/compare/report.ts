@@ -125,8 +125,14 @@ const distances = (table: Table): Table => ({
 });
 
 function summarySection(study: Study, summary: Table): Section {
-  return { heading: 'Summary', text: study.about === undefined ? [] : [study.about], table: summary };
+  return { heading: 'Summary', text: remarks(study), table: summary };
 }
+
+/** What the table's numbers are. */
+const remarks = ({ about, paper }: Study): string[] => [
+  ...(about === undefined ? [] : [about]),
+  ...(paper ? [`Columns that begin with “paper” are not measured here: ${paper.from}`] : []),
+];
 
 function claimsSection({ expect, seeds }: Study, claims: Table): Section[] {
   if (expect.length === 0) return [];
@@ -174,7 +180,7 @@ function markdown(study: Study, summary: Table, claims: Table): string {
   );
   return [
     `# ${study.name}`,
-    ...(study.about === undefined ? [] : [study.about]),
+    ...remarks(study),
     markdownTable(summary),
     legend.join('\n'),
     ...(claims.rows.length > 0 ? ['## Expected orderings', claimsNote(study.seeds.length), markdownTable(claims)] : []),

@@ -40,12 +40,27 @@ const schema = z.strictObject({
   diffusion: z.union([flags.and(z.object({ model: z.string() })), z.literal(false)]).default(false),
   sample: analysis.default({}),
   evaluate: analysis.default(false),
+  /** What the paper measured of the same tokenizers, to stand beside. */
+  paper: z
+    .strictObject({
+      from: z.string().describe('where its numbers are from, and how they were got'),
+      rows: z.record(z.string(), z.record(z.string().regex(/^\w+$/), z.number())),
+    })
+    .optional(),
   /** Statements of the paper to hold against the measured numbers. */
   expect: z
     .array(
       z.strictObject({
         claim: z.string(),
-        measure: z.enum(['nll_per_dim', 'gain', 'probe', 'diffusion_loss', 'reconstruction', 'generation']),
+        measure: z.enum([
+          'nll_per_dim',
+          'gain',
+          'probe',
+          'diffusion_loss',
+          'reconstruction',
+          'reconstruction_distance',
+          'generation',
+        ]),
         better: z.string(),
         worse: z.string(),
       }),
@@ -56,18 +71,41 @@ const schema = z.strictObject({
 export type Study = z.output<typeof schema>;
 export type Flags = z.output<typeof flags>;
 
-/** Reads and checks a study; paths in it are relative to the file. @throws UserError naming the place in the file. */
-export async function readStudy(path: string): Promise<Study> {
+/** What a command line says in place of the study, so that one study serves any pictures. */
+export interface StudyOverrides {
+  data?: string | undefined;
+  test?: string | undefined;
+  /** What `evaluate` looks through. */
+  features?: string | undefined;
+}
+
+/**
+ * Reads and checks a study; paths in it are relative to the file, those in `overrides` to the working directory.
+ * @throws UserError naming the place in the file.
+ */
+export async function readStudy(path: string, overrides: StudyOverrides = {}): Promise<Study> {
   const text = await readFile(path, 'utf8').catch((error: unknown) => {
     throw new UserError(`${path}: cannot be read: ${messageOf(error)}`);
   });
   let content: unknown;
   try {
-    content = parse(text);
+    content = parse(text, { merge: true });
   } catch (error) {
     throw new UserError(`${path}: not valid YAML: ${messageOf(error).split('\n')[0]}`);
   }
-  return checkStudy(content, path, dirname(path));
+  return checkStudy(overridden(content, overrides), path, dirname(path));
+}
+
+function overridden(content: unknown, { data, test, features }: StudyOverrides): unknown {
+  if (content === null || typeof content !== 'object') return content;
+  const { evaluate, ...study } = content as { evaluate?: unknown };
+  return {
+    ...study,
+    // Test pictures belong to the pictures that they were taken from.
+    ...(data === undefined ? {} : { data: located(data, process.cwd()), test: undefined }),
+    ...(test === undefined ? {} : { test: located(test, process.cwd()) }),
+    ...(features === undefined ? { evaluate } : { evaluate: { ...(evaluate as object), features } }),
+  };
 }
 
 /** The same for a study that is at hand. Relative paths are taken from `base`. */
@@ -90,12 +128,14 @@ export function checkStudy(content: unknown, name: string, base: string): Study 
   for (const { better, worse } of study.expect)
     for (const key of [better, worse])
       if (!Object.hasOwn(study.tokenizers, key)) throw new UserError(`${name}: expect: there is no tokenizer '${key}'`);
+  for (const key of Object.keys(study.paper?.rows ?? {}))
+    if (!Object.hasOwn(study.tokenizers, key))
+      throw new UserError(`${name}: paper.rows: there is no tokenizer '${key}'`);
   return relocated(study, base);
 }
 
 function relocated(study: Study, base: string): Study {
-  const at = (path: string | undefined): string | undefined =>
-    path === undefined || isAbsolute(path) || /^\w[\w-]*:/.test(path) ? path : join(base, path);
+  const at = (path: string | undefined): string | undefined => (path === undefined ? path : located(path, base));
   const tokenizers = Object.entries(study.tokenizers).map(([name, { tokenizer, latents, test, ...rest }]) => [
     name,
     defined({ ...rest, tokenizer: at(tokenizer), latents: at(latents), test: at(test) }),
@@ -107,6 +147,10 @@ function relocated(study: Study, base: string): Study {
     tokenizers: Object.fromEntries(tokenizers) as Study['tokenizers'],
   });
 }
+
+/** A relative path seen from `base`; `synthetic:scenes`, `hf:…` and absolute paths as they are. */
+const located = (path: string, base: string): string =>
+  isAbsolute(path) || /^\w[\w-]*:/.test(path) ? path : join(base, path);
 
 const defined = <T extends object>(record: T): T =>
   Object.fromEntries(Object.entries(record).filter(([, value]) => value !== undefined)) as T;

@@ -5,7 +5,10 @@ import { estimate, type Estimate } from './statistics.js';
 import type { Study } from './study.js';
 import type { StudyTables } from './tables.js';
 
-/** One row per tokenizer with every measure that the study has, mean over seeds and 95% interval. */
+/**
+ * One row per tokenizer with every measure that the study has, mean over seeds and 95% interval, and before them what
+ * the paper says of it.
+ */
 export function summarise(study: Study, { spaces }: Plan, tables: StudyTables): Table {
   const names = Object.keys(study.tokenizers);
   const measures = MEASURES.filter(({ find }) =>
@@ -14,12 +17,17 @@ export function summarise(study: Study, { spaces }: Plan, tables: StudyTables): 
   const rows = names.map((source): TableRow => ({
     source,
     dims: numberOf(tables.probe, source, 'dims') ?? null,
+    ...published(study, source),
     ...(Object.assign({}, ...measures.map(measure => cells(measure, study, tables, source))) as TableRow),
     seeds: study.seeds.length,
   }));
   const columns = measures.flatMap(({ name }) => [name, `${name}_low`, `${name}_high`]);
-  return { name: 'summary', columns: ['source', 'dims', ...columns, 'seeds'], rows };
+  const ofPaper = new Set(names.flatMap(source => Object.keys(published(study, source))));
+  return { name: 'summary', columns: ['source', 'dims', ...ofPaper, ...columns, 'seeds'], rows };
 }
+
+const published = ({ paper }: Study, source: string): TableRow =>
+  Object.fromEntries(Object.entries(paper?.rows[source] ?? {}).map(([column, value]) => [`paper_${column}`, value]));
 
 const numberOf = (table: Table, source: string, column: string): number | undefined => {
   const value = table.rows.find(row => row.source === source && row.feature === 'flattened')?.[column];

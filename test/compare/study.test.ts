@@ -1,5 +1,5 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 import { silentLog } from '../../src/base/index.js';
 import { checkStudy, planStudy, readStudy, runSteps } from '../../src/compare/index.js';
@@ -70,6 +70,20 @@ describe('a study', () => {
     ],
   ])('%s: one line that names the place', (_, change, message) => {
     expect(() => checkStudy({ ...STUDY, ...change }, 'study.yaml', '.')).toThrow(message);
+  });
+
+  it('serves other pictures by what the command line says', async () => {
+    const path = join(folder, 'shared.yaml');
+    writeFileSync(
+      path,
+      'data: a\ntest: a-val\nevaluate: { features: hog, bootstrap: 0 }\ntokenizers: { ae: &ae { train: ae }, l1: { <<: *ae, l1: 1 } }\n',
+    );
+    expect(await readStudy(path)).toMatchObject({ data: join(folder, 'a'), test: join(folder, 'a-val') });
+    const other = await readStudy(path, { data: 'b', features: 'pixels' });
+    expect(other).toMatchObject({ data: resolve('b'), evaluate: { features: 'pixels', bootstrap: 0 } });
+    expect(other.test).toBeUndefined();
+    expect((await readStudy(path, { data: 'synthetic:scenes' })).data).toBe('synthetic:scenes');
+    expect(other.tokenizers.l1).toEqual({ train: 'ae', l1: 1 });
   });
 
   it('in a file that is no YAML: one line', async () => {

@@ -63,6 +63,23 @@ describe('the summary of a study', () => {
   });
 });
 
+describe('what a paper measured of the same tokenizers', () => {
+  const about = { data: 'pictures', tokenizers: { mae: { train: 'maetok' }, ae: { train: 'ae' } } };
+  const beside = (rows: object) => checkStudy({ ...about, paper: { from: 'Table 1', rows } }, 'study', '.');
+
+  it('stands before what is measured here', () => {
+    const one = beside({ mae: { rfid: 0.85 }, ae: { rfid: 0.67, gfid: 24.47 } });
+    const { rows, columns } = summarise(one, planStudy(one, 'out'), tables({ mae: [0.5], ae: [0.4] }));
+    expect(columns.slice(0, 5)).toEqual(['source', 'dims', 'paper_rfid', 'paper_gfid', 'probe']);
+    expect(rows[0]).toMatchObject({ paper_rfid: 0.85, probe: 0.5 });
+    expect(rows[1]).toMatchObject({ paper_gfid: 24.47 });
+  });
+
+  it('is refused for a tokenizer that the study has not', () => {
+    expect(() => beside({ vq: { rfid: 1 } })).toThrow("study: paper.rows: there is no tokenizer 'vq'");
+  });
+});
+
 describe('an expected ordering', () => {
   it.each([
     ['clear of zero over seeds', { mae: [0.5, 0.6, 0.55], ae: [0.4, 0.5, 0.46] }, 'holds'],
