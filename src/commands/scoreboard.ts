@@ -1,0 +1,55 @@
+import { z } from 'zod';
+import { VERSION } from '../base/index.js';
+import { defineCommand } from './command.js';
+import { common, force, outFile, words } from './options.js';
+import { writeTable, type Row } from './table.js';
+
+const options = z.object({
+  target: z
+    .string()
+    .optional()
+    .describe('column of what is generated in the end; default: gfid, fid, generation or fd, the first there is'),
+  measures: words.pipe(z.array(z.string()).min(1)).optional().describe('columns to judge; default: all numeric ones'),
+  out: outFile,
+  force,
+  ...common,
+});
+
+export const scoreboard = defineCommand({
+  name: 'scoreboard',
+  describe:
+    'Which cheap measure of a latent space foretells gFID? Rank correlations over tokenizers with intervals, and whether there are enough to tell.',
+  examples: [
+    ['maetok scoreboard', 'the numbers that MAETok’s authors published'],
+    ['maetok scoreboard table.csv', 'a row per tokenizer, a column per measure, one called gfid'],
+    ['maetok scoreboard study/summary.csv --measures gain,probe', 'of a study that `maetok compare` ran'],
+    ['maetok scoreboard table.csv | maetok plot --kind bar --x measure --y spearman', 'as a chart'],
+  ],
+  inputs: {
+    name: 'table',
+    describe: 'CSV with a row per tokenizer; rows of different values in a column `setting` are not mixed',
+    min: 0,
+    max: 1,
+  },
+  options,
+  async run({ target, measures, seed, out, force: replace }, inputs, context) {
+    const { sha256OfFile } = await import('../io/index.js');
+    const job = await import('../jobs/scoreboard.js');
+    const path = inputs.at(0) ?? job.PUBLISHED;
+    const table = await job.readScoreboardTable(path);
+    const rows = job.scoreboard(table, { target, measures, seed });
+    for (const line of job.explanations(rows)) context.log.note(line);
+    await writeTable(context, job.SCOREBOARD_COLUMNS, rows as unknown as Row[], {
+      out,
+      force: replace,
+      protocol: {
+        command: 'scoreboard',
+        version: VERSION,
+        argv: context.argv,
+        table: { path, digest: await sha256OfFile(path) },
+        interval: 'Gaussian copula, 95%',
+        seed,
+      },
+    });
+  },
+});

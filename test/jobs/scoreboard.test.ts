@@ -1,0 +1,85 @@
+import { describe, expect, test } from '@jest/globals';
+import { RandomNumbers } from '../../src/base/index.js';
+import { explanations, PUBLISHED, readScoreboardTable, scoreboard } from '../../src/jobs/scoreboard.js';
+import { interval, kendall, permutationTest, ranks, spearman } from '../../src/jobs/scoreboard-correlation.js';
+import { parseTable } from '../../src/report/index.js';
+
+const random = new RandomNumbers(0, 'test');
+
+describe('rank correlation', () => {
+  const x = [0.85, 0.64, 1.01, 1.15, 0.43, 0.96, 0.67];
+  const two = [1, 1, 1, 0, 1, 0, 0];
+  const y = [5.78, 8.44, 6.85, 17.18, 9.88, 18.23, 24.47];
+
+  test('equal values share their mean rank', () => {
+    expect(ranks([3, 1, 3, 2])).toEqual([3.5, 1, 3.5, 2]);
+  });
+
+  // scipy 1.17: spearmanr, kendalltau, and permutation_test of spearmanr over all pairings
+  test.each([
+    ['without ties', x, 0, -0.04761904761904762, 1],
+    ['with ties', two, -0.8660254037844388, -0.7559289460184545, 0.05714285714285714],
+  ])('agrees with SciPy %s', (_, values, rho, tau, p) => {
+    expect(spearman(values, y)).toBeCloseTo(rho, 12);
+    expect(kendall(values, y)).toBeCloseTo(tau, 12);
+    expect(permutationTest(values, y, random).p).toBeCloseTo(p, 12);
+  });
+
+  test('the least p that n different values can have is 2 of all n! orders', () => {
+    expect(permutationTest([1, 2, 3], [5, 1, 2], random).least).toBeCloseTo(2 / 6, 12);
+    expect(permutationTest([1, 2, 3, 4, 5], [5, 1, 2, 9, 3], random).least).toBeCloseTo(2 / 120, 12);
+  });
+
+  test('of many rows random pairings come near to what all of them give', () => {
+    const rows = Array.from({ length: 12 }, (_, i) => i);
+    const others = [2, 0, 4, 1, 7, 3, 5, 11, 6, 10, 8, 9];
+    // The t distribution's p of r = 0.825 with 10 degrees of freedom is 0.00095.
+    const { p } = permutationTest(rows, others, random);
+    expect(p).toBeGreaterThan(1e-4);
+    expect(p).toBeLessThan(3e-3);
+  });
+
+  test('intervals: near Bonett and Wright’s of many rows, wide of few even where they agree perfectly', () => {
+    const rows = Array.from({ length: 40 }, (_, i) => i);
+    const noisy = Array.from(random.for('noise').normals(40), (value, i) => i + 14 * value);
+    const rho = spearman(rows, noisy);
+    const reach = 1.96 * Math.sqrt((1 + rho ** 2 / 2) / 37);
+    const [low, high] = interval(rows, noisy, random);
+    expect(Math.abs(low - Math.tanh(Math.atanh(rho) - reach))).toBeLessThan(0.06);
+    expect(Math.abs(high - Math.tanh(Math.atanh(rho) + reach))).toBeLessThan(0.06);
+    const [least, most] = interval([1, 2, 3, 4, 5], [10, 20, 30, 40, 50], random);
+    expect(most).toBe(1);
+    expect(least).toBeGreaterThan(0);
+    expect(least).toBeLessThan(0.5);
+    expect(interval([1, 2, 3, 4], [10, 20, 30, 40], random)[0]).toBeLessThan(0);
+  });
+});
+
+describe('scoreboard', () => {
+  const line = (i: number): string => `t${i},${i},${[3, 1, 2, 6, 4, 5][i]},${i * i},${i + 1}`;
+  const table = parseTable(`name,good,poor,gfid,good_low\n${[0, 1, 2, 3, 4, 5].map(line).join('\n')}`, 'table.csv');
+
+  test('a measure that orders tokenizers as gFID does correlates; one that does not is undecided', () => {
+    const [good, poor] = scoreboard(table, { seed: 0 });
+    expect(good).toMatchObject({ measure: 'good', target: 'gfid', tokenizers: 6, spearman: 1, verdict: 'correlates' });
+    expect(good.p_holm).toBeCloseTo((2 * 2) / 720, 12);
+    expect(poor).toMatchObject({ measure: 'poor', verdict: 'undecided' });
+  });
+
+  test('columns are named by options; what is absent is refused by name', () => {
+    expect(scoreboard(table, { target: 'poor', measures: ['gfid'], seed: 0 })).toHaveLength(1);
+    expect(() => scoreboard(table, { target: 'is', seed: 0 })).toThrow(/table\.csv: has not numbers in a column 'is'/);
+    expect(() => scoreboard(table, { measures: ['nll'], seed: 0 })).toThrow(/no numbers in a column 'nll'/);
+    expect(() => scoreboard(parseTable('a,b\n1,2', 'x.csv'), { seed: 0 })).toThrow(/any of the columns gfid/);
+  });
+
+  test('the published numbers: settings apart, three tokenizers said to be too few', async () => {
+    const published = await readScoreboardTable(PUBLISHED);
+    const rows = scoreboard(published, { seed: 0 });
+    const probe = rows.find(({ measure }) => measure === 'probe')!;
+    expect(probe).toMatchObject({ tokenizers: 3, spearman: -1, verdict: 'too few' });
+    expect(rows.filter(({ measure }) => measure === 'rfid').map(({ tokenizers }) => tokenizers)).toEqual([3, 7]);
+    expect(explanations(rows)[0]).toMatch(/3 tokenizers are too few for tokens, probe, rfid/);
+    expect(published.rows.every(({ origin }) => String(origin).length > 0)).toBe(true);
+  });
+});
