@@ -13,7 +13,6 @@ export const COMMANDS: Record<string, () => Promise<Command>> = {
   probe: async () => (await import('./probe.js')).probe,
   diagnose: async () => (await import('./diagnose.js')).diagnose,
   scoreboard: async () => (await import('./scoreboard.js')).scoreboard,
-  scoreboard: async () => (await import('./scoreboard.js')).scoreboard,
   compare: async () => (await import('./compare.js')).compare,
   plot: async () => (await import('./plot.js')).plot,
   models: async () => (await import('./models.js')).models,
