@@ -87,25 +87,38 @@ function caseOf({ recorded, options, ...parts }: CaseParts): VerifyCase {
   };
 }
 
-/** `name.safetensors` or `name.pth` in the case, in the folders given, or in `weights/` beside the recorded cases. */
+/** Where weights stand beside recorded cases or beside a checkout. */
+const BESIDE = ['weights', 'shared/weights'];
+
+/**
+ * `name.safetensors` or `name.pth` in the case, in the folders given, or in a folder of weights at or above the case
+ * or the working directory.
+ */
 async function findWeights(folder: string, name: string, { weightFolders = [] }: VerifyOptions): Promise<string> {
-  const beside = resolve(folder, '../../../weights');
-  const below = await readdir(beside, { withFileTypes: true }).catch(() => []);
-  const folders = [
-    folder,
-    ...weightFolders,
-    ...below.filter(entry => entry.isDirectory()).map(e => join(beside, e.name)),
-  ];
-  for (const place of folders) {
+  const above = [...upwards(resolve(folder)), ...upwards(process.cwd())];
+  const beside = above.flatMap(place => BESIDE.map(name => join(place, name)));
+  const folders = [folder, ...weightFolders, ...(await Promise.all(beside.map(foldersIn))).flat()];
+  for (const place of new Set(folders)) {
     for (const ending of ['.safetensors', '.pth', '.pt']) {
       const path = join(place, `${name}${ending}`);
       if (await exists(path)) return path;
     }
   }
   throw new UserError(
-    `${folder}: its weights '${name}' are in none of ${folders.join(', ')}; name their folder by --weights`,
+    `${folder}: its weights '${name}' are in none of ${[...new Set(folders)].join(', ')}; name their folder by --weights`,
   );
 }
+
+/** A folder and all above it. */
+function upwards(folder: string): string[] {
+  const above = dirname(folder);
+  return above === folder ? [folder] : [folder, ...upwards(above)];
+}
+
+const foldersIn = async (place: string): Promise<string[]> =>
+  (await readdir(place, { withFileTypes: true }).catch(() => []))
+    .filter(entry => entry.isDirectory())
+    .map(({ name }) => join(place, name));
 
 const exists = async (path: string): Promise<boolean> =>
   await stat(path).then(

@@ -38,7 +38,10 @@ export function readLdmConfig(
   const found = architectureOf(name, weights);
   return {
     architecture: { ...found, ...toldByConfig(fields, found) },
-    norm: { groups: fields.norm_num_groups ?? fields.group_norm_groups ?? 32, eps: fields.group_norm_eps ?? 1e-6 },
+    norm: {
+      groups: fields.norm_num_groups ?? fields.group_norm_groups ?? 32,
+      eps: fields.norm_eps ?? fields.group_norm_eps ?? 1e-6,
+    },
     imageSize: fields.image_size ?? fields.resolution ?? fields.sample_size ?? 256,
     ...scaling(fields, found, spelling),
   };
@@ -61,6 +64,7 @@ const FIELDS = z.object({
   norm_num_groups: size.optional(),
   group_norm_groups: size.optional(),
   group_norm_eps: z.number().positive().optional(),
+  norm_eps: z.number().positive().optional(),
   sample_size: size.optional(),
   image_size: size.optional(),
   scaling_factor: z.number().nullish(),

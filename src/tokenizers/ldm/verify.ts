@@ -56,7 +56,8 @@ const verifyConvolutional: Verifier = recorded => {
   const args = recorded.config.model_args as Record<string, unknown>;
   const raw = { ...args, ch: recorded.config.cnn_ch, num_res_blocks: recorded.config.cnn_num_res_blocks };
   const loaded = load(recorded, JSON.parse(JSON.stringify(raw)) as Record<string, unknown>);
-  const { kl_loss_weight: klWeight = 1e-6 } = recorded.config.hub_config_json as { kl_loss_weight?: number };
+  const { kl_loss_weight: klWeight = 1e-6 } = (recorded.config.hub_config_json ?? {}) as { kl_loss_weight?: number };
+  if (loaded.config.architecture.moments === 1) return Promise.resolve(plainForwards(recorded, loaded));
   return Promise.resolve({
     ...forwards(recorded, loaded, klWeight),
     ...gradientOutputs(recorded, loaded.params, publishedNames(recorded), params =>
@@ -64,6 +65,16 @@ const verifyConvolutional: Verifier = recorded => {
     ),
   });
 };
+
+/** An autoencoder without a posterior. */
+function plainForwards(recorded: VerifyCase, { config, params }: LoadedLdm): Record<string, Tensor> {
+  const latents = encodeMoments(config, params, input(recorded, 'image'));
+  return asRecorded('out', {
+    latents,
+    reconstruction: decodeLatents(config, params, latents),
+    decode_of_z: decodeLatents(config, params, unscaled(config, input(recorded, 'z'))),
+  });
+}
 
 function forwards(recorded: VerifyCase, { config, params }: LoadedLdm, klWeight: number): Record<string, Tensor> {
   const moments = encodeMoments(config, params, input(recorded, 'image'));

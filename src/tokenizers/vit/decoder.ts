@@ -2,13 +2,15 @@ import { tf, type Tensor, type Tensor3D, type Tensor4D } from '../../engine/inde
 import { broadcast, layerNorm, linear, silu, under, unpatchify, type Params } from '../../nn/index.js';
 import { modulatedBlock, modulateLast, plainBlock, splitLast } from './blocks.js';
 import { gridSide, pixelDecoder, type DecoderSpec, type VitConfig } from './config.js';
-import { gridPositionTable, layerRotation, type Grid } from './positions.js';
+import { frequencies, gridPositionTable, layerRotation, type Grid } from './positions.js';
 import { NOTHING, throughLayers, type Wanted } from './stack.js';
 
 export interface DecodeOptions {
   /** Patches of the images; default: those of the model's image size. */
   grid?: Grid | undefined;
   wanted?: Wanted | undefined;
+  /** Blocks keep nothing for the backward pass and are computed again in it. */
+  recompute?: boolean | undefined;
 }
 
 export interface Decoded<T extends Tensor> {
@@ -37,7 +39,7 @@ export function decodePatches(
   spec: DecoderSpec,
   params: Params,
   latents: Tensor3D,
-  { grid = ownGrid(config), wanted = NOTHING }: DecodeOptions = {},
+  { grid = ownGrid(config), wanted = NOTHING, recompute }: DecodeOptions = {},
 ): Decoded<Tensor3D> {
   return tf.tidy(() => {
     const own = under(params, spec.prefix);
@@ -46,15 +48,19 @@ export function decodePatches(
     const { x, activations } = throughLayers(
       joinTokens(config, spec, own, linear(under(params, spec.lift), latents), grid),
       spec.depth,
-      (tokens, i) => {
-        const options = {
-          heads: spec.heads,
-          rotation: layerRotation(config, spec, own, i, grid, surroundings),
-        };
-        const block = under(own, `model.blocks.${i}`);
-        return condition ? modulatedBlock(block, tokens, condition, options) : plainBlock(block, tokens, options);
+      (tokens, read, i) => {
+        const options = { heads: spec.heads, rotation: layerRotation(config, spec, read, i, grid, surroundings) };
+        return condition ? modulatedBlock(read, tokens, read.condition, options) : plainBlock(read, tokens, options);
       },
-      wanted,
+      {
+        wanted,
+        recompute,
+        inputs: i => ({
+          ...under(own, `model.blocks.${i}`),
+          ...frequencies(own),
+          ...(condition ? { condition } : {}),
+        }),
+      },
     );
     const patches = x.slice([0, surroundings.before, 0], [-1, grid[0] * grid[1], -1]);
     const normal = normalise(config, own, patches, condition);

@@ -2,13 +2,15 @@ import { tf, type Tensor, type Tensor3D, type Tensor4D } from '../../engine/inde
 import { broadcast, layerNorm, linear, patchify, patchWeight, under, type Params } from '../../nn/index.js';
 import { plainBlock, splitLast } from './blocks.js';
 import { type VitConfig } from './config.js';
-import { gridPositionTable, layerRotation, type Grid } from './positions.js';
+import { frequencies, gridPositionTable, layerRotation, type Grid } from './positions.js';
 import { NOTHING, throughLayers, type Wanted } from './stack.js';
 
 export interface EncodeOptions {
   /** [n, patches], 1 where the patch is replaced by the mask token. */
   mask?: Tensor | undefined;
   wanted?: Wanted | undefined;
+  /** Blocks keep nothing for the backward pass and are computed again in it. */
+  recompute?: boolean | undefined;
 }
 
 export interface Encoded {
@@ -23,7 +25,7 @@ export function encode(
   config: VitConfig,
   params: Params,
   images: Tensor4D,
-  { mask, wanted = NOTHING }: EncodeOptions = {},
+  { mask, wanted = NOTHING, recompute }: EncodeOptions = {},
 ): Encoded {
   return tf.tidy(() => {
     const own = under(params, 'encoder');
@@ -33,12 +35,12 @@ export function encode(
     const { x, activations } = throughLayers(
       sequence,
       config.encoder.depth,
-      (tokens, i) =>
-        plainBlock(under(own, `model.blocks.${i}`), tokens, {
+      (tokens, read, i) =>
+        plainBlock(read, tokens, {
           heads: config.encoder.heads,
-          rotation: layerRotation(config, config.encoder, own, i, grid, { before: 1, after: config.latentTokens }),
+          rotation: layerRotation(config, config.encoder, read, i, grid, { before: 1, after: config.latentTokens }),
         }),
-      wanted,
+      { wanted, recompute, inputs: i => ({ ...under(own, `model.blocks.${i}`), ...frequencies(own) }) },
     );
     const count = config.latentTokens || grid[0] * grid[1];
     const normal = layerNorm(under(own, 'model.norm'), splitLast(x, count)[1]);

@@ -18,14 +18,21 @@ export const hogCell = (patchSize: number): number =>
 /** Numbers per patch: 3 channels × 9 bins × cells; 108 where a patch has four cells. */
 export const hogWidth = (patchSize: number): number => 3 * BINS * (patchSize / hogCell(patchSize)) ** 2;
 
+export interface HogSizes {
+  /** Side of a cell; default `hogCell`. */
+  cell: number;
+  /** Side of the Gaussian window that weighs the gradients; default the patch's. */
+  window: number;
+}
+
 /**
  * images [n, h, w, 3] → [n, patches, ((channel · 9 + bin) · cells + cell row) · cells + cell column]. A cell's
  * histogram per channel has length 1. Published for 256-pixel images; here any size that patches tile.
  */
-export function hog(images: Tensor4D, patchSize: number): Tensor3D {
+export function hog(images: Tensor4D, patchSize: number, sizes: Partial<HogSizes> = {}): Tensor3D {
   return tf.tidy(() => {
-    const cell = hogCell(patchSize);
-    const histograms = cellHistograms(images, patchSize, cell); // [n, h / cell, w / cell, 3, 9]
+    const { cell = hogCell(patchSize), window = patchSize } = sizes;
+    const histograms = cellHistograms(images, { cell, window }); // [n, h / cell, w / cell, 3, 9]
     const [n, rows, columns] = histograms.shape as [number, number, number];
     const cells = patchSize / cell;
     const perPatch = histograms.reshape([n, rows / cells, cells, columns / cells, cells, 3 * BINS]);
@@ -34,10 +41,10 @@ export function hog(images: Tensor4D, patchSize: number): Tensor3D {
   });
 }
 
-function cellHistograms(images: Tensor4D, patchSize: number, cell: number): Tensor {
+function cellHistograms(images: Tensor4D, { cell, window }: HogSizes): Tensor {
   const { magnitude, bin } = gradients(images);
   const [, h, w] = images.shape;
-  const weighted = magnitude.mul<Tensor4D>(tiledGaussian(patchSize, h, w));
+  const weighted = magnitude.mul<Tensor4D>(tiledGaussian(window, h, w));
   // A bin at a time: nine one-hot images at once would be nine times the memory.
   const sums = Array.from({ length: BINS }, (_, b) =>
     tf.tidy(() => tf.avgPool(weighted.mul<Tensor4D>(bin.equal(b).cast('float32')), cell, cell, 'valid').mul(cell ** 2)),
@@ -58,12 +65,10 @@ function gradients(images: Tensor4D): { magnitude: Tensor; bin: Tensor } {
   };
 }
 
-/** A Gaussian window of one patch, σ = half its side and sum 1, repeated over the image: [1, h, w, 1]. */
-function tiledGaussian(patchSize: number, h: number, w: number): Tensor {
-  const line = Array.from({ length: patchSize }, (_, i) =>
-    Math.exp(-0.5 * ((i - (patchSize - 1) / 2) / (patchSize / 2)) ** 2),
-  );
+/** A Gaussian window of a given side, σ = half of it and sum 1, repeated over the image: [1, h, w, 1]. */
+function tiledGaussian(side: number, h: number, w: number): Tensor {
+  const line = Array.from({ length: side }, (_, i) => Math.exp(-0.5 * ((i - (side - 1) / 2) / (side / 2)) ** 2));
   const total = line.reduce((a, b) => a + b, 0) ** 2;
   const window = line.flatMap(row => line.map(column => (row * column) / total));
-  return tf.tile(tf.tensor4d(window, [1, patchSize, patchSize, 1]), [1, h / patchSize, w / patchSize, 1]);
+  return tf.tile(tf.tensor4d(window, [1, side, side, 1]), [1, h / side, w / side, 1]);
 }

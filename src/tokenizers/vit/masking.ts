@@ -18,6 +18,13 @@ export function maskRatio({ min, max, spread }: MaskRatio, u: number): number {
   return Math.min(max, Math.max(min, max + spread * normalQuantile(low + u * (high - low))));
 }
 
+/** The ratio's range at a step where it falls linearly to nothing over `fade` steps. */
+export function fadedRatio(ratio: MaskRatio, step: number, fade: number | undefined): MaskRatio {
+  if (fade === undefined) return ratio;
+  const left = Math.max(0, 1 - step / fade);
+  return { ...ratio, min: ratio.min * left, max: ratio.max * left };
+}
+
 /** Hidden patches of every image: ⌈ratio · patches⌉. */
 export const maskedCount = (ratio: number, patches: number): number => Math.ceil(ratio * patches);
 

@@ -29,6 +29,9 @@ export function layerRotation(
   return padRotation(rotation(mixedAngles(own, heads, rows, columns)), before, after);
 }
 
+/** The learned frequencies of all layers, where there are some. */
+export const frequencies = ({ freqs }: Params): Params => ((freqs as Tensor | undefined) ? { freqs } : {});
+
 /**
  * Learned positions [1, 1 + N, c], class token first, for a grid: as they are where it is the model's own, the patches'
  * part interpolated bilinearly where it is another.

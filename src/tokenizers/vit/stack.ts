@@ -1,10 +1,21 @@
-import { tf, type Tensor } from '../../engine/index.js';
-import type { Params } from '../../nn/index.js';
+import { tf, valueAndGradients, type Tensor } from '../../engine/index.js';
+import { differentiable, type Params } from '../../nn/index.js';
 
 /** Which named intermediates a caller wants; they are its own to free. Default: none. */
 export type Wanted = (name: string) => boolean;
 
 export const NOTHING: Wanted = () => false;
+
+/** One layer: a function of x and of the tensors that it reads besides, parameters above all. */
+export type Layer = (x: Tensor, inputs: Params, index: number) => Tensor;
+
+export interface StackOptions {
+  wanted?: Wanted | undefined;
+  /** Keep a layer's input alone for the backward pass and compute the layer again in it (Chen et al. 2016). */
+  recompute?: boolean | undefined;
+  /** Everything that a layer reads besides x and that a gradient may be wanted of. */
+  inputs: (index: number) => Params;
+}
 
 /**
  * x through `depth` layers one after the other. What is not wanted is freed as soon as the next layer has it, so that
@@ -13,17 +24,33 @@ export const NOTHING: Wanted = () => false;
 export function throughLayers(
   x: Tensor,
   depth: number,
-  layer: (x: Tensor, index: number) => Tensor,
-  wanted: Wanted,
+  layer: Layer,
+  { wanted = NOTHING, recompute = false, inputs }: StackOptions,
 ): { x: Tensor; activations: Params } {
   const activations: Params = {};
   let current = x;
   for (let i = 0; i < depth; i++) {
-    const next = tf.tidy(() => layer(current, i));
+    const next = recompute ? recomputed(layer, current, inputs(i), i) : tf.tidy(() => layer(current, inputs(i), i));
     const name = `blocks.${i}`;
     if (wanted(name)) activations[name] = next;
     if (i > 0 && !Object.hasOwn(activations, `blocks.${i - 1}`)) current.dispose();
     current = next;
   }
   return { x: current, activations };
+}
+
+/** A layer that keeps what it read and nothing that it made: the backward pass makes it again, under a tape of its own. */
+function recomputed(layer: Layer, x: Tensor, inputs: Params, index: number): Tensor {
+  const names = Object.keys(inputs);
+  const run = ([first, ...rest]: Tensor[]): Tensor =>
+    layer(first, Object.fromEntries(rest.map((tensor, i) => [names[i], tensor])), index);
+  const checkpointed = differentiable(
+    (...read) => [tf.tidy(() => run(read)), ...read],
+    (dy, ...read) => {
+      const { value, gradients } = valueAndGradients(() => run(read), read, dy);
+      value.dispose();
+      return gradients.map((gradient, i) => gradient ?? tf.zerosLike(read[i]));
+    },
+  );
+  return checkpointed(x, ...Object.values(inputs));
 }

@@ -52,12 +52,14 @@ function load(recorded: VerifyCase): Case {
   return { recorded, config, params: weights, images: tf.tidy(() => imagesOf(recorded)) };
 }
 
-/** `in.image`, or 8-bit pixels v that stand for (v − 128) / 128. */
-function imagesOf({ inputs }: VerifyCase): Tensor4D {
-  const images = Object.hasOwn(inputs, 'in.image')
-    ? tensorOf(inputs['in.image'])
-    : tensorOf(inputs['in.image_u8']).sub(128).div(128);
-  return channelsLast(images) as Tensor4D;
+/**
+ * `in.image`, or 8-bit pixels v that stand for (v / 255 − 0.5) / 0.5; where gradients of pixels are recorded, for
+ * (v − 128) / 128, which is exact, so that no histogram hangs on rounding.
+ */
+function imagesOf({ inputs, config: { kind } }: VerifyCase): Tensor4D {
+  if (Object.hasOwn(inputs, 'in.image')) return channelsLast(tensorOf(inputs['in.image'])) as Tensor4D;
+  const pixels = channelsLast(tensorOf(inputs['in.image_u8']));
+  return kind === 'tokenizer' ? pixels.div(255).sub(0.5).div(0.5) : pixels.sub(128).div<Tensor4D>(128);
 }
 
 const input = ({ inputs }: VerifyCase, name: string): Tensor3D => tensorOf(inputs[`in.${name}`]) as Tensor3D;
@@ -226,13 +228,13 @@ function evaluation({ recorded, config, params, images }: Case): Record<string, 
   });
   return {
     'out.latents': latents,
-    'out.reconstruction': recordedCrop(reconstruction),
+    'out.reconstruction': recordedCrop(recorded, reconstruction),
     'out.reconstruction_mean_abs': reconstruction.abs().mean().reshape([1]),
     ...(Object.fromEntries(predictions) as Params),
   };
 }
 
-function training({ config, params, images }: Case, mask: Tensor, features: Params): Record<string, Tensor> {
+function training({ recorded, config, params, images }: Case, mask: Tensor, features: Params): Record<string, Tensor> {
   const { latents } = encode(config, params, images, { mask });
   const reconstruction = decode(config, params, latents).output;
   const outputs = Object.entries(features).flatMap(([name, target]) => {
@@ -247,19 +249,29 @@ function training({ config, params, images }: Case, mask: Tensor, features: Para
   });
   return {
     'out.masked_latents': latents,
-    'out.masked_reconstruction': recordedCrop(reconstruction),
+    'out.masked_reconstruction': recordedCrop(recorded, reconstruction),
     'out.masked_reconstruction_mean_abs': reconstruction.abs().mean().reshape([1]),
     ...Object.fromEntries(outputs),
   };
 }
 
-/** Rows 96 … 159 and columns 32 … 95, which is what these cases kept of an image. */
-const recordedCrop = (images: Tensor4D): Tensor => channelsFirst(images.slice([0, 96, 32, 0], [-1, 64, 64, -1]));
+/** What these cases kept of an image: the rows and columns that the case's description of the tensor names, or all. */
+function recordedCrop({ config }: VerifyCase, images: Tensor4D): Tensor {
+  const { 'out.reconstruction': kept = '' } = (config.tensors ?? {}) as Record<string, string>;
+  const found = /rows (\d+)\.\.(\d+), columns (\d+)\.\.(\d+)/.exec(kept);
+  if (!found) return channelsFirst(images);
+  const [top, bottom, left, right] = found.slice(1).map(Number);
+  return channelsFirst(images.slice([0, top, left, 0], [-1, bottom - top + 1, right - left + 1, -1]));
+}
 
-const verifyHog: Verifier = recorded =>
-  Promise.resolve({ 'out.hog': tf.tidy(() => hog(imagesOf(recorded), PUBLISHED_PATCH)) });
+/** The authors' generator lays cells of 8 pixels out on a grid of 16 × 16 patches, whatever the image's size. */
+const PUBLISHED_HOG = { grid: 16, cell: 8, window: 16 };
 
-const PUBLISHED_PATCH = 16;
+const verifyHog: Verifier = recorded => {
+  const { grid, ...sizes } = PUBLISHED_HOG;
+  const images = imagesOf(recorded);
+  return Promise.resolve({ 'out.hog': tf.tidy(() => hog(images, images.shape[1] / grid, sizes)) });
+};
 
 export const vitSystems: VerifiedSystem[] = [
   {
