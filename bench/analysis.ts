@@ -1,0 +1,210 @@
+/* PCA, mixtures, probes and neighbours against scikit-learn: times, memory and agreement of both sides in one run. */
+import { spawn, type ChildProcess } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { availableParallelism, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { startEngine } from '../src/engine/index.js';
+import { chartOf, parseTable, rasterise, renderSvg } from '../src/report/index.js';
+import type { Answer, Case, Work } from './analysis/work.js';
+
+/*
+ * `npm run bench -- analysis [WORK…] [--quick]`. Both sides of a case are processes of their own with the same number
+ * of threads; they take turns, so that whatever else the machine does weighs on both alike. No ratio is given before
+ * the answers agree. The table goes to standard output and, with a chart, to bench/out.
+ */
+const WORKS = ['em'];
+
+const { values: flags, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    quick: { type: 'boolean', default: false },
+    rounds: { type: 'string' },
+    threads: { type: 'string', default: String(availableParallelism()) },
+    python: { type: 'string', default: process.env.MAETOK_BENCH_PYTHON ?? 'python3' },
+  },
+});
+const threads = Number(flags.threads);
+const wanted = positionals.length > 0 ? positionals : WORKS;
+const unknown = wanted.find(name => !WORKS.includes(name));
+if (unknown !== undefined) {
+  process.stderr.write(`bench: there is no work ${unknown}; there are ${WORKS.join(', ')}\n`);
+  process.exit(2);
+}
+
+const beside = (name: string): string => fileURLToPath(new URL(`analysis/${name}`, import.meta.url));
+const median = (values: number[]): number => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)];
+
+interface Run {
+  seconds: number;
+  /** MB, since the process began. */
+  peak: number;
+  answer: Answer;
+}
+
+/** One side of a case, waiting for its turn. */
+interface Side {
+  version: string;
+  run(): Promise<Run>;
+  end(): void;
+}
+
+/** Whatever library a side uses for its products takes this many threads. */
+const pinned = Object.fromEntries(
+  ['OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS', 'MKL_NUM_THREADS', 'TF_NUM_INTRAOP_THREADS'].map(name => [
+    name,
+    flags.threads,
+  ]),
+);
+
+async function openSide(command: string, args: string[]): Promise<Side> {
+  const env = { ...process.env, ...pinned, PYTHONPATH: beside('') };
+  const child: ChildProcess = spawn(command, args, { stdio: ['pipe', 'pipe', 'inherit'], env });
+  const lines = createInterface({ input: child.stdout! })[Symbol.asyncIterator]();
+  const answer = async <T>(): Promise<T> => {
+    const { value, done } = (await lines.next()) as { value?: string; done?: boolean };
+    if (done || value === undefined) throw new Error(`${command} ${args[0]} ended early`);
+    return JSON.parse(value) as T;
+  };
+  const { version } = await answer<{ version: string }>();
+  return {
+    version,
+    run: () => {
+      child.stdin!.write('run\n');
+      return answer();
+    },
+    end: () => void child.stdin!.end(),
+  };
+}
+
+interface Measured {
+  version: string;
+  runs: Run[];
+}
+
+/** Each side's runs, by turns: ours first. */
+async function measure(
+  name: string,
+  work: Work,
+  { label, parameters, rounds }: Case,
+  folder: string,
+): Promise<Measured[]> {
+  const place = [JSON.stringify(parameters), folder, flags.threads];
+  const sides = [await openSide(process.execPath, ['--import', 'tsx', beside('side.ts'), name, ...place])];
+  if (work.peer !== undefined) sides.push(await openSide(flags.python, [beside(`${name}.py`), ...place]));
+  const runs: Run[][] = sides.map(() => []);
+  try {
+    for (let round = 0; round < Number(flags.rounds ?? rounds ?? 3); round++)
+      for (const [i, side] of sides.entries()) {
+        const run = await side.run();
+        runs[i].push(run);
+        const seconds = `${run.seconds.toFixed(2)} s, ${run.peak.toFixed(0)} MB`;
+        process.stderr.write(
+          `${label}: ${i === 0 ? 'maetok' : side.version} ${seconds} ${JSON.stringify(run.answer)}\n`,
+        );
+      }
+  } finally {
+    sides.forEach(side => side.end());
+  }
+  return sides.map(({ version }, i) => ({ version, runs: runs[i] }));
+}
+
+/** A side's columns; seconds are the median's, per step. */
+function columns(prefix: string, runs: Run[], steps: number) {
+  const seconds = runs.map(run => run.seconds / steps);
+  return {
+    [`${prefix}seconds`]: median(seconds),
+    [`${prefix}seconds_low`]: Math.min(...seconds),
+    [`${prefix}seconds_high`]: Math.max(...seconds),
+    [`${prefix}peak_mb`]: Math.max(...runs.map(run => run.peak)),
+  };
+}
+
+type Row = Record<string, string | number | undefined>;
+const NAMES = ['work', 'case', 'rows', 'engine', 'peer', 'threads', 'rounds'];
+const OURS = Object.keys(columns('', [], 1));
+const THEIRS = OURS.map(name => `peer_${name}`);
+const JUDGED = ['times_faster', 'at_least', 'memory_share', 'memory_below', 'difference'];
+const FURTHER = ['parameters', 'found', 'peer_found'];
+const COLUMNS = [...NAMES, ...OURS, ...THEIRS, ...JUDGED, ...FURTHER];
+
+async function rowOf(name: string, work: Work, one: Case): Promise<Row> {
+  const folder = mkdtempSync(join(tmpdir(), 'maetok-bench-'));
+  try {
+    process.stderr.write(`${one.label}: prepares\n`);
+    await work.prepare?.(one.parameters, { folder, threads });
+    const [ours, theirs] = (await measure(name, work, one, folder)) as [Measured, Measured?];
+    const { label, parameters, steps = 1, atLeast, memoryBelow } = one;
+    const row: Row = {
+      ...{ work: name, case: label, rows: parameters.rows, engine: ours.version, threads, rounds: ours.runs.length },
+      ...columns('', ours.runs, steps),
+      parameters: JSON.stringify(parameters),
+      found: JSON.stringify(ours.runs[0].answer),
+    };
+    if (theirs === undefined) return row;
+    const theirColumns = columns('peer_', theirs.runs, steps);
+    const difference = work.difference?.(ours.runs[0].answer, theirs.runs[0].answer);
+    return {
+      ...{ ...row, ...theirColumns, peer: `${work.peer} (${theirs.version})` },
+      peer_found: JSON.stringify(theirs.runs[0].answer),
+      ...(difference === undefined
+        ? {
+            times_faster: theirColumns.peer_seconds / Number(row.seconds),
+            memory_share: Number(row.peak_mb) / theirColumns.peer_peak_mb,
+            ...{ at_least: atLeast, memory_below: memoryBelow },
+          }
+        : { difference }),
+    };
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+const cell = (value: Row[string]): string => {
+  const text = typeof value === 'number' ? String(Number(value.toPrecision(5))) : (value ?? '');
+  return /[",]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+};
+const csvOf = (rows: Row[]): string =>
+  [COLUMNS, ...rows.map(row => COLUMNS.map(name => cell(row[name])))].map(line => `${line.join(',')}\n`).join('');
+
+/** How much faster than the peer, and how time and memory grow where there is none. */
+async function drawCharts(rows: Row[], path: string): Promise<void> {
+  const draw = async (of: Row[], suffix: string, choice: Parameters<typeof chartOf>[1]): Promise<void> => {
+    if (of.length === 0) return;
+    const svg = await renderSvg(chartOf(parseTable(csvOf(of), 'bench'), choice));
+    writeFileSync(`${path}${suffix}.svg`, svg);
+    writeFileSync(`${path}${suffix}.png`, rasterise(svg));
+  };
+  const grown = rows.filter(row => row.peer === undefined);
+  const axes = { kind: 'line', x: 'rows', color: 'work', logX: true } as const;
+  const judged = rows.filter(row => row.times_faster !== undefined);
+  await draw(judged, '', {
+    kind: 'bar',
+    x: 'case',
+    y: 'times_faster',
+    color: 'work',
+    title: 'Times faster than the peer',
+  });
+  await draw(grown, '-seconds', { ...axes, y: 'seconds', logY: true, title: 'Seconds over rows' });
+  await draw(grown, '-memory', { ...axes, y: 'peak_mb', title: 'Peak memory over rows' });
+}
+
+const out = fileURLToPath(new URL('out', import.meta.url));
+mkdirSync(out, { recursive: true });
+const path = join(out, ['analysis', ...positionals, ...(flags.quick ? ['quick'] : [])].join('-'));
+await startEngine();
+const rows: Row[] = [];
+for (const name of wanted) {
+  const { work } = (await import(`./analysis/${name}.ts`)) as { work: Work };
+  const cases = work.cases(flags.quick);
+  if (cases.length === 0) process.stderr.write(`${name}: its data are not here\n`);
+  for (const one of cases) {
+    rows.push(await rowOf(name, work, one));
+    // Case by case, so that what was measured survives whatever comes after.
+    writeFileSync(`${path}.csv`, csvOf(rows));
+  }
+}
+await drawCharts(rows, path);
+process.stdout.write(csvOf(rows));

@@ -1,0 +1,23 @@
+"""The other side of one case, as side.ts: `NAME.py PARAMETERS FOLDER THREADS`; each line on stdin runs it once and is
+answered with one line of JSON: seconds, peak memory in MB, what was found."""
+
+import json
+import resource
+import sys
+import time
+
+
+def serve(version, ready):
+    """`ready(parameters, folder, threads)` gets ready and gives back the function that is timed."""
+    run = ready(json.loads(sys.argv[1]), sys.argv[2], int(sys.argv[3]))
+    say(version=version)
+    for _ in iter(sys.stdin.readline, ""):
+        started = time.perf_counter()
+        answer = run()
+        seconds = time.perf_counter() - started
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        say(seconds=seconds, peak=peak, answer={name: float(value) for name, value in answer.items()})
+
+
+def say(**line):
+    print(json.dumps(line), flush=True)

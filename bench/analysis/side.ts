@@ -1,0 +1,19 @@
+/* Our side of one case: `NAME PARAMETERS FOLDER THREADS`; each line on stdin runs it once. See peer.py. */
+import { createInterface } from 'node:readline';
+import { startEngine } from '../../src/engine/index.js';
+import type { Parameters, Work } from './work.js';
+
+const [name, parameters, folder, threads] = process.argv.slice(2);
+const say = (line: unknown): boolean => process.stdout.write(`${JSON.stringify(line)}\n`);
+
+const version = await startEngine();
+const { work } = (await import(`./${name}.ts`)) as { work: Work };
+const run = await work.open(JSON.parse(parameters) as Parameters, { folder, threads: Number(threads) });
+say({ version });
+for await (const line of createInterface({ input: process.stdin })) {
+  if (line !== 'run') break;
+  const started = performance.now();
+  const answer = await run();
+  say({ seconds: (performance.now() - started) / 1000, peak: process.resourceUsage().maxRSS / 1024, answer });
+}
+process.exit(0);

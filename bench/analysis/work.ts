@@ -1,0 +1,50 @@
+/** What a work's two sides are told: numbers and names, the same for both. */
+export type Parameters = Record<string, number | string>;
+/** What a side found, as far as the other must have found the same. */
+export type Answer = Record<string, number>;
+
+export interface Case<P extends Parameters = Parameters> {
+  /** What this row of the table and bar of the chart is called: a few words. */
+  label: string;
+  parameters: P;
+  /** Times are given per one of so many steps; default 1. */
+  steps?: number;
+  /** How many times faster than the peer this ought to be. */
+  atLeast?: number;
+  /** Share of the peer's memory that this ought to stay under. */
+  memoryBelow?: number;
+  /** Repeated so often where the command line doesn't say; default 3. */
+  rounds?: number;
+}
+
+export interface Place {
+  /** Holds what `prepare` wrote. */
+  folder: string;
+  /** As many as either side may use. */
+  threads: number;
+}
+
+/**
+ * One work of the bench, in bench/analysis/NAME.ts as `work`; its peer in NAME.py beside it, unless it has none. Each
+ * side is a process of its own per case, so that its peak memory is its own.
+ */
+export interface Work<P extends Parameters = Parameters> {
+  /** One line: what is done, and what the peer is. */
+  about: string;
+  /** The library on the other side; absent: ours alone is measured. */
+  peer?: string;
+  /** `quick`: sizes that take seconds, to see that it works. Where its data are absent, none. */
+  cases(quick: boolean): Case<P>[];
+  /** Writes what both sides read. Timed by nobody. */
+  prepare?(parameters: P, place: Place): Promise<void>;
+  /** Gets ready; what it gives back is timed, again and again. */
+  open(parameters: P, place: Place): Promise<() => Promise<Answer>>;
+  /** How the answers differ by more than they may; undefined where they agree. */
+  difference?(ours: Answer, theirs: Answer): string | undefined;
+}
+
+/** Both numbers as text, where the first is off the second by more than a share of it. */
+export function apart(name: string, ours: Answer, theirs: Answer, share: number): string | undefined {
+  const off = Math.abs(ours[name] - theirs[name]) / Math.abs(theirs[name]);
+  return off <= share ? undefined : `${name} ${ours[name]} here, ${theirs[name]} there`;
+}
