@@ -4,8 +4,9 @@ import type { ImageDataset } from '../data/index.js';
 import type { FeatureExtractor, Lpips } from '../features/index.js';
 import type { EvaluationRow } from '../jobs/evaluation-rows.js';
 import { defineCommand, type Context } from './command.js';
+import { evaluateSweep } from './evaluate-sweep.js';
 import { namedInput } from './inputs.js';
-import { common, count, force, limit, outFile, whole, words } from './options.js';
+import { common, count, counts, force, limit, outFile, whole, words } from './options.js';
 import { writeTable, type Row } from './table.js';
 import { openChosenTokenizer, tokenizerOptions } from './tokenizer-options.js';
 
@@ -40,6 +41,16 @@ const options = z.object({
   posterior: z.enum(['mode', 'sample']).optional().describe('of a KL autoencoder; default: as its own pipeline has it'),
   batchSize: count.default(16).describe('pictures per forward pass'),
   bootstrap: whole.default(20).describe('resamplings for the interval of a Fréchet distance; 0: none, and less memory'),
+  sweep: z
+    .string()
+    .optional()
+    .describe(
+      'sample a diffusion checkpoint in each of these ways: cfg=1:3:0.25,interval=0:1|0.2:0.8,steps=25 ' +
+        '(options of `maetok sample`: a value, several between |, or first:last:step)',
+    ),
+  num: counts.default([1000, 10000]).describe('with --sweep: samples for every setting, then for the best of them'),
+  best: count.default(3).describe('with --sweep: how many settings go on to more samples'),
+  resume: z.boolean().default(false).describe('with --sweep: go on with --out, measuring only what it lacks'),
   strict: z.boolean().default(false).describe('stop at a picture that cannot be read instead of leaving it out'),
   out: outFile,
   force,
@@ -62,8 +73,17 @@ export const evaluate = defineCommand({
     ],
     ['maetok evaluate a=samples/a b=samples/b --reference photos --features hog', 'without any weights at hand'],
     ['maetok evaluate recon --reference originals --paired', 'reconstructions made elsewhere'],
+    [
+      "maetok evaluate runs/sit --sweep 'cfg=1:3:0.25,interval=0:1|0.2:0.8' --reference photos --features hog --out sweep.csv",
+      'which guidance is best',
+    ],
   ],
-  inputs: { name: 'pictures', describe: 'generated pictures, each may be named (sit=samples.npz)', min: 0, max: 64 },
+  inputs: {
+    name: 'pictures',
+    describe: 'generated pictures, each may be named (sit=samples.npz); with --sweep a diffusion checkpoint',
+    min: 0,
+    max: 64,
+  },
   options,
   async run(chosen, inputs, context) {
     checkUsage(chosen, inputs);
@@ -71,11 +91,15 @@ export const evaluate = defineCommand({
     const { openExtractor, openLpips } = await import('../features/index.js');
     const { refuseExisting } = await import('../io/index.js');
     const { EVALUATION_COLUMNS, featuresCard } = await import('../jobs/evaluation-rows.js');
-    if (chosen.out !== undefined) refuseExisting(chosen.out, chosen.force);
+    if (chosen.out !== undefined) refuseExisting(chosen.out, chosen.force || chosen.resume);
     await startEngine();
     const extractor = chosen.features === undefined ? undefined : await openExtractor(chosen.features);
     const perceptual = chosen.lpips === undefined ? undefined : await openLpips(chosen.lpips);
     try {
+      if (chosen.sweep !== undefined) {
+        await evaluateSweep({ ...chosen, sweep: chosen.sweep }, inputs[0], extractor!, context);
+        return;
+      }
       const judges = { extractor, perceptual };
       const { rows, card } =
         chosen.tokenizer !== undefined
@@ -115,8 +139,22 @@ interface Evaluated {
   card: Record<string, unknown>;
 }
 
+function checkSweep({ reference, features, out, data, paired }: Options, inputs: string[]): void {
+  if (inputs.length !== 1)
+    throw new UserError(`--sweep samples one diffusion checkpoint, ${inputs.length} inputs were given`);
+  if (data !== undefined || paired) throw new UserError('--sweep makes its own samples; leave out --data and --paired');
+  if (reference === undefined) throw new UserError('--sweep needs --reference: the pictures to compare with');
+  if (features === undefined) throw new UserError(`--sweep needs --features, e.g. inception:WEIGHTS or hog`);
+  if (out === undefined) throw new UserError('--sweep needs --out FILE.csv; samples and charts go beside it');
+}
+
 function checkUsage(chosen: Options, inputs: string[]): void {
-  const { tokenizer, data, reference, paired } = chosen;
+  const { tokenizer, data, reference, paired, sweep, resume } = chosen;
+  if (sweep !== undefined) {
+    checkSweep(chosen, inputs);
+    return;
+  }
+  if (resume) throw new UserError('--resume goes with --sweep; other evaluations are done again with --force');
   if (tokenizer !== undefined) {
     if (data === undefined) throw new UserError('--tokenizer needs --data: the pictures to reconstruct');
     if (inputs.length > 0 || reference !== undefined)
@@ -172,7 +210,7 @@ const dataCard = ({ digest, count }: ImageDataset, { split }: Options): Record<s
 
 async function comparisons(chosen: Options, inputs: string[], judges: Judges, context: Context): Promise<Evaluated> {
   const { openImages } = await import('../data/index.js');
-  const { evaluateSets, openReference } = await import('../jobs/evaluate-sets.js');
+  const { comparison, openReference } = await import('../jobs/evaluate-sets.js');
   const { NO_FEATURES } = await import('../features/index.js');
   const { extractor } = judges;
   if (!extractor && !chosen.paired) throw new UserError(NO_FEATURES);
@@ -195,7 +233,10 @@ async function comparisons(chosen: Options, inputs: string[], judges: Judges, co
     };
     if (chosen.paired) return { rows: await paired(samples[0], reference.images, chosen, judges, context), card };
     const metrics = await chosenMetrics(chosen, METRIC_NAMES);
-    return { rows: await evaluateSets(samples, reference, extractor!, metrics, chosen, context), card };
+    const compare = await comparison(reference, extractor!, metrics, chosen, context);
+    const rows: EvaluationRow[] = [];
+    for (const sample of samples) rows.push(...(await compare(sample)));
+    return { rows, card };
   } finally {
     for (const { images } of samples) await images.close();
     await reference.close();

@@ -82,65 +82,46 @@ async function momentsIn(
   }
 }
 
-/** Compares each set of samples with one reference, whose features are computed once. */
-export async function evaluateSets(
-  samples: readonly NamedImages[],
+/** The scores of one set of samples. */
+export type Compare = (sample: NamedImages) => Promise<EvaluationRow[]>;
+
+/** Compares sets of samples, each when it comes, with one reference, whose features are computed once. */
+export async function comparison(
   reference: Reference,
   extractor: FeatureExtractor,
   metrics: readonly DistributionMetric[],
   settings: SetSettings,
   context: EvaluateContext,
-): Promise<EvaluationRow[]> {
+): Promise<Compare> {
   const moments = fitting(reference, extractor);
   const wanted = applicable(extractor, metrics);
-  const throughImages = wanted.filter(
-    ({ metric }) => metric.sides === 'both' && !(moments?.[metric.needs] && metric.known),
-  );
+  const throughImages = wanted
+    .filter(({ metric }) => metric.sides === 'both' && !(moments?.[metric.needs] && metric.known))
+    .map(({ metric }) => metric);
   const side =
     reference.images && throughImages.length > 0
-      ? await sideOf(
-          reference.images,
-          extractor,
-          throughImages.map(({ metric }) => metric),
-          forReference(settings),
-          context,
-        )
+      ? await sideOf(reference.images, extractor, throughImages, forReference(settings), context)
       : undefined;
-  if (!side && throughImages.length > 0) {
-    const names = throughImages.map(({ name }) => name).join(', ');
+  const lacking = side ? [] : wanted.filter(({ metric }) => throughImages.includes(metric));
+  if (lacking.length > 0) {
+    const names = lacking.map(({ name }) => name).join(', ');
     context.log.warn(`${reference.name}: holds statistics only; left out for want of pictures: ${names}`);
   }
-  const rows: EvaluationRow[] = [];
-  for (const { name, images } of samples) {
-    const sample = await sideOf(
-      images,
-      extractor,
-      wanted.map(({ metric }) => metric),
-      settings,
-      context,
-    );
+  const against = { ...(side && { side }), ...(moments && { moments }) };
+  return async ({ name, images }) => {
+    const needed = wanted.map(({ metric }) => metric);
+    const sample = await sideOf(images, extractor, needed, settings, context);
     warnOfFew(name, sample.count(), extractor, context.log);
+    const rows: EvaluationRow[] = [];
     for (const entry of wanted) {
-      const scores = await scoresOf(
-        entry,
-        extractor,
-        sample,
-        { ...(side && { side }), ...(moments && { moments }) },
-        settings,
-      );
-      const compared =
-        entry.metric.sides === 'sample' || moments?.[entry.metric.needs] ? null : (side?.count() ?? null);
-      for (const score of scores)
-        rows.push({
-          ...score,
-          source: name,
-          features: extractor.name,
-          images: sample.count(),
-          reference_images: compared,
-        });
+      const { sides, needs } = entry.metric;
+      const compared = sides === 'sample' || moments?.[needs] ? null : (side?.count() ?? null);
+      const scores = await scoresOf(entry, extractor, sample, against, settings);
+      const common = { source: name, features: extractor.name, images: sample.count(), reference_images: compared };
+      rows.push(...scores.map(score => ({ ...score, ...common })));
     }
-  }
-  return rows;
+    return rows;
+  };
 }
 
 /** Only samples are resampled, so nothing need be kept of the reference for it. */

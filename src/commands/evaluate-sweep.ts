@@ -1,0 +1,133 @@
+import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { EXIT, UserError, VERSION } from '../base/index.js';
+import type { FeatureExtractor } from '../features/index.js';
+import type { SweepPlan, SweepRow } from '../jobs/sweep.js';
+import type { Context } from './command.js';
+import { namedInput } from './inputs.js';
+import { writeTable, type Row } from './table.js';
+
+export interface SweepOptions {
+  sweep: string;
+  reference?: string | undefined;
+  tokenizer?: string | undefined;
+  metrics?: readonly string[] | undefined;
+  num: number[];
+  best: number;
+  size?: number | undefined;
+  batchSize: number;
+  bootstrap: number;
+  out?: string | undefined;
+  resume: boolean;
+  force: boolean;
+  strict: boolean;
+  seed: number;
+  precision: string;
+}
+
+/** `evaluate --sweep`: a table of Fréchet distance and inception score against guidance, and its charts. */
+export async function evaluateSweep(
+  chosen: SweepOptions,
+  input: string,
+  extractor: FeatureExtractor,
+  context: Context,
+): Promise<void> {
+  const { METRICS } = await import('../metrics/index.js');
+  const { comparison, openReference } = await import('../jobs/evaluate-sets.js');
+  const { applicable } = await import('../jobs/feature-side.js');
+  const { featuresCard } = await import('../jobs/evaluation-rows.js');
+  const { parseSweep } = await import('../jobs/sweep-settings.js');
+  const { sweep } = await import('../jobs/sweep.js');
+  const { name: source, path: model } = namedInput(input);
+  const { settings, varied } = parseSweep(chosen.sweep);
+  const names = chosen.metrics ?? ['fid', 'is'];
+  const metrics = METRICS.filter(({ name }) => names.includes(name));
+  const rankBy = applicable(extractor, metrics).find(({ metric }) => metric.name === 'fid')?.name;
+  if (rankBy === undefined) throw new UserError('--sweep ranks settings by the Fréchet distance; --metrics needs fid');
+  const out = chosen.out!;
+  const stem = out.replace(/\.csv$/, '');
+  const reference = await openReference(chosen.reference!, { strict: chosen.strict, log: context.log });
+  try {
+    const card = {
+      ...{ command: 'evaluate', task: 'sweep', version: VERSION, argv: context.argv, model },
+      ...{ tokenizer: chosen.tokenizer ?? null, reference: reference.digest, metrics: names },
+      ...{ features: featuresCard(extractor), crop: chosen.size ?? 'none', bootstrap: chosen.bootstrap },
+      ...{ precision: chosen.precision, seed: chosen.seed },
+    };
+    const known = chosen.resume ? await knownRows(out, card) : [];
+    const plan: SweepPlan = {
+      ...chosen,
+      model,
+      source,
+      settings,
+      columns: [...new Set(['guidance', 'interval', ...varied])],
+      samples: [...new Set(chosen.num)].sort((a, b) => a - b),
+      rankBy,
+      folder: `${stem}-samples`,
+    };
+    const save = (rows: readonly SweepRow[]): Promise<void> =>
+      writeTable(context, columnsOf(rows), rows as unknown as Row[], { out, force: true, protocol: card });
+    const compare = await comparison(reference, extractor, metrics, chosen, context);
+    const rows = await sweep(plan, compare, { known, save }, context).catch(savedIn(out));
+    await save(rows);
+    sayBest(rows, plan, context);
+    await draw(rows, varied, rankBy, out, stem, context);
+  } finally {
+    await reference.close();
+  }
+}
+
+const columnsOf = (rows: readonly SweepRow[]): string[] => [...new Set(rows.flatMap(row => Object.keys(row)))];
+
+/** Rows of a sweep that was measured in the same way. */
+async function knownRows(out: string, card: Record<string, unknown>): Promise<SweepRow[]> {
+  if (!existsSync(out)) return [];
+  const { parseTable } = await import('../report/index.js');
+  const before = JSON.parse(await readFile(`${out}.protocol.json`, 'utf8').catch(() => '{}')) as typeof card;
+  const free = ['argv', 'version'];
+  const changed = Object.keys(card).find(
+    name => !free.includes(name) && JSON.stringify(before[name]) !== JSON.stringify(card[name]),
+  );
+  if (changed !== undefined)
+    throw new UserError(
+      `${out}: was begun with ${changed} ${JSON.stringify(before[changed] ?? null)}, now ${JSON.stringify(card[changed])}; ` +
+        'give the former, or another --out',
+    );
+  return parseTable(await readFile(out, 'utf8'), out).rows as unknown as SweepRow[];
+}
+
+function savedIn(out: string): (error: unknown) => never {
+  return error => {
+    if (!(error instanceof UserError) || error.exitCode !== EXIT.interrupted) throw error;
+    throw new UserError(
+      `interrupted; what was measured is in ${out}, the same command with --resume goes on`,
+      EXIT.interrupted,
+    );
+  };
+}
+
+function sayBest(rows: readonly SweepRow[], { samples, rankBy }: SweepPlan, { log }: Context): void {
+  const most = samples.at(-1);
+  const [best] = rows.filter(row => row.samples === most).sort((a, b) => Number(a[rankBy]) - Number(b[rankBy]));
+  log.note(`best: ${best.setting}, ${rankBy} ${Number(best[rankBy]).toPrecision(5)} of ${most} samples`);
+}
+
+/** A chart per metric that has one, against guidance or, where that stays, against whatever varies. */
+async function draw(
+  rows: readonly SweepRow[],
+  varied: readonly string[],
+  rankBy: string,
+  out: string,
+  stem: string,
+  context: Context,
+): Promise<void> {
+  const x = ['guidance', ...varied].find(column => varied.includes(column) && typeof rows[0][column] === 'number');
+  if (x === undefined) return;
+  const color = varied.find(column => column !== x);
+  const dash = new Set(rows.map(({ samples }) => samples)).size > 1 ? ['--dash', 'samples'] : [];
+  for (const y of [rankBy, 'is'].filter(column => Object.hasOwn(rows[0], column)))
+    await context.run([
+      ...['plot', out, '--kind', 'line', '--x', x, '--y', y, ...(color === undefined ? [] : ['--color', color])],
+      ...[...dash, '--out', `${stem}-${y}.svg`, '--force'],
+    ]);
+}

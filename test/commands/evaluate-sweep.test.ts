@@ -1,0 +1,115 @@
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { beforeAll, describe, expect, test } from '@jest/globals';
+import { parse } from 'csv-parse/sync';
+import { parseSweep } from '../../src/jobs/sweep-settings.js';
+import { maetok } from '../helpers/cli.js';
+import { tempFolder } from '../helpers/temp.js';
+
+const GOLDEN = fileURLToPath(new URL('../../fixtures/golden/convolutional/sdvae-quant', import.meta.url));
+const root = tempFolder();
+const [vae, latents, run] = ['vae', 'latents', 'run'].map(name => join(root, name));
+const SCENES = 'synthetic:scenes?count=20&size=16';
+const rows = (path: string): Record<string, string>[] => parse(readFileSync(path, 'utf8'), { columns: true });
+
+beforeAll(async () => {
+  mkdirSync(vae);
+  const { parameters } = JSON.parse(readFileSync(join(GOLDEN, 'config.json'), 'utf8')) as { parameters: unknown };
+  writeFileSync(join(vae, 'config.json'), JSON.stringify(parameters));
+  copyFileSync(join(GOLDEN, 'weights.safetensors'), join(vae, 'model.safetensors'));
+  const data = ['--data', SCENES, '--image-size', '16'];
+  await maetok('extract', ...data, '--tokenizer', vae, '--out', latents, '--quiet');
+  await maetok(
+    ...['train', 'sit-tiny', '--latents', latents, '--out', run, '--steps', '20', '--batch-size', '4', '--quiet'],
+    ...['--evaluation-samples', '4', '--bins', '2'],
+  );
+});
+
+describe('the settings of a sweep', () => {
+  test('every combination of values, alternatives and ranges, in the terms of `maetok sample`', () => {
+    const { settings, varied } = parseSweep('cfg=1:2:0.5,interval=0:1|0.2:0.8,steps=25');
+    expect(settings).toHaveLength(6);
+    expect(varied).toEqual(['guidance', 'interval']);
+    expect(settings[3]).toMatchObject({
+      name: 'cfg=1.5 interval=0.2:0.8 steps=25',
+      folder: 'cfg-1.5_interval-0.2-0.8_steps-25',
+      options: { guidance: 1.5, interval: [0.2, 0.8], steps: 25, sampler: 'euler' },
+    });
+  });
+
+  test.each([
+    ['cfg=a', /--sweep cfg=a: guidance must be a number/],
+    ['cfg=3:1:0.5', /3:1:0\.5 has no values/],
+    ['wrong=1', /'wrong=1' is not one of cfg=, interval=/],
+    ['num=3', /'num=3' is not one of/],
+    ['cfg', /'cfg' is not one of/],
+    ['cfg=1,guidance=2', /sets guidance twice/],
+    ['interval=0.2', /interval must be two numbers/],
+  ])('%s is refused', (spec, message) => {
+    expect(() => parseSweep(spec)).toThrow(message);
+  });
+});
+
+describe('maetok evaluate --sweep', () => {
+  const out = join(root, 'sweep.csv');
+  const sweep = (...words: string[]) =>
+    maetok(
+      ...['evaluate', run, '--sweep', 'cfg=1|3,steps=2', '--reference', SCENES, '--features', 'pixels'],
+      ...['--num', '4,6', '--best', '1', '--bootstrap', '2', '--out', out, ...words],
+    );
+
+  test('every setting on few samples, the best on many; a chart; samples kept', async () => {
+    const { code, stderr } = await sweep();
+    expect({ code, stderr }).toMatchObject({ code: 0 });
+    const table = rows(out);
+    expect(table.map(({ guidance, samples }) => [guidance, samples])).toEqual([
+      ['1', '4'],
+      ['3', '4'],
+      [table[2].guidance, '6'],
+    ]);
+    const best = Number(table[0].fd) < Number(table[1].fd) ? '1' : '3';
+    expect(table[2].guidance).toBe(best);
+    expect(Number(table[2].fd_low)).toBeLessThan(Number(table[2].fd));
+    expect(table[0]).not.toHaveProperty('fid');
+    expect(stderr).toContain(`best: cfg=${best} steps=2`);
+    expect(readFileSync(join(root, 'sweep-fd.svg'), 'utf8')).toContain('guidance');
+    const pictures = readdirSync(join(root, 'sweep-samples', `cfg-${best}_steps-2`)).filter(name => /png$/.test(name));
+    expect(pictures).toHaveLength(6);
+  });
+
+  test('is kept unless told otherwise; goes on with what is lacking and comes to the same', async () => {
+    expect((await sweep()).code).toBe(1);
+    const whole = readFileSync(out, 'utf8');
+    const [head, first] = whole.split('\n');
+    writeFileSync(out, `${head}\n${first}\n`);
+    rmSync(join(root, 'sweep-fd.svg'));
+    const { code, stderr } = await sweep('--resume');
+    expect({ code, stderr }).toMatchObject({ code: 0 });
+    expect(stderr).not.toMatch(/cfg=1 steps=2: fd .* of 4 samples/);
+    expect(readFileSync(out, 'utf8')).toBe(whole);
+    expect(existsSync(join(root, 'sweep-fd.svg'))).toBe(true);
+  });
+
+  test('does not go on with what was measured otherwise', async () => {
+    const { code, stderr } = await sweep('--resume', '--seed', '1');
+    expect(code).toBe(2);
+    expect(stderr).toMatch(/sweep\.csv: was begun with seed 0, now 1/);
+  });
+
+  test.each([
+    ['no table', ['--reference', SCENES, '--features', 'hog'], /--sweep needs --out FILE\.csv/],
+    ['no extractor', ['--reference', SCENES, '--out', 'x.csv'], /--sweep needs --features/],
+    ['no reference', ['--features', 'hog', '--out', 'x.csv'], /--sweep needs --reference/],
+    [
+      'nothing to rank by',
+      ['--reference', SCENES, '--features', 'hog', '--out', join(root, 'x.csv'), '--metrics', 'kid'],
+      /--metrics needs fid/,
+    ],
+  ])('%s', async (_, words, message) => {
+    const { code, stderr } = await maetok('evaluate', run, '--sweep', 'cfg=1', ...words, '--quiet');
+    expect(code).toBe(2);
+    expect(stderr).toMatch(message);
+    expect(stderr.trim().split('\n')).toHaveLength(1);
+  });
+});
