@@ -9,7 +9,7 @@ export const tokenizerOptions = {
     .string()
     .min(1)
     .describe(
-      'run folder, weights file or folder, hf:owner/name, onnx:ENCODER[,DECODER], or two files ENCODER,DECODER (also as taef2:ENCODER,DECODER)',
+      'run folder, weights file or folder, hf:owner/name, onnx:ENCODER[,DECODER], two files ENCODER,DECODER (also as taef2:ENCODER,DECODER), or effnet-lite0:WEIGHTS for features',
     ),
   tokenizerConfig: z
     .string()

@@ -15,6 +15,7 @@ import {
   type NdArray,
 } from '../io/index.js';
 import { prefixed } from '../nn/index.js';
+import { isFeatureSpec, openFeatures } from './features.js';
 import { openOnnxTokenizer } from './onnx/tokenizer.js';
 import { FAMILIES } from './registry.js';
 import type { OpenOptions, Tokenizer, TokenizerSource } from './tokenizer.js';
@@ -22,10 +23,11 @@ import type { OpenOptions, Tokenizer, TokenizerSource } from './tokenizer.js';
 /**
  * Opens a tokenizer: a run folder; a weights file or folder of any published system; `hf:owner/name`;
  * `onnx:ENCODER[,DECODER]` or `onnx:FILE.yaml`; `ENCODER,DECODER` where a system keeps its halves in two files, also
- * behind a name, `taef2:ENCODER,DECODER`.
+ * behind a name, `taef2:ENCODER,DECODER`; `effnet-lite0:WEIGHTS` for features in place of latents.
  */
 export async function openTokenizer(spec: string, options: OpenOptions = {}): Promise<Tokenizer> {
   if (spec.startsWith('onnx:')) return await openOnnxTokenizer(spec.slice('onnx:'.length), options);
+  if (isFeatureSpec(spec)) return await openFeatures(spec, options);
   const source = await readSource(spec, options);
   const family = FAMILIES.find(({ recognises }) => recognises(source));
   if (!family) throw unknownWeights(source);
@@ -58,7 +60,7 @@ function localPath(spec: string): string {
   const known = FAMILIES.flatMap(({ presets }) => presets.map(preset => preset.name));
   if (known.includes(name)) return rest;
   throw new UserError(
-    `tokenizer '${spec}': '${name}:' is no way to name one; use a path, hf:owner/name, onnx:ENCODER[,DECODER] or NAME:ENCODER[,DECODER] with NAME one of ${known.join(', ')}`,
+    `tokenizer '${spec}': '${name}:' is no way to name one; use a path, hf:owner/name, onnx:ENCODER[,DECODER], effnet-lite0:WEIGHTS or NAME:ENCODER[,DECODER] with NAME one of ${known.join(', ')}`,
   );
 }
 

@@ -1,0 +1,41 @@
+import { UserError } from '../base/index.js';
+import { tf, type Tensor3D, type Tensor4D } from '../engine/index.js';
+import { openExtractor } from '../features/index.js';
+import type { OpenOptions, Tokenizer } from './tokenizer.js';
+
+/** `effnet-lite0:WEIGHTS` and `inception:WEIGHTS`: feature extractors in a tokenizer's place. */
+export const isFeatureSpec = (spec: string): boolean => /^(effnet-lite0|inception):./.test(spec);
+
+/** Side to which pictures are cropped where nobody says otherwise; extractors resize to their own. */
+const SIDE = 256;
+
+/** A feature extractor as a tokenizer that cannot decode: one token per picture, the features, not scaled. */
+export async function openFeatures(spec: string, { imageSize = SIDE }: OpenOptions): Promise<Tokenizer> {
+  const extractor = await openExtractor(spec);
+  return {
+    name: extractor.name,
+    family: 'features',
+    imageSize,
+    sizeMultiple: 1,
+    latentShape: [1, extractor.widths.pooled],
+    parameters: undefined,
+    digest: extractor.digest,
+    posterior: 'none',
+    latentShift: 0,
+    latentScale: 1,
+    pixels: extractor.input,
+    encode: async images => {
+      const pixels = tf.tidy(() => tf.round<Tensor4D>(images.add(1).mul(127.5)));
+      try {
+        const { pooled, ...others } = await extractor.features(pixels);
+        const rows = pooled.reshape<Tensor3D>([images.shape[0], 1, extractor.widths.pooled]);
+        tf.dispose([pooled, ...Object.values(others)]);
+        return rows;
+      } finally {
+        pixels.dispose();
+      }
+    },
+    decode: () => Promise.reject(new UserError(`${spec}: gives features, which nothing decodes`)),
+    dispose: () => extractor.dispose(),
+  };
+}
