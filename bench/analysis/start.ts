@@ -1,10 +1,21 @@
-import { fitMixture, openWorkspace, saveMixture, type FitOptions } from '../../src/gmm/index.js';
-import type { RowSource } from '../../src/io/index.js';
+import { join } from 'node:path';
+import {
+  fitMixture,
+  loadMixture,
+  openWorkspace,
+  saveMixture,
+  type CovarianceType,
+  type Fit,
+  type FitOptions,
+  type Start,
+} from '../../src/gmm/index.js';
+import { arrayRows, npyRows, readNpy } from '../../src/io/index.js';
+import type { Place } from './work.js';
 
 /** Bytes that a fit here may use. */
 export const MEMORY = 3 * 2 ** 30;
 /** scikit-learn's defaults. */
-export const DEFAULTS: Omit<FitOptions, 'components'> = {
+const DEFAULTS: Omit<FitOptions, 'components'> = {
   start: 'kmeans',
   restarts: 1,
   regCovar: 1e-6,
@@ -13,19 +24,42 @@ export const DEFAULTS: Omit<FitOptions, 'components'> = {
   seed: 0,
 };
 
-/** Saves a start for both sides: one M-step from k-means++ centres. */
-export async function writeStart(path: string, rows: RowSource, components: number, threads: number): Promise<void> {
-  const options = { components, covariance: 'full', memory: MEMORY, threads } as const;
-  const ws = await openWorkspace(rows, options);
+interface Wanted {
+  components: number;
+  covariance: CovarianceType;
+}
+
+/** Saves a start for the rows of rows.npy as start.npz for both sides: one M-step after `start` divided them. */
+export async function writeStart({ components, covariance }: Wanted, start: Start, { folder, threads }: Place) {
+  const rows = await npyRows(join(folder, 'rows.npy'));
+  const ws = await openWorkspace(rows, { components, covariance, memory: MEMORY, threads });
   try {
-    const { mixture, logLikelihood } = await fitMixture(ws, {
-      ...DEFAULTS,
-      components,
-      start: 'k-means++',
-      maxIter: 0,
-    });
-    await saveMixture(path, { mixture, converged: false, iterations: 0, lowerBound: logLikelihood }, { force: true });
+    const { mixture, logLikelihood } = await fitMixture(ws, { ...DEFAULTS, components, start, maxIter: 0 });
+    await saveMixture(
+      join(folder, 'start.npz'),
+      { mixture, converged: false, iterations: 0, lowerBound: logLikelihood },
+      { force: true },
+    );
   } finally {
     await ws.close();
   }
+}
+
+/** Fits of rows.npy from start.npz, one per call. */
+export async function fitsFromStart(
+  { components, covariance }: Wanted,
+  { folder, threads }: Place,
+  options: Partial<FitOptions> = {},
+): Promise<() => Promise<Fit>> {
+  const { data, shape } = await readNpy(join(folder, 'rows.npy'));
+  const rows = arrayRows('rows', data as Float32Array, shape[0], shape[1]);
+  const { mixture } = await loadMixture(join(folder, 'start.npz'));
+  return async () => {
+    const ws = await openWorkspace(rows, { components, covariance, memory: MEMORY, threads });
+    try {
+      return await fitMixture(ws, { ...DEFAULTS, components, start: mixture, ...options });
+    } finally {
+      await ws.close();
+    }
+  };
 }
