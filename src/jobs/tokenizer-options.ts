@@ -22,6 +22,9 @@ export const tokenizerOptions = z.object({
   width: count.optional().describe('width of encoder and decoder'),
   depth: count.optional().describe('blocks of the encoder, and of the decoder'),
   heads: count.optional().describe('attention heads of both'),
+  layerScale: positive
+    .optional()
+    .describe('first value of LayerScale; default 0.1 for tiny, 1e-5 for others as published'),
   positions: z.enum(['absolute', 'rope-mixed', 'rope-axial']).optional().describe('positions of patches'),
   decoder: z
     .enum(['plain', 'movq'])

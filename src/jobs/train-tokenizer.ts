@@ -78,15 +78,15 @@ async function prepare(
   });
   const task: TrainingTask<VitBatch> = {
     name: model,
-    params: vit.initialParams(config, new RandomStream(settings.seed).for('initial')),
+    params: vit.initialParams(config, new RandomStream(settings.seed).for('initial'), {
+      layerScale: options.layerScale ?? (options.preset === 'tiny' ? 0.1 : 1e-5),
+    }),
     batch: async index => {
       const { images: pixels, indices } = await batches.batch(index);
-      return tf.tidy(() => {
-        const images = tf.tensor4d(pixels, [indices.length, size, size, 3]);
-        return { images, ...vit.targetFeatures(recipe.targets, images) };
-      });
+      const images = tf.tensor4d(pixels, [indices.length, size, size, 3]);
+      return { images, ...(await vit.targetFeatures(recipe.targets, images, indices)) };
     },
-    loss: (params, batch, { random }) => vit.vitLoss(config, recipe, params, batch, random),
+    loss: (params, batch, { step, random }) => vit.vitLoss(config, recipe, params, batch, { step, random }),
     evaluate: tokenizerEvaluation({ config, train, val, count: options.evaluationImages }),
     dispose: async () => {
       await batches.close();

@@ -1,5 +1,14 @@
 import { beforeAll, describe, expect, it } from '@jest/globals';
-import { RandomStream, startEngine, tf, type Tensor, type Tensor4D } from '../../src/engine/index.js';
+import {
+  RandomStream,
+  startEngine,
+  tf,
+  valueAndGradients,
+  type Scalar,
+  type Tensor,
+  type Tensor3D,
+  type Tensor4D,
+} from '../../src/engine/index.js';
 import type { Params } from '../../src/nn/index.js';
 import { vitConfigSchema, type VitConfig } from '../../src/tokenizers/vit/config.js';
 import {
@@ -7,6 +16,7 @@ import {
   encode,
   IMAGE_TARGETS,
   initialParams,
+  PROJECTION,
   PUBLISHED_RATIO,
   targetFeatures,
   tokenizerOf,
@@ -14,6 +24,7 @@ import {
   vitShapes,
   type VitBatch,
   type VitRecipe,
+  type VitStep,
 } from '../../src/tokenizers/vit/index.js';
 
 const random = new RandomStream(7);
@@ -161,13 +172,13 @@ describe('the loss of a ViT tokenizer', () => {
   });
   const recipe: VitRecipe = { mask: PUBLISHED_RATIO, targets, auxOver: 'masked', l2: 1, l1: 0.5, kl: 0.1 };
 
-  it('is the weighted sum of its terms, a function of the stream alone', () => {
+  it('is the weighted sum of its terms, a function of the stream alone', async () => {
+    const images = pictures(2);
+    const batch: VitBatch = { images, ...(await targetFeatures(targets, images, [])) };
     tf.tidy(() => {
       const params = parameters(config);
-      const images = pictures(2);
-      const batch: VitBatch = { images, ...targetFeatures(targets, images) };
       const run = (step: number): Record<string, number> => {
-        const { loss, metrics } = vitLoss(config, recipe, params, batch, random.at(step));
+        const { loss, metrics } = vitLoss(config, recipe, params, batch, { step, random: random.at(step) });
         const numbers = Object.entries({ loss, ...metrics }).map(([key, x]) => [key, (x as Tensor).dataSync()[0]]);
         return Object.fromEntries(numbers) as Record<string, number>;
       };
@@ -178,9 +189,9 @@ describe('the loss of a ViT tokenizer', () => {
     });
   });
 
-  it('falls in a few steps of gradient descent', () => {
+  it('falls in a few steps of gradient descent', async () => {
     const images = pictures(4);
-    const batch: VitBatch = { images, ...targetFeatures(targets, images) };
+    const batch: VitBatch = { images, ...(await targetFeatures(targets, images, [])) };
     let params = initialParams(config, random);
     const names = Object.keys(params);
     const losses: number[] = [];
@@ -188,12 +199,93 @@ describe('the loss of a ViT tokenizer', () => {
       params = tf.tidy(() => {
         const { value, grads } = tf.valueAndGrads((...weights: Tensor[]) => {
           const moved = Object.fromEntries(names.map((name, i) => [name, weights[i]]));
-          return vitLoss(config, { ...recipe, kl: 1e-6 }, moved, batch, random.at(0)).loss;
+          return vitLoss(config, { ...recipe, kl: 1e-6 }, moved, batch, { step: 0, random: random.at(0) }).loss;
         })(names.map(name => params[name]));
         losses.push(value.dataSync()[0]);
         return Object.fromEntries(names.map((name, i) => [name, params[name].sub(grads[i].mul(0.1))]));
       });
     }
     expect(losses.at(-1)).toBeLessThan(losses[0] - 0.02);
+  });
+
+  const plain: VitRecipe = { targets: [], auxOver: 'all', l2: 1, l1: 0, kl: 0 };
+  const gradientsOf = (
+    own: VitConfig,
+    chosen: VitRecipe,
+    params: Params,
+    batch: VitBatch,
+    step: Partial<VitStep> = {},
+  ) => {
+    const names = Object.keys(params);
+    const { value, gradients } = valueAndGradients(
+      () => vitLoss(own, chosen, params, batch, { step: 0, random, ...step }).loss,
+      names.map(name => params[name]),
+    );
+    return { value, gradients: Object.fromEntries(names.map((name, i) => [name, gradients[i] ?? tf.scalar(0)])) };
+  };
+  const largest = (x: Tensor): number => x.abs().max().dataSync()[0];
+
+  it.each([
+    ['learned tokens', {}],
+    ['absolute positions, plain decoder', { positions: 'absolute', decoder: { ...SMALL.decoder, kind: 'plain' } }],
+  ])('has the same gradients where blocks are computed again in the backward pass: %s', (_, changes) => {
+    const own = configured(changes);
+    const params = parameters(own);
+    const batch = { images: pictures(2) };
+    const kept = gradientsOf(own, plain, params, batch);
+    const again = gradientsOf(own, { ...plain, recompute: true }, params, batch);
+    expect(again.value.dataSync()[0]).toBeCloseTo(kept.value.dataSync()[0], 6);
+    for (const name of Object.keys(params))
+      expect(largest(tf.sub(again.gradients[name], kept.gradients[name]))).toBeLessThan(
+        1e-5 * (1 + largest(kept.gradients[name])),
+      );
+  });
+
+  it('balances a discriminator at the last layer, or takes its weight as it is', () => {
+    const own = configured();
+    const params = parameters(own);
+    const batch = { images: pictures(2) };
+    const brightness = { loss: (x: Tensor4D) => x.mean().neg().mul<Scalar>(7), weight: 0.5 };
+    const without = gradientsOf(own, plain, params, batch).gradients;
+    const fixed = gradientsOf(own, plain, params, batch, { adversary: { ...brightness, adaptive: false } });
+    const balanced = gradientsOf(own, plain, params, batch, { adversary: { ...brightness, adaptive: true } });
+    const last = 'decoder.to_pixel.model.weight';
+    const share = (x: Params): Tensor => tf.sub(x[last], without[last]);
+    const number = (x: unknown): number => (x as Tensor).dataSync()[0];
+    // Both parts pull at the last layer with gradients of one length, times the weight.
+    expect(number(share(balanced.gradients).norm())).toBeCloseTo(0.5 * number(without[last].norm()), 4);
+    const ratio = number(share(balanced.gradients).norm()) / number(share(fixed.gradients).norm());
+    const apart = tf.sub(share(fixed.gradients).mul(ratio), share(balanced.gradients));
+    expect(largest(apart)).toBeLessThan(1e-3 * largest(share(balanced.gradients)));
+  });
+
+  it('aligns latents with features, balanced at the encoder’s last layer', () => {
+    const own = configured({ latentTokens: 0 });
+    const params = { ...parameters(own), [PROJECTION]: random.for('projection').normalTensor([5, 2]) };
+    const images = pictures(2);
+    const batch: VitBatch = { images, 'target.align': random.for('features').normalTensor([2, 4, 5]) as Tensor3D };
+    const align = { weight: 0.1, margins: { cosine: 0, distance: 0 } };
+    const without = gradientsOf(own, plain, params, batch).gradients;
+    const aligned = gradientsOf(own, { ...plain, align }, params, batch).gradients;
+    const last = 'quant_conv.weight';
+    const ratio = tf.sub(aligned[last], without[last]).norm().div(without[last].norm()).dataSync()[0];
+    expect(ratio).toBeCloseTo(0.1, 3);
+    expect(largest(aligned[PROJECTION])).toBeGreaterThan(0);
+  });
+
+  it('of pictures larger than the model’s: any grid that patches tile', () => {
+    for (const positions of ['rope-mixed', 'absolute'])
+      tf.tidy(() => {
+        const own = configured({ positions, maskToken: true });
+        const recipe = { ...plain, mask: PUBLISHED_RATIO };
+        const { reconstruction } = vitLoss(
+          own,
+          recipe,
+          parameters(own),
+          { images: pictures(2, 24) },
+          { step: 0, random },
+        );
+        expect(reconstruction.shape).toEqual([2, 24, 24, 3]);
+      });
   });
 });

@@ -55,8 +55,10 @@ const KERNEL = 9;
 
 /** Convolutional heads on a frozen DINO ViT whose weights (`facebookresearch/dino`, timm) are in a file. */
 export async function openDinoCritic(path: string, random: RandomStream): Promise<Critic> {
-  const arrays = Object.entries(await readWeights(path)).map(([key, array]) => [key.replace(/^dino\./, ''), array]);
-  const found = paramsFrom(Object.fromEntries(arrays.filter(([key]) => BACKBONE.test(key as string))));
+  const arrays = Object.entries(await readWeights(path)).map(
+    ([key, array]) => [key.replace(/^dino\./, ''), array] as const,
+  );
+  const found = paramsFrom(Object.fromEntries(arrays.filter(([key]) => BACKBONE.test(key))));
   const blocks = children(found, 'blocks').length;
   if (!('patch_embed.proj.weight' in found) || !('pos_embed' in found) || blocks === 0)
     throw new UserError(`${path}: holds no DINO ViT (patch_embed, pos_embed, blocks.0 …); give its backbone’s weights`);

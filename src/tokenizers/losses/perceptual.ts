@@ -8,7 +8,7 @@ export interface Perceptual {
   /** sha256 of its weights; absent where it has none. */
   digest?: string;
   distance(reconstruction: Tensor4D, image: Tensor4D): Scalar;
-  dispose(): void;
+  dispose: () => void;
 }
 
 /** LPIPS with weights as `openLpips` reads them; without, the stand-in that needs none. */
@@ -19,8 +19,10 @@ export async function openPerceptual(weights: string | undefined): Promise<Perce
       distance: gradientDifference,
       dispose,
     };
-  const { params, digest, dispose: free } = await openLpips(weights);
-  return { name: 'LPIPS-VGG', digest, distance: (a, b) => lpips(params, a, b).mean(), dispose: free };
+  const network = await openLpips(weights);
+  const { params, digest } = network;
+  const distance: Perceptual['distance'] = (a, b) => lpips(params, a, b).mean();
+  return { name: 'LPIPS-VGG', digest, distance, dispose: () => network.dispose() };
 }
 
 const dispose = (): void => undefined;

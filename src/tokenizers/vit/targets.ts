@@ -8,8 +8,11 @@ export interface AuxTarget {
   name: string;
   /** Numbers per patch. */
   width: number;
-  /** images [n, h, w, 3] in [−1, 1] → [n, patches, width]; no gradient flows through it. */
-  features(images: Tensor4D): Tensor3D;
+  /**
+   * images [n, h, w, 3] in [−1, 1], and their places in the data set, → [n, patches, width]; no gradient flows through
+   * it.
+   */
+  features(images: Tensor4D, indices: ArrayLike<number>): Tensor3D | Promise<Tensor3D>;
   /** prediction, target [n, patches, width] → [n, patches]. */
   distance(prediction: Tensor3D, target: Tensor3D): Tensor;
   /** Factor of its loss. */
@@ -52,8 +55,22 @@ function edgeStrength(images: Tensor4D): Tensor4D {
   return tf.sqrt(gx.square().add(gy.square()));
 }
 
+/** A target that is made of the images alone. */
+export type ImageTarget = AuxTarget & { features(images: Tensor4D): Tensor3D };
+
+/** The features that auxiliary decoders are to predict, made outside the gradient. */
+export async function targetFeatures(
+  targets: Pick<AuxTarget, 'name' | 'features'>[],
+  images: Tensor4D,
+  indices: ArrayLike<number>,
+): Promise<Record<`target.${string}`, Tensor3D>> {
+  const found: Record<`target.${string}`, Tensor3D> = {};
+  for (const target of targets) found[`target.${target.name}`] = await target.features(images, indices);
+  return found;
+}
+
 /** Targets that need nothing but the images, by name. */
-export const IMAGE_TARGETS: Record<string, (patchSize: number) => AuxTarget> = {
+export const IMAGE_TARGETS: Record<string, (patchSize: number) => ImageTarget> = {
   hog: patchSize => ({
     name: 'hog',
     width: hogWidth(patchSize),
