@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { EXIT, UserError } from '../base/index.js';
 import { tf, type RandomStream, type Tensor, type Tensor3D } from '../engine/index.js';
-import { autoguidance, classifierFree, type Guidance } from './guidance.js';
+import { autoguidance, classifierFree, isGuided, type Guidance } from './guidance.js';
 import { velocityNetwork, type Model } from './objective.js';
 import { PATHS } from './paths.js';
 import { dataFromVelocity } from './predictions.js';
@@ -69,8 +69,8 @@ function fieldOf({ model, bad, guidance }: SamplingPlan, labels: Int32Array): Ve
   const { classes, beta } = model.config;
   if (beta) {
     // The network was told the guidance scale in training: one pass is the guided one.
-    const network = velocityNetwork(model, 1 / guidance.scale);
-    return (x, t) => network(x, t, labels);
+    const [guided, plain] = [velocityNetwork(model, 1 / guidance.scale), velocityNetwork(model)];
+    return (x, t, stepStart) => (isGuided(guidance, stepStart) ? guided : plain)(x, t, labels);
   }
   const network = velocityNetwork(model);
   return bad

@@ -24,7 +24,7 @@ export const diffusionOptions = z.object({
     .describe('how training times are drawn; default uniform for sit, lognormal for lightningdit'),
   direction: nonNegative
     .optional()
-    .describe('weight of 1 − cosine between predicted and true velocity; default 0 for sit, 1 for lightningdit'),
+    .describe('weight of 1 − cosine between prediction and target; default 0 for sit, 1 for lightningdit'),
   labelDropout: nonNegative.max(1).default(0.1).describe('share of labels hidden, for classifier-free guidance'),
   classes: count.optional().describe('number of classes; default: as many as the latents name or use'),
   gft: z.boolean().default(false).describe('guidance-free training: the guidance scale is an input of the network'),

@@ -15,6 +15,9 @@ export const sampleOptions = z.object({
     .string()
     .optional()
     .describe('what decodes the latents; default: the tokenizer that made the run’s latents, if it is where it was'),
+  imageSize: count
+    .optional()
+    .describe('side of the pictures; default: as the run’s latents, or what the tokenizer is for'),
   out: z.string().min(1).describe('folder of PNGs, 000000.png and on'),
   num: count.default(16).describe('how many samples'),
   labels: words
@@ -41,7 +44,9 @@ export const sampleOptions = z.object({
   diffusionScale: positive.default(1).describe('factor of that noise'),
   lastStep: z.enum(['mean', 'tweedie', 'euler']).default('mean').describe('last step of the sde samplers'),
   lastStepSize: positive.max(0.5).default(0.04).describe('its size'),
-  batchSize: count.default(16).describe('samples at a time; does not change them'),
+  batchSize: count
+    .default(16)
+    .describe('samples at a time; changes none (but with dopri5, whose steps suit a whole batch)'),
   npz: z.boolean().default(true).describe('also samples.npz in the layout of ADM’s evaluator'),
   grid: z.string().optional().describe('picture of the first samples: FILE.png; default <out>-grid.png'),
   gridNum: count.default(64).describe('samples in it'),

@@ -59,7 +59,8 @@ async function sampled(
   context: SampleContext,
 ): Promise<SampleResult> {
   const inner = { ...toInner(chosen.convention, chosen), ...definedChannels(chosen) };
-  warnAboutGuidance(diffusion, bad, inner, context.log);
+  if (diffusion.config.beta) refuseForGuidanceFree(inner, chosen);
+  else warnAboutGuidance(diffusion, bad, inner, context.log);
   if (bad) refuseMisfit(diffusion, bad);
   const label = labelPlan(chosen.labels, diffusion.config.classes, diffusion.classes, chosen.seed);
   const tokenizer = await openFitting(diffusion, chosen, context.log);
@@ -92,7 +93,7 @@ function warnAboutGuidance(
   { guidance }: InnerTerms,
   log: Log,
 ): void {
-  if (guidance === 1 || bad || config.beta) return;
+  if (guidance === 1 || bad) return;
   if (labelDropout === 0)
     log.warn(`${name}: was trained without label dropout, so its null class is noise and guidance leads anywhere`);
   else if (config.classes === 1) log.warn(`${name}: knows one class; guidance has nothing to tell apart`);
@@ -111,12 +112,17 @@ function refuseMisfit(a: Diffusion, b: Diffusion): void {
     throw new UserError(`--bad ${b.name}: was trained on latents normalised otherwise than ${a.name}’s`);
 }
 
-async function openFitting(diffusion: Diffusion, { tokenizer }: Options, log: Log): Promise<Tokenizer> {
-  const { spec, digest, image_size: imageSize } = diffusion.tokenizer;
+async function openFitting(
+  diffusion: Diffusion,
+  { tokenizer, imageSize: side }: Options,
+  log: Log,
+): Promise<Tokenizer> {
+  const { spec, digest, image_size: trained } = diffusion.tokenizer;
   const named = tokenizer ?? spec;
   if (typeof named !== 'string')
     throw new UserError(`${diffusion.name}: does not say what made its latents; name it by --tokenizer`);
-  const opened = await openTokenizer(named, { imageSize: typeof imageSize === 'number' ? imageSize : undefined, log });
+  const imageSize = side ?? (typeof trained === 'number' ? trained : undefined);
+  const opened = await openTokenizer(named, { imageSize, log });
   const [tokens, channels] = opened.latentShape;
   const { config } = diffusion;
   if (tokens !== config.tokens || channels !== config.channels) {
@@ -130,9 +136,18 @@ async function openFitting(diffusion: Diffusion, { tokenizer }: Options, log: Lo
   return opened;
 }
 
+/** A model of guidance-free training guides in one pass by itself, and can do nothing else. */
+function refuseForGuidanceFree({ guidance, channels }: InnerTerms, { bad, rescale, convention }: Options): void {
+  const refused = (what: string): never => {
+    throw new UserError(`${what}: a model of guidance-free training guides by itself; leave it out`);
+  };
+  if (bad !== undefined) refused('--bad');
+  if (rescale > 0) refused('--rescale');
+  if (channels !== undefined) refused(convention === 'own' ? '--guided-channels' : `--convention ${convention}`);
+  if (guidance < 1) throw new UserError(`--guidance ${guidance}: a model of guidance-free training takes 1 or more`);
+}
+
 function planOf(diffusion: Diffusion, bad: Diffusion | undefined, inner: InnerTerms, chosen: Options): SamplingPlan {
-  if (diffusion.config.beta && inner.guidance < 1)
-    throw new UserError(`--guidance ${inner.guidance}: a model of guidance-free training takes 1 or more`);
   const model = ({ config, params, objective }: Diffusion): Model => ({ config, params, objective });
   const sampler: SamplerChoice = { ...chosen, name: chosen.sampler, steps: inner.steps, shift: inner.shift };
   return {
@@ -153,7 +168,8 @@ function cardOf(
   chosen: Options,
 ): Record<string, unknown> {
   const { name, steps, shift, atol, rtol, diffusion: form, diffusionScale, lastStep, lastStepSize } = sampler;
-  const own = name === 'dopri5' ? { atol, rtol } : { steps };
+  // dopri5 takes steps that suit the whole batch.
+  const own = name === 'dopri5' ? { atol, rtol, batchSize: chosen.batchSize } : { steps };
   const noise = name.startsWith('sde') ? { diffusion: form, diffusionScale, lastStep, lastStepSize } : {};
   return {
     model: diffusion.name,

@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
@@ -80,6 +80,7 @@ const pngPath = (folder: string, k: number): string => join(folder, `${String(k)
 
 async function openFolder(settings: SampleSettings): Promise<void> {
   const { out, card, resume } = settings;
+  if (existsSync(out) && !statSync(out).isDirectory()) throw new UserError(`--out ${out}: is a file; name a folder`);
   if (resume) await refuseOtherWork(settings);
   else await refuseOccupied(settings);
   await mkdir(out, { recursive: true });

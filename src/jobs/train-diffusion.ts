@@ -200,10 +200,13 @@ async function openFeatures(
   };
 }
 
-/** What the latents say of their tokenizer. */
+/** What the latents say of their tokenizer, and of the pictures that it was given. */
 function tokenizerOf({ source }: NormalisedLatents): Record<string, unknown> {
-  const { tokenizer } = source.meta;
-  return typeof tokenizer === 'object' && tokenizer !== null ? (tokenizer as Record<string, unknown>) : {};
+  const { tokenizer, image_size } = source.meta;
+  return {
+    ...(tokenizer as Record<string, unknown> | undefined),
+    ...(typeof image_size === 'number' && { image_size }),
+  };
 }
 
 /** loss.csv: the loss by timestep on frozen rows of both parts, with the weights and with their average. */

@@ -1,3 +1,4 @@
+import { EXIT, UserError } from '../../base/index.js';
 import { tf, type Tensor } from '../../engine/index.js';
 import type { Sampler, VelocityField } from './types.js';
 
@@ -54,7 +55,11 @@ export function dopri5({ atol = 1e-6, rtol = 1e-3, maxSteps = 10_000 }: Adaptive
       let taken = 0;
       for (let i = 1; i < grid.length; i++) {
         while (now.t < grid[i]) {
-          if (++taken > maxSteps) throw new Error(`dopri5 took ${maxSteps} steps without reaching t = ${times[i]}`);
+          if (++taken > maxSteps)
+            throw new UserError(
+              `dopri5: ${maxSteps} steps did not reach t = ${times[i].toPrecision(3)}; allow it larger errors`,
+              EXIT.failed,
+            );
           now = attempt(slope, now, tolerance);
         }
         result.dispose();
@@ -121,7 +126,8 @@ function attempt(field: VelocityField, now: Progress, { atol, rtol }: Tolerance)
     });
     const allowed = tf.maximum(x.abs(), y.abs()).mul(rtol).add(atol);
     ratio = rms(weighted(slopes, ERROR, dt).div(allowed));
-    if (Number.isNaN(ratio)) throw new Error(`dopri5: the state is no number at t = ${end}`);
+    if (Number.isNaN(ratio))
+      throw new UserError(`dopri5: the latents are no numbers at t = ${end.toPrecision(3)}`, EXIT.failed);
     if (ratio > 1) return undefined;
     const middle = x.add(weighted(slopes, MIDDLE, dt));
     return { x: y, slope: slopes[6], polynomial: quartic(x, y, middle, slopes[0], slopes[6], dt) };
