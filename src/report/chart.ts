@@ -1,7 +1,7 @@
 import type { TopLevelSpec } from 'vega-lite';
-import { UserError } from '../base/index.js';
+import { RandomNumbers, UserError } from '../base/index.js';
 import { distinct, isNumeric, type Table, type TableRow } from './table.js';
-import { THEME, titleOf } from './theme.js';
+import { PALETTE, THEME, titleOf } from './theme.js';
 
 export type ChartKind = 'line' | 'bar' | 'scatter';
 
@@ -14,6 +14,8 @@ export interface ChartChoice {
   color?: string | undefined;
   /** Column whose values get a panel each. */
   facet?: string | undefined;
+  /** Column whose values get a row of panels each, with axes of its own. */
+  rows?: string | undefined;
   /** Column that tells series of one colour apart by dashes. */
   dash?: string | undefined;
   logX?: boolean | undefined;
@@ -35,6 +37,9 @@ interface Rule {
 const has = (table: Table, column: string): boolean => table.columns.includes(column);
 /** The first of these columns that the table has. */
 const first = (table: Table, ...columns: string[]): string | undefined => columns.find(column => has(table, column));
+/** The column, if any of its cells is filled. */
+const filled = (table: Table, column: string): string | undefined =>
+  has(table, column) && distinct(table, column).length > 0 ? column : undefined;
 /** The column, if it tells at least two groups apart. */
 const varied = (table: Table, column: string): string | undefined =>
   has(table, column) && distinct(table, column).length > 1 ? column : undefined;
@@ -42,7 +47,14 @@ const varied = (table: Table, column: string): string | undefined =>
 const RULES: Rule[] = [
   {
     needs: ['x', 'y', 'source'],
-    chart: table => ({ kind: 'scatter', x: 'x', y: 'y', color: first(table, 'class', 'label'), facet: 'source' }),
+    chart: table => ({
+      kind: 'scatter',
+      x: 'x',
+      y: 'y',
+      color: filled(table, 'class') ?? filled(table, 'label'),
+      facet: 'source',
+      rows: varied(table, 'method'),
+    }),
   },
   {
     needs: ['components'],
@@ -104,7 +116,7 @@ function requireOne(table: Table, ...columns: string[]): string {
 /** A Vega-Lite chart of the table: by its own rule, changed where `choice` says otherwise. */
 export function chartOf(table: Table, choice: ChartChoice = {}): TopLevelSpec {
   const chosen = choose(table, choice);
-  for (const column of [chosen.x, chosen.y, chosen.color, chosen.facet, chosen.dash]) {
+  for (const column of [chosen.x, chosen.y, chosen.color, chosen.facet, chosen.rows, chosen.dash]) {
     if (column !== undefined && !has(table, column))
       throw new UserError(`${table.name}: no column '${column}'; there are ${table.columns.join(', ')}`);
   }
@@ -126,32 +138,53 @@ function choose(table: Table, choice: ChartChoice): Chosen {
 }
 
 function specOf(table: Table, chosen: Chosen): TopLevelSpec {
-  const { facet, title, subtitle, width, height } = chosen;
-  const panels = facet === undefined ? 1 : distinct(table, facet).length;
-  const unit = {
-    layer: LAYERS[chosen.kind](table, chosen),
-    width: width ?? (panels > 1 ? 260 : 460),
-    height: height ?? 300,
-  };
+  const { rows, title, subtitle } = chosen;
+  const body =
+    rows === undefined
+      ? panels(table, chosen)
+      : {
+          vconcat: distinct(table, rows).map(value => ({
+            title: { text: String(value), anchor: 'start', fontSize: 12 },
+            ...panels({ ...table, rows: table.rows.filter(row => row[rows] === value) }, chosen),
+          })),
+        };
   return {
     $schema: 'https://vega.github.io/schema/vega-lite/v6.json',
     config: THEME,
     ...(title === undefined ? {} : { title: { text: title, subtitle } }),
-    data: { values: drawable(table, chosen) },
-    ...(facet === undefined
-      ? unit
-      : { facet: { field: field(facet), type: 'nominal', title: null }, columns: Math.min(panels, 4), spec: unit }),
+    ...body,
   } as TopLevelSpec;
 }
 
+function panels(table: Table, chosen: Chosen): object {
+  const { kind, facet, width, height } = chosen;
+  const count = facet === undefined ? 1 : distinct(table, facet).length;
+  const size = { width: width ?? (count > 1 ? 260 : 460), height: height ?? 300 };
+  // A distance is to look alike along both axes.
+  if (kind === 'scatter' && width === undefined && height === undefined)
+    size.width = size.height = count > 1 ? 260 : 400;
+  const unit = { layer: LAYERS[kind](table, chosen, size), ...size };
+  return {
+    data: { values: drawable(table, chosen) },
+    ...(facet === undefined
+      ? unit
+      : {
+          facet: { field: field(facet), type: 'nominal', title: null, sort: distinct(table, facet) },
+          columns: Math.min(count, 4),
+          spec: unit,
+        }),
+  };
+}
+
 /** Rows that have both coordinates. Logarithmic axes hold positive numbers only. */
-function drawable(table: Table, { x, y, logX, logY }: Chosen): TableRow[] {
+function drawable(table: Table, { kind, x, y, logX, logY }: Chosen): TableRow[] {
   const positive = (column: string, row: TableRow): boolean => Number(row[column]) > 0;
   const rows = table.rows.filter(
     row => row[x] !== null && row[y] !== null && !(logX && !positive(x, row)) && !(logY && !positive(y, row)),
   );
   if (rows.length === 0) throw new UserError(`${table.name}: no row has both '${x}' and '${y}'`);
-  return rows;
+  // Points drawn class by class would hide all classes but the last.
+  return kind === 'scatter' ? Array.from(new RandomNumbers(0).permutation(rows.length), at => rows[at]) : rows;
 }
 
 /** Dots and brackets in a column's name are no path. */
@@ -183,12 +216,21 @@ function axes(table: Table, { x, y, logX, logY, color, dash }: Chosen): Encoding
             field: field(color),
             type: 'nominal',
             title: titleOf(color),
-            sort: distinct(table, color),
-            legend: { symbolOpacity: 1 },
+            ...palette(table, color),
           },
         }),
     ...(dash === undefined ? {} : { strokeDash: { field: field(dash), type: 'nominal', title: titleOf(dash) } }),
   };
+}
+
+/** Colours of a column's values: the theme's where they suffice, more of them for up to twenty, a wheel without a legend beyond. */
+function palette(table: Table, color: string): Encoding {
+  const values = distinct(table, color);
+  const sort = isNumeric(table, color) ? values.map(Number).sort((a, b) => a - b) : values;
+  const legend = { symbolOpacity: 1, symbolSize: 60 };
+  if (values.length <= PALETTE.length) return { sort, legend };
+  if (values.length <= 20) return { sort, legend, scale: { scheme: 'tableau20' } };
+  return { sort, legend: null, scale: { range: values.map((_, i) => `hsl(${(360 * i) / values.length}, 65%, 50%)`) } };
 }
 
 /** Columns of an interval around `column`, where the table has one. */
@@ -197,7 +239,12 @@ function interval(table: Table, column: string): [string, string] | undefined {
   return isNumeric(table, low) && isNumeric(table, high) ? [low, high] : undefined;
 }
 
-const LAYERS: Record<ChartKind, (table: Table, chosen: Chosen) => unknown[]> = {
+interface Size {
+  width: number;
+  height: number;
+}
+
+const LAYERS: Record<ChartKind, (table: Table, chosen: Chosen, size: Size) => unknown[]> = {
   line(table, chosen) {
     const encoding = axes(table, chosen);
     const band = interval(table, chosen.y);
@@ -236,8 +283,12 @@ const LAYERS: Record<ChartKind, (table: Table, chosen: Chosen) => unknown[]> = {
         : []),
     ];
   },
-  scatter(table, chosen) {
-    return [{ mark: { type: 'point', size: 9, opacity: 0.6, filled: true }, encoding: axes(table, chosen) }];
+  scatter(table, chosen, { width, height }) {
+    const panels = chosen.facet === undefined ? 1 : distinct(table, chosen.facet).length;
+    // The denser the panel, the smaller and fainter the marks: a quarter of it is covered at most.
+    const share = (0.25 * width * height * panels) / table.rows.length;
+    const mark = { size: Math.min(30, Math.max(1.5, share)), opacity: Math.min(0.8, 0.35 + 0.05 * share) };
+    return [{ mark: { type: 'point', filled: true, strokeWidth: 0, ...mark }, encoding: axes(table, chosen) }];
   },
 };
 

@@ -3,21 +3,25 @@
  * groups of points as one (Barnes & Hut 1986).
  */
 export class Quadtree {
-  /** Per node: points in it, their centre of mass, the square of its width, and its four children (0: none). */
+  /** Per node: points in it, their centre of mass, its width, and its four children (0: none). */
   private mass: Float64Array;
   private x: Float64Array;
   private y: Float64Array;
-  private squaredWidth: Float64Array;
+  private width: Float64Array;
   private children: Int32Array;
   private used = 0;
-  private readonly stack = new Int32Array(4 * MAX_DEPTH + 4);
+  /** The same nodes depth first, so that a walk reads memory forwards: x, y, mass and squared width (leaves: −1). */
+  private packed = new Float64Array(0);
+  /** Where a walk goes on that does not enter the node. */
+  private after = new Int32Array(0);
+  private walkable = 0;
 
   constructor(points: number) {
-    const capacity = 4 * points + 64;
+    const capacity = 3 * points + 64;
     this.mass = new Float64Array(capacity);
     this.x = new Float64Array(capacity);
     this.y = new Float64Array(capacity);
-    this.squaredWidth = new Float64Array(capacity);
+    this.width = new Float64Array(capacity);
     this.children = new Int32Array(4 * capacity);
   }
 
@@ -34,17 +38,19 @@ export class Quadtree {
     this.used = 0;
     this.node(width);
     for (let at = 0; at < points.length; at += 2) this.insert(points[at], points[at + 1], left, bottom, width);
-    for (let node = 0; node < this.used; node++) {
-      this.x[node] /= this.mass[node];
-      this.y[node] /= this.mass[node];
+    if (this.after.length < this.used) {
+      this.packed = new Float64Array(4 * this.mass.length);
+      this.after = new Int32Array(this.mass.length);
     }
+    this.walkable = 0;
+    this.pack(0);
   }
 
   private node(width: number): number {
     if (this.used === this.mass.length) this.grow();
     const node = this.used++;
     this.mass[node] = this.x[node] = this.y[node] = 0;
-    this.squaredWidth[node] = width * width;
+    this.width[node] = width;
     this.children.fill(0, 4 * node, 4 * node + 4);
     return node;
   }
@@ -58,7 +64,7 @@ export class Quadtree {
     this.mass = longer(this.mass, Float64Array);
     this.x = longer(this.x, Float64Array);
     this.y = longer(this.y, Float64Array);
-    this.squaredWidth = longer(this.squaredWidth, Float64Array);
+    this.width = longer(this.width, Float64Array);
     this.children = longer(this.children, Int32Array);
   }
 
@@ -95,32 +101,36 @@ export class Quadtree {
     return this.children[slot];
   }
 
+  private pack(node: number): void {
+    const at = this.walkable++;
+    this.packed[4 * at] = this.x[node] / this.mass[node];
+    this.packed[4 * at + 1] = this.y[node] / this.mass[node];
+    this.packed[4 * at + 2] = this.mass[node];
+    for (let slot = 4 * node; slot < 4 * node + 4; slot++)
+      if (this.children[slot] !== 0) this.pack(this.children[slot]);
+    this.after[at] = this.walkable;
+    this.packed[4 * at + 3] = this.walkable === at + 1 ? -1 : this.width[node] ** 2;
+  }
+
   /**
    * t-SNE's repulsion at a point of the tree: adds Σ q² (p − p_j) to forces[at] and [at + 1], returns Σ q over the other
    * points, q = 1 / (1 + |p − p_j|²). A node narrower than `angle` times its distance counts as one point.
    */
   repulsion(px: number, py: number, squaredAngle: number, forces: Float64Array, at: number): number {
-    const { mass, x, y, squaredWidth, children, stack } = this;
+    const { packed, after, walkable } = this;
     let [sum, fx, fy] = [0, 0, 0];
-    let depth = 0;
-    stack[depth++] = 0;
-    while (depth > 0) {
-      const node = stack[--depth];
-      const dx = px - x[node];
-      const dy = py - y[node];
+    for (let node = 0; node < walkable;) {
+      const dx = px - packed[4 * node];
+      const dy = py - packed[4 * node + 1];
       const square = dx * dx + dy * dy;
-      const first = 4 * node;
-      const leaf =
-        children[first] === 0 && children[first + 1] === 0 && children[first + 2] === 0 && children[first + 3] === 0;
-      if (leaf || squaredWidth[node] < squaredAngle * square) {
+      if (packed[4 * node + 3] < squaredAngle * square) {
         const q = 1 / (1 + square);
-        const weighted = mass[node] * q;
+        const weighted = packed[4 * node + 2] * q;
         sum += weighted;
         fx += weighted * q * dx;
         fy += weighted * q * dy;
-        continue;
-      }
-      for (let slot = first; slot < first + 4; slot++) if (children[slot] !== 0) stack[depth++] = children[slot];
+        node = after[node];
+      } else node++;
     }
     forces[at] += fx;
     forces[at + 1] += fy;

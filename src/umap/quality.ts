@@ -81,24 +81,34 @@ function planeDistances(points: Float32Array, row: number): Float32Array {
 
 /** Σ max(0, rank − k) over the k nearest by `near`, of their ranks by `other`. */
 function excessRanks(near: Float32Array, other: Float32Array, k: number): number {
-  const limit = near.slice().sort()[k - 1];
-  const ranked = other.slice().sort();
-  let [sum, found] = [0, 0];
-  for (let i = 0; i < near.length && found < k; i++) {
-    if (near[i] > limit) continue;
-    found++;
-    sum += Math.max(0, countBelow(ranked, other[i]) + 1 - k);
+  const values = Float32Array.from(nearest(near, k), i => other[i]).sort();
+  const furthest = values[k - 1];
+  // Entries that lie between two of the values; those below a value are what makes its rank.
+  const between = new Int32Array(k);
+  for (const value of other) {
+    if (value >= furthest) continue;
+    let above = 0;
+    while (values[above] <= value) above++;
+    between[above]++;
+  }
+  let [sum, rank] = [0, 1];
+  for (const count of between) {
+    rank += count;
+    sum += Math.max(0, rank - k);
   }
   return sum;
 }
 
-/** Entries of an ascending list that are below a value. */
-function countBelow(ranked: Float32Array, value: number): number {
-  let [low, high] = [0, ranked.length];
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (ranked[middle] < value) low = middle + 1;
-    else high = middle;
+/** Where the k smallest entries are. */
+function nearest(distances: Float32Array, k: number): Int32Array {
+  const found = new Int32Array(k).fill(-1);
+  let limit = Infinity;
+  for (let i = 0; i < distances.length; i++) {
+    if (!(distances[i] < limit)) continue;
+    let at = k - 1;
+    for (; at > 0 && (found[at - 1] < 0 || distances[found[at - 1]] > distances[i]); at--) found[at] = found[at - 1];
+    found[at] = i;
+    if (found[k - 1] >= 0) limit = distances[found[k - 1]];
   }
-  return low;
+  return found;
 }

@@ -84,7 +84,7 @@ function gradientAt(
 }
 
 /** Symmetric affinities that sum to one over all edges, of bandwidths whose entropy is log `perplexity`. */
-function affinities(neighbours: NeighbourLists, perplexity: number): Edges {
+export function affinities(neighbours: NeighbourLists, perplexity: number): Edges {
   const { k, values } = neighbours;
   const rows = values.length / k;
   const directed = new Float32Array(values.length);

@@ -1,0 +1,137 @@
+/* UMAP in the plane against umap-js and umap-learn: seconds, and how far neighbourhoods are kept, by one judge. */
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { UMAP } from 'umap-js';
+import { RandomNumbers } from '../src/base/index.js';
+import { nearestNeighbours, startEngine, type Neighbours } from '../src/engine/index.js';
+import { arrayRows, asFloat32, readNpy, selectedRows, writeNpy, type RowSource } from '../src/io/index.js';
+import { planarStart } from '../src/jobs/planar-start.js';
+import { sampleOf } from '../src/jobs/row-sample.js';
+import { openLatents } from '../src/latents/index.js';
+import { pictureQuality, umap } from '../src/umap/index.js';
+
+/*
+ * All start from two principal components of the same rows. Ours and umap-js are given the same exact neighbours, so what
+ * is timed of them is the graph and the layout, on one thread each: processor seconds, which other work on the machine
+ * does not lengthen. umap-learn finds its own neighbours; its seconds are by the clock.
+ */
+const { values: flags } = parseArgs({
+  options: {
+    latents: { type: 'string' },
+    rows: { type: 'string', default: '5000,50000' },
+    width: { type: 'string', default: '128' },
+    neighbours: { type: 'string', default: '15' },
+    queries: { type: 'string', default: '2000' },
+    quick: { type: 'boolean', default: false },
+    python: { type: 'string', default: process.env.MAETOK_BENCH_PYTHON ?? 'python3' },
+  },
+});
+
+await startEngine();
+const random = new RandomNumbers(0);
+const k = Number(flags.neighbours) - 1;
+const sizes = flags.quick ? [1000] : flags.rows.split(',').map(Number);
+const all = await source(Math.max(...sizes), Number(flags.width));
+process.stdout.write('rows,width,program,neighbours_seconds,layout_seconds,trustworthiness,continuity\n');
+for (const rows of sizes) await compare(rows);
+
+/** Latents, or clusters of Gaussian rows on eight-dimensional planes of their own. */
+async function source(rows: number, width: number): Promise<RowSource> {
+  if (flags.latents !== undefined) return (await openLatents(flags.latents)).rows();
+  const [clusters, inner] = [20, 8];
+  const centres = random.for('centres').normals(clusters * width);
+  const planes = random.for('planes').normals(clusters * inner * width);
+  const cluster = random.for('cluster').integers(rows, clusters);
+  const data = new Float32Array(rows * width);
+  for (let i = 0; i < rows; i++) {
+    const c = cluster[i];
+    const z = random.for('within').at(i).normals(inner);
+    for (let j = 0; j < width; j++) {
+      data[i * width + j] = centres[c * width + j];
+      for (let a = 0; a < inner; a++) data[i * width + j] += 0.3 * z[a] * planes[(c * inner + a) * width + j];
+    }
+  }
+  return arrayRows('clusters', data, rows, width);
+}
+
+async function compare(count: number): Promise<void> {
+  const chosen = Int32Array.from({ length: Math.min(count, all.rows) }, (_, row) => row);
+  const { rows, width, data } = await sampleOf(selectedRows(all, chosen), chosen);
+  const began = performance.now();
+  const neighbours = await nearestNeighbours(data, rows, width, k);
+  const search = (performance.now() - began) / 1000;
+  const start = await planarStart(data, rows, width);
+  const judge = async (program: string, searching: number | string, seconds: number, points: Float32Array) => {
+    const { trustworthiness, continuity } = await pictureQuality(data, points, {
+      k: Number(flags.neighbours),
+      queries: Number(flags.queries),
+      random,
+    });
+    process.stdout.write(
+      `${[rows, width, program, searching, seconds.toFixed(2), trustworthiness.toFixed(4), continuity.toFixed(4)].join(',')}\n`,
+    );
+  };
+  const ours = await processorSeconds(() => umap(neighbours, start, { random }));
+  await judge('maetok', search.toFixed(2), ours.seconds, ours.points);
+  const theirs = await processorSeconds(() => umapJs(neighbours, start, rows));
+  await judge('umap-js', search.toFixed(2), theirs.seconds, theirs.points);
+  const learned = await umapLearn(data, start, rows, width);
+  if (learned) await judge('umap-learn', '', learned.seconds, learned.points);
+}
+
+async function processorSeconds(work: () => Promise<Float32Array> | Float32Array) {
+  const began = process.cpuUsage();
+  const points = await work();
+  return { points, seconds: process.cpuUsage(began).user / 1e6 };
+}
+
+function umapJs({ k: found, rows: lists, values }: Neighbours, start: Float32Array, rows: number): Float32Array {
+  const words = random.for('umap-js').words(1 << 16);
+  let next = 0;
+  const map = new UMAP({ nNeighbors: found + 1, random: () => words[next++ & 0xffff] / 2 ** 32 });
+  // Its lists begin with the row itself.
+  const perRow = <T>(own: (i: number) => T, other: (at: number) => T): T[][] =>
+    Array.from({ length: rows }, (_, i) => [own(i), ...Array.from({ length: found }, (_, j) => other(i * found + j))]);
+  map.setPrecomputedKNN(
+    perRow(
+      i => i,
+      at => lists[at],
+    ),
+    perRow(
+      () => 0,
+      at => values[at],
+    ),
+  );
+  const epochs = map.initializeFit(Array.from({ length: rows }, (_, i) => [i]));
+  // It offers a random start only; the points that it moves are those that it hands out.
+  const largest = start.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+  map.getEmbedding().forEach((point, i) => {
+    point[0] = (10 * start[2 * i]) / largest;
+    point[1] = (10 * start[2 * i + 1]) / largest;
+  });
+  for (let epoch = 0; epoch < epochs; epoch++) map.step();
+  return Float32Array.from(map.getEmbedding().flat());
+}
+
+async function umapLearn(data: Float32Array, start: Float32Array, rows: number, width: number) {
+  const folder = mkdtempSync(join(tmpdir(), 'maetok-bench-'));
+  try {
+    await writeNpy(join(folder, 'data.npy'), { shape: [rows, width], dtype: 'float32', data });
+    await writeNpy(join(folder, 'start.npy'), { shape: [rows, 2], dtype: 'float32', data: start });
+    const script = fileURLToPath(new URL('umap-learn.py', import.meta.url));
+    const { status, stdout, stderr } = spawnSync(flags.python, [script, folder, flags.neighbours], {
+      encoding: 'utf8',
+    });
+    if (status !== 0) {
+      process.stderr.write(`umap-learn is left out: ${stderr.trim().split('\n').at(-1) ?? 'no Python'}\n`);
+      return undefined;
+    }
+    return { points: asFloat32((await readNpy(join(folder, 'points.npy'))).data), seconds: Number(stdout) };
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,118 @@
+import { z } from 'zod';
+import { VERSION } from '../base/index.js';
+import type { Picture } from '../jobs/umap.js';
+import { defineCommand } from './command.js';
+import type { OpenedLatents } from './open-latents.js';
+import { common, count, dropNonfinite, force, limit, nonNegative, number, outFile, words } from './options.js';
+import { writeTable } from './table.js';
+import { chartFiles, writeChart } from './write-chart.js';
+
+const COLUMNS = ['source', 'method', 'row', 'x', 'y', 'label', 'class'];
+const QUALITY_COLUMNS = ['source', 'method', 'rows', 'neighbours', 'trustworthiness', 'continuity', 'seconds'];
+
+const options = z.object({
+  method: words
+    .pipe(z.array(z.enum(['umap', 'tsne', 'pca'])).min(1))
+    .default(['umap'])
+    .describe('pictures to make: umap, tsne, pca (the first two components, from which the others start)'),
+  neighbours: number
+    .int('must be a whole number')
+    .min(3, 'must be 3 or more')
+    .default(15)
+    .describe('UMAP’s neighbours (the row itself counted), and those that trustworthiness looks at'),
+  minDist: nonNegative.max(1, 'must be 1 or less').default(0.1).describe('UMAP: least distance between points'),
+  epochs: count.optional().describe('UMAP: passes over the edges; default 500, beyond 10,000 rows 200'),
+  perplexity: number
+    .int('must be a whole number')
+    .min(2, 'must be 2 or more')
+    .default(30)
+    .describe('t-SNE: perplexity'),
+  iterations: count.default(1000).describe('t-SNE: iterations'),
+  sample: count
+    .default(10_000)
+    .describe('rows at most of each source, by seed; sources of the same pictures get the same'),
+  chart: z.string().optional().describe('draw the pictures: FILE.svg or FILE.png (both: FILE.svg,FILE.png)'),
+  quality: z
+    .string()
+    .optional()
+    .describe('CSV of how far each picture keeps neighbourhoods: trustworthiness, continuity'),
+  limit,
+  dropNonfinite,
+  out: outFile,
+  force,
+  ...common,
+});
+
+export const umap = defineCommand({
+  name: 'umap',
+  describe: 'Draws latent spaces in the plane by UMAP, t-SNE or PCA, and says how far neighbourhoods are kept.',
+  examples: [
+    ['maetok umap mae=latents/mae ae=latents/ae --out umap.csv --chart umap.png', 'two latent spaces side by side'],
+    ['maetok umap latents/mae --method umap,tsne,pca --sample 50000 --chart all.svg', 'all three pictures'],
+    ['maetok umap latents/mae --quiet | maetok plot --out umap.svg', 'through a pipe'],
+  ],
+  inputs: { name: 'latents', describe: 'latents folders or files, each may be named (mae=PATH)', max: 64 },
+  options,
+  async run(chosen, inputs, context) {
+    const files = chartFiles('--chart', chosen.chart);
+    const { refuseExisting } = await import('../io/index.js');
+    for (const path of [...files, chosen.out, chosen.quality])
+      if (path !== undefined) refuseExisting(path, chosen.force);
+    const { startEngine } = await import('../engine/index.js');
+    const { openNamedLatents } = await import('./open-latents.js');
+    const { picturesOf } = await import('../jobs/umap.js');
+    await startEngine();
+    const { dropNonfinite, limit: first } = chosen;
+    const sources = await openNamedLatents(inputs, { dropNonfinite, limit: first, log: context.log });
+    const { method: methods, neighbours, minDist, epochs, perplexity, iterations, sample, seed } = chosen;
+    const settings = { methods, neighbours, minDist, perplexity, iterations, sample, seed };
+    const pictures: Picture[] = [];
+    for (const { rows } of sources) pictures.push(...(await picturesOf(rows, { ...settings, epochs }, context)));
+    const protocol = {
+      ...{ command: 'umap', version: VERSION },
+      sources: Object.fromEntries(sources.map(({ name, digest }) => [name, digest])),
+      ...{ ...settings, epochs: epochs ?? null, limit: first ?? null, dropNonfinite, argv: context.argv },
+    };
+    const rows = pictures.flatMap(picture => coordinates(picture, sources));
+    await writeChart(context, { name: 'pictures', columns: COLUMNS, rows }, captions(pictures), {
+      files,
+      force: chosen.force,
+    });
+    if (chosen.quality !== undefined)
+      await writeTable(
+        context,
+        QUALITY_COLUMNS,
+        pictures.map(({ source, method, rows, trustworthiness, continuity, seconds }) => ({
+          ...{ source, method, rows: rows.length, neighbours, trustworthiness, continuity, seconds },
+        })),
+        { out: chosen.quality, force: chosen.force, protocol },
+      );
+    await writeTable(context, COLUMNS, rows, { out: chosen.out, force: chosen.force, protocol });
+  },
+});
+
+function coordinates({ source, method, rows, points }: Picture, sources: OpenedLatents[]) {
+  const { rows: latents, classes } = sources.find(({ name }) => name === source)!;
+  return Array.from(rows, (row, i) => {
+    const label = latents.labels?.[row] ?? null;
+    return {
+      ...{ source, method, row, x: points[2 * i], y: points[2 * i + 1], label },
+      class: label === null ? null : (classes?.[label] ?? null),
+    };
+  });
+}
+
+/** What a chart of these pictures says above them. */
+function captions(pictures: Picture[]): { title: string; subtitle: string } {
+  const methods = new Set(pictures.map(({ method }) => method));
+  const [{ method }] = pictures;
+  const kept = pictures.map(({ source, method, trustworthiness }) =>
+    [source, ...(methods.size > 1 ? [method] : []), trustworthiness.toFixed(3)].join(' '),
+  );
+  return {
+    title: methods.size > 1 ? 'Latent spaces in the plane' : TITLES[method],
+    subtitle: `trustworthiness: ${kept.join(', ')}`,
+  };
+}
+
+const TITLES = { umap: 'UMAP', tsne: 't-SNE', pca: 'First two principal components' };

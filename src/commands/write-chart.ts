@@ -1,0 +1,30 @@
+import { extname } from 'node:path';
+import { UserError } from '../base/index.js';
+import type { ChartChoice, Table } from '../report/index.js';
+import type { Context } from './command.js';
+
+/** The files that `--option FILE.svg,FILE.png` names. @throws UserError where a name ends otherwise. */
+export function chartFiles(option: string, value: string | undefined): string[] {
+  const files = value?.split(',') ?? [];
+  for (const path of files) {
+    if (!['.svg', '.png'].includes(extname(path))) throw new UserError(`${option} ${path}: must end in .svg or .png`);
+  }
+  return files;
+}
+
+/** Draws a table into SVG and PNG files. */
+export async function writeChart(
+  { log }: Context,
+  table: Table,
+  choice: ChartChoice,
+  { files, force }: { files: string[]; force: boolean },
+): Promise<void> {
+  if (files.length === 0) return;
+  const { writeFileAtomic } = await import('../io/index.js');
+  const { chartOf, rasterise, renderSvg } = await import('../report/index.js');
+  const svg = await renderSvg(chartOf(table, choice));
+  for (const path of files) {
+    await writeFileAtomic(path, extname(path) === '.png' ? rasterise(svg) : svg, { force });
+    log.note(`wrote ${path}`);
+  }
+}

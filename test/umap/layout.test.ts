@@ -1,0 +1,129 @@
+import { beforeAll, describe, expect, it } from '@jest/globals';
+import { UMAP } from 'umap-js';
+import { RandomNumbers } from '../../src/base/index.js';
+import { nearestNeighbours, startEngine, type Neighbours } from '../../src/engine/index.js';
+import { pictureQuality, tsne, umap } from '../../src/umap/index.js';
+import { Quadtree } from '../../src/umap/quadtree.js';
+import { tabulated } from '../../src/umap/force.js';
+
+const random = new RandomNumbers(2);
+const [ROWS, WIDTH, CLUSTERS] = [240, 10, 4];
+const cluster = random.for('cluster').integers(ROWS, CLUSTERS);
+const centres = random.for('centres').normals(CLUSTERS * WIDTH);
+const data = random
+  .for('rows')
+  .normals(ROWS * WIDTH)
+  .map((z, at) => 0.4 * z + 3 * centres[cluster[Math.floor(at / WIDTH)] * WIDTH + (at % WIDTH)]);
+/** Two of the ten numbers, in place of principal components. */
+const start = Float32Array.from({ length: 2 * ROWS }, (_, at) => data[Math.floor(at / 2) * WIDTH + (at % 2)]);
+
+let neighbours: Neighbours;
+beforeAll(async () => {
+  await startEngine();
+  neighbours = await nearestNeighbours(data, ROWS, WIDTH, 45);
+});
+
+/** Mean distance to rows of the same cluster over that to others. */
+function spread(points: Float32Array): number {
+  const [sums, counts] = [
+    [0, 0],
+    [0, 0],
+  ];
+  for (let i = 0; i < ROWS; i++)
+    for (let j = 0; j < i; j++) {
+      const other = cluster[i] === cluster[j] ? 0 : 1;
+      sums[other] += Math.hypot(points[2 * i] - points[2 * j], points[2 * i + 1] - points[2 * j + 1]);
+      counts[other]++;
+    }
+  return sums[0] / counts[0] / (sums[1] / counts[1]);
+}
+
+const LAYOUTS = {
+  umap: (seed: number) => umap(first(14), start, { epochs: 200, random: new RandomNumbers(seed) }),
+  tsne: (seed: number) => tsne(neighbours, start, { perplexity: 15, iterations: 400, random: new RandomNumbers(seed) }),
+};
+
+function first(k: number): Neighbours {
+  const kept = (_: number, at: number): boolean => at % neighbours.k < k;
+  return { k, rows: neighbours.rows.filter(kept), values: neighbours.values.filter(kept) };
+}
+
+describe.each(['umap', 'tsne'] as const)('%s', method => {
+  it('keeps clusters together and apart, and neighbourhoods', async () => {
+    const points = await LAYOUTS[method](0);
+    expect(spread(points)).toBeLessThan(0.3);
+    const { trustworthiness } = await pictureQuality(data, points, { k: 10, queries: ROWS, random });
+    const flat = await pictureQuality(data, start, { k: 10, queries: ROWS, random });
+    expect(trustworthiness).toBeGreaterThan(0.9);
+    expect(trustworthiness).toBeGreaterThan(flat.trustworthiness);
+  });
+
+  it('draws the same again from the same seed, not from another', async () => {
+    const points = await LAYOUTS[method](1);
+    expect(await LAYOUTS[method](1)).toEqual(points);
+    expect(await LAYOUTS[method](2)).not.toEqual(points);
+  });
+});
+
+it('UMAP keeps neighbourhoods as far as umap-js does', async () => {
+  const words = random.for('umap-js').words(1 << 14);
+  let next = 0;
+  const theirs = new UMAP({ nNeighbors: 15, nEpochs: 200, random: () => words[next++ & 0x3fff] / 2 ** 32 });
+  const points = theirs.fit(
+    Array.from({ length: ROWS }, (_, i) => Array.from(data.subarray(i * WIDTH, (i + 1) * WIDTH))),
+  );
+  const options = { k: 10, queries: ROWS, random };
+  const other = await pictureQuality(data, Float32Array.from(points.flat()), options);
+  const own = await pictureQuality(data, await LAYOUTS.umap(0), options);
+  expect(own.trustworthiness).toBeGreaterThan(other.trustworthiness - 0.01);
+});
+
+it('rows that are all alike are drawn without a number that is none', async () => {
+  const same = await nearestNeighbours(new Float32Array(40 * 3).fill(2), 40, 3, 14);
+  for (const points of [
+    await umap(same, new Float32Array(80), { epochs: 20, random }),
+    await tsne(same, new Float32Array(80), { perplexity: 4, iterations: 20, random }),
+  ])
+    expect(points.every(Number.isFinite)).toBe(true);
+});
+
+describe('repulsion by the quadtree', () => {
+  const points = Float64Array.from(random.for('tree').normals(400));
+  points.copyWithin(40, 0, 8);
+
+  /** Over all pairs. */
+  function exact(at: number): number[] {
+    let [sum, fx, fy] = [0, 0, 0];
+    for (let j = 0; j < points.length; j += 2) {
+      if (j === at) continue;
+      const [dx, dy] = [points[at] - points[j], points[at + 1] - points[j + 1]];
+      const q = 1 / (1 + dx * dx + dy * dy);
+      sum += q;
+      fx += q * q * dx;
+      fy += q * q * dy;
+    }
+    return [sum, fx, fy];
+  }
+
+  it.each([
+    ['no group counts as one', 0, 1e-10],
+    ['far groups count as one', 0.5, 0.02],
+  ])('where %s', (_, angle, rtol) => {
+    const tree = new Quadtree(points.length / 2);
+    // Built twice, as in a layout: nothing of the first is left.
+    tree.build(points.map(value => 3 * value));
+    tree.build(points);
+    for (let at = 0; at < points.length; at += 2) {
+      const forces = new Float64Array(points.length);
+      const sum = tree.repulsion(points[at], points[at + 1], angle ** 2, forces, at);
+      expect([sum, forces[at], forces[at + 1]]).toBeAllClose(exact(at), { rtol });
+    }
+  });
+});
+
+it('tabulated functions are those that they stand for', () => {
+  const f = (square: number): number => 1 / ((0.001 + square) * (1.6 * square ** 0.9 + 1));
+  const fast = tabulated(f);
+  for (const square of [1e-12, 1e-7, 3.3e-4, 0.0312, 0.5, 1, 1.999, 77, 1e5, 1e9])
+    expect(Math.abs(fast(square) / f(square) - 1)).toBeLessThan(5e-5);
+});
