@@ -12,6 +12,7 @@ export const COMMANDS: Record<string, () => Promise<Command>> = {
   'analyze-gmm': async () => (await import('./analyze-gmm.js')).analyzeGmm,
   probe: async () => (await import('./probe.js')).probe,
   diagnose: async () => (await import('./diagnose.js')).diagnose,
+  umap: async () => (await import('./umap.js')).umap,
   'compare-images': async () => (await import('./compare-images.js')).compareImages,
   scoreboard: async () => (await import('./scoreboard.js')).scoreboard,
   compare: async () => (await import('./compare.js')).compare,
