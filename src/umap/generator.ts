@@ -1,5 +1,7 @@
 import type { RandomNumbers } from '../base/index.js';
 
+const { imul } = Math;
+
 /**
  * Uniform 32-bit words one at a time for inner loops that draw hundreds of millions (xoshiro128**, Blackman & Vigna
  * 2018), started from a counter-based stream.
@@ -7,8 +9,8 @@ import type { RandomNumbers } from '../base/index.js';
 export function generator(random: RandomNumbers): () => number {
   let [a, b, c, d] = random.for('generator').words(4);
   return () => {
-    const scaled = Math.imul(b, 5);
-    const result = Math.imul((scaled << 7) | (scaled >>> 25), 9) >>> 0;
+    const scaled = imul(b, 5);
+    const result = imul((scaled << 7) | (scaled >>> 25), 9) >>> 0;
     const shifted = b << 9;
     c ^= a;
     d ^= b;

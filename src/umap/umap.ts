@@ -14,6 +14,8 @@ export interface UmapOptions {
   onEpoch?: ((done: number, total: number) => Promise<void> | void) | undefined;
 }
 
+const { floor } = Math;
+
 /** Points pushed away for every pair pulled together. */
 const NEGATIVES = 5;
 /** No coordinate moves further at once, before the rate. */
@@ -112,9 +114,9 @@ function edgeSampler({ head, tail, weight }: Edges, points: Float64Array, { a, b
       const i = 2 * head[at];
       attract(i, 2 * tail[at], rate);
       next[at] += period[at];
-      const negatives = Math.floor((epoch - nextNegative[at]) / negativePeriod[at]);
+      const negatives = floor((epoch - nextNegative[at]) / negativePeriod[at]);
       // The high bits of a word times the rows: uniform without a division.
-      for (let n = 0; n < negatives; n++) repel(i, 2 * Math.floor((random() * rows) / 2 ** 32), rate);
+      for (let n = 0; n < negatives; n++) repel(i, 2 * floor((random() * rows) / 2 ** 32), rate);
       nextNegative[at] += negatives * negativePeriod[at];
     }
   };
