@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { EXIT, UserError, VERSION } from '../base/index.js';
 import type { FeatureExtractor } from '../features/index.js';
+import type { DistributionMetric } from '../metrics/index.js';
 import type { SweepPlan, SweepRow } from '../jobs/sweep.js';
 import type { Context } from './command.js';
 import { namedInput } from './inputs.js';
@@ -11,7 +12,7 @@ export interface SweepOptions {
   sweep: string;
   reference?: string | undefined;
   tokenizer?: string | undefined;
-  metrics?: readonly string[] | undefined;
+  metrics: readonly DistributionMetric[];
   num: number[];
   best: number;
   size?: number | undefined;
@@ -32,7 +33,6 @@ export async function evaluateSweep(
   extractor: FeatureExtractor,
   context: Context,
 ): Promise<void> {
-  const { METRICS } = await import('../metrics/index.js');
   const { comparison, openReference } = await import('../jobs/evaluate-sets.js');
   const { applicable } = await import('../jobs/feature-side.js');
   const { featuresCard } = await import('../jobs/evaluation-rows.js');
@@ -40,8 +40,7 @@ export async function evaluateSweep(
   const { sweep } = await import('../jobs/sweep.js');
   const { name: source, path: model } = namedInput(input);
   const { settings, varied } = parseSweep(chosen.sweep);
-  const names = chosen.metrics ?? ['fid', 'is'];
-  const metrics = METRICS.filter(({ name }) => names.includes(name));
+  const { metrics } = chosen;
   const rankBy = applicable(extractor, metrics).find(({ metric }) => metric.name === 'fid')?.name;
   if (rankBy === undefined) throw new UserError('--sweep ranks settings by the Fréchet distance; --metrics needs fid');
   const out = chosen.out!;
@@ -50,7 +49,7 @@ export async function evaluateSweep(
   try {
     const card = {
       ...{ command: 'evaluate', task: 'sweep', version: VERSION, argv: context.argv, model },
-      ...{ tokenizer: chosen.tokenizer ?? null, reference: reference.digest, metrics: names },
+      ...{ tokenizer: chosen.tokenizer ?? null, reference: reference.digest, metrics: metrics.map(({ name }) => name) },
       ...{ features: featuresCard(extractor), crop: chosen.size ?? 'none', bootstrap: chosen.bootstrap },
       ...{ precision: chosen.precision, seed: chosen.seed },
     };

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { UserError, VERSION } from '../base/index.js';
 import type { ImageDataset } from '../data/index.js';
 import type { FeatureExtractor, Lpips } from '../features/index.js';
+import type { DistributionMetric } from '../metrics/index.js';
 import type { EvaluationRow } from '../jobs/evaluation-rows.js';
 import { defineCommand, type Context } from './command.js';
 import { evaluateSweep } from './evaluate-sweep.js';
@@ -97,7 +98,8 @@ export const evaluate = defineCommand({
     const perceptual = chosen.lpips === undefined ? undefined : await openLpips(chosen.lpips);
     try {
       if (chosen.sweep !== undefined) {
-        await evaluateSweep({ ...chosen, sweep: chosen.sweep }, inputs[0], extractor!, context);
+        const metrics = await chosenMetrics(chosen, ['fid', 'is'], extractor);
+        await evaluateSweep({ ...chosen, sweep: chosen.sweep, metrics }, inputs[0], extractor!, context);
         return;
       }
       const judges = { extractor, perceptual };
@@ -167,10 +169,23 @@ function checkUsage(chosen: Options, inputs: string[]): void {
   if (paired && inputs.length > 1) throw new UserError(`--paired takes one input, ${inputs.length} were given`);
 }
 
-async function chosenMetrics({ metrics }: Options, fallback: readonly string[]) {
+/** @throws UserError for one that was asked for and that the features do not allow. */
+async function chosenMetrics(
+  { metrics }: Options,
+  fallback: readonly string[],
+  extractor: FeatureExtractor | undefined,
+): Promise<DistributionMetric[]> {
   const { METRICS } = await import('../metrics/index.js');
+  const { applicable } = await import('../jobs/feature-side.js');
   const names: readonly string[] = metrics ?? fallback;
-  return METRICS.filter(metric => names.includes(metric.name));
+  const chosen = METRICS.filter(metric => names.includes(metric.name));
+  const possible = extractor ? applicable(extractor, chosen).map(({ metric }) => metric) : chosen;
+  const impossible = chosen.find(metric => !possible.includes(metric));
+  if (metrics && extractor && impossible)
+    throw new UserError(
+      `--metrics ${impossible.name}: ${extractor.name} lacks the features for it; inception:WEIGHTS has them`,
+    );
+  return chosen;
 }
 
 async function reconstructions(chosen: Options, judges: Judges, context: Context): Promise<Evaluated> {
@@ -186,7 +201,7 @@ async function reconstructions(chosen: Options, judges: Judges, context: Context
         `${chosen.tokenizer}: reconstructs pictures of ${size} pixels, not --size ${chosen.size}` +
           (tokenizer.sizeMultiple === undefined ? '' : `; --image-size ${chosen.size} opens it for those`),
       );
-    const all = { ...judges, metrics: await chosenMetrics(chosen, ['fid']) };
+    const all = { ...judges, metrics: await chosenMetrics(chosen, ['fid'], judges.extractor) };
     const through = throughTokenizer(tokenizer, chosen);
     return {
       rows: await evaluateReconstructions(tokenizer.name, images, size, through, all, chosen, context),
@@ -232,7 +247,7 @@ async function comparisons(chosen: Options, inputs: string[], judges: Judges, co
       inputs: samples.map(({ name, images }) => ({ name, digest: images.digest, count: images.count })),
     };
     if (chosen.paired) return { rows: await paired(samples[0], reference.images, chosen, judges, context), card };
-    const metrics = await chosenMetrics(chosen, METRIC_NAMES);
+    const metrics = await chosenMetrics(chosen, METRIC_NAMES, extractor);
     const compare = await comparison(reference, extractor!, metrics, chosen, context);
     const rows: EvaluationRow[] = [];
     for (const sample of samples) rows.push(...(await compare(sample)));
@@ -256,10 +271,15 @@ async function paired(
     throw new UserError(
       `${name}: has ${images.count} pictures, --reference ${originals.count}; --paired needs one for each (--limit cuts both)`,
     );
-  const { width, height } = await images.read(0);
+  const [{ width, height }, original] = await Promise.all([images.read(0), originals.read(0)]);
+  if (chosen.size === undefined && (original.width !== width || original.height !== height))
+    throw new UserError(
+      `${name}: has pictures of ${width}×${height}, --reference of ${original.width}×${original.height}; ` +
+        `--size ${Math.min(width, height)} crops both as ADM does`,
+    );
   if (chosen.size === undefined && width !== height)
     throw new UserError(`${images.pictureName(0)}: is ${width}×${height}; give --size to crop all pictures to squares`);
-  const metrics = await chosenMetrics(chosen, ['fid']);
+  const metrics = await chosenMetrics(chosen, ['fid'], judges.extractor);
   const all = { ...judges, metrics };
   return await evaluateReconstructions(
     name,

@@ -7,7 +7,10 @@ import type { FeatureExtractor } from './extractor.js';
 
 /** Weights under the PyTorch port's names, checked. */
 export const loadEfficientNet = (name: string, weights: Record<string, NdArray>): Params =>
-  loadParams(name, weights, efficientNetShapes(), { ignores: key => key.endsWith('.num_batches_tracked') });
+  loadParams(name, weights, efficientNetShapes(), {
+    ignores: key => key.endsWith('.num_batches_tracked'),
+    advice: 'these are not the weights of EfficientNet-Lite0 in PyTorch’s names',
+  });
 
 /** The side that it was trained on. */
 export const EFFICIENTNET_SIZE = 224;

@@ -101,10 +101,13 @@ export function inceptionShapes(): Shapes {
   return shapes;
 }
 
+const ADVICE =
+  'these are not the weights of FID’s Inception (torch-fidelity’s weights-inception-2015-12-05-6726825d.pth, pytorch-fid’s pt_inception-…)';
+
 /** Published weights, checked, each batch norm folded into the convolution before it. */
 export function loadInception(name: string, weights: Record<string, HostArray>): Params {
   const ignores = (key: string): boolean => key.endsWith('num_batches_tracked') || key.startsWith('AuxLogits.');
-  const params = loadParams(name, weights, inceptionShapes(), { ignores });
+  const params = loadParams(name, weights, inceptionShapes(), { ignores, advice: ADVICE });
   try {
     return tf.tidy(() => folded(params));
   } finally {

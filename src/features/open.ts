@@ -38,6 +38,8 @@ export async function openExtractor(spec: string): Promise<FeatureExtractor> {
   if (!existsSync(path)) throw new UserError(`--features ${spec}: ${path}: no such file`);
   if (kind === 'effnet-lite0') return await openEfficientNet(path, sizeOf(spec, query));
   if (query !== '') throw new UserError(`--features ${spec}: only effnet-lite0 takes settings after '?'`);
+  if (kind === 'onnx' && !path.endsWith('.onnx'))
+    throw new UserError(`--features ${spec}: must name a network in a file that ends in .onnx`);
   if (kind === 'onnx') return await openOnnxFeatures(path);
   return path.endsWith('.onnx') ? await openOnnxFeatures(path, { isInception: true }) : await openInception(path);
 }

@@ -65,6 +65,10 @@ async function momentsIn(
   const npz = await openNpz(path);
   try {
     const found: Partial<Record<FeatureSet, Moments>> = {};
+    if (isHalf(npz.names))
+      throw new UserError(
+        `${path}: holds ${npz.names.join(', ')}; statistics are a mean and a covariance (mu and sigma, mu_s and sigma_s)`,
+      );
     for (const [set, mean, covariance] of STATISTICS) {
       if (!npz.names.includes(mean) || !npz.names.includes(covariance)) continue;
       const [mu, sigma] = [await npz.read(mean), await npz.read(covariance)];
@@ -81,6 +85,10 @@ async function momentsIn(
     await npz.close();
   }
 }
+
+/** Means without covariances, or the other way round. */
+const isHalf = (names: readonly string[]): boolean =>
+  STATISTICS.some(([, mean, covariance]) => names.includes(mean) !== names.includes(covariance));
 
 /** The scores of one set of samples. */
 export type Compare = (sample: NamedImages) => Promise<EvaluationRow[]>;
@@ -111,7 +119,8 @@ export async function comparison(
   return async ({ name, images }) => {
     const needed = wanted.map(({ metric }) => metric);
     const sample = await sideOf(images, extractor, needed, settings, context);
-    warnOfFew(name, sample.count(), extractor, context.log);
+    if (side) warnOfSizes(name, sample, reference.name, side, context.log);
+    if (needed.some(isFrechet)) warnOfFew(name, sample.count(), extractor, context.log);
     const rows: EvaluationRow[] = [];
     for (const entry of wanted) {
       const { sides, needs } = entry.metric;
@@ -122,6 +131,18 @@ export async function comparison(
     }
     return rows;
   };
+}
+
+/** Those that can do with statistics. */
+const isFrechet = (metric: DistributionMetric): boolean => Object.hasOwn(metric, 'known');
+
+/** Extractors bring all pictures to one size, which hides that one side is blurred by it. */
+function warnOfSizes(name: string, sample: FeatureSide, reference: string, side: FeatureSide, log: Log): void {
+  if (sample.size() !== side.size())
+    log.warn(
+      `${name}: pictures of ${sample.size()} are compared with ${side.size()} of ${reference}; ` +
+        'how sharp they are alone sets them apart: crop both by --size',
+    );
 }
 
 /** Only samples are resampled, so nothing need be kept of the reference for it. */

@@ -12,6 +12,8 @@ export interface SideSettings {
 export interface FeatureSide {
   /** Pictures so far. */
   count(): number;
+  /** Width × height of the pictures. */
+  size(): string;
   /** 8-bit pixels as floats [n, h, w, 3], which stay the caller's. */
   add(pixels: Tensor4D): Promise<void>;
   /** What a metric kept. */
@@ -47,8 +49,10 @@ export function featureSide(
     metrics.map(metric => [metric, metric.init(contextOf(extractor, metric, expected, settings))]),
   );
   let count = 0;
+  let size = '';
   return {
     count: () => count,
+    size: () => size,
     state: metric => states.get(metric),
     add: async pixels => {
       const tensors = await extractor.features(pixels);
@@ -65,6 +69,7 @@ export function featureSide(
         tf.dispose(tensors);
       }
       count += pixels.shape[0];
+      size = `${pixels.shape[2]}×${pixels.shape[1]}`;
     },
   };
 }

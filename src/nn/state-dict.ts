@@ -10,6 +10,8 @@ export interface LoadOptions {
   ignores?: (key: string) => boolean;
   /** Expected keys that may be absent, and stay absent. */
   optional?: (key: string) => boolean;
+  /** What to do about missing and unexpected tensors, where `--allow-missing` is no option. */
+  advice?: string;
   log?: Log | undefined;
 }
 
@@ -40,7 +42,7 @@ export function checkKeys(
   name: string,
   actual: Record<string, { shape: number[] }>,
   expected: Shapes,
-  { allowMissing = false, ignores = () => false, optional = () => false, log }: LoadOptions = {},
+  { allowMissing = false, ignores = () => false, optional = () => false, advice, log }: LoadOptions = {},
 ): void {
   const misshapen = Object.keys(expected).filter(
     key => Object.hasOwn(actual, key) && !sameShape(actual[key].shape, expected[key]),
@@ -57,7 +59,7 @@ export function checkKeys(
   const unexpected = Object.keys(actual).filter(key => !Object.hasOwn(expected, key) && !ignores(key));
   if (missing.length === 0 && unexpected.length === 0) return;
   const problem = [listed(missing, 'missing'), listed(unexpected, 'unexpected')].filter(Boolean).join(', ');
-  if (!allowMissing) throw new UserError(`${name}: ${problem}; --allow-missing goes on without them`);
+  if (!allowMissing) throw new UserError(`${name}: ${problem}; ${advice ?? '--allow-missing goes on without them'}`);
   log?.warn(`${name}: ${problem}; going on (missing norm weights are ones, other missing tensors zeros)`);
 }
 

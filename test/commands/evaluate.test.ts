@@ -110,7 +110,22 @@ describe('reference batches with statistics', () => {
   });
 });
 
+test('pictures of another size than the reference’s are compared with a warning', async () => {
+  const reference = SCENES.replace('16', '32');
+  const { code, stderr } = await maetok(
+    ...['evaluate', path('near'), '--reference', reference, '--features', 'pixels', '--bootstrap', '0'],
+  );
+  expect(code).toBe(0);
+  expect(stderr).toMatch(/near: pictures of 16×16 are compared with 32×32 of .*--size/);
+});
+
 describe('bad input is one clear line', () => {
+  beforeAll(async () => {
+    await writeNpz(path('half'), { mu: { shape: [4], dtype: 'float32', data: new Float32Array(4) } });
+    const one: NdArray = { shape: [1], dtype: 'float32', data: new Float32Array(1) };
+    await writeSafetensors(path('other').replace('npz', 'safetensors'), { one });
+  });
+
   test.each([
     ['no features', ['--reference', path('real')], /--features: inception:WEIGHTS gives FID/],
     ['no reference', ['--features', 'hog'], /needs --reference/],
@@ -125,6 +140,23 @@ describe('bad input is one clear line', () => {
       /absent: no such file or folder/,
     ],
     ['a tokenizer without pictures', ['--tokenizer', 'x'], /--tokenizer needs --data/],
+    [
+      'a metric that needs Inception',
+      ['--reference', path('real'), '--features', 'hog', '--metrics', 'fid,is'],
+      /--metrics is: hog lacks the features/,
+    ],
+    ['a network that is none', ['--reference', path('real'), '--features', `onnx:${path('real')}`], /ends in \.onnx/],
+    ['half of the statistics', ['--reference', path('half'), '--features', 'hog'], /half\.npz: holds mu; .* sigma/],
+    [
+      'other weights',
+      ['--reference', path('real'), '--features', `inception:${path('other').replace('npz', 'safetensors')}`],
+      /not the weights of FID’s Inception/,
+    ],
+    [
+      'pairs of different size',
+      ['--reference', SCENES.replace('16', '32'), '--paired'],
+      /near: has pictures of 16×16, --reference of 32×32; --size 16 crops both/,
+    ],
     [
       'pairs of different number',
       ['--reference', SCENES.replace('60', '59'), '--paired'],
