@@ -39,6 +39,8 @@ const median = (values: number[]): number => values.toSorted((a, b) => a - b)[Ma
 
 interface Run {
   seconds: number;
+  /** Seconds of all cores together: what is left to compare on a machine with other work. */
+  cpu: number;
   /** MB, since the process began. */
   peak: number;
   answer: Answer;
@@ -100,7 +102,7 @@ async function measure(
       for (const [i, side] of sides.entries()) {
         const run = await side.run();
         runs[i].push(run);
-        const seconds = `${run.seconds.toFixed(2)} s, ${run.peak.toFixed(0)} MB`;
+        const seconds = `${run.seconds.toFixed(2)} s (CPU ${run.cpu.toFixed(2)} s), ${run.peak.toFixed(0)} MB`;
         process.stderr.write(
           `${label}: ${i === 0 ? 'maetok' : side.version} ${seconds} ${JSON.stringify(run.answer)}\n`,
         );
@@ -118,6 +120,7 @@ function columns(prefix: string, runs: Run[], steps: number) {
     [`${prefix}seconds`]: median(seconds),
     [`${prefix}seconds_low`]: Math.min(...seconds),
     [`${prefix}seconds_high`]: Math.max(...seconds),
+    [`${prefix}cpu_seconds`]: median(runs.map(run => run.cpu / steps)),
     [`${prefix}peak_mb`]: Math.max(...runs.map(run => run.peak)),
   };
 }

@@ -14,8 +14,8 @@ const CHUNK = 2000;
 const RANK = 8;
 
 /**
- * Rows of a planted mixture as latents have it: modes of different weight, each longer in a few directions of its own,
- * that overlap, and rows that are farther out than a Gaussian's.
+ * Rows of a planted mixture as latents have it: modes that overlap, each longer in a few directions of its own, and rows
+ * that are farther out than a Gaussian's.
  */
 export async function writePlanted(path: string, { rows, dims, modes, seed = 0 }: Planted): Promise<void> {
   const random = new RandomNumbers(seed, 'planted');
@@ -25,17 +25,15 @@ export async function writePlanted(path: string, { rows, dims, modes, seed = 0 }
     const own = random.at(start);
     const noise = own.for('noise').normals(count * dims);
     const factors = own.for('factors').normals(count * RANK);
-    const picks = own.for('modes').uniforms(count);
+    const picks = own.for('modes').integers(count, modes);
     const widths = own.for('widths').normals(count);
     const data = new Float32Array(count * dims);
     for (let n = 0; n < count; n++) {
-      // Squared, so that a few modes have most of the rows.
-      const mode = Math.floor(picks[n] ** 2 * modes);
       const width = Math.exp(0.3 * widths[n]);
       for (let j = 0; j < dims; j++) {
         let x = 0.6 * noise[n * dims + j];
-        for (let r = 0; r < RANK; r++) x += 0.25 * factors[n * RANK + r] * axes[(mode * RANK + r) * dims + j];
-        data[n * dims + j] = 0.45 * centres[mode * dims + j] + width * x;
+        for (let r = 0; r < RANK; r++) x += 0.25 * factors[n * RANK + r] * axes[(picks[n] * RANK + r) * dims + j];
+        data[n * dims + j] = 0.45 * centres[picks[n] * dims + j] + width * x;
       }
     }
     return data;

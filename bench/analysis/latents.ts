@@ -46,7 +46,7 @@ export const work: Work<FitOfLatents> = {
     const { shape, data } = await file.read('train.features');
     await file.close();
     await writeNpy(join(place.folder, 'rows.npy'), { shape, dtype: 'float32', data: asFloat32(data) });
-    await writeStart({ components, covariance }, 'kmeans', place);
+    await writeStart({ components, covariance }, place);
   },
   async open({ components, covariance, reference }, place) {
     const run = await fitsFromStart({ components, covariance }, place);

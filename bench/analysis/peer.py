@@ -1,5 +1,5 @@
 """The other side of one case, as side.ts: `NAME.py PARAMETERS FOLDER THREADS`; each line on stdin runs it once and is
-answered with one line of JSON: seconds, peak memory in MB, what was found."""
+answered with one line of JSON: seconds, seconds of all cores together, peak memory in MB, what was found."""
 
 import json
 import resource
@@ -12,11 +12,11 @@ def serve(version, ready):
     run = ready(json.loads(sys.argv[1]), sys.argv[2], int(sys.argv[3]))
     say(version=version)
     for _ in iter(sys.stdin.readline, ""):
-        started = time.perf_counter()
+        started, before = time.perf_counter(), time.process_time()
         answer = run()
-        seconds = time.perf_counter() - started
+        seconds, cpu = time.perf_counter() - started, time.process_time() - before
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        say(seconds=seconds, peak=peak, answer={name: float(value) for name, value in answer.items()})
+        say(seconds=seconds, cpu=cpu, peak=peak, answer={name: float(value) for name, value in answer.items()})
 
 
 def say(**line):

@@ -13,7 +13,10 @@ say({ version });
 for await (const line of createInterface({ input: process.stdin })) {
   if (line !== 'run') break;
   const started = performance.now();
+  const before = process.cpuUsage();
   const answer = await run();
-  say({ seconds: (performance.now() - started) / 1000, peak: process.resourceUsage().maxRSS / 1024, answer });
+  const seconds = (performance.now() - started) / 1000;
+  const { user, system } = process.cpuUsage(before);
+  say({ seconds, cpu: (user + system) / 1e6, peak: process.resourceUsage().maxRSS / 1024, answer });
 }
 process.exit(0);

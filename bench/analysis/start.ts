@@ -7,7 +7,6 @@ import {
   type CovarianceType,
   type Fit,
   type FitOptions,
-  type Start,
 } from '../../src/gmm/index.js';
 import { arrayRows, npyRows, readNpy } from '../../src/io/index.js';
 import type { Place } from './work.js';
@@ -29,12 +28,16 @@ interface Wanted {
   covariance: CovarianceType;
 }
 
-/** Saves a start for the rows of rows.npy as start.npz for both sides: one M-step after `start` divided them. */
-export async function writeStart({ components, covariance }: Wanted, start: Start, { folder, threads }: Place) {
+/** Saves a start for the rows of rows.npy as start.npz for both sides: one M-step after they were divided. */
+export async function writeStart(
+  { components, covariance }: Wanted,
+  { folder, threads }: Place,
+  options: Partial<FitOptions> = {},
+) {
   const rows = await npyRows(join(folder, 'rows.npy'));
   const ws = await openWorkspace(rows, { components, covariance, memory: MEMORY, threads });
   try {
-    const { mixture, logLikelihood } = await fitMixture(ws, { ...DEFAULTS, components, start, maxIter: 0 });
+    const { mixture, logLikelihood } = await fitMixture(ws, { ...DEFAULTS, components, ...options, maxIter: 0 });
     await saveMixture(
       join(folder, 'start.npz'),
       { mixture, converged: false, iterations: 0, lowerBound: logLikelihood },
