@@ -3,45 +3,56 @@ import { initialMixedFrequencies, truncatedNormal, uniform, type Params } from '
 import { decoders, type Stack, type VitConfig } from './config.js';
 import { vitShapes } from './shapes.js';
 
-export interface InitialOptions {
-  /**
-   * First value of LayerScale. DINOv2's backbones, which the authors take, have 1e-5: a branch begins as almost nothing.
-   * Shallow networks that train for few steps begin faster at 0.1 (Touvron et al. 2021, up to 18 layers).
-   */
-  layerScale?: number;
+/** How wide parameters begin. */
+export interface Start {
+  /** LayerScale's first value. */
+  layerScale: number;
+  /** Standard deviation of weights. */
+  weights: number;
+  /** Standard deviation of learned tokens and positions. */
+  tokens: number;
 }
+
+/** The authors' (and DINOv2's): deep residual branches begin as almost nothing, and open over many thousand steps. */
+const DEEP: Start = { layerScale: 1e-5, weights: 0.02, tokens: 0.02 };
+
+/**
+ * A few narrow blocks that train for hundreds of steps: branches at full strength, weights that keep the scale of what
+ * passes through (as 0.02 nearly does at ViT-B's width), tokens that attention can tell apart from the first step on.
+ */
+const SHALLOW: Start = { layerScale: 1, weights: 0.06, tokens: 0.2 };
 
 /**
  * Parameters before training, as the authors' backbones have them: weights of blocks, tokens and positions from a
- * truncated normal of 0.02, biases 0, norms 1 and 0, modulation all 0, the layers around the latents and the patch
- * embedding uniform in ±1/√(inputs). Every tensor draws from a stream of its own name.
+ * truncated normal of 0.02, LayerScale 1e-5 (both wider below 12 blocks), biases 0, norms 1 and 0, modulation all 0, the
+ * layers around the latents and the patch embedding uniform in ±1/√(inputs). Every tensor draws from a stream of its
+ * own name.
  */
-export function initialParams(
-  config: VitConfig,
-  random: RandomStream,
-  { layerScale = 1e-5 }: InitialOptions = {},
-): Params {
+export function initialParams(config: VitConfig, random: RandomStream, given: Partial<Start> = {}): Params {
   const shapes = vitShapes(config);
+  const start = { ...(config.encoder.depth < 12 ? SHALLOW : DEEP), ...given };
   return Object.fromEntries(
-    Object.entries(shapes).map(([key, shape]) => [
+    Object.keys(shapes).map(key => [
       key,
       key.endsWith('.freqs')
         ? frequencies(config, stackOf(config, key), random.for(key))
-        : /\.ls[12]\.gamma$/.test(key)
-          ? tf.fill(shape, layerScale)
-          : initial(key, shape, shapes, random.for(key)),
+        : initial(key, shapes, start, random.for(key)),
     ]),
   );
 }
 
-function initial(key: string, shape: number[], shapes: Record<string, number[]>, random: RandomStream): Tensor {
+function initial(key: string, shapes: Record<string, number[]>, start: Start, random: RandomStream): Tensor {
+  const shape = shapes[key];
+  if (/\.ls[12]\.gamma$/.test(key)) return tf.fill(shape, start.layerScale);
   if (key.includes('.adaLN_modulation.')) return tf.zeros(shape);
   if (/\.norm\d?\.weight$/.test(key)) return tf.ones(shape);
   if (/^(post_)?quant_conv|\.patch_embed\./.test(key)) {
     const [, ...inputs] = shapes[key.replace(/bias$/, 'weight')];
     return uniform(random, shape, inputs.reduce((a, b) => a * b, 1) ** -0.5);
   }
-  return key.endsWith('.bias') ? tf.zeros(shape) : truncatedNormal(random, shape, 0.02);
+  if (key.endsWith('.bias')) return tf.zeros(shape);
+  const tokens = /_tokens?$|pos_embed$/.test(key);
+  return truncatedNormal(random, shape, tokens ? start.tokens : start.weights);
 }
 
 /** The encoder or decoder whose key this is. */

@@ -22,8 +22,8 @@ const PUBLISHED_AUX: Stack = { width: 192, depth: 3, heads: 3 };
 // prettier-ignore
 const SIZES = {
   //        pixels      patch      latents     numbers       ViT
-  tiny:  { image:  32, patch:  4, tokens:  16, channels: 16, stack: { width:  128, depth:  4, heads:  4 },
-           aux: { width: 64, depth: 2, heads: 2 } },
+  tiny:  { image:  32, patch:  8, tokens:  16, channels: 16, stack: { width:   96, depth:  3, heads:  3 },
+           aux: { width: 64, depth: 1, heads: 2 } },
   small: { image: 256, patch: 16, tokens: 128, channels: 32, stack: { width:  384, depth: 12, heads:  6 }, aux: PUBLISHED_AUX },
   base:  { image: 256, patch: 16, tokens: 128, channels: 32, stack: { width:  768, depth: 12, heads: 12 }, aux: PUBLISHED_AUX },
   large: { image: 256, patch: 16, tokens: 128, channels: 32, stack: { width: 1024, depth: 24, heads: 16 }, aux: PUBLISHED_AUX },
