@@ -205,4 +205,5 @@ def main():
         print(json.dumps({"ms": elapsed, "loss": loss.item(), "peak": peak}), flush=True)
 
 
-main()
+if __name__ == "__main__":
+    main()
