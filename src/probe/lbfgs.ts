@@ -1,12 +1,19 @@
-/** Value and gradient of an objective at x. The gradient may be reused memory: it is copied before the next call. */
-export type Objective = (x: Float64Array) => Promise<{ value: number; gradient: Float64Array }>;
+/** An objective at x; every call gives arrays of its own. */
+export interface Evaluation {
+  value: number;
+  gradient: Float64Array;
+  /** Estimate of the Hessian's diagonal, all positive: the better it is, the fewer steps are needed. */
+  curvature: Float64Array;
+  /** What `tolerance` is held against. */
+  steepest: number;
+}
+
+export type Objective = (x: Float64Array) => Promise<Evaluation>;
 
 export interface LbfgsOptions {
   maxIterations: number;
-  /** Stop when the largest entry of the gradient is at most this. */
+  /** Stop when the objective's `steepest` is at most this. */
   tolerance: number;
-  /** Pairs of steps and gradient changes that stand in for the Hessian. */
-  memory?: number;
 }
 
 export interface LbfgsResult {
@@ -16,38 +23,46 @@ export interface LbfgsResult {
   converged: boolean;
 }
 
+/** Pairs of steps and gradient changes that stand in for the Hessian: many, while they cost little memory. */
+const [FEWEST_PAIRS, MOST_PAIRS] = [8, 30];
+const PAIR_NUMBERS = 2 ** 24;
 const ARMIJO = 1e-4;
 const SHORTEST_STEP = 2 ** -20;
 /** Values come from float32 sums, one after the other on WebAssembly: differences below this share are noise. */
 const NOISE = 1e-6;
 
-/** Limited-memory BFGS (Liu & Nocedal 1989) with backtracking: minimises a smooth function from `start`. */
+/**
+ * Limited-memory BFGS (Liu & Nocedal 1989) with backtracking: minimises a smooth function from `start`. Its first guess
+ * of the Hessian is the objective's own estimate at the present point, not the usual multiple of the identity.
+ */
 export async function lbfgs(
   objective: Objective,
   start: Float64Array,
-  { maxIterations, tolerance, memory = 10 }: LbfgsOptions,
+  { maxIterations, tolerance }: LbfgsOptions,
 ): Promise<LbfgsResult> {
-  let x = start;
-  let { value, gradient } = await copied(objective, x);
+  let point: Point = { x: start, ...(await objective(start)) };
+  const memory = Math.max(FEWEST_PAIRS, Math.min(MOST_PAIRS, Math.floor(PAIR_NUMBERS / start.length)));
   const pairs: Pair[] = [];
-  for (let iteration = 0; iteration < maxIterations; iteration++) {
-    if (largest(gradient) <= tolerance) return { x, value, iterations: iteration, converged: true };
-    const direction = descent(gradient, pairs);
-    const slope = dot(direction, gradient);
-    // Without curvature yet, a unit-length first step is the safe one.
-    const first = pairs.length === 0 ? Math.min(1, 1 / Math.sqrt(dot(gradient, gradient))) : 1;
-    const next = await search(objective, x, value, direction, slope, first);
-    if (!next) return { x, value, iterations: iteration, converged: false };
-    const step = subtract(next.x, x);
-    const change = subtract(next.gradient, gradient);
+  let iterations = 0;
+  while (point.steepest > tolerance && iterations < maxIterations) {
+    const next = await search(objective, point, descent(point, pairs));
+    if (!next) {
+      // Rounding has spoilt the pairs, or there is nothing left to gain.
+      if (pairs.length === 0) break;
+      pairs.length = 0;
+      continue;
+    }
+    const step = subtract(next.x, point.x);
+    const change = subtract(next.gradient, point.gradient);
     const curvature = dot(step, change);
     if (curvature > 1e-10 * dot(change, change)) {
       pairs.push({ step, change, curvature });
       if (pairs.length > memory) pairs.shift();
     }
-    ({ x, value, gradient } = next);
+    point = next;
+    iterations++;
   }
-  return { x, value, iterations: maxIterations, converged: largest(gradient) <= tolerance };
+  return { x: point.x, value: point.value, iterations, converged: point.steepest <= tolerance };
 }
 
 interface Pair {
@@ -57,15 +72,8 @@ interface Pair {
   curvature: number;
 }
 
-interface Point {
+interface Point extends Evaluation {
   x: Float64Array;
-  value: number;
-  gradient: Float64Array;
-}
-
-async function copied(objective: Objective, x: Float64Array): Promise<Omit<Point, 'x'>> {
-  const { value, gradient } = await objective(x);
-  return { value, gradient: gradient.slice() };
 }
 
 /**
@@ -74,15 +82,14 @@ async function copied(objective: Objective, x: Float64Array): Promise<Omit<Point
  */
 async function search(
   objective: Objective,
-  x: Float64Array,
-  value: number,
+  { x, value, gradient }: Point,
   direction: Float64Array,
-  slope: number,
-  first: number,
 ): Promise<Point | undefined> {
-  for (let size = first; size >= SHORTEST_STEP; size /= 2) {
-    const moved = x.map((entry, i) => entry + size * direction[i]);
-    const there = await copied(objective, moved);
+  const slope = dot(direction, gradient);
+  for (let size = 1; size >= SHORTEST_STEP; size /= 2) {
+    const moved = x.slice();
+    addScaled(moved, direction, size);
+    const there = await objective(moved);
     const fallsEnough = there.value <= value + ARMIJO * size * slope;
     const isLevel = there.value <= value + NOISE * Math.abs(value);
     const hasNotOvershot = dot(there.gradient, direction) <= (2 * ARMIJO - 1) * slope;
@@ -92,7 +99,7 @@ async function search(
 }
 
 /** The two-loop recursion: minus the inverse Hessian's estimate times the gradient. */
-function descent(gradient: Float64Array, pairs: Pair[]): Float64Array {
+function descent({ gradient, curvature: diagonal }: Point, pairs: Pair[]): Float64Array {
   const q = gradient.map(entry => -entry);
   const along = new Array<number>(pairs.length);
   for (let i = pairs.length - 1; i >= 0; i--) {
@@ -100,16 +107,21 @@ function descent(gradient: Float64Array, pairs: Pair[]): Float64Array {
     along[i] = dot(step, q) / curvature;
     addScaled(q, change, -along[i]);
   }
-  const newest = pairs.at(-1);
-  if (newest) {
-    const scale = newest.curvature / dot(newest.change, newest.change);
-    for (let i = 0; i < q.length; i++) q[i] *= scale;
-  }
+  const scale = scaleOf(diagonal, pairs.at(-1));
+  for (let i = 0; i < q.length; i++) q[i] *= scale / diagonal[i];
   for (let i = 0; i < pairs.length; i++) {
     const { step, change, curvature } = pairs[i];
     addScaled(q, step, along[i] - dot(change, q) / curvature);
   }
   return q;
+}
+
+/** The factor of the inverse diagonal that fits the curvature met last; it saves the search from halving. */
+function scaleOf(diagonal: Float64Array, newest: Pair | undefined): number {
+  if (!newest) return 1;
+  let sum = 0;
+  for (let i = 0; i < diagonal.length; i++) sum += newest.change[i] ** 2 / diagonal[i];
+  return newest.curvature / sum;
 }
 
 function dot(a: Float64Array, b: Float64Array): number {
@@ -122,10 +134,8 @@ function addScaled(a: Float64Array, b: Float64Array, scale: number): void {
   for (let i = 0; i < a.length; i++) a[i] += scale * b[i];
 }
 
-const subtract = (a: Float64Array, b: Float64Array): Float64Array => a.map((entry, i) => entry - b[i]);
-
-function largest(x: Float64Array): number {
-  let most = 0;
-  for (const entry of x) most = Math.max(most, Math.abs(entry));
-  return most;
+function subtract(a: Float64Array, b: Float64Array): Float64Array {
+  const difference = new Float64Array(a.length);
+  for (let i = 0; i < a.length; i++) difference[i] = a[i] - b[i];
+  return difference;
 }

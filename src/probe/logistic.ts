@@ -1,14 +1,7 @@
-import {
-  cholesky,
-  matMul,
-  NotPositiveDefiniteError,
-  tf,
-  triangularSolve,
-  type Tensor,
-  type Tensor2D,
-} from '../engine/index.js';
-import { lbfgs } from './lbfgs.js';
+import { matMul, tf, type Tensor, type Tensor1D } from '../engine/index.js';
+import { lbfgs, type Evaluation } from './lbfgs.js';
 import type { FeatureMatrix } from './matrix.js';
+import { featureAxes, principalAxes, type Axes } from './principal.js';
 
 /** Multinomial logistic regression: scores = x · weights + bias. */
 export interface LogisticModel {
@@ -31,30 +24,37 @@ export interface LogisticOptions {
    */
   inversePenalties: number[];
   maxIterations?: number;
-  /** Stop when no entry of the mean objective's gradient, in the scaled variables, is larger. */
+  /** Stop when no entry of the mean objective's gradient, is larger. */
   tolerance?: number;
 }
 
-/** Widths up to which the features' second moments are factorised; beyond it the matrix itself would cost too much. */
-const WIDEST_FACTOR = 6144;
+/** Widths beyond which the features' second moments are not decomposed: the matrices alone would take gigabytes. */
+const WIDEST = 8192;
+/** Evaluations that principal axes save per fit, about. */
+const SAVED = 50;
+/** What an evaluation costs besides its products, as floating-point operations. */
+const OVERHEAD = 5e8;
 
 /**
- * One model per penalty, by L-BFGS in variables scaled by Böhning's bound: the Hessian of the cross-entropy is at most
- * ½ (I − 11ᵀ/classes) ⊗ XᵀX / n, so with W = M V, (M Mᵀ)⁻¹ = ½ XᵀX / n + penalty, it is at most the identity, and a few
- * tens of iterations do what takes hundreds in W. The objective, and so the model, is the same.
+ * One model per penalty, by L-BFGS along the features' principal axes. The Hessian of class c there is about
+ * mean p (1 − p) · diag(spectrum) + penalty, p being the class' probabilities, which is what L-BFGS starts from at
+ * every step: the iterations are a quarter of those without, the objective, and so the model, is the same.
  */
 export async function fitLogistic(
   data: FeatureMatrix,
   { classes, inversePenalties, maxIterations = 500, tolerance = 1e-5 }: LogisticOptions,
 ): Promise<LogisticModel[]> {
   const { width, rows } = data;
-  const penalties = inversePenalties.map(c => 1 / (c * rows));
-  const scaling = width > WIDEST_FACTOR ? undefined : await boundScaling(data, Math.min(...penalties));
+  const axes = await (paysOff(data, classes, inversePenalties.length) ? principalAxes(data) : featureAxes(data));
+  const sums = classSums(data, axes, classes);
   const models: LogisticModel[] = [];
   try {
+    const alongAxes = Float64Array.from(await sums.alongAxes.data());
+    const counts = new Float64Array(classes);
+    for (const label of data.labels) counts[label]++;
     let variables = new Float64Array((width + 1) * classes);
-    for (const penalty of penalties) {
-      const problem = { data, scaling, classes, penalty };
+    for (const inverse of inversePenalties) {
+      const problem = { data, axes, classes, penalty: 1 / (inverse * rows), sums: sums.ofFeatures, alongAxes, counts };
       const result = await lbfgs(x => evaluate(problem, x), variables, { maxIterations, tolerance });
       variables = result.x as Float64Array<ArrayBuffer>;
       models.push({
@@ -69,29 +69,48 @@ export async function fitLogistic(
     }
     return models;
   } finally {
-    scaling?.dispose();
+    axes.dispose();
+    tf.dispose([sums.ofFeatures, sums.alongAxes]);
   }
+}
+
+/** Is finding the principal axes cheaper than the evaluations that they save? In floating-point operations. */
+function paysOff({ rows, width }: FeatureMatrix, classes: number, fits: number): boolean {
+  const cost = 2 * rows * width ** 2 + 20 * width ** 3;
+  return width <= WIDEST && cost < SAVED * fits * (4 * rows * width * classes + OVERHEAD);
 }
 
 interface Problem {
   data: FeatureMatrix;
-  /** Upper triangular M with W = M V; undefined: V = W. */
-  scaling: Tensor2D | undefined;
+  axes: Axes;
   classes: number;
   penalty: number;
+  /** [features, classes]: the sum of every class' rows; and the same along the axes, on the host. */
+  sums: Tensor;
+  alongAxes: Float64Array;
+  /** Rows per class. */
+  counts: Float64Array;
 }
 
-/** V [features, classes] of the variables, which hold the bias behind it. */
-function scaledWeights({ data: { width }, classes }: Problem, x: Float64Array): Tensor2D {
-  return tf.tensor2d(Float32Array.from(x.subarray(0, width * classes)), [width, classes]);
+function classSums(data: FeatureMatrix, { basis }: Axes, classes: number): Record<'ofFeatures' | 'alongAxes', Tensor> {
+  return tf.tidy(() => {
+    let ofFeatures: Tensor = tf.zeros([data.width, classes]);
+    for (const { x, start } of data.blocks) {
+      const labels = tf.tensor1d(data.labels.subarray(start, start + x.shape[0]), 'int32');
+      ofFeatures = ofFeatures.add(matMul(x, tf.oneHot(labels, classes, 1, 0, 'float32'), { transposeA: true }));
+    }
+    return { ofFeatures, alongAxes: basis ? matMul(basis, ofFeatures, { transposeA: true }) : ofFeatures.clone() };
+  });
+}
+
+/** W [features, classes] of the variables: weights along the axes, and the bias behind them. */
+function weightTensor({ data: { width }, axes: { basis }, classes }: Problem, x: Float64Array): Tensor {
+  const along = tf.tensor2d(Float32Array.from(x.subarray(0, width * classes)), [width, classes]);
+  return basis ? matMul(basis, along) : along;
 }
 
 async function weightsOf(problem: Problem, x: Float64Array): Promise<Float32Array> {
-  const { scaling } = problem;
-  const weights = tf.tidy(() => {
-    const v = scaledWeights(problem, x);
-    return scaling ? matMul(scaling, v) : v;
-  });
+  const weights = tf.tidy(() => weightTensor(problem, x));
   try {
     return (await weights.data()) as Float32Array;
   } finally {
@@ -99,51 +118,72 @@ async function weightsOf(problem: Problem, x: Float64Array): Promise<Float32Arra
   }
 }
 
-/** The objective and its gradient in the scaled variables. */
-async function evaluate(problem: Problem, x: Float64Array): Promise<{ value: number; gradient: Float64Array }> {
-  const { data, scaling, classes, penalty } = problem;
-  const [gradient, value] = tf.tidy((): [Tensor, Tensor] => {
-    const v = scaledWeights(problem, x);
-    const w = scaling ? matMul(scaling, v) : v;
-    const bias = tf.tensor1d(Float32Array.from(x.subarray(data.width * classes)));
-    let sums: Tensor[] = [
-      w
-        .square()
-        .sum()
-        .mul(penalty / 2),
-      w.mul(penalty),
-      tf.zeros([classes]),
-    ];
-    for (const block of data.blocks) {
-      const part = crossEntropy(data, block, w, bias);
-      sums = sums.map((sum, i) => sum.add(part[i]));
-    }
-    const [loss, dw, db] = sums;
-    const dv = scaling ? matMul(scaling, dw, { transposeA: true }) : dw;
-    return [tf.concat([dv.reshape([data.width * classes]), db]), loss];
-  });
-  try {
-    const [numbers, [sum]] = await Promise.all([gradient.data(), value.data()]);
-    return { value: sum, gradient: Float64Array.from(numbers) };
-  } finally {
-    tf.dispose([gradient, value]);
+/**
+ * The objective along the axes. A row's cross-entropy is log Σ exp(scores) less its own class' score; the latter sum up
+ * to ⟨W, class sums⟩, so the labels take no part in the passes over the rows. Sums that cancel are taken in float64.
+ */
+async function evaluate(problem: Problem, x: Float64Array): Promise<Evaluation> {
+  const { data, axes, classes, penalty, alongAxes } = problem;
+  const { rows, width } = data;
+  const terms = tf.tidy(() => slopes(problem, x));
+  const [gradientAlong, steepest, total, squared, logSums] = await Promise.all(
+    terms.map(term => term.data() as Promise<Float32Array>),
+  );
+  tf.dispose(terms);
+  const last = width * classes;
+  const gradient = new Float64Array(last + classes);
+  const curvature = new Float64Array(last + classes);
+  const spread = Float64Array.from(total, (sum, c) => Math.max(sum - squared[c], FLOOR) / rows);
+  // Half-way to the classes' common mean: the doubtful rows of a class that few doubt are no fair sample of the features.
+  const mean = spread.reduce((sum, own) => sum + own, 0) / classes;
+  const scale = spread.map(own => Math.sqrt(own * mean));
+  let value = 0;
+  for (const logSum of logSums) value += logSum;
+  for (let i = 0; i < last; i++) {
+    value += x[i] * ((penalty * rows * x[i]) / 2 - alongAxes[i]);
+    gradient[i] = gradientAlong[i];
+    curvature[i] = scale[i % classes] * axes.spectrum[Math.floor(i / classes)] + penalty;
   }
+  let steepestBias = 0;
+  for (let c = 0; c < classes; c++) {
+    value -= x[last + c] * problem.counts[c];
+    gradient[last + c] = (total[c] - problem.counts[c]) / rows;
+    curvature[last + c] = scale[c];
+    steepestBias = Math.max(steepestBias, Math.abs(gradient[last + c]));
+  }
+  return { value: value / rows, gradient, curvature, steepest: Math.max(steepest[0], steepestBias) };
 }
 
-/** One block's share of the mean cross-entropy and its gradients in W and the bias. */
-function crossEntropy(
-  { labels, rows }: FeatureMatrix,
-  { x, start }: FeatureMatrix['blocks'][number],
-  w: Tensor,
-  bias: Tensor,
-): [loss: Tensor, dw: Tensor, db: Tensor] {
-  return tf.tidy(() => {
-    const truth = tf.oneHot(tf.tensor1d(labels.subarray(start, start + x.shape[0]), 'int32'), bias.shape[0]);
-    const logits = matMul(x, w).add(bias);
-    const logProbabilities = logits.sub(tf.logSumExp(logits, 1, true));
-    const error = tf.exp(logProbabilities).sub(truth).div(rows);
-    return [logProbabilities.mul(truth).sum().div(-rows), matMul(x, error, { transposeA: true }), error.sum(0)];
-  });
+/** Classes that no row doubts keep this much of a row's p (1 − p). */
+const FLOOR = 1e-3;
+
+/** Gradient along the axes, the largest entry of that in W, and of all rows Σ p, Σ p² per class and log Σ exp(scores). */
+function slopes(problem: Problem, x: Float64Array): Tensor[] {
+  const { data, axes, classes, penalty } = problem;
+  const w = weightTensor(problem, x);
+  const bias = tf.tensor1d(Float32Array.from(x.subarray(data.width * classes)));
+  let dw: Tensor = tf.neg(problem.sums);
+  let total: Tensor = tf.zeros([classes]);
+  let squared: Tensor = tf.zeros([classes]);
+  const logSums: Tensor1D[] = [];
+  for (const block of data.blocks) {
+    const part = tf.tidy(() => {
+      const scores = matMul(block.x, w).add(bias);
+      const p = tf.softmax(scores);
+      return {
+        // The largest probability is exp(0) / Σ exp(scores − largest score).
+        logSums: scores.max<Tensor1D>(1).sub<Tensor1D>(tf.log(p.max(1))),
+        dw: dw.add(matMul(block.x, p, { transposeA: true })),
+        total: total.add(p.sum(0)),
+        squared: squared.add(p.square().sum(0)),
+      };
+    });
+    ({ dw, total, squared } = part);
+    logSums.push(part.logSums);
+  }
+  dw = dw.div(data.rows).add(w.mul(penalty));
+  const along = axes.basis ? matMul(axes.basis, dw, { transposeA: true }) : dw;
+  return [along, tf.max(tf.abs(dw)), total, squared, tf.concat1d(logSums)];
 }
 
 /** Scores [rows, classes] of every row of the matrix. */
@@ -161,34 +201,4 @@ export async function logisticScores(
   }
   tf.dispose([w, b]);
   return scores;
-}
-
-/** M = L⁻ᵀ for L Lᵀ = ½ XᵀX / n + penalty. */
-async function boundScaling({ blocks, width, rows }: FeatureMatrix, penalty: number): Promise<Tensor2D> {
-  const moments = new Float64Array(width * width);
-  for (const { x } of blocks) {
-    const product = matMul(x, x, { transposeA: true });
-    const values = await product.data();
-    product.dispose();
-    for (let i = 0; i < values.length; i++) moments[i] += values[i];
-  }
-  for (let i = 0; i < moments.length; i++) moments[i] /= 2 * rows;
-  const lower = factor(moments, width, penalty);
-  const identity = new Float64Array(width * width);
-  for (let i = 0; i < width; i++) identity[i * width + i] = 1;
-  const inverse = triangularSolve(lower, identity, width, width);
-  return tf.tidy(() => tf.transpose<Tensor2D>(tf.tensor2d(Float32Array.from(inverse), [width, width])));
-}
-
-/** Cholesky factor of A + ridge; the ridge grows where rounding of nearly dependent features makes A indefinite. */
-function factor(moments: Float64Array, width: number, penalty: number): Float64Array {
-  for (let ridge = Math.max(penalty, 1e-6); ; ridge *= 10) {
-    const shifted = moments.slice();
-    for (let i = 0; i < width; i++) shifted[i * width + i] += ridge;
-    try {
-      return cholesky(shifted, width);
-    } catch (error) {
-      if (!(error instanceof NotPositiveDefiniteError) || ridge > 1) throw error;
-    }
-  }
 }
