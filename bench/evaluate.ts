@@ -72,24 +72,37 @@ const answer = async (): Promise<Record<string, unknown>> => {
 };
 
 const versions = await answer();
-const ours: number[] = [];
-const theirs: number[] = [];
-const distances = { ours: NaN, theirs: NaN };
+interface Measured {
+  seconds: number;
+  /** Of all threads: what a busy machine does not change. */
+  cpu: number;
+  value: number;
+}
+const ours: Measured[] = [];
+const theirs: Measured[] = [];
+const before = process.memoryUsage.rss();
 for (let round = 0; round < rounds; round++) {
-  const started = performance.now();
-  distances.ours = frechetDistance(moments(sample), moments(reference));
-  ours.push((performance.now() - started) / 1000);
+  const [started, used] = [performance.now(), process.cpuUsage()];
+  const value = frechetDistance(moments(sample), moments(reference));
+  const { user, system } = process.cpuUsage(used);
+  ours.push({ seconds: (performance.now() - started) / 1000, cpu: (user + system) / 1e6, value });
   peer.stdin.write(`${paths.join(' ')}\n`);
-  const { seconds, value } = (await answer()) as { seconds: number; value: number };
-  theirs.push(seconds);
-  distances.theirs = value;
+  theirs.push((await answer()) as unknown as Measured);
 }
 peer.stdin.end();
 rmSync(folder, { recursive: true });
 
-const [fast, slow] = [median(ours), median(theirs)];
+const of = (side: Measured[], what: keyof Measured): number => median(side.map(one => one[what]));
+const line = (name: string, side: Measured[]): string =>
+  `${name}  ${of(side, 'seconds').toFixed(2)} s  ${of(side, 'cpu').toFixed(2)} s of CPU  distance ${side[0].value}`;
 console.log(`features ${rows} × ${width}, engine ${engine}, ${linearAlgebra().name}, peer ${JSON.stringify(versions)}`);
-console.log(`maetok  ${fast.toFixed(2)} s   distance ${distances.ours}`);
-console.log(`scipy   ${slow.toFixed(2)} s   distance ${distances.theirs}`);
-console.log(`relative difference ${Math.abs(distances.ours / distances.theirs - 1).toExponential(2)}`);
-console.log(`ratio   ${(slow / fast).toFixed(2)}`);
+console.log(line('maetok', ours));
+console.log(line('scipy ', theirs));
+console.log(`relative difference ${Math.abs(ours[0].value / theirs[0].value - 1).toExponential(2)}`);
+// maxRSS is in kilobytes.
+console.log(
+  `memory besides the features ${(process.resourceUsage().maxRSS / 1024 - before / 2 ** 20).toFixed(0)} MB at most`,
+);
+console.log(
+  `ratio   ${(of(theirs, 'seconds') / of(ours, 'seconds')).toFixed(2)} (of CPU time ${(of(theirs, 'cpu') / of(ours, 'cpu')).toFixed(2)})`,
+);

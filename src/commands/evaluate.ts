@@ -49,7 +49,9 @@ const options = z.object({
       'sample a diffusion checkpoint in each of these ways: cfg=1:3:0.25,interval=0:1|0.2:0.8,steps=25 ' +
         '(options of `maetok sample`: a value, several between |, or first:last:step)',
     ),
-  num: counts.default([1000, 10000]).describe('with --sweep: samples for every setting, then for the best of them'),
+  num: counts
+    .default([1000, 10000])
+    .describe('with --sweep: samples for every setting, then for the best of them; default 1000,10000'),
   best: count.default(3).describe('with --sweep: how many settings go on to more samples'),
   resume: z.boolean().default(false).describe('with --sweep: go on with --out, measuring only what it lacks'),
   strict: z.boolean().default(false).describe('stop at a picture that cannot be read instead of leaving it out'),

@@ -77,7 +77,10 @@ async function momentsIn(
         throw new UserError(
           `${path}: ${covariance} is [${sigma.shape.join(', ')}] though ${mean} has ${width} numbers`,
         );
-      found[set] = { mean: asFloat64(mu.data), covariance: asFloat64(sigma.data) };
+      const moments = { mean: asFloat64(mu.data), covariance: asFloat64(sigma.data) };
+      if (!moments.mean.every(Number.isFinite) || !moments.covariance.every(Number.isFinite))
+        throw new UserError(`${path}: ${mean} or ${covariance} holds NaN or infinity; the statistics are damaged`);
+      found[set] = moments;
     }
     const hasImages = npz.names.some(name => !STATISTICS.flat().includes(name));
     return Object.keys(found).length > 0 ? { found, hasImages } : undefined;

@@ -122,6 +122,8 @@ test('pictures of another size than the reference’s are compared with a warnin
 describe('bad input is one clear line', () => {
   beforeAll(async () => {
     await writeNpz(path('half'), { mu: { shape: [4], dtype: 'float32', data: new Float32Array(4) } });
+    const nan: NdArray = { shape: [1], dtype: 'float32', data: new Float32Array([NaN]) };
+    await writeNpz(path('nan'), { mu: nan, sigma: nan });
     const one: NdArray = { shape: [1], dtype: 'float32', data: new Float32Array(1) };
     await writeSafetensors(path('other').replace('npz', 'safetensors'), { one });
   });
@@ -147,6 +149,7 @@ describe('bad input is one clear line', () => {
     ],
     ['a network that is none', ['--reference', path('real'), '--features', `onnx:${path('real')}`], /ends in \.onnx/],
     ['half of the statistics', ['--reference', path('half'), '--features', 'hog'], /half\.npz: holds mu; .* sigma/],
+    ['damaged statistics', ['--reference', path('nan'), '--features', 'hog'], /nan\.npz: mu or sigma holds NaN/],
     [
       'other weights',
       ['--reference', path('real'), '--features', `inception:${path('other').replace('npz', 'safetensors')}`],
