@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { loadBatch, spread, type ImageDataset } from '../data/index.js';
 import { tf, type Tensor, type Tensor4D } from '../engine/index.js';
 import { arrayRows, writeImageGrid } from '../io/index.js';
+import { PAIR_METRICS } from '../metrics/index.js';
 import type { Params } from '../nn/index.js';
 import { featureMatrix, knnScores, score, standardisation } from '../probe/index.js';
 import { decode, encodeLatents, tokenCount, type VitConfig } from '../tokenizers/vit/index.js';
@@ -14,6 +15,8 @@ export interface EvaluationPlan {
   val: ImageDataset;
   /** Pictures per evaluation, evenly spread over the validation part. */
   count: number;
+  /** Sides that are trained on; fidelity is told of each. */
+  sizes: number[];
 }
 
 /** Pictures through the network at a time. */
@@ -35,19 +38,46 @@ export function tokenizerEvaluation({
   train,
   val,
   count,
+  sizes,
 }: EvaluationPlan): (context: EvaluateContext) => Promise<Record<string, number>> {
   return async ({ step, params, ema = params, out }) => {
-    const seen = await encoded(config, ema, val, count, true);
-    await writeGrid(join(out, 'reconstructions', `step-${step}.png`), config.imageSize, seen);
+    const { imageSize } = config;
+    const seen = await encoded(config, ema, val, { count, side: imageSize, decodes: true });
+    await writeGrid(join(out, 'reconstructions', `step-${step}.png`), imageSize, seen);
+    const atOtherSizes = async (others: number[]): Promise<Record<string, number>> => {
+      const entries: [string, number][] = [];
+      for (const side of others) {
+        const { errors } = await encoded(config, ema, val, { count, side, decodes: true });
+        entries.push([`val_psnr_${side}`, average(Array.from(errors, psnr))]);
+      }
+      return Object.fromEntries(entries);
+    };
     return {
       val_mse: average(seen.errors),
       val_psnr: average(Array.from(seen.errors, psnr)),
+      val_ssim: average(similarities(seen, imageSize)),
+      ...(await atOtherSizes(sizes.filter(size => size !== imageSize))),
       ...latentStatistics(seen.latents, tokenCount(config), config.latentChannels),
       ...(val.labels && train.labels
-        ? await quickProbe(config, await encoded(config, ema, train, PROBE_ROWS), seen, train)
+        ? await quickProbe(
+            config,
+            await encoded(config, ema, train, { count: PROBE_ROWS, side: imageSize }),
+            seen,
+            train,
+          )
         : {}),
     };
   };
+}
+
+/** Structural similarity of the pictures that are shown, as `evaluate` has it first. */
+function similarities({ originals, reconstructions }: Encoded, side: number): number[] {
+  const one = side * side * 3;
+  const metric = PAIR_METRICS.find(({ name }) => name === 'ssim')!;
+  return Array.from({ length: originals.length / one }, (_, i) => {
+    const part = (pictures: Float32Array): Float32Array => pictures.subarray(i * one, (i + 1) * one);
+    return metric.of({ height: side, width: side, truth: part(originals), reconstruction: part(reconstructions) });
+  });
 }
 
 /** Peak signal-to-noise ratio in dB from a mean squared error in [−1, 1]: a quarter of it is that of pixels in [0, 1]. */
@@ -72,10 +102,8 @@ async function encoded(
   config: VitConfig,
   params: Params,
   dataset: ImageDataset,
-  count: number,
-  decodes = false,
+  { count, side: imageSize, decodes = false }: { count: number; side: number; decodes?: boolean },
 ): Promise<Encoded> {
-  const { imageSize } = config;
   const parts: Encoded[] = [];
   const all = spread(dataset.count, count);
   for (let start = 0; start < all.length; start += BATCH) {
@@ -110,7 +138,8 @@ async function encoded(
 function through(config: VitConfig, params: Params, images: Tensor4D, decodes: boolean): Tensor[] {
   const latents = encodeLatents(config, params, images);
   if (!decodes) return [latents, tf.zeros([0]), tf.zeros([0])];
-  const { output } = decode(config, params, latents);
+  const [, h, w] = images.shape;
+  const { output } = decode(config, params, latents, { grid: [h / config.patchSize, w / config.patchSize] });
   return [latents, tf.clipByValue(output, -1, 1).sub<Tensor>(images).square().mean([1, 2, 3]), output];
 }
 

@@ -13,20 +13,71 @@ import {
 } from '../tokenizers/vit/index.js';
 import type { TokenizerOptions } from './tokenizer-options.js';
 
+/** What is opened before the network is settled. */
+export interface ModelParts {
+  /** Features that auxiliary decoders may predict. */
+  teachers?: AuxTarget[];
+  /** The network of the run to start from. */
+  start?: VitConfig | undefined;
+  /** Updates of the whole training. */
+  steps?: number;
+}
+
 /** The network that the options describe and how it is to be trained. @throws UserError for options that do not fit. */
-export function tokenizerModel(model: VitModel, options: TokenizerOptions): { config: VitConfig; recipe: VitRecipe } {
+export function tokenizerModel(
+  model: VitModel,
+  options: TokenizerOptions,
+  { teachers = [], start, steps }: ModelParts = {},
+): { config: VitConfig; recipe: VitRecipe } {
   const mask = maskRatio(model, options);
-  const config = withOverrides(vitPreset(model, options.preset), options);
-  const targets = auxTargets(model, options, config.patchSize);
-  const { auxOver, l1, l2, kl } = options;
+  const config = backbone(model, options, start);
+  const targets = auxTargets(model, options, config.patchSize, teachers);
+  const { auxOver, l1, l2, kl, stage, recompute } = options;
   if (targets.length > 0 && auxOver === 'masked' && !mask)
     throw new UserError(
       '--aux predicts masked patches, of which there are none; give --mask 0.4-0.6 or --aux-over all',
     );
+  refuseSizes(config, options, teachers);
   return {
-    config: checked({ ...config, maskToken: mask !== undefined, ...auxStack(options, targets) }),
-    recipe: { mask, targets, auxOver, l1, l2, kl },
+    config: checked({ ...config, maskToken: config.maskToken || mask !== undefined, ...auxStack(options, targets) }),
+    recipe: { mask, maskFade: stage === 'decoder' ? steps : undefined, targets, auxOver, l1, l2, kl, recompute },
   };
+}
+
+/** Options that say what the network is. */
+const ARCHITECTURE = [
+  ...(['imageSize', 'patchSize', 'latentTokens', 'latentChannels'] as const),
+  ...(['width', 'depth', 'heads', 'positions', 'decoder'] as const),
+];
+
+/** Encoder and decoder, without what only training adds. */
+export function backbone(model: VitModel, options: TokenizerOptions, start?: VitConfig): VitConfig {
+  const preset = vitPreset(model, options.preset);
+  if (!start) return withOverrides({ ...preset, maskToken: false }, options);
+  const settled = ARCHITECTURE.find(name => options[name] !== undefined);
+  if (settled !== undefined)
+    throw new UserError(`--from: --${kebab(settled)} is settled by the run that this one starts from; leave it out`);
+  if (start.posterior !== preset.posterior)
+    throw new UserError(
+      `--from: that run is ${start.posterior === 'none' ? 'no' : 'a'} kl-vae, and so must this one be`,
+    );
+  return { ...start, aux: undefined };
+}
+
+const kebab = (name: string): string => name.replace(/[A-Z]/g, letter => `-${letter.toLowerCase()}`);
+
+function refuseSizes(
+  { imageSize, patchSize }: VitConfig,
+  { sizes, align }: TokenizerOptions,
+  teachers: AuxTarget[],
+): void {
+  const uneven = sizes?.find(size => size % patchSize !== 0);
+  if (uneven !== undefined) throw new UserError(`--sizes ${uneven}: is no multiple of the patch size ${patchSize}`);
+  const other = sizes?.find(size => size !== imageSize);
+  if (other !== undefined && (teachers.length > 0 || align !== undefined))
+    throw new UserError(
+      `--sizes ${other}: features of --teacher and --align are of ${imageSize} pixels only; leave one of the two out`,
+    );
 }
 
 function withOverrides(preset: VitConfig, options: TokenizerOptions): VitConfig {
@@ -58,14 +109,30 @@ function maskRatio(model: VitModel, { mask }: TokenizerOptions): MaskRatio | und
   throw new UserError(`--mask ${mask}: the smaller share comes first, as in 0.4-0.6`);
 }
 
-function auxTargets(model: VitModel, { aux, auxWeight }: TokenizerOptions, patchSize: number): AuxTarget[] {
-  const names = (aux ?? (model === 'maetok' ? ['hog'] : [])).filter(name => name !== 'none');
-  const unknown = names.find(name => !Object.hasOwn(IMAGE_TARGETS, name));
-  if (unknown !== undefined)
+function auxTargets(model: VitModel, options: TokenizerOptions, patchSize: number, teachers: AuxTarget[]): AuxTarget[] {
+  const known = [...Object.values(IMAGE_TARGETS).map(target => target(patchSize)), ...teachers];
+  const weight = weightOf(options.auxWeight);
+  return auxNames(model, options).map(name => {
+    const target = known.find(one => one.name === name);
+    if (target) return { ...target, weight: weight(name) };
     throw new UserError(
-      `--aux ${unknown}: no such target; there are ${Object.keys(IMAGE_TARGETS).join(', ')} and none`,
+      `--aux ${name}: no such target; there are ${known.map(one => one.name).join(', ')} and none, and --teacher ${name}=SPEC would name features`,
     );
-  return [...new Set(names)].map(name => ({ ...IMAGE_TARGETS[name](patchSize), weight: auxWeight }));
+  });
+}
+
+/** What auxiliary decoders are to predict; nothing in a stage that trains no encoder. */
+export function auxNames(model: VitModel, { aux, stage }: TokenizerOptions): string[] {
+  const names = aux ?? (model === 'maetok' && stage === 'all' ? ['hog'] : []);
+  return [...new Set(names.filter(name => name !== 'none'))];
+}
+
+/** `1`, or `hog=1,dinov2=0.5`: weight by name. */
+function weightOf(weights: string[]): (name: string) => number {
+  const pairs = weights.map(weight => weight.split('='));
+  const common = Number(pairs.find(pair => pair.length === 1)?.[0] ?? 1);
+  const own = new Map(pairs.filter(pair => pair.length === 2).map(([name, value]) => [name, Number(value)]));
+  return name => own.get(name) ?? common;
 }
 
 function auxStack({ preset, auxWidth, auxDepth }: TokenizerOptions, targets: AuxTarget[]): Pick<VitConfig, 'aux'> {

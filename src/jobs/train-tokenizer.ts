@@ -1,4 +1,4 @@
-import type { VitBatch, VitModel, VitNetwork } from '../tokenizers/vit/index.js';
+import type { VitBatch, VitModel, VitNetwork, VitRecipe } from '../tokenizers/vit/index.js';
 import type { VitSize } from '../tokenizers/vit/presets.js';
 import type { TrainingSettings, TrainingTask } from '../training/index.js';
 import { tokenizerOptions, type TokenizerOptions } from './tokenizer-options.js';
@@ -22,7 +22,8 @@ export function trainableTokenizer(model: VitModel): Trainable<typeof tokenizerO
       ],
     ],
     options: tokenizerOptions,
-    free: ['data', 'evaluationImages'],
+    // What these name is known by its digest.
+    free: ['data', 'evaluationImages', 'teacher', 'align', 'lpips', 'discBackbone', 'from'],
     settings: chosen => SETTINGS[chosen.preset],
     prepare: request => prepare(model, request),
   });
@@ -45,7 +46,7 @@ const SETTINGS: Record<VitSize, Partial<TrainingSettings>> = {
   tiny: {
     steps: 1000,
     batchSize: 64,
-    lr: 1e-3,
+    lr: 2e-3,
     schedule: 'cosine',
     warmup: 50,
     ema: 0.99,
@@ -57,43 +58,86 @@ const SETTINGS: Record<VitSize, Partial<TrainingSettings>> = {
   large: PUBLISHED,
 };
 
-async function prepare(
-  model: VitModel,
-  { options, settings, log }: TrainingRequest<TokenizerOptions>,
-): Promise<PreparedTraining> {
+async function prepare(model: VitModel, request: TrainingRequest<TokenizerOptions>): Promise<PreparedTraining> {
+  const { options, settings, log } = request;
   const { RandomStream, tf } = await import('../engine/index.js');
-  const { openImages, trainingBatches } = await import('../data/index.js');
   const vit = await import('../tokenizers/vit/index.js');
-  const { tokenizerModel } = await import('./tokenizer-model.js');
+  const { openPerceptual } = await import('../tokenizers/losses/index.js');
+  const { openTokenizerCritic, RECONSTRUCTION } = await import('./tokenizer-critic.js');
+  const { openTokenizerData } = await import('./tokenizer-data.js');
   const { tokenizerEvaluation } = await import('./tokenizer-evaluation.js');
-  const { config, recipe } = tokenizerModel(model, options);
-  const { imageSize: size } = config;
-  const train = await openImages(options.data, { split: 'train', heldOut: options.heldOut, log });
-  const val = await openImages(options.data, { split: 'val', heldOut: options.heldOut, log });
-  const batches = trainingBatches(train, {
-    batchSize: settings.batchSize,
-    size,
-    augmentation: options.augmentation ?? (size >= 64 ? 'random-crop' : 'flip'),
-    seed: settings.seed,
-  });
+  const { openTokenizerFeatures } = await import('./tokenizer-features.js');
+  const { auxNames, backbone, tokenizerModel } = await import('./tokenizer-model.js');
+  const { openStart, startingParams } = await import('./tokenizer-start.js');
+
+  const start = await openStart(options);
+  const body = backbone(model, options, start?.config);
+  const data = await openTokenizerData(body, request);
+  const features = await openTokenizerFeatures(auxNames(model, options), body, data, request);
+  const { teachers, align } = features;
+  const { config, recipe } = tokenizerModel(model, options, { teachers, start: start?.config, steps: settings.steps });
+  const random = new RandomStream(settings.seed);
+  const critic = await openTokenizerCritic(options, random.for('discriminator'));
+  const weights = lossWeights(options);
+  const perceptual = weights.perceptual > 0 ? await openPerceptual(options.lpips) : undefined;
+  if (perceptual && !perceptual.digest)
+    log.warn(`no --lpips weights: the perceptual loss is ${perceptual.name}; the record of the run says so`);
+  const whole: VitRecipe = {
+    ...recipe,
+    ...(perceptual && { perceptual: { ...perceptual, weight: weights.perceptual, ramp: weights.ramp } }),
+    ...(align && { align: { weight: options.alignWeight, margins: marginsOf(options) } }),
+  };
+  const targets = align ? [...recipe.targets, align] : recipe.targets;
   const task: TrainingTask<VitBatch> = {
     name: model,
-    params: vit.initialParams(config, new RandomStream(settings.seed).for('initial'), {
-      layerScale: options.layerScale ?? (options.preset === 'tiny' ? 0.1 : 1e-5),
+    params: startingParams(config, {
+      start,
+      random: random.for('initial'),
+      layerScale: options.layerScale,
+      aligned: align?.width,
     }),
     batch: async index => {
-      const { images: pixels, indices } = await batches.batch(index);
+      const { images: pixels, indices, size } = await data.batch(index);
       const images = tf.tensor4d(pixels, [indices.length, size, size, 3]);
-      return { images, ...(await vit.targetFeatures(recipe.targets, images, indices)) };
+      return { images, ...(await vit.targetFeatures(targets, images, indices)) };
     },
-    loss: (params, batch, { step, random }) => vit.vitLoss(config, recipe, params, batch, { step, random }),
-    evaluate: tokenizerEvaluation({ config, train, val, count: options.evaluationImages }),
+    loss: (params, batch, context) => {
+      const { step, random } = context;
+      const { reconstruction, ...result } = vit.vitLoss(config, whole, params, batch, {
+        ...{ step, random },
+        adversary: critic?.adversary(context),
+      });
+      return critic ? { ...result, shared: { [RECONSTRUCTION]: reconstruction } } : result;
+    },
+    ...(options.stage === 'decoder' ? { trains: isDecoder } : {}),
+    ...(critic ? { phases: [critic.phase] } : {}),
+    evaluate: tokenizerEvaluation({ ...data, config, count: options.evaluationImages }),
     dispose: async () => {
-      await batches.close();
-      await train.close();
-      await val.close();
+      perceptual?.dispose();
+      await features.close();
+      await data.close();
     },
   };
   const network: VitNetwork = { family: 'vit', model, config };
-  return { task: task, network: { ...network }, inputs: { data: train.digest } };
+  const digests = { from: start?.digest, lpips: perceptual?.digest, discriminator: critic?.digest };
+  return {
+    task: task,
+    network: { ...network },
+    inputs: { data: data.train.digest, ...features.inputs, ...defined(digests) },
+    info: perceptual ? { perceptual: perceptual.name } : {},
+  };
 }
+
+/** The pixel decoder and the layer before it. */
+const isDecoder = (key: string): boolean => /^(decoder|post_quant_conv)\./.test(key);
+
+/** A few steps of a small network have no room for long ramps. */
+const lossWeights = ({ preset, perceptual, perceptualRamp, layerScale }: TokenizerOptions) =>
+  preset === 'tiny'
+    ? { perceptual: perceptual ?? 0, ramp: perceptualRamp ?? 0, layerScale }
+    : { perceptual: perceptual ?? 1, ramp: perceptualRamp ?? 10_000, layerScale };
+
+const marginsOf = ({ alignMargins: [cosine, distance] }: TokenizerOptions) => ({ cosine, distance });
+
+const defined = (record: Record<string, string | undefined>): Record<string, string> =>
+  Object.fromEntries(Object.entries(record).filter((entry): entry is [string, string] => entry[1] !== undefined));

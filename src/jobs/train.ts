@@ -49,7 +49,7 @@ export async function trainModel(order: TrainingOrder, context: JobContext): Pro
     config,
     free: trainable.free ?? [],
     inputs: prepared.inputs,
-    info: { commit: sourceCommit(), ...engine },
+    info: { commit: sourceCommit(), ...engine, ...prepared.info },
   });
 }
 

@@ -22,6 +22,8 @@ export interface PreparedTraining {
   network: Record<string, unknown>;
   /** Digests of what the run reads, by role (`data`, `latents`, `tokenizer`, `teacher`): for run.json. */
   inputs: Record<string, string>;
+  /** What else run.json should say of how it is trained. */
+  info?: Record<string, unknown>;
 }
 
 /** One model, or family of models, of `maetok train <model>`. */

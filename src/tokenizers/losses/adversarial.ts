@@ -15,8 +15,11 @@ export const discriminatorLoss: Record<Adversarial, (real: Tensor, fake: Tensor)
   vanilla: (real, fake) => tf.softplus(real.neg()).mean<Scalar>().add(tf.softplus(fake).mean()).mul(0.5),
 };
 
-/** What the tokenizer minimises: −⟨f⟩. */
+/** What the tokenizer minimises against a hinge: −⟨f⟩. */
 export const generatorLoss = (fake: Tensor): Scalar => fake.mean<Scalar>().neg();
+
+/** What it minimises against cross-entropy: ⟨softplus(−f)⟩, the non-saturating form (Goodfellow et al. 2014). */
+export const nonSaturatingLoss = (fake: Tensor): Scalar => tf.softplus(fake.neg()).mean<Scalar>();
 
 /** Moving averages of the logits' means, which LeCam regularises against. */
 export interface LogitMeans {

@@ -8,8 +8,6 @@ import { patchGan } from './patchgan.js';
 
 /* Discriminators as networks that a run can train: initial parameters, which of them move, and the forward pass. */
 
-export const CRITICS = ['none', 'patchgan', 'dino'] as const;
-
 export interface Critic {
   params: Params;
   /** Whether a gradient moves it; running statistics and frozen backbones are not. */

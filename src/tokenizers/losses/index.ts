@@ -3,6 +3,7 @@ export {
   discriminatorLoss,
   generatorLoss,
   lecam,
+  nonSaturatingLoss,
   rampUp,
   started,
   updateLogitMeans,
@@ -23,5 +24,5 @@ export {
 export { DINO_SMALL, dinoDiscriminator, type DinoConfig } from './dino.js';
 export type { Discriminator, Judgement, JudgeOptions } from './discriminator.js';
 export { maskBit, patchGan } from './patchgan.js';
-export { CRITICS, judgeBoth, newPatchGan, openDinoCritic, type Critic } from './critic.js';
+export { judgeBoth, newPatchGan, openDinoCritic, type Critic } from './critic.js';
 export { gradientDifference, openPerceptual, type Perceptual } from './perceptual.js';

@@ -9,4 +9,4 @@ export { maskedCount, maskRatio, PUBLISHED_RATIO, randomMasks, type MaskRatio } 
 export { auxPreset, VIT_MODELS, VIT_SIZES, vitPreset, vitPresets, type VitModel, type VitSize } from './presets.js';
 export { vitShapes } from './shapes.js';
 export { IMAGE_TARGETS, negativeCosine, squaredError, targetFeatures, type AuxTarget } from './targets.js';
-export { encodeLatents, tokenizerOf, vitFamily, type VitNetwork } from './tokenizer.js';
+export { encodeLatents, readNetwork, tokenizerOf, vitFamily, type VitNetwork } from './tokenizer.js';

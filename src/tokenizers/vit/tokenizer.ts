@@ -4,10 +4,11 @@ import { loadParams, type HostArray, type Params } from '../../nn/index.js';
 import { scaled, unscaled } from '../grid.js';
 import { posterior, samplePosterior } from '../posterior.js';
 import type { EncodeOptions, OpenOptions, Tokenizer, TokenizerFamily, TokenizerSource } from '../tokenizer.js';
-import { gridSide, tokenCount, vitConfigSchema, type VitConfig } from './config.js';
+import { vitConfigSchema, type VitConfig } from './config.js';
 import { decode } from './decoder.js';
 import { encode } from './encoder.js';
 import { isVit, readHubConfig } from './hub.js';
+import type { Grid } from './positions.js';
 import { vitPresets } from './presets.js';
 import { isIgnored, vitShapes } from './shapes.js';
 
@@ -32,17 +33,19 @@ function networkOf({ network }: Record<string, unknown>): VitNetwork | undefined
 }
 
 /** Auxiliary decoders and everything else that only training needs is left in the file. */
-const ONLY_IN_TRAINING = /^(decoder|post_quant_conv|to_pixel)_\w+\./;
+const ONLY_IN_TRAINING = /^((decoder|post_quant_conv|to_pixel)_\w+|linear_proj)\./;
 
 function openVit(source: TokenizerSource, options: OpenOptions): Tokenizer {
   const network = networkOf(source.config);
   const read = network ? readNetwork(source.name, network) : readHubConfig(source.name, source.config, source.weights);
   const config = { ...read, aux: undefined };
   const params = loadVit(source.name, source.weights, config, options);
-  return tokenizerOf({ config, params, name: network?.model ?? nameOf(config), digest: source.digest });
+  const { imageSize } = options;
+  return tokenizerOf({ config, params, imageSize, name: network?.model ?? nameOf(config), digest: source.digest });
 }
 
-function readNetwork(name: string, { config }: VitNetwork): VitConfig {
+/** The config in a run's `network`, checked. */
+export function readNetwork(name: string, { config }: VitNetwork): VitConfig {
   const parsed = vitConfigSchema.safeParse(config);
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues;
@@ -74,19 +77,24 @@ export interface VitParts {
   config: VitConfig;
   params: Params;
   digest: string;
+  /** Side of the pictures where it is not the config's: positions are interpolated. */
+  imageSize?: number | undefined;
 }
 
 /** A tokenizer on parameters in memory, which it owns. */
-export function tokenizerOf({ name, config, params, digest }: VitParts): Tokenizer {
-  const { imageSize, latentTokens, latentChannels, latentMean, latentStd } = config;
+export function tokenizerOf({ name, config, params, digest, imageSize = config.imageSize }: VitParts): Tokenizer {
+  const { patchSize, latentTokens, latentChannels, latentMean, latentStd } = config;
+  if (imageSize % patchSize !== 0)
+    throw new UserError(`--image-size ${imageSize}: is no multiple of the patch size ${patchSize} of ${name}`);
   const scaling = { shift: latentMean, scale: 1 / latentStd };
-  const side = gridSide(config);
+  const side = imageSize / patchSize;
+  const grid: Grid = [side, side];
   return {
     name,
     family: 'vit',
     imageSize,
-    latentShape: [tokenCount(config), latentChannels],
-    ...(latentTokens === 0 ? { grid: [side, side] as const } : {}),
+    latentShape: [latentTokens || side * side, latentChannels],
+    ...(latentTokens === 0 ? { grid } : {}),
     parameters: Object.values(params).reduce((sum, { size }) => sum + size, 0),
     digest,
     posterior: config.posterior === 'gaussian' ? 'mode' : 'none',
@@ -96,7 +104,7 @@ export function tokenizerOf({ name, config, params, digest }: VitParts): Tokeniz
     encode: (images, { noise } = {}) =>
       Promise.resolve(tf.tidy(() => scaled(scaling, encodeLatents(config, params, images, noise)) as Tensor3D)),
     decode: latents =>
-      Promise.resolve(tf.tidy(() => decode(config, params, unscaled(scaling, latents) as Tensor3D).output)),
+      Promise.resolve(tf.tidy(() => decode(config, params, unscaled(scaling, latents) as Tensor3D, { grid }).output)),
     dispose: () => tf.dispose(params),
   };
 }

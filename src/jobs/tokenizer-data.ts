@@ -1,0 +1,44 @@
+import { openImages, trainingBatches, type Augmentation, type ImageBatch, type ImageDataset } from '../data/index.js';
+import type { VitConfig } from '../tokenizers/vit/index.js';
+import type { TokenizerOptions } from './tokenizer-options.js';
+import type { TrainingRequest } from './trainable.js';
+
+/** The pictures of a tokenizer's training. */
+export interface TokenizerData {
+  train: ImageDataset;
+  val: ImageDataset;
+  augmentation: Augmentation;
+  /** Sides that batches take in turns. */
+  sizes: number[];
+  /** A pure function of its index; every picture of a batch has one size. */
+  batch(index: number): Promise<ImageBatch>;
+  close(): Promise<void>;
+}
+
+/** From this side on pictures are cropped at random; smaller ones have no room for it. */
+const CROPPED_FROM = 64;
+
+export async function openTokenizerData(
+  { imageSize }: Pick<VitConfig, 'imageSize'>,
+  { options, settings, log }: TrainingRequest<TokenizerOptions>,
+): Promise<TokenizerData> {
+  const { data, heldOut } = options;
+  const augmentation = options.augmentation ?? (imageSize >= CROPPED_FROM ? 'random-crop' : 'flip');
+  const train = await openImages(data, { split: 'train', heldOut, log });
+  const val = await openImages(data, { split: 'val', heldOut, log });
+  const sizes = options.sizes ?? [imageSize];
+  const { batchSize, seed } = settings;
+  const buckets = sizes.map(size => trainingBatches(train, { batchSize, size, augmentation, seed }));
+  return {
+    train,
+    val,
+    augmentation,
+    sizes,
+    batch: index => buckets[index % sizes.length].batch(Math.floor(index / sizes.length)),
+    close: async () => {
+      await Promise.all(buckets.map(bucket => bucket.close()));
+      await train.close();
+      await val.close();
+    },
+  };
+}
