@@ -23,6 +23,8 @@ export interface Space {
   test: string | undefined;
   /** What decodes: a run folder or a ready-made tokenizer; absent for latents without one. */
   decoder: string | undefined;
+  /** Flags that go with opening it. */
+  opening: Flags;
   diffusion: string;
   samples: string;
 }
@@ -50,15 +52,19 @@ export function planStudy(study: Study, out: string): Plan {
 const ofSeed = (spaces: Space[], seed: number): Space[] => spaces.filter(one => one.seed === seed);
 
 function space(study: Study, out: string, tokenizer: string, seed: number): Space {
-  const { train, tokenizer: ready, latents, test } = study.tokenizers[tokenizer];
-  const name = study.seeds.length > 1 ? `${tokenizer}-${seed}` : tokenizer;
+  const { train, tokenizer: ready, same, latents, test, ...flags } = study.tokenizers[tokenizer];
+  const named = (one: string): string => (study.seeds.length > 1 ? `${one}-${seed}` : one);
+  const name = named(tokenizer);
+  const trained = train === undefined ? same : tokenizer;
   return {
     tokenizer,
     seed,
     name,
     latents: latents ?? join(out, 'latents', name),
     test: latents !== undefined ? test : study.test === undefined ? undefined : join(out, 'latents', `${name}-test`),
-    decoder: train !== undefined ? join(out, 'tokenizers', name) : ready,
+    decoder: trained === undefined ? ready : join(out, 'tokenizers', named(trained)),
+    // Beside `train` stand flags of the training.
+    opening: train === undefined ? flags : {},
     diffusion: join(out, 'diffusion', name),
     samples: join(out, 'samples', name),
   };
@@ -77,7 +83,10 @@ function latentSteps(study: Study, one: Space): Step[] {
     });
   const extract = (name: string, data: string, out: string): Step => ({
     name,
-    argv: ['extract', ...words({ tokenizer: one.decoder, data, ...study.extract, seed: one.seed, out })],
+    argv: [
+      'extract',
+      ...words({ tokenizer: one.decoder, ...one.opening, data, ...study.extract, seed: one.seed, out }),
+    ],
     output: out,
     resumable: true,
   });
@@ -135,7 +144,7 @@ function diffusionSteps({ diffusion, sample }: Study, one: Space): Step[] {
       argv: [
         'sample',
         one.diffusion,
-        ...words({ tokenizer: one.decoder, ...sample, seed: one.seed, out: one.samples }),
+        ...words({ tokenizer: one.decoder, ...one.opening, ...sample, seed: one.seed, out: one.samples }),
       ],
       output: one.samples,
       resumable: true,
@@ -156,7 +165,7 @@ function evaluationSteps(study: Study, out: string, one: Space): Step[] {
       resumable: false,
     };
   };
-  const reconstruction = step('reconstruction', words({ tokenizer: one.decoder, data: test ?? data }));
+  const reconstruction = step('reconstruction', words({ tokenizer: one.decoder, ...one.opening, data: test ?? data }));
   if (diffusion === false || sample === false) return [reconstruction];
   return [reconstruction, step('generation', [one.samples, ...words({ reference: data })])];
 }

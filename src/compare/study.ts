@@ -18,13 +18,14 @@ const tokenizer = z
   .object({
     train: z.string().optional().describe('model to train, as in `maetok train MODEL`'),
     tokenizer: z.string().optional().describe('a ready-made one, as in `maetok extract --tokenizer`'),
+    same: z.string().optional().describe('one that this study trains, opened with the flags beside'),
     latents: z.string().optional().describe('latents that are there already'),
     test: z.string().optional().describe('latents of the test pictures, beside `latents`'),
   })
   .catchall(flag)
   .refine(
-    ({ train, tokenizer, latents }) => [train, tokenizer, latents].filter(Boolean).length === 1,
-    'needs exactly one of train, tokenizer and latents',
+    ({ train, tokenizer, same, latents }) => [train, tokenizer, same, latents].filter(Boolean).length === 1,
+    'needs exactly one of train, tokenizer, same and latents',
   );
 
 const schema = z.strictObject({
@@ -69,6 +70,7 @@ const schema = z.strictObject({
 });
 
 export type Study = z.output<typeof schema>;
+type StudyTokenizer = z.output<typeof tokenizer>;
 export type Flags = z.output<typeof flags>;
 
 /** What a command line says in place of the study, so that one study serves any pictures. */
@@ -117,7 +119,9 @@ export function checkStudy(content: unknown, name: string, base: string): Study 
   }
   const study = outcome.data;
   if (Object.keys(study.tokenizers).length === 0) throw new UserError(`${name}: tokenizers: name at least one`);
-  for (const [key, { latents, test }] of Object.entries(study.tokenizers)) {
+  for (const [key, { latents, test, same }] of Object.entries(study.tokenizers)) {
+    if (same !== undefined && (study.tokenizers[same] as StudyTokenizer | undefined)?.train === undefined)
+      throw new UserError(`${name}: tokenizers.${key}.same: this study trains no '${same}'`);
     if (latents === undefined && study.data === undefined)
       throw new UserError(`${name}: tokenizers.${key}: needs pictures; say where they are under 'data'`);
     if (test !== undefined && latents === undefined)

@@ -50,6 +50,15 @@ describe('a study', () => {
     ]);
   });
 
+  it('opens one training in several ways', () => {
+    const tokenizers = { mae: { train: 'maetok' }, large: { same: 'mae', 'image-size': 64 } };
+    const all = lines({ tokenizers, gmm: false, probe: false, diffusion: false, evaluate: {}, test: undefined });
+    expect(all.filter(line => line.startsWith('train'))).toHaveLength(1);
+    expect(all.at(-1)).toBe(
+      'evaluate --tokenizer out/tokenizers/mae --image-size 64 --data /base/pictures/train --seed 0 --out out/tables/reconstruction-large.csv',
+    );
+  });
+
   it('with several seeds repeats everything under names of its own', () => {
     const { spaces, steps } = planStudy(checkStudy({ ...STUDY, seeds: [1, 2] }, 'study', '/base'), 'out');
     expect(spaces.map(({ name }) => name)).toEqual(['mae-1', 'taef2-1', 'theirs-1', 'mae-2', 'taef2-2', 'theirs-2']);
@@ -62,6 +71,7 @@ describe('a study', () => {
     ['no tokenizers', { tokenizers: {} }, /name at least one/],
     ['two origins', { tokenizers: { a: { train: 'ae', latents: 'x' } } }, /tokenizers\.a: needs exactly one of/],
     ['no pictures', { data: undefined }, /tokenizers\.mae: needs pictures/],
+    ['the same as nothing', { tokenizers: { a: { same: 'b' } } }, /tokenizers\.a\.same: this study trains no 'b'/],
     ['a name that is no file name', { tokenizers: { 'a/b': { train: 'ae' } } }, /tokenizers/],
     [
       'a claim about nobody',
