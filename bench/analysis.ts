@@ -15,7 +15,7 @@ import type { Answer, Case, Work } from './analysis/work.js';
  * of threads; they take turns, so that whatever else the machine does weighs on both alike. No ratio is given before
  * the answers agree. The table goes to standard output and, with a chart, to bench/out.
  */
-const WORKS = ['em', 'latents', 'sweep', 'pca', 'growth'];
+const WORKS = ['em', 'latents', 'sweep', 'pca', 'logistic', 'knn', 'growth'];
 
 const { values: flags, positionals } = parseArgs({
   allowPositionals: true,
