@@ -13,7 +13,9 @@ export interface LatentsDescription extends Layout {
 export interface LatentsWriterOptions {
   /** Replace latents that are there. */
   force?: boolean | undefined;
-  /** Go on after the last finished shard of an interrupted run of the same work. */
+  /** How often the shard at hand is written, so that a crash loses no more; default every minute. */
+  saveSeconds?: number | undefined;
+  /** Go on after the last pictures that an interrupted run of the same work has saved. */
   resume?: boolean | undefined;
   /** Pictures per shard; default 10,000 as LightningDiT has it, fewer where a shard would exceed a quarter GiB. */
   shardRows?: number | undefined;

@@ -1,10 +1,10 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { EXIT, UserError } from '../base/index.js';
-import { writeFileAtomic, writeSafetensors, type NdArray } from '../io/index.js';
+import { asFloat32, readSafetensors, writeFileAtomic, writeSafetensors, type NdArray } from '../io/index.js';
 import { nonFiniteRows } from './finite.js';
 import { LATENTS_JSON, shardName, type LatentsJson } from './latents-json.js';
-import { toChannelsFirst, widthOf, type Layout } from './layout.js';
+import { toChannelsFirst, toTokens, widthOf, type Layout } from './layout.js';
 import { channelMoments, mergeMoments, statisticsOf } from './statistics.js';
 import type { LatentsDescription, LatentsWriterOptions } from './writer-options.js';
 import { finishedRows, startState } from './writer-start.js';
@@ -23,7 +23,7 @@ export interface LatentsWriter {
   /** Pictures of this rank that are safe on disk: a resumed extraction starts with the picture of this number. */
   readonly rowsDone: number;
   append(batch: LatentsBatch): Promise<void>;
-  /** Ends the shard at hand early, so that an interruption loses nothing. */
+  /** Writes the shard at hand as far as it has come, so that an interruption loses nothing. */
   save(): Promise<void>;
   /** Writes what is left. The last rank to do so writes `latents.json`; until then the folder is unfinished. */
   finish(): Promise<void>;
@@ -39,21 +39,34 @@ export async function createLatentsWriter(
   description: LatentsDescription,
   options: LatentsWriterOptions = {},
 ): Promise<LatentsWriter> {
-  const { rank = 0, ranks = 1 } = options;
+  const { rank = 0, ranks = 1, saveSeconds = 60 } = options;
   const finished = options.resume ? await finishedRows(folder, description, rank) : undefined;
   if (finished !== undefined) return finishedWriter(folder, finished);
   const shardRows = options.shardRows ?? defaultShardRows(description);
   const state = await startState(folder, newState({ ...description, shardRows, rank, ranks }), options);
   const shard = shardBuffer(shardRows, widthOf(description));
+  await takeUp(folder, description, state, shard);
+  let saved = { rows: shard.rows, at: performance.now() };
+  /** Writes the shard as it is; under its name stands the longer one next. */
+  const save = async (): Promise<void> => {
+    if (shard.rows > saved.rows) {
+      const record = await writeShard(folder, description, state, shard);
+      await writeState(folder, { ...state, shards: [...state.shards, record] });
+      toTokens(shard.used(shard.latents), description);
+      if (shard.flipped) toTokens(shard.used(shard.flipped), description);
+    }
+    saved = { rows: shard.rows, at: performance.now() };
+  };
   const flush = async (): Promise<void> => {
     if (shard.rows === 0) return;
     state.shards.push(await writeShard(folder, description, state, shard));
     await writeState(folder, state);
     shard.rows = 0;
+    saved = { rows: 0, at: performance.now() };
   };
   return {
     get rowsDone() {
-      return rowsOf(state);
+      return rowsOf(state) + saved.rows;
     },
     async append(batch) {
       const rows = checkBatch(description, state, rowsOf(state) + shard.rows, batch);
@@ -61,8 +74,9 @@ export async function createLatentsWriter(
         from += shard.take(batch, from, rows);
         if (shard.rows === shardRows) await flush();
       }
+      if (performance.now() - saved.at > 1000 * saveSeconds) await save();
     },
-    save: flush,
+    save,
     async finish() {
       await flush();
       state.done = true;
@@ -89,11 +103,35 @@ function finishedWriter(folder: string, rowsDone: number): LatentsWriter {
   };
 }
 
+/** Goes on with a last shard that an interruption left short. */
+async function takeUp(
+  folder: string,
+  description: LatentsDescription,
+  state: WriterState,
+  shard: ShardBuffer,
+): Promise<void> {
+  const last = state.shards.at(-1);
+  if (!last || last.rows * widthOf(description) >= shard.latents.length) return;
+  const arrays = await readSafetensors(join(folder, last.file));
+  // The file may be ahead of the record, where the crash came between the two.
+  const tokensOf = (name: string): Float32Array => {
+    const rows = Float32Array.from(asFloat32(arrays[name].data).subarray(0, last.rows * widthOf(description)));
+    toTokens(rows, description);
+    return rows;
+  };
+  state.shards.pop();
+  const labels = state.labels === true ? Array.from(arrays.labels.data.slice(0, last.rows), Number) : undefined;
+  const flipped = state.flips === true ? tokensOf('latents_flip') : undefined;
+  shard.take({ latents: tokensOf('latents'), flipped, labels }, 0, last.rows);
+}
+
 interface ShardBuffer {
   rows: number;
   latents: Float32Array;
   flipped: Float32Array | undefined;
   labels: BigInt64Array | undefined;
+  /** The part of one of its arrays that holds rows. */
+  used(data: Float32Array): Float32Array;
   /** Takes rows from `from` on, as many as fit, and says how many. */
   take(batch: LatentsBatch, from: number, rows: number): number;
 }
@@ -104,6 +142,9 @@ function shardBuffer(capacity: number, width: number): ShardBuffer {
     latents: new Float32Array(capacity * width),
     flipped: undefined,
     labels: undefined,
+    used(data) {
+      return data.subarray(0, this.rows * width);
+    },
     take({ latents, flipped, labels }, from, rows) {
       const count = Math.min(rows - from, capacity - this.rows);
       const part = [from * width, (from + count) * width] as const;
@@ -145,14 +186,14 @@ async function writeShard(
   folder: string,
   description: LatentsDescription,
   state: WriterState,
-  { rows, latents, flipped, labels }: ShardBuffer,
+  shard: ShardBuffer,
 ): Promise<WriterState['shards'][number]> {
+  const { rows, latents, flipped, labels } = shard;
   const { tokens, channels, grid = [1, tokens], dtype = 'float32' } = description;
   const file = shardName(state.rank, state.shards.length);
-  const used = latents.subarray(0, rows * tokens * channels);
-  const moments = channelMoments(used, description);
+  const moments = channelMoments(shard.used(latents), description);
   const stored = (data: Float32Array): NdArray => {
-    const part = data.subarray(0, used.length);
+    const part = shard.used(data);
     toChannelsFirst(part, description);
     return { shape: [rows, channels, ...grid], dtype, data: part };
   };

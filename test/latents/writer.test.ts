@@ -133,6 +133,19 @@ describe('an interrupted extraction', () => {
     expect(await contents(folder)).toEqual(await contents(whole));
   });
 
+  test.each([1, 4, 5, 7])('that was saved after %d pictures loses none of them', async rows => {
+    const whole = fresh();
+    await writeAll(whole);
+    const folder = fresh();
+    const begun = await createLatentsWriter(folder, description, { shardRows: 3, saveSeconds: 0 });
+    for (let at = 0; at < rows; at++) await begun.append(batch(at, at + 1));
+    await expect(openLatents(folder)).rejects.toThrow(/was not finished/);
+    const writer = await createLatentsWriter(folder, description, { shardRows: 3, resume: true });
+    expect(writer.rowsDone).toBe(rows);
+    await writeAll(folder, { resume: true });
+    expect(await contents(folder)).toEqual(await contents(whole));
+  });
+
   test('of other work is not gone on with', async () => {
     const folder = await interrupted(4);
     const other = { ...description, meta: { tokenizer: 'other' } };
