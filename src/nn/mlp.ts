@@ -1,7 +1,7 @@
 import { matMul, tf, type Tensor } from '../engine/index.js';
 import { gelu, silu, type Activation } from './activations.js';
 import { differentiable } from './differentiable.js';
-import { asRows, linear } from './layers.js';
+import { asBefore, asRows, linear, rowsTimes } from './layers.js';
 import { under, type Params } from './params.js';
 
 /**
@@ -16,17 +16,19 @@ export function mlp(params: Params, x: Tensor, activation: Activation = gelu): T
 }
 
 function twoLayers({ factor, value, valueAndSlope }: Activation): (...inputs: Tensor[]) => Tensor {
+  const scaled = (w: Tensor): Tensor => (factor === 1 ? w : w.mul(factor));
   return differentiable(
     (x, w1, b1, w2, b2) => {
-      const hidden = matMul(x, w1, { transposeB: true }).add<Tensor>(b1);
-      const output = matMul(value(hidden), w2.mul(factor), { transposeB: true }).add<Tensor>(b2);
-      return [output, asRows(x), asRows(hidden), w1, w2];
+      const rows = asRows(x);
+      const hidden = rowsTimes(rows, w1, b1);
+      const output = rowsTimes(value(hidden), scaled(w2), b2);
+      return [asBefore(output, x), rows, hidden, w1, w2];
     },
     (dy, x, hidden, w1, w2) => {
       const rows = asRows(dy);
       const [y, slope] = valueAndSlope(hidden);
-      const dw2 = matMul(rows, y, { transposeA: true }).mul(factor);
-      const dHidden = matMul(rows, w2.mul(factor)).mul<Tensor>(slope);
+      const dw2 = scaled(matMul(rows, y, { transposeA: true }));
+      const dHidden = matMul(rows, scaled(w2)).mul<Tensor>(slope);
       const dw1 = matMul(dHidden, x, { transposeA: true });
       const dx = matMul(dHidden, w1).reshape([...dy.shape.slice(0, -1), w1.shape[1]!]);
       return [dx, dw1, dHidden.sum(0), dw2, rows.sum(0)];
