@@ -13,6 +13,7 @@ export const COMMANDS: Record<string, () => Promise<Command>> = {
   probe: async () => (await import('./probe.js')).probe,
   diagnose: async () => (await import('./diagnose.js')).diagnose,
   umap: async () => (await import('./umap.js')).umap,
+  synth: async () => (await import('./synth.js')).synth,
   'compare-images': async () => (await import('./compare-images.js')).compareImages,
   scoreboard: async () => (await import('./scoreboard.js')).scoreboard,
   compare: async () => (await import('./compare.js')).compare,
