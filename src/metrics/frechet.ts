@@ -1,18 +1,18 @@
 import { UserError } from '../base/index.js';
-import { eigenvalues, eigh, product } from '../engine/index.js';
+import { cholesky, eigenvalues, eigh, NotPositiveDefiniteError, product } from '../engine/index.js';
 import type { Moments } from './gaussian.js';
 
 /**
  * Squared Fréchet distance between two Gaussians, |μ₁ − μ₂|² + tr(S₁ + S₂ − 2 (S₁ S₂)^½) (Dowson & Landau 1982).
- * The trace of the root is Σ √λ of S₁^½ S₂ S₁^½, which is symmetric and positive semi-definite: no complex numbers, no
- * iteration that may fail, and covariances of too few images are no special case.
+ * The trace of the root is Σ √λ of Rᵀ S₂ R with R Rᵀ = S₁, which is symmetric and positive semi-definite: no complex
+ * numbers, no iteration that may fail, and covariances of too few images give what they should.
  */
 export const frechetDistance = (a: Moments, b: Moments): number => frechetDistanceTo(a)(b);
 
 /** The distance to one and the same Gaussian, whose root is taken once. */
 export function frechetDistanceTo(target: Moments): (other: Moments) => number {
   const width = target.mean.length;
-  const root = scaledEigenvectors(target.covariance, width);
+  const root = rootOf(target.covariance, width);
   return other => {
     if (other.mean.length !== width)
       throw new UserError(`features of ${other.mean.length} numbers cannot be compared with features of ${width}`);
@@ -24,6 +24,16 @@ export function frechetDistanceTo(target: Moments): (other: Moments) => number {
     // What rounding leaves of a distance of zero may be negative.
     return Math.max(0, distance - 2 * traceOfRoot(root, other.covariance, width));
   };
+}
+
+/** R with R Rᵀ = S: Cholesky's factor, at a tenth of the price of eigenvectors, which serve where S is singular. */
+function rootOf(covariance: Float64Array, n: number): Float64Array {
+  try {
+    return cholesky(covariance, n);
+  } catch (error) {
+    if (error instanceof NotPositiveDefiniteError) return scaledEigenvectors(covariance, n);
+    throw error;
+  }
 }
 
 /** V √Λ, the root of V Λ Vᵀ in the matrix's own eigenbasis. */
