@@ -49,7 +49,7 @@ const SETTINGS: Record<VitSize, Partial<TrainingSettings>> = {
     lr: 2e-3,
     schedule: 'cosine',
     warmup: 50,
-    ema: 0.99,
+    ema: 0.97,
     checkpointEvery: 500,
     evaluateEvery: 250,
   },

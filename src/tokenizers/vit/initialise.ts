@@ -18,9 +18,9 @@ const DEEP: Start = { layerScale: 1e-5, weights: 0.02, tokens: 0.02 };
 
 /**
  * A few narrow blocks that train for hundreds of steps: branches at full strength, weights that keep the scale of what
- * passes through (as 0.02 nearly does at ViT-B's width), tokens that attention can tell apart from the first step on.
+ * passes through (0.02 halves it at ViT-B's width), tokens that attention can tell apart from the first step on.
  */
-const SHALLOW: Start = { layerScale: 1, weights: 0.06, tokens: 0.2 };
+const SHALLOW: Start = { layerScale: 1, weights: 0.1, tokens: 0.5 };
 
 /**
  * Parameters before training, as the authors' backbones have them: weights of blocks, tokens and positions from a

@@ -11,6 +11,8 @@ interface Size {
   patch: number;
   tokens: number;
   channels: number;
+  /** Pixel decoder: the published kind, or, where steps are few, the one that learns faster. */
+  decoder: VitConfig['decoder']['kind'];
   /** Encoder and decoder. */
   stack: Stack;
   /** Auxiliary decoders. */
@@ -22,11 +24,11 @@ const PUBLISHED_AUX: Stack = { width: 192, depth: 3, heads: 3 };
 // prettier-ignore
 const SIZES = {
   //        pixels      patch      latents     numbers       ViT
-  tiny:  { image:  32, patch:  8, tokens:  16, channels: 16, stack: { width:   96, depth:  3, heads:  3 },
+  tiny:  { image:  32, patch:  8, tokens:  16, channels: 16, decoder: 'plain', stack: { width:   96, depth:  3, heads:  3 },
            aux: { width: 64, depth: 1, heads: 2 } },
-  small: { image: 256, patch: 16, tokens: 128, channels: 32, stack: { width:  384, depth: 12, heads:  6 }, aux: PUBLISHED_AUX },
-  base:  { image: 256, patch: 16, tokens: 128, channels: 32, stack: { width:  768, depth: 12, heads: 12 }, aux: PUBLISHED_AUX },
-  large: { image: 256, patch: 16, tokens: 128, channels: 32, stack: { width: 1024, depth: 24, heads: 16 }, aux: PUBLISHED_AUX },
+  small: { image: 256, patch: 16, tokens: 128, channels: 32, decoder: 'movq',  stack: { width:  384, depth: 12, heads:  6 }, aux: PUBLISHED_AUX },
+  base:  { image: 256, patch: 16, tokens: 128, channels: 32, decoder: 'movq',  stack: { width:  768, depth: 12, heads: 12 }, aux: PUBLISHED_AUX },
+  large: { image: 256, patch: 16, tokens: 128, channels: 32, decoder: 'movq',  stack: { width: 1024, depth: 24, heads: 16 }, aux: PUBLISHED_AUX },
 } satisfies Record<string, Size>;
 
 export type VitSize = keyof typeof SIZES;
@@ -34,7 +36,7 @@ export const VIT_SIZES = Object.keys(SIZES) as VitSize[];
 
 /** A model's backbone at a preset size: the layout of the published MAETok for all three. */
 export function vitPreset(model: VitModel, size: VitSize): VitConfig {
-  const { image, patch, tokens, channels, stack } = SIZES[size];
+  const { image, patch, tokens, channels, decoder, stack } = SIZES[size];
   return vitConfigSchema.parse({
     imageSize: image,
     patchSize: patch,
@@ -42,7 +44,7 @@ export function vitPreset(model: VitModel, size: VitSize): VitConfig {
     latentChannels: channels,
     posterior: model === 'kl-vae' ? 'gaussian' : 'none',
     encoder: stack,
-    decoder: { ...stack, kind: 'movq', classToken: false },
+    decoder: { ...stack, kind: decoder, classToken: false },
     maskToken: model === 'maetok',
   });
 }
