@@ -50,3 +50,25 @@ it('the most similar rows are the same however the rows are cut into blocks', as
   expect(parts.rows).toEqual(whole.rows);
   expect(parts.values).toBeAllClose(whole.values, { rtol: 1e-6 });
 });
+
+it('among many rows, where groups are looked at first, they are those of brute force too', async () => {
+  // Not a multiple of the groups' size; products are negative, so zeros that fill the last group up stand above all.
+  const [many, few, wanted] = [2117, 40, 3];
+  const x = new RandomNumbers(2).uniforms(many * 4).map(v => v + 0.1);
+  const q = new RandomNumbers(3).uniforms(few * 4).map(v => -v - 0.1);
+  const [points, queries] = [tf.tensor2d(x, [many, 4]), tf.tensor2d(q, [few, 4])];
+  const before = tf.memory().numTensors;
+  const found = await mostSimilar(queries, [{ x: points, start: 10 }], wanted);
+  expect(tf.memory().numTensors).toBe(before);
+  for (let query = 0; query < few; query++) {
+    const product = (row: number): number =>
+      [0, 1, 2, 3].reduce((sum, j) => sum + q[query * 4 + j] * x[row * 4 + j], 0);
+    const order = Array.from({ length: many }, (_, row) => row).sort((a, b) => product(b) - product(a));
+    const own = found.rows.subarray(query * wanted, (query + 1) * wanted);
+    expect([...own].map(row => row - 10)).toEqual(order.slice(0, wanted));
+    expect(found.values.subarray(query * wanted, (query + 1) * wanted)).toBeAllClose(
+      order.slice(0, wanted).map(product),
+      { rtol: 1e-5 },
+    );
+  }
+});
