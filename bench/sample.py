@@ -105,11 +105,12 @@ class SiT(nn.Module):
 @torch.inference_mode()
 def sample(model, x, labels, null, times, guidance, precision):
     both = torch.cat([labels, torch.full_like(labels, null)])
-    for t, after in zip(times, times[1:]):
-        with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
+    # Around the loop: within it autocast keeps the weights that it has cast.
+    with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
+        for t, after in zip(times, times[1:]):
             v = model(torch.cat([x, x]), torch.full((len(both),), t), both).float()
-        conditional, unconditional = v.chunk(2)
-        x = x + (after - t) * (unconditional + guidance * (conditional - unconditional))
+            conditional, unconditional = v.chunk(2)
+            x = x + (after - t) * (unconditional + guidance * (conditional - unconditional))
     return x
 
 
@@ -130,4 +131,5 @@ def main():
         print(json.dumps({"ms": elapsed}), flush=True)
 
 
-main()
+if __name__ == "__main__":
+    main()

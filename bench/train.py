@@ -1,4 +1,4 @@
-"""The peer of train.ts: the same MAETok in PyTorch eager. Reads weights, pictures and a mask from a safetensors file and
+"""The peer of train.ts: the same MAETok or SiT in PyTorch eager. Reads weights and inputs from a safetensors file and
 answers each line on stdin ("step") with one line of JSON: milliseconds, loss, peak memory in MB."""
 
 import json
@@ -150,7 +150,11 @@ class ToPixel(nn.Module):
 class Decoder(Stack):
     def __init__(self, config):
         width, depth, heads = (config["decoder"][key] for key in ("width", "depth", "heads"))
-        super().__init__(config, [ModulatedBlock(width, heads, config["latentChannels"]) for _ in range(depth)])
+        plain = config["decoder"]["kind"] == "plain"
+        block = (lambda: PlainBlock(width, heads)) if plain else lambda: ModulatedBlock(width, heads, config["latentChannels"])
+        super().__init__(config, [block() for _ in range(depth)])
+        if plain:
+            self.model.norm = nn.LayerNorm(width, eps=1e-6)
         self.patch = config["patchSize"]
         self.mask_token = nn.Parameter(torch.zeros(1, 1, width))
         self.latent_pos_embed = nn.Parameter(torch.zeros(1, config["latentTokens"], width))
@@ -160,7 +164,8 @@ class Decoder(Stack):
         n, count = lifted.shape[0], self.side**2
         x = torch.cat([self.mask_token.expand(n, count, -1), lifted + self.latent_pos_embed], dim=1)
         x = self.run(x, z, 0)[:, :count]
-        pixels = self.to_pixel.model(F.layer_norm(x, x.shape[-1:], eps=1e-6))
+        norm = getattr(self.model, "norm", lambda x: F.layer_norm(x, x.shape[-1:], eps=1e-6))
+        pixels = self.to_pixel.model(norm(x))
         grid = pixels.reshape(n, self.side, self.side, self.patch, self.patch, 3)
         return grid.permute(0, 5, 1, 3, 2, 4).reshape(n, 3, self.side * self.patch, self.side * self.patch)
 
@@ -177,32 +182,47 @@ class Tokenizer(nn.Module):
         return self.decoder(self.post_quant_conv(z), z)
 
 
-def main():
-    config, precision, threads = json.loads(sys.argv[2]), sys.argv[3], int(sys.argv[4])
-    torch.set_num_threads(threads)
-    tensors = load_file(sys.argv[1])
-    images = tensors.pop("images").permute(0, 3, 1, 2).contiguous()
-    mask = tensors.pop("mask")
+def maetok_step(config, tensors):
     model = Tokenizer(config)
-    model.load_state_dict(tensors)
+    images, mask = tensors["data.images"].permute(0, 3, 1, 2).contiguous(), tensors["data.mask"]
+    return model, 1e-4, lambda: F.mse_loss(model(images, mask).float(), images)
+
+
+def sit_step(config, tensors):
+    from sample import SiT
+
+    model = SiT(**config)
+    model.pos_embed.requires_grad_(False)
+    noisy, velocity, times = (tensors[f"data.{name}"] for name in ("noisy", "velocity", "times"))
+    labels = tensors["data.labels"].long()
+    return model, 0.0, lambda: F.mse_loss(model(noisy, times, labels).float(), velocity)
+
+
+def main():
+    path, config, precision, threads, work = sys.argv[1], json.loads(sys.argv[2]), *sys.argv[3:]
+    torch.set_num_threads(int(threads))
+    tensors = load_file(path)
+    model, decay, loss_of = {"maetok": maetok_step, "sit": sit_step}[work](config, tensors)
+    model.load_state_dict({name: x for name, x in tensors.items() if not name.startswith("data.")})
     model.train()
-    matrices = [p for p in model.parameters() if p.ndim > 1]
-    vectors = [p for p in model.parameters() if p.ndim <= 1]
-    groups = [{"params": matrices, "weight_decay": 1e-4}, {"params": vectors, "weight_decay": 0.0}]
+    moving = [p for p in model.parameters() if p.requires_grad]
+    matrices, vectors = [p for p in moving if p.ndim > 1], [p for p in moving if p.ndim <= 1]
+    groups = [{"params": matrices, "weight_decay": decay}, {"params": vectors, "weight_decay": 0.0}]
     optimizer = torch.optim.AdamW(groups, lr=1e-4, betas=(0.9, 0.95))
+    del tensors
     print(json.dumps({"torch": torch.__version__}), flush=True)
     for _ in sys.stdin:
-        start = time.perf_counter()
+        start, before = time.perf_counter(), time.process_time()
         optimizer.zero_grad(set_to_none=True)
         with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
-            output = model(images, mask)
-        loss = F.mse_loss(output.float(), images)
+            loss = loss_of()
         loss.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        nn.utils.clip_grad_norm_(moving, 1.0)
         optimizer.step()
         elapsed = 1000 * (time.perf_counter() - start)
+        cpu = 1000 * (time.process_time() - before)
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        print(json.dumps({"ms": elapsed, "loss": loss.item(), "peak": peak}), flush=True)
+        print(json.dumps({"ms": elapsed, "cpu": cpu, "loss": loss.item(), "peak": peak}), flush=True)
 
 
 if __name__ == "__main__":
