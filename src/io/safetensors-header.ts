@@ -35,12 +35,20 @@ const DTYPES: Record<string, DType> = {
 
 const NAMES = new Map(Object.entries(DTYPES).map(([name, dtype]) => [dtype, name]));
 
+/** What a download sometimes leaves where weights should be. */
+function inItsPlace(start: Uint8Array): string | undefined {
+  const text = Buffer.from(start).toString('latin1');
+  if (text === 'version ') return 'it is a Git LFS pointer; fetch the file itself (git lfs pull)';
+  return /^\s*</.test(text) ? 'it is a web page; download it again' : undefined;
+}
+
 /** Reads and checks a header: every tensor lies within the file, is as long as its shape says, and shares no byte. */
 export async function readSafetensorsHeader(source: ByteSource): Promise<SafetensorsHeader> {
   const notOne = (why: string) => new UserError(`${source.name}: is not a safetensors file: ${why}`);
-  if (source.size < 8) throw notOne(`it holds only ${source.size} bytes`);
-  const length = Number(new DataView((await source.read(0, 8)).buffer).getBigUint64(0, true));
-  if (length > LONGEST_HEADER) throw notOne(`its header would be ${length} bytes long`);
+  if (source.size < 8) throw notOne(source.size === 0 ? 'it is empty' : `it holds only ${source.size} bytes`);
+  const start = await source.read(0, 8);
+  const length = Number(new DataView(start.buffer, start.byteOffset).getBigUint64(0, true));
+  if (length > LONGEST_HEADER) throw notOne(inItsPlace(start) ?? `its header would be ${length} bytes long`);
   if (8 + length > source.size)
     throw new UserError(
       `${source.name}: is truncated within its header (${source.size} of at least ${8 + length} bytes); download it again`,

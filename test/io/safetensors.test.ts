@@ -149,6 +149,19 @@ describe('a damaged safetensors file is refused in one line with the file and th
     await writeFile(at('short.safetensors'), Buffer.from([200, 0, 0, 0, 0, 0, 0, 0, 123]));
     await expect(openSafetensors(at('short.safetensors'))).rejects.toThrow(/truncated within its header/);
   });
+
+  test.each([
+    ['nothing', '', /is not a safetensors file: it is empty/],
+    ['a web page', '<!doctype html><title>404</title>', /it is a web page; download it again/],
+    [
+      'a Git LFS pointer',
+      'version https://git-lfs.github.com/spec/v1\noid sha256:0',
+      /Git LFS pointer; .*git lfs pull/,
+    ],
+  ])('%s in its place is called what it is', async (_, content, message) => {
+    await writeFile(at('in-its-place.safetensors'), content);
+    await expect(openSafetensors(at('in-its-place.safetensors'))).rejects.toThrow(message);
+  });
 });
 
 describe('shards under one index', () => {

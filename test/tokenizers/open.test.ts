@@ -257,10 +257,37 @@ describeWithShared('weights/taesd', 'the TAESD family’s published weights', ()
     expect(named.decoded).toBeAllClose(beside.decoded, { rtol: 0 });
   });
 
+  it('missing and unexpected tensors are listed and counted', async () => {
+    const { '11.conv.0.weight': _, ...weights } = await readSafetensors(
+      `${SHARED}/weights/taesd/taef2_encoder.safetensors`,
+    );
+    const path = join(folder, 'taef2-lacking.safetensors');
+    await writeSafetensors(path, { ...weights, 'extra.weight': weights['14.bias'] });
+    await expect(openTokenizer(path, size32)).rejects.toThrow(
+      /1 tensor missing \(11\.conv\.0\.weight\), 1 tensor unexpected \(extra\.weight\); --allow-missing/,
+    );
+  });
+
   it('an encoder alone encodes', async () => {
     const tokenizer = await openTokenizer(`${weights}/taesana_encoder.pth`, { imageSize: 64 });
     expect(tokenizer).toMatchObject({ name: 'taesana', latentShape: [4, 32], parameters: 1_256_288 });
     await expect(tokenizer.decode(tf.zeros([1, 4, 32]))).rejects.toThrow(/has no decoder/);
     tokenizer.dispose();
+  });
+});
+
+describeWithShared('weights/efficientnet-lite0', 'a feature extractor in a tokenizer’s place', () => {
+  it('gives one token of features, by its own name, and decodes nothing', async () => {
+    const spec = `effnet-lite0:${SHARED}/weights/efficientnet-lite0/efficientnet_lite0.safetensors?size=64`;
+    const before = tf.memory().numTensors;
+    const tokenizer = await openTokenizer(spec, { imageSize: 64 });
+    expect(tokenizer).toMatchObject({ name: 'effnet-lite0-64', latentShape: [1, 1280], posterior: 'none' });
+    const pictures = tf.tidy(() => images(64));
+    const features = await tokenizer.encode(pictures);
+    expect(features.shape).toEqual([2, 1, 1280]);
+    await expect(tokenizer.decode(features)).rejects.toThrow(/gives features, which nothing decodes/);
+    tokenizer.dispose();
+    tf.dispose([pictures, features]);
+    expect(tf.memory().numTensors).toBe(before);
   });
 });

@@ -56,8 +56,9 @@ export interface Network {
   channels: number;
 }
 
-/** The sequence that these keys are of, or undefined where they are none of the family's. */
-export function sequenceOf(keys: string[]): Sequence | undefined {
+/** The sequence that these keys are of, or undefined where they are none of the family's. Strangers do not count. */
+export function sequenceOf(all: string[]): Sequence | undefined {
+  const keys = all.filter(key => /^\d+\./.test(key));
   const positions = new Map(keys.map(key => [Number.parseInt(key, 10), key.includes('.conv.')]));
   return SEQUENCES.find(({ layers }) => {
     const parametric = layers.flatMap((layer, i) => (HAS_PARAMETERS.has(layer) ? [i] : []));
@@ -77,8 +78,10 @@ export function loadNetwork(name: string, arrays: Record<string, HostArray>, opt
   const sequence = sequenceOf(keys);
   if (!sequence) throw new UserError(`${name}: not the weights of a TAESD encoder or decoder that maetok knows`);
   const edge = sequence.role === 'encoder' ? sequence.layers.length - 1 : 1;
-  const shape = arrays[`${edge}.weight`].shape;
-  const channels = shape[sequence.role === 'encoder' ? 0 : 1];
+  const outermost = `${edge}.weight`;
+  if (!Object.hasOwn(arrays, outermost))
+    throw new UserError(`${name}: tensor '${outermost}' is missing; is the file complete?`);
+  const channels = arrays[outermost].shape[sequence.role === 'encoder' ? 0 : 1];
   const isPooled = keys.some(key => key.includes('.pool.'));
   return {
     sequence,
