@@ -60,7 +60,7 @@ export function scoreboard(table: Table, { target, measures, seed }: ScoreboardS
   const goal = targetOf(table, target);
   const columns = measuresOf(table, goal, measures);
   const settings = table.columns.includes(SETTING) ? [...new Set(table.rows.map(row => row[SETTING]))] : [null];
-  return settings.flatMap(setting => {
+  const board = settings.flatMap(setting => {
     const rows = table.columns.includes(SETTING) ? table.rows.filter(row => row[SETTING] === setting) : table.rows;
     return holm(
       columns
@@ -68,6 +68,11 @@ export function scoreboard(table: Table, { target, measures, seed }: ScoreboardS
         .map(measure => scored(rows, measure, goal, String(setting ?? ''), new RandomNumbers(seed, 'scoreboard'))),
     );
   });
+  if (board.length === 0)
+    throw new UserError(
+      `${table.name}: no measure varies together with '${goal}'; a row per tokenizer is needed, two at least`,
+    );
+  return board;
 }
 
 const isNumeric = (table: Table, column: string): boolean => table.rows.some(row => typeof row[column] === 'number');

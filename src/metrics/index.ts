@@ -1,4 +1,4 @@
-export { frechetDistance, frechetDistanceTo } from './frechet.js';
+export { frechetDistance } from './frechet.js';
 export {
   absorb,
   addToGaussian,
@@ -9,7 +9,7 @@ export {
   type Moments,
 } from './gaussian.js';
 export type { DistributionMetric, MetricContext, MetricScore, Score } from './metric.js';
-export { PAIR_METRICS, type ImagePair, type PairMetric } from './pairs.js';
+export { PAIR_METRICS } from './pairs.js';
 export { METRICS } from './registry.js';
 export type { FeatureRows } from './rows.js';
 export { metricSystems } from './verify.js';

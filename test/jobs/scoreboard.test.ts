@@ -71,6 +71,9 @@ describe('scoreboard', () => {
     expect(() => scoreboard(table, { target: 'is', seed: 0 })).toThrow(/table\.csv: has not numbers in a column 'is'/);
     expect(() => scoreboard(table, { measures: ['nll'], seed: 0 })).toThrow(/no numbers in a column 'nll'/);
     expect(() => scoreboard(parseTable('a,b\n1,2', 'x.csv'), { seed: 0 })).toThrow(/any of the columns gfid/);
+    expect(() => scoreboard(parseTable('probe,gfid\n1,2', 'one.csv'), { seed: 0 })).toThrow(
+      /one\.csv: no measure varies/,
+    );
   });
 
   test('the published numbers: settings apart, three tokenizers said to be too few', async () => {
