@@ -50,7 +50,7 @@ export const synthModes = defineCommand({
     const { modesVerdict, synthModes: experiment } = await import('../jobs/synth-modes.js');
     await startEngine();
     const spaces = modes.map((count, i) => ({
-      name: `${String.fromCharCode(65 + i)}: ${count} modes, ${separations[i]} apart`,
+      name: `${String.fromCharCode(65 + i)} (${count} modes)`,
       modes: count,
       separation: separations[i],
     }));

@@ -120,11 +120,11 @@ const sweepSettings = ({ components, seed, memory }: ModesSettings) => ({
 /** What the rows say of one space, in a sentence. */
 export function modesVerdict(name: string, rows: ModesRow[]): string {
   const own = rows.filter(({ source }) => source === name);
-  const best = own.reduce((a, b) => (b.bic < a.bic ? b : a));
-  const { planted_modes, umap_area } = best;
+  const best = own.reduce((a, b) => (b.nll < a.nll ? b : a));
+  const { planted_modes, separation, umap_area } = best;
   return (
-    `${name}: ${planted_modes} modes planted; BIC chooses ${best.components} components, of which ` +
-    `${best.effective_components.toFixed(1)} are effective and ${best.modes ?? 'unknown'} are modes of the density; ` +
-    `nll ${best.nll.toFixed(2)}; UMAP's picture has an area of ${umap_area.toFixed(0)}`
+    `${name}: ${planted_modes} modes at separation ${separation}; held-out nll is least, ${best.nll.toFixed(2)}, at ` +
+    `${best.components} components (${best.effective_components.toFixed(1)} effective, ${best.modes ?? 'unknown'} modes ` +
+    `of the density); UMAP's picture has an area of ${umap_area.toFixed(0)}`
   );
 }

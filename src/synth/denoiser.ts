@@ -29,6 +29,7 @@ export interface DenoiserResult {
 
 const TEST_ROWS = 4096;
 const CHECKS = 10;
+const WARMUP = 50;
 const FREQUENCIES = 6;
 
 /**
@@ -51,7 +52,8 @@ export async function trainDenoiser(mixture: Mixture, options: DenoiserOptions):
     for (let step = 0; step < steps; step++) {
       const draw = batchOf(data, rows, dims, batch, random.at(step));
       const params = optimizer.read();
-      const rate = lr * Math.min(1, (step + 1) / 50) * 0.5 * (1 + Math.cos((Math.PI * step) / steps));
+      const rate =
+        lr * Math.min(1, (step + 1) / Math.min(WARMUP, steps / 10)) * 0.5 * (1 + Math.cos((Math.PI * step) / steps));
       const { loss, gradients } = lossAndGradients(params, draw);
       tf.dispose({ ...params, ...draw });
       optimizer.step(gradients, { lr: rate });
