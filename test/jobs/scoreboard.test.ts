@@ -40,13 +40,13 @@ describe('rank correlation', () => {
   });
 
   test('intervals: near Bonett and Wright’s of many rows, wide of few even where they agree perfectly', () => {
-    const rows = Array.from({ length: 40 }, (_, i) => i);
-    const noisy = Array.from(random.for('noise').normals(40), (value, i) => i + 14 * value);
+    const rows = Array.from({ length: 24 }, (_, i) => i);
+    const noisy = Array.from(random.for('noise').normals(24), (value, i) => i + 8 * value);
     const rho = spearman(rows, noisy);
-    const reach = 1.96 * Math.sqrt((1 + rho ** 2 / 2) / 37);
+    const reach = 1.96 * Math.sqrt((1 + rho ** 2 / 2) / 21);
     const [low, high] = interval(rows, noisy, random);
-    expect(Math.abs(low - Math.tanh(Math.atanh(rho) - reach))).toBeLessThan(0.06);
-    expect(Math.abs(high - Math.tanh(Math.atanh(rho) + reach))).toBeLessThan(0.06);
+    expect(Math.abs(low - Math.tanh(Math.atanh(rho) - reach))).toBeLessThan(0.08);
+    expect(Math.abs(high - Math.tanh(Math.atanh(rho) + reach))).toBeLessThan(0.08);
     const [least, most] = interval([1, 2, 3, 4, 5], [10, 20, 30, 40, 50], random);
     expect(most).toBe(1);
     expect(least).toBeGreaterThan(0);
