@@ -1,6 +1,7 @@
 import { EXIT, UserError } from '../base/index.js';
 import type { RowSource } from '../io/index.js';
 import { ADDRESSABLE, startThreads } from '../simd/index.js';
+import { engineIsNative, engineSums, type CentredSums } from './engine-moments.js';
 import { PANEL, planScatter, scatterModule, type Precision, type ScatterLayout } from './kernel.js';
 
 /** First and second moments of rows. */
@@ -30,8 +31,16 @@ const WIDE = 1536;
  * make no difference at all. @throws UserError where numbers are not finite, counted and located.
  */
 export async function rowMoments(source: RowSource, options: MomentsOptions): Promise<Moments> {
+  const precision = options.precision ?? (source.width > WIDE ? 'float32' : 'float64');
+  const byEngine = precision === 'float32' && engineIsNative();
+  return await finish(
+    source,
+    byEngine ? await engineSums(source, options) : await threadSums(source, precision, options),
+  );
+}
+
+async function threadSums(source: RowSource, precision: Precision, options: MomentsOptions): Promise<CentredSums> {
   const { width } = source;
-  const precision = options.precision ?? (width > WIDE ? 'float32' : 'float64');
   const block = Math.max(1, Math.floor(BLOCK_BYTES / (PANEL * width * 4)));
   const panels = Math.min(block, Math.ceil(source.rows / PANEL));
   const layout = planScatter(width, panels, precision);
@@ -56,7 +65,12 @@ export async function rowMoments(source: RowSource, options: MomentsOptions): Pr
       seen += rows;
       options.onRows?.(seen);
     }
-    return await finish(source, layout, buffer, seen);
+    const products = new Float64Array(width * width);
+    const padded = new Float64Array(buffer, layout.scatter, layout.width ** 2);
+    for (let i = 0; i < width; i++)
+      products.set(padded.subarray(i * layout.width, i * layout.width + i + 1), i * width);
+    const [centre, sums] = [layout.centre, layout.sums].map(at => new Float64Array(buffer, at, width).slice());
+    return { rows: seen, centre, sums, products };
   } finally {
     await threads.close();
   }
@@ -92,24 +106,17 @@ function centreOn(
   for (let j = 0; j < dims; j++) mean[j] = Number.isFinite(mean[j]) ? Math.fround(mean[j]) : 0;
 }
 
-async function finish(
-  source: RowSource,
-  { width, centre, sums, scatter }: ScatterLayout,
-  buffer: SharedArrayBuffer,
-  rows: number,
-): Promise<Moments> {
-  const dims = source.width;
-  const rest = new Float64Array(buffer, sums, dims).map(sum => sum / rows);
+/** From about the centre to about the mean, in place. */
+async function finish(source: RowSource, { rows, centre, sums, products: scatter }: CentredSums): Promise<Moments> {
+  const { width } = source;
+  const rest = sums.map(sum => sum / rows);
   if (!rest.every(Number.isFinite)) throw await notFinite(source);
-  const centres = new Float64Array(buffer, centre, dims);
-  const products = new Float64Array(buffer, scatter, width * width);
-  const out = new Float64Array(dims * dims);
-  for (let i = 0; i < dims; i++)
+  for (let i = 0; i < width; i++)
     for (let j = 0; j <= i; j++) {
-      const value = products[i * width + j] - rows * rest[i] * rest[j];
-      out[i * dims + j] = out[j * dims + i] = value;
+      const value = scatter[i * width + j] - rows * rest[i] * rest[j];
+      scatter[i * width + j] = scatter[j * width + i] = value;
     }
-  return { rows, mean: rest.map((value, j) => value + centres[j]), scatter: out };
+  return { rows, mean: rest.map((value, j) => value + centre[j]), scatter };
 }
 
 /** Which rows hold NaN or infinity. */

@@ -37,11 +37,10 @@ export async function fitPca(source: RowSource, options: PcaOptions): Promise<Pc
 export function principalAxes(name: string, moments: Moments, options: Dimensions & Pick<PcaOptions, 'solver'>): Pca {
   const { rows, mean, scatter } = moments;
   const width = mean.length;
-  const covariance = scatter.map(value => value / (rows - 1));
-  let totalVariance = 0;
-  for (let i = 0; i < width; i++) totalVariance += covariance[i * width + i];
-  if (!(totalVariance > 0))
-    throw new UserError(`${name}: its rows are all the same, there is nothing to analyse`, EXIT.failed);
+  // The scatter's spectrum is the covariance's but for a factor: a second matrix of this size need not be.
+  let total = 0;
+  for (let i = 0; i < width; i++) total += scatter[i * width + i];
+  if (!(total > 0)) throw new UserError(`${name}: its rows are all the same, there is nothing to analyse`, EXIT.failed);
   const most = Math.min(width, rows);
   if ('dims' in options && options.dims > most)
     throw new UserError(
@@ -52,15 +51,17 @@ export function principalAxes(name: string, moments: Moments, options: Dimension
       ? values.length >= options.dims
         ? options.dims
         : undefined
-      : dimensionsFor(values, totalVariance, options.variance);
-  const found = leadingSpectrum(covariance, width, {
+      : dimensionsFor(values, total, options.variance);
+  const found = leadingSpectrum(scatter, width, {
     enough: values => needed(values) !== undefined,
     solver: options.solver,
   });
-  const spectrum = found.values.slice(0, most).map(value => Math.max(0, value));
-  const dims = needed(spectrum) ?? spectrum.length;
+  const values = found.values.slice(0, most).map(value => Math.max(0, value));
+  const dims = needed(values) ?? values.length;
+  const spectrum = values.map(value => value / (rows - 1));
   const components = found.vectors.slice(0, spectrum.length * width);
   for (let k = 0; k < spectrum.length; k++) pointUp(components.subarray(k * width, (k + 1) * width));
+  const totalVariance = total / (rows - 1);
   return { width, dims, rows, mean, components, spectrum, totalVariance, residual: found.residual };
 }
 

@@ -27,14 +27,16 @@ export function leadingSpectrum(a: Float64Array, n: number, { enough, solver }: 
   if ((solver ?? (n <= limit ? 'all' : 'block')) === 'all') return allPairs(a, n);
   let basis: Float64Array | undefined;
   for (let size = Math.ceil(n / 16); size <= n / 3; size *= 2) {
-    const found = blockIteration(a, n, size, basis);
-    // The last tenth of a block converges slowest and is not counted on.
-    const sure = found.values.subarray(0, Math.floor(size * 0.9));
+    const found = blockIteration(a, n, size, basis, enough);
+    const sure = counted(found.values);
     if (enough(sure)) return truncated(found, n, sure.length);
     basis = found.vectors;
   }
   return allPairs(a, n);
 }
+
+/** The last tenth of a block converges slowest and is not counted on. */
+const counted = (values: Float64Array): Float64Array => values.subarray(0, Math.floor(values.length * 0.9));
 
 function allPairs(a: Float64Array, n: number): Spectrum {
   const { values, vectors } = eigh(a, n);
@@ -52,6 +54,8 @@ const truncated = ({ values, vectors, residual }: Spectrum, n: number, count: nu
 /** A pair counts as found once ‖A v − λ v‖ is this part of λ₁. */
 const CONVERGED = 1e-6;
 const ROUNDS = 24;
+/** After so many the values are known well enough to see that a block is far too small. */
+const TRIAL_ROUNDS = 1;
 const HIGHEST_DEGREE = 10;
 /** How much more the filter may raise the largest value than the cut: single precision must still tell them apart. */
 const STEEPEST = 1e4;
@@ -61,19 +65,26 @@ const STEEPEST = 1e4;
  * the spectrum below the block and grows steeply above it; then Rayleigh–Ritz in double precision. Pairs that are
  * found are locked and kept out of the filter, whose degree may then grow.
  */
-function blockIteration(a: Float64Array, n: number, size: number, start: Float64Array | undefined): Spectrum {
+function blockIteration(
+  a: Float64Array,
+  n: number,
+  size: number,
+  start: Float64Array | undefined,
+  enough: SpectrumOptions['enough'],
+): Spectrum {
   const matrix = tf.tensor2d(Float32Array.from(a), [n, n]);
-  const counted = Math.floor(size * 0.9);
+  const needed = counted(new Float64Array(size)).length;
   try {
     let ritz = rayleighRitz(a, n, orthonormal(startingBlock(n, size, start), size, n), size);
     for (let round = 0; round < ROUNDS; round++) {
       const open = ritz.residuals.findIndex(residual => residual > CONVERGED);
-      if (open < 0 || open >= counted) break;
+      if (open < 0 || open >= needed) break;
+      if (round === TRIAL_ROUNDS && !enough(ritz.values)) break;
       const filtered = ritz.vectors.slice();
       filtered.set(chebyshev(matrix, ritz, open), open * n);
       ritz = rayleighRitz(a, n, orthonormal(filtered, size, n), size);
     }
-    return { ...ritz, residual: ritz.residuals.subarray(0, counted).reduce((most, r) => Math.max(most, r), 0) };
+    return { ...ritz, residual: ritz.residuals.subarray(0, needed).reduce((most, r) => Math.max(most, r), 0) };
   } finally {
     matrix.dispose();
   }
@@ -155,7 +166,7 @@ function normalised(block: Float64Array, size: number, n: number): Float64Array 
 
 /** The best eigenpairs within the span of orthonormal rows, with their residuals as parts of the largest value. */
 function rayleighRitz(a: Float64Array, n: number, basis: Float64Array, size: number): Ritz {
-  const image = product(basis, a, { m: size, k: n, n });
+  const image = imageOf(a, n, basis, size);
   const small = product(image, basis, { m: size, k: n, n: size, transposeB: true });
   for (let i = 0; i < size; i++)
     for (let j = 0; j < i; j++)
@@ -169,4 +180,20 @@ function rayleighRitz(a: Float64Array, n: number, basis: Float64Array, size: num
     return Math.sqrt(squares) / values[0];
   });
   return { values, vectors, residuals };
+}
+
+/** Rows of the matrix that are multiplied at a time: the engine makes a copy of what it multiplies. */
+const IMAGE_ROWS = 1024;
+
+/** basis · A for a symmetric A, [size, n]. */
+function imageOf(a: Float64Array, n: number, basis: Float64Array, size: number): Float64Array {
+  if (n <= IMAGE_ROWS) return product(basis, a, { m: size, k: n, n });
+  const image = new Float64Array(size * n);
+  for (let first = 0; first < n; first += IMAGE_ROWS) {
+    const count = Math.min(IMAGE_ROWS, n - first);
+    const rows = a.subarray(first * n, (first + count) * n);
+    const part = product(basis, rows, { m: size, k: n, n: count, transposeB: true });
+    for (let i = 0; i < size; i++) image.set(part.subarray(i * count, (i + 1) * count), i * n + first);
+  }
+  return image;
 }

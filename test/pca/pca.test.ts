@@ -101,6 +101,15 @@ describe('PCA', () => {
     },
   );
 
+  it('has the same moments in single precision, on the engine and on threads, but for rounding', async () => {
+    const source = arrayRows('rows', structured(700, 40), 700, 40);
+    const exact = await rowMoments(source, { threads: 1, precision: 'float64' });
+    const single = await rowMoments(source, { threads: 1, precision: 'float32' });
+    const scale = exact.scatter.reduce((most, value) => Math.max(most, value), 0);
+    expect(single.scatter).toBeAllClose(exact.scatter, { rtol: 0, atol: 1e-6 * scale });
+    expect(single.mean).toBeAllClose(exact.mean, { rtol: 1e-9, atol: 1e-9 });
+  });
+
   it('finds the leading pairs of a wide matrix by block iteration as by solving for all', async () => {
     const width = 96;
     const { scatter } = await rowMoments(arrayRows('x', structured(400, width), 400, width), { threads: 1 });
