@@ -36,9 +36,10 @@ const SCALES = 3;
 export function gradientDifference(a: Tensor4D, b: Tensor4D): Scalar {
   const terms: Tensor[] = [];
   let difference = a.sub<Tensor4D>(b);
+  // A scale without neighbours has no gradients.
   for (let scale = 0; scale < SCALES && Math.min(difference.shape[1], difference.shape[2]) > 1; scale++) {
-    if (scale > 0) difference = halved(difference);
     terms.push(steps(difference, 1).abs().mean(), steps(difference, 2).abs().mean());
+    difference = halved(difference);
   }
   return tf.addN(terms).div(terms.length);
 }
