@@ -1,7 +1,7 @@
 import { matMul, tf, type Tensor, type Tensor1D } from '../engine/index.js';
 import { lbfgs, type Evaluation } from './lbfgs.js';
 import type { FeatureMatrix } from './matrix.js';
-import { featureAxes, principalAxes, type Axes } from './principal.js';
+import { featureAxes, principalAxes, rowsForAxes, type Axes } from './principal.js';
 
 /** Multinomial logistic regression: scores = x · weights + bias. */
 export interface LogisticModel {
@@ -75,8 +75,9 @@ export async function fitLogistic(
 }
 
 /** Is finding the principal axes cheaper than the evaluations that they save? In floating-point operations. */
-function paysOff({ rows, width }: FeatureMatrix, classes: number, fits: number): boolean {
-  const cost = 2 * rows * width ** 2 + 20 * width ** 3;
+function paysOff(data: FeatureMatrix, classes: number, fits: number): boolean {
+  const { rows, width } = data;
+  const cost = 2 * rowsForAxes(data) * width ** 2 + 20 * width ** 3;
   return width <= WIDEST && cost < SAVED * fits * (4 * rows * width * classes + OVERHEAD);
 }
 
@@ -123,7 +124,7 @@ async function weightsOf(problem: Problem, x: Float64Array): Promise<Float32Arra
  * to ⟨W, class sums⟩, so the labels take no part in the passes over the rows. Sums that cancel are taken in float64.
  */
 async function evaluate(problem: Problem, x: Float64Array): Promise<Evaluation> {
-  const { data, axes, classes, penalty, alongAxes } = problem;
+  const { data, axes, classes, penalty, alongAxes, counts } = problem;
   const { rows, width } = data;
   const terms = tf.tidy(() => slopes(problem, x));
   const [gradientAlong, steepest, total, squared, logSums] = await Promise.all(
@@ -133,25 +134,32 @@ async function evaluate(problem: Problem, x: Float64Array): Promise<Evaluation> 
   const last = width * classes;
   const gradient = new Float64Array(last + classes);
   const curvature = new Float64Array(last + classes);
-  const spread = Float64Array.from(total, (sum, c) => Math.max(sum - squared[c], FLOOR) / rows);
-  // Half-way to the classes' common mean: the doubtful rows of a class that few doubt are no fair sample of the features.
-  const mean = spread.reduce((sum, own) => sum + own, 0) / classes;
-  const scale = spread.map(own => Math.sqrt(own * mean));
+  const doubts = doubtsOf(total, squared, rows);
   let value = 0;
   for (const logSum of logSums) value += logSum;
   for (let i = 0; i < last; i++) {
     value += x[i] * ((penalty * rows * x[i]) / 2 - alongAxes[i]);
     gradient[i] = gradientAlong[i];
-    curvature[i] = scale[i % classes] * axes.spectrum[Math.floor(i / classes)] + penalty;
+    curvature[i] = doubts[i % classes] * axes.spectrum[Math.floor(i / classes)] + penalty;
   }
   let steepestBias = 0;
   for (let c = 0; c < classes; c++) {
-    value -= x[last + c] * problem.counts[c];
-    gradient[last + c] = (total[c] - problem.counts[c]) / rows;
-    curvature[last + c] = scale[c];
+    value -= x[last + c] * counts[c];
+    gradient[last + c] = (total[c] - counts[c]) / rows;
+    curvature[last + c] = doubts[c];
     steepestBias = Math.max(steepestBias, Math.abs(gradient[last + c]));
   }
   return { value: value / rows, gradient, curvature, steepest: Math.max(steepest[0], steepestBias) };
+}
+
+/**
+ * Every class' mean p (1 − p), half-way (geometrically) to the mean of all classes: the doubtful rows of a class that few
+ * doubt are no fair sample of the features.
+ */
+function doubtsOf(total: Float32Array, squared: Float32Array, rows: number): Float64Array {
+  const own = Float64Array.from(total, (sum, c) => Math.max(sum - squared[c], FLOOR) / rows);
+  const mean = own.reduce((sum, doubt) => sum + doubt, 0) / own.length;
+  return own.map(doubt => Math.sqrt(doubt * mean));
 }
 
 /** Classes that no row doubts keep this much of a row's p (1 − p). */

@@ -21,14 +21,24 @@ export async function featureAxes({ blocks, rows, width }: FeatureMatrix): Promi
   return { basis: undefined, spectrum, dispose: () => undefined };
 }
 
-/** The principal axes: along these the features are uncorrelated. */
-export async function principalAxes({ blocks, rows, width }: FeatureMatrix): Promise<Axes> {
+/** Rows per feature that its axes are found from. More make them no better where they only guide a search. */
+const ROWS_PER_FEATURE = 16;
+
+export const rowsForAxes = ({ rows, width }: FeatureMatrix): number => Math.min(rows, ROWS_PER_FEATURE * width);
+
+/** The principal axes, of every so many rows: along these the features are all but uncorrelated. */
+export async function principalAxes(data: FeatureMatrix): Promise<Axes> {
+  const { blocks, rows, width } = data;
+  const stride = Math.max(1, Math.floor(rows / rowsForAxes(data)));
   const moments = new Float64Array(width * width);
   for (const { x } of blocks) {
-    const product = matMul(x, x, { transposeA: true });
+    const product = tf.tidy(() => {
+      const some = stride === 1 ? x : tf.stridedSlice(x, [0, 0], x.shape, [stride, 1]);
+      return matMul(some, some, { transposeA: true });
+    });
     const values = await product.data();
     product.dispose();
-    for (let i = 0; i < values.length; i++) moments[i] += values[i] / rows;
+    for (let i = 0; i < values.length; i++) moments[i] += (values[i] * stride) / rows;
   }
   const { values, vectors } = eigh(moments, width);
   const basis = tf.tensor2d(Float32Array.from(vectors), [width, width]);
