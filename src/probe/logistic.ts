@@ -98,7 +98,7 @@ function classSums(data: FeatureMatrix, { basis }: Axes, classes: number): Recor
     let ofFeatures: Tensor = tf.zeros([data.width, classes]);
     for (const { x, start } of data.blocks) {
       const labels = tf.tensor1d(data.labels.subarray(start, start + x.shape[0]), 'int32');
-      ofFeatures = ofFeatures.add(matMul(x, tf.oneHot(labels, classes, 1, 0, 'float32'), { transposeA: true }));
+      ofFeatures = ofFeatures.add(matMul(x, tf.oneHot(labels, classes).toFloat(), { transposeA: true }));
     }
     return { ofFeatures, alongAxes: basis ? matMul(basis, ofFeatures, { transposeA: true }) : ofFeatures.clone() };
   });
