@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
 import { EXIT, RandomNumbers, UserError, type Log } from '../base/index.js';
-import { diffusionFloor } from '../gmm/index.js';
+import { diffusionFloor, type Mixture } from '../gmm/index.js';
 import { leastSquaresSlopes, plantedMixture, trainDenoiser, type Slope } from '../synth/index.js';
 
 export interface DiffusionSettings {
@@ -46,8 +46,8 @@ export interface SlopeRow {
 }
 
 /** Bins of the floor's times, whose middles are taken. */
-const FLOOR_BINS = 32;
-const FLOOR_DRAWS = 2048;
+const FLOOR_BINS = 16;
+const FLOOR_DRAWS = 512;
 
 /** Small velocity networks on mixtures whose modes are known: a row per network. */
 export async function synthDiffusion(
@@ -56,41 +56,46 @@ export async function synthDiffusion(
 ): Promise<DiffusionRow[]> {
   const cases = casesOf(settings);
   const { steps } = settings;
-  const progress = log.progress('synth diffusion', cases.length * steps, 'steps');
+  const progress = log.progress('synth diffusion', cases.length * settings.rows.length * steps, 'steps');
   const rows: DiffusionRow[] = [];
-  for (const { components, separation, dims, trainingRows, repeat } of cases) {
+  for (const { components, separation, dims, repeat } of cases) {
     const random = new RandomNumbers(settings.seed).for('synth-diffusion').at(repeat);
     const mixture = plantedMixture({ components, dims, separation, random });
-    const times = Array.from({ length: FLOOR_BINS }, (_, bin) => (bin + 0.5) / FLOOR_BINS);
-    const floors = diffusionFloor(mixture, { times, samples: FLOOR_DRAWS, seed: settings.seed });
-    const floor = floors.reduce((sum, value) => sum + value, 0) / FLOOR_BINS;
-    const done = rows.length * steps;
-    const { excess, step, trainLoss } = await trainDenoiser(mixture, {
-      ...settings,
-      rows: trainingRows,
-      seed: settings.seed + repeat,
-      onStep: async at => {
-        progress.update(done + at, `${components} components, ${trainingRows} rows`);
-        await setImmediate();
-        if (signal?.aborted) throw new UserError('interrupted; nothing was written', EXIT.interrupted);
-      },
-    });
-    rows.push({
-      ...{ components, separation, dims, training_rows: trainingRows, repeat, floor },
-      ...{ loss: floor + excess, excess, train_loss: trainLoss, best_step: step },
-    });
+    const floor = meanFloor(mixture, settings.seed);
+    for (const trainingRows of settings.rows) {
+      const done = rows.length * steps;
+      const { excess, step, trainLoss } = await trainDenoiser(mixture, {
+        ...settings,
+        rows: trainingRows,
+        seed: settings.seed + repeat,
+        onStep: async at => {
+          progress.update(done + at, `${components} components, ${trainingRows} rows`);
+          await setImmediate();
+          if (signal?.aborted) throw new UserError('interrupted; nothing was written', EXIT.interrupted);
+        },
+      });
+      rows.push({
+        ...{ components, separation, dims, training_rows: trainingRows, repeat, floor },
+        ...{ loss: floor + excess, excess, train_loss: trainLoss, best_step: step },
+      });
+    }
   }
   progress.stop();
   return rows;
 }
 
-function casesOf({ components, separations, dims, rows, repeats }: DiffusionSettings) {
+/** Over t in [0, 1], per dimension. */
+function meanFloor(mixture: Mixture, seed: number): number {
+  const times = Array.from({ length: FLOOR_BINS }, (_, bin) => (bin + 0.5) / FLOOR_BINS);
+  const floors = diffusionFloor(mixture, { times, samples: FLOOR_DRAWS, seed });
+  return floors.reduce((sum, value) => sum + value, 0) / FLOOR_BINS;
+}
+
+function casesOf({ components, separations, dims, repeats }: DiffusionSettings) {
   return separations.flatMap(separation =>
     dims.flatMap(dims =>
       components.flatMap(components =>
-        rows.flatMap(trainingRows =>
-          Array.from({ length: repeats }, (_, repeat) => ({ separation, dims, components, trainingRows, repeat })),
-        ),
+        Array.from({ length: repeats }, (_, repeat) => ({ separation, dims, components, repeat })),
       ),
     ),
   );

@@ -27,7 +27,7 @@ export interface DenoiserResult {
   trainLoss: number;
 }
 
-const TEST_ROWS = 4096;
+const TEST_ROWS = 2048;
 const CHECKS = 10;
 const WARMUP = 50;
 const FREQUENCIES = 6;
