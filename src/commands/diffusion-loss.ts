@@ -13,7 +13,7 @@ const options = z.object({
     .string()
     .optional()
     .describe(
-      'mixture fitted to these latents (analyze-gmm --no-pca --save-model): what is lost beyond its least loss',
+      'mixture fitted to these latents (analyze-gmm --no-pca --save-model): what is lost beyond its least loss; below 0: the network knows more than it',
     ),
   weights: z
     .enum(['both', 'ema', 'raw'])

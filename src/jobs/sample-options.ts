@@ -6,7 +6,9 @@ import { CONVENTION_NAMES, DIFFUSION_FORM_NAMES, SAMPLERS } from '../diffusion/n
 /** `0.2,0.8` or a YAML list. */
 export const interval = z.preprocess(
   value => (typeof value === 'string' ? value.split(',') : value),
-  z.tuple([number, number], 'must be two numbers, e.g. 0.2,0.8'),
+  z
+    .tuple([number, number], 'must be two numbers, e.g. 0.2,0.8')
+    .refine(([low, high]) => low <= high, 'must go from low to high'),
 );
 
 /** Flags of `maetok sample`. */
