@@ -1,6 +1,6 @@
 import type { Log } from '../base/index.js';
 import { featureMatrix, standardisation, wilson, type Feature } from '../probe/index.js';
-import { controlledFeatures, matchedDims, type Control } from './probe-controls.js';
+import { controlledFeatures, isProjected, matchedDims, type Control } from './probe-controls.js';
 import { probeParts, type LabelledLatents, type ProbeParts } from './probe-parts.js';
 import { PROBES, type ProbeKind, type ProbeResult, type ProbeSettings, type ProbeTask } from './probe-protocols.js';
 
@@ -101,7 +101,9 @@ async function probeOne(
     dims,
     seed,
   });
-  const scale = await standardisation(train);
+  const own = await standardisation(train);
+  // One scale for all projected axes: each brought to unit variance, those that hold hardly any would count as much.
+  const scale = isProjected(control) ? { ...own, scale: own.scale.fill(rootMeanSquare(own.scale)) } : own;
   const data = await featureMatrix(train, trainLabels, scale);
   const heldout = await featureMatrix(test, parts.testLabels, scale);
   const task = { data, heldout, train, test, scale, classes: parts.classes, tokens, settings, log };
@@ -120,6 +122,9 @@ async function probeOne(
   }
   return probed;
 }
+
+const rootMeanSquare = (values: Float64Array): number =>
+  Math.sqrt(values.reduce((sum, value) => sum + value * value, 0) / values.length);
 
 function rowOf({ data, heldout, classes }: ProbeTask, name: ProbeName, { scored, converged }: ProbeResult): ProbeRow {
   return {
