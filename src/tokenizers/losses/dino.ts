@@ -31,9 +31,6 @@ export interface DinoConfig {
   readouts: readonly number[];
 }
 
-/** ViT-S/16, as published. */
-export const DINO_SMALL: DinoConfig = { heads: 6, readouts: [2, 5, 8, 11] };
-
 const SIDE = 224;
 const BATCH_EPS = 1e-6;
 const SLOPE = 0.2;

@@ -7,22 +7,7 @@ export {
   rampUp,
   started,
   updateLogitMeans,
-  type Adversarial,
-  type LogitMeans,
 } from './adversarial.js';
-export {
-  augment,
-  brightness,
-  contrast,
-  cutout,
-  saturation,
-  STRONG,
-  translate,
-  WEAK,
-  type AugmentOptions,
-} from './augment.js';
-export { DINO_SMALL, dinoDiscriminator, type DinoConfig } from './dino.js';
-export type { Discriminator, Judgement, JudgeOptions } from './discriminator.js';
-export { maskBit, patchGan } from './patchgan.js';
+export { augment, brightness, contrast, cutout, saturation, STRONG, translate, WEAK } from './augment.js';
 export { judgeBoth, newPatchGan, openDinoCritic, type Critic } from './critic.js';
-export { gradientDifference, openPerceptual, type Perceptual } from './perceptual.js';
+export { gradientDifference, openPerceptual } from './perceptual.js';

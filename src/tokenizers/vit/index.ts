@@ -2,11 +2,11 @@ export { vitConfigSchema, gridSide, tokenCount, type VitConfig } from './config.
 export { decode, decodePatches } from './decoder.js';
 export { encode } from './encoder.js';
 export { initialParams } from './initialise.js';
-export { PROJECTION, type Alignment } from './alignment.js';
-export type { Adversary, PixelLoss } from './fidelity.js';
-export { vitLoss, type VitBatch, type VitLoss, type VitRecipe, type VitStep } from './loss.js';
+export { PROJECTION } from './alignment.js';
+export type { Adversary } from './fidelity.js';
+export { vitLoss, type VitBatch, type VitRecipe, type VitStep } from './loss.js';
 export { maskedCount, maskRatio, PUBLISHED_RATIO, randomMasks, type MaskRatio } from './masking.js';
 export { auxPreset, VIT_MODELS, VIT_SIZES, vitPreset, vitPresets, type VitModel, type VitSize } from './presets.js';
 export { vitShapes } from './shapes.js';
-export { IMAGE_TARGETS, negativeCosine, squaredError, targetFeatures, type AuxTarget } from './targets.js';
+export { IMAGE_TARGETS, negativeCosine, targetFeatures, type AuxTarget } from './targets.js';
 export { encodeLatents, readNetwork, tokenizerOf, vitFamily, type VitNetwork } from './tokenizer.js';
