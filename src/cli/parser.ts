@@ -104,6 +104,6 @@ const kebab = (name: string): string => name.replace(/[A-Z]/g, letter => `-${let
 /** yargs gives each flag under both spellings, and its own `$0`. */
 function camelOnly(flags: Record<string, unknown>): Record<string, unknown> {
   return Object.fromEntries(
-    Object.entries(flags).filter(([name, value]) => /^[a-zA-Z]+$/.test(name) && value !== undefined),
+    Object.entries(flags).filter(([name, value]) => /^[a-zA-Z][a-zA-Z0-9]*$/.test(name) && value !== undefined),
   );
 }

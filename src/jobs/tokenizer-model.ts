@@ -137,12 +137,13 @@ function weightOf(weights: string[]): (name: string) => number {
 
 function auxStack({ preset, auxWidth, auxDepth }: TokenizerOptions, targets: AuxTarget[]): Pick<VitConfig, 'aux'> {
   if (targets.length === 0) return {};
-  const { width, depth, heads } = auxPreset(preset);
+  const { width, depth, heads, decoder } = auxPreset(preset);
   return {
     aux: {
       width: auxWidth ?? width,
       depth: auxDepth ?? depth,
       heads,
+      kind: decoder,
       classToken: true,
       targets: Object.fromEntries(targets.map(target => [target.name, target.width])),
     },

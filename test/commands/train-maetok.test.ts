@@ -136,9 +136,9 @@ describe('the recipe of maetok train', () => {
 
   it('keeps every option in config.yaml', async () => {
     const out = fresh();
-    await train(out, { 'aux-weight': 'hog=2', steps: 1 });
+    await train(out, { 'aux-weight': 'hog=2', l2: 0.5, steps: 1 });
     expect(parseYaml(readFileSync(join(out, 'config.yaml'), 'utf8'))).toMatchObject({
-      options: { auxWeight: ['hog=2'], stage: 'all', disc: 'none' },
+      options: { auxWeight: ['hog=2'], l2: 0.5, stage: 'all', disc: 'none' },
     });
   });
 });

@@ -37,6 +37,7 @@ export const vitConfigSchema = z
         width: size.default(192),
         depth: size.default(3),
         heads: size.default(3),
+        kind: z.enum(['plain', 'movq']).default('movq'),
         classToken: z.boolean().default(true),
         targets: z.record(z.string(), size).describe('auxiliary decoders: target → numbers per patch'),
       })
@@ -102,7 +103,6 @@ export function auxDecoder({ aux }: VitConfig, target: string): DecoderSpec {
   const { targets, ...shape } = aux;
   return {
     ...shape,
-    kind: 'movq',
     prefix: `decoder_${target}`,
     lift: `post_quant_conv_${target}`,
     readout: `to_pixel_${target}`,

@@ -153,6 +153,8 @@ function shownByWeights(weights: Weights): Shown {
       ? {
           aux: {
             ...stack(`decoder_${targets[0]}`, auxWidth),
+            // The authors' are always of this kind.
+            kind: 'movq' as const,
             classToken: Object.hasOwn(weights, `decoder_${targets[0]}.model.cls_token`),
             targets: Object.fromEntries(targets.map(target => [target, side(`to_pixel_${target}.weight`, 0)])),
           },

@@ -11,7 +11,7 @@ interface Size {
   patch: number;
   tokens: number;
   channels: number;
-  /** Pixel decoder: the published kind, or, where steps are few, the one that learns faster. */
+  /** Decoders: the published kind, or, where steps are few, the one that learns faster. */
   decoder: VitConfig['decoder']['kind'];
   /** Encoder and decoder. */
   stack: Stack;
@@ -49,8 +49,11 @@ export function vitPreset(model: VitModel, size: VitSize): VitConfig {
   });
 }
 
-/** Size of the auxiliary decoders that go with a preset. */
-export const auxPreset = (size: VitSize): Stack => SIZES[size].aux;
+/** The auxiliary decoders that go with a preset, of the pixel decoder's kind. */
+export const auxPreset = (size: VitSize): Stack & Pick<Size, 'decoder'> => ({
+  ...SIZES[size].aux,
+  decoder: SIZES[size].decoder,
+});
 
 const BASE = vitPreset('maetok', 'base');
 const LEARNED: Partial<VitConfig> = { positions: 'absolute', decoder: { ...BASE.decoder, classToken: true } };
