@@ -49,6 +49,8 @@ interface Run {
 /** One side of a case, waiting for its turn. */
 interface Side {
   version: string;
+  /** MB before the first run: libraries, and what the side has got ready. */
+  start: number;
   run(): Promise<Run>;
   end(): void;
 }
@@ -70,9 +72,10 @@ async function openSide(command: string, args: string[]): Promise<Side> {
     if (done || value === undefined) throw new Error(`${command} ${args[0]} ended early`);
     return JSON.parse(value) as T;
   };
-  const { version } = await answer<{ version: string }>();
+  const { version, start } = await answer<Pick<Side, 'version' | 'start'>>();
   return {
     version,
+    start,
     run: () => {
       child.stdin!.write('run\n');
       return answer();
@@ -81,8 +84,7 @@ async function openSide(command: string, args: string[]): Promise<Side> {
   };
 }
 
-interface Measured {
-  version: string;
+interface Measured extends Pick<Side, 'version' | 'start'> {
   runs: Run[];
 }
 
@@ -110,26 +112,27 @@ async function measure(
   } finally {
     sides.forEach(side => side.end());
   }
-  return sides.map(({ version }, i) => ({ version, runs: runs[i] }));
+  return sides.map(({ version, start }, i) => ({ version, start, runs: runs[i] }));
 }
 
 /** A side's columns; seconds are the median's, per step. */
-function columns(prefix: string, runs: Run[], steps: number) {
+function columns(prefix: string, { runs, start }: Pick<Measured, 'runs' | 'start'>, steps: number) {
   const seconds = runs.map(run => run.seconds / steps);
   return {
     [`${prefix}seconds`]: median(seconds),
     [`${prefix}seconds_low`]: Math.min(...seconds),
     [`${prefix}seconds_high`]: Math.max(...seconds),
     [`${prefix}cpu_seconds`]: median(runs.map(run => run.cpu / steps)),
+    [`${prefix}start_mb`]: start,
     [`${prefix}peak_mb`]: Math.max(...runs.map(run => run.peak)),
   };
 }
 
 type Row = Record<string, string | number | undefined>;
 const NAMES = ['work', 'case', 'rows', 'engine', 'peer', 'threads', 'rounds'];
-const OURS = Object.keys(columns('', [], 1));
+const OURS = Object.keys(columns('', { runs: [], start: 0 }, 1));
 const THEIRS = OURS.map(name => `peer_${name}`);
-const JUDGED = ['times_faster', 'at_least', 'memory_share', 'memory_below', 'difference'];
+const JUDGED = ['times_faster', 'at_least', 'memory_share', 'memory_share_beyond_start', 'memory_below', 'difference'];
 const FURTHER = ['parameters', 'found', 'peer_found'];
 const COLUMNS = [...NAMES, ...OURS, ...THEIRS, ...JUDGED, ...FURTHER];
 
@@ -142,12 +145,12 @@ async function rowOf(name: string, work: Work, one: Case): Promise<Row> {
     const { label, parameters, steps = 1, atLeast, memoryBelow } = one;
     const row: Row = {
       ...{ work: name, case: label, rows: parameters.rows, engine: ours.version, threads, rounds: ours.runs.length },
-      ...columns('', ours.runs, steps),
+      ...columns('', ours, steps),
       parameters: JSON.stringify(parameters),
       found: JSON.stringify(ours.runs[0].answer),
     };
     if (theirs === undefined) return row;
-    const theirColumns = columns('peer_', theirs.runs, steps);
+    const theirColumns = columns('peer_', theirs, steps);
     const difference = work.difference?.(ours.runs[0].answer, theirs.runs[0].answer);
     return {
       ...{ ...row, ...theirColumns, peer: `${work.peer} (${theirs.version})` },
@@ -156,6 +159,7 @@ async function rowOf(name: string, work: Work, one: Case): Promise<Row> {
         ? {
             times_faster: theirColumns.peer_seconds / Number(row.seconds),
             memory_share: Number(row.peak_mb) / theirColumns.peer_peak_mb,
+            memory_share_beyond_start: (Number(row.peak_mb) - ours.start) / (theirColumns.peer_peak_mb - theirs.start),
             ...{ at_least: atLeast, memory_below: memoryBelow },
           }
         : { difference }),

@@ -11,14 +11,17 @@ def serve(version, ready):
     """`ready(parameters, folder, threads)` gets ready and gives back the function that is timed. What was found, or a
     function that finds it out afterwards, is its result."""
     run = ready(json.loads(sys.argv[1]), sys.argv[2], int(sys.argv[3]))
-    say(version=version)
+    say(version=version, start=peak())
     for _ in iter(sys.stdin.readline, ""):
         started, before = time.perf_counter(), time.process_time()
         answer = run()
         seconds, cpu = time.perf_counter() - started, time.process_time() - before
         answer = answer() if callable(answer) else answer
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        say(seconds=seconds, cpu=cpu, peak=peak, answer={name: float(value) for name, value in answer.items()})
+        say(seconds=seconds, cpu=cpu, peak=peak(), answer={name: float(value) for name, value in answer.items()})
+
+
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def say(**line):

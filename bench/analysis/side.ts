@@ -9,7 +9,7 @@ const say = (line: unknown): boolean => process.stdout.write(`${JSON.stringify(l
 const version = await startEngine();
 const { work } = (await import(`./${name}.ts`)) as { work: Work };
 const run = await work.open(JSON.parse(parameters) as Parameters, { folder, threads: Number(threads) });
-say({ version });
+say({ version, start: process.resourceUsage().maxRSS / 1024 });
 for await (const line of createInterface({ input: process.stdin })) {
   if (line !== 'run') break;
   const started = performance.now();

@@ -1,6 +1,5 @@
 import { tf, type Tensor2D } from '../engine/index.js';
 import type { RowSource } from '../io/index.js';
-import type { MomentsOptions } from './moments.js';
 
 /** Rows whose products the engine sums in single precision before they join the double-precision sums. */
 const PANEL = 2048;
@@ -24,7 +23,7 @@ export const engineIsNative = (): boolean => tf.getBackend() === 'tensorflow';
 /** One pass over the rows in panels of their own, so that their chunks make no difference. */
 export async function engineSums(
   source: RowSource,
-  { onRows, signal }: Pick<MomentsOptions, 'onRows' | 'signal'>,
+  { onRows, signal }: { onRows?: ((rows: number) => void) | undefined; signal?: AbortSignal | undefined },
 ): Promise<CentredSums> {
   const { width } = source;
   const centre = await firstRowsMean(source);
