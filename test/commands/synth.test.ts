@@ -63,7 +63,7 @@ describe('maetok synth diffusion', () => {
       expect(Number(loss)).toBeCloseTo(Number(floor) + Number(excess), 10);
     }
     // One Gaussian of unit variance: π/2, whatever the separation.
-    for (const { components, floor } of rows) if (components === '1') expect(Number(floor)).toBeCloseTo(Math.PI / 2, 3);
+    for (const { components, floor } of rows) if (components === '1') expect(Number(floor)).toBeCloseTo(Math.PI / 2, 2);
     const floorAt = (separation: string): number =>
       Number(rows.find(row => row.components === '6' && row.separation === separation)!.floor);
     expect(floorAt('4')).toBeLessThan(0.8 * floorAt('1'));
