@@ -20,9 +20,9 @@ const options = z.object({
     .default([1, 3])
     .describe('standard deviation of the modes’ means over that within a mode'),
   dims: counts.default([16]).describe('dimensions'),
-  rows: counts.default([500, 2000, 8000]).describe('training rows'),
+  rows: counts.default([250, 1000, 4000]).describe('training rows'),
   repeats: count.default(2).describe('networks per case, each with a mixture, rows and weights of its own'),
-  steps: count.default(1500).describe('updates of each network'),
+  steps: count.default(800).describe('updates of each network'),
   batchSize: count.default(256).describe('rows of one update'),
   width: count.default(128).describe('hidden width of the network'),
   depth: count.default(2).describe('residual blocks of the network'),
