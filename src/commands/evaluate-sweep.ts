@@ -105,10 +105,16 @@ function savedIn(out: string): (error: unknown) => never {
   };
 }
 
+/** The best setting, and how many others may be as good for all that the intervals tell. */
 function sayBest(rows: readonly SweepRow[], { samples, rankBy }: SweepPlan, { log }: Context): void {
   const most = samples.at(-1);
-  const [best] = rows.filter(row => row.samples === most).sort((a, b) => Number(a[rankBy]) - Number(b[rankBy]));
-  log.note(`best: ${best.setting}, ${rankBy} ${Number(best[rankBy]).toPrecision(5)} of ${most} samples`);
+  const [best, ...others] = rows
+    .filter(row => row.samples === most)
+    .sort((a, b) => Number(a[rankBy]) - Number(b[rankBy]));
+  const high = best[`${rankBy}_high`];
+  const alike = others.filter(row => typeof high === 'number' && Number(row[rankBy]) <= high).length;
+  const doubt = alike === 0 ? '' : `; ${alike} of ${others.length} others lie within its interval`;
+  log.note(`best: ${best.setting}, ${rankBy} ${Number(best[rankBy]).toPrecision(5)} of ${most} samples${doubt}`);
 }
 
 /** A chart per metric that has one, against guidance or, where that stays, against whatever varies. */

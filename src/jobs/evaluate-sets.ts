@@ -118,12 +118,15 @@ export async function comparison(
     const names = lacking.map(({ name }) => name).join(', ');
     context.log.warn(`${reference.name}: holds statistics only; left out for want of pictures: ${names}`);
   }
+  // Once for sets of equal number, of which a sweep has many.
+  const warned = new Set<number>();
   const against = { ...(side && { side }), ...(moments && { moments }) };
   return async ({ name, images }) => {
     const needed = wanted.map(({ metric }) => metric);
     const sample = await sideOf(images, extractor, needed, settings, context);
     if (side) warnOfSizes(name, sample, reference.name, side, context.log);
-    if (needed.some(isFrechet)) warnOfFew(name, sample.count(), extractor, context.log);
+    if (needed.some(isFrechet) && !warned.has(sample.count())) warnOfFew(name, sample.count(), extractor, context.log);
+    warned.add(sample.count());
     const rows: EvaluationRow[] = [];
     for (const entry of wanted) {
       const { sides, needs } = entry.metric;
