@@ -19,20 +19,22 @@ class Attention(nn.Module):
         self.qkv = nn.Linear(width, 3 * width)
         self.proj = nn.Linear(width, width)
 
-    def forward(self, x):
+    def forward(self, x, turn=lambda queries_or_keys: queries_or_keys):
         n, t, c = x.shape
         q, k, v = self.qkv(x).reshape(n, t, 3, self.heads, c // self.heads).permute(2, 0, 3, 1, 4).unbind(0)
-        return self.proj(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(n, t, c))
+        mixed = F.scaled_dot_product_attention(turn(q), turn(k), v)
+        return self.proj(mixed.transpose(1, 2).reshape(n, t, c))
 
 
 class Mlp(nn.Module):
-    def __init__(self, width):
+    def __init__(self, width, gelu="none"):
         super().__init__()
+        self.gelu = gelu
         self.fc1 = nn.Linear(width, 4 * width)
         self.fc2 = nn.Linear(4 * width, width)
 
     def forward(self, x):
-        return self.fc2(F.gelu(self.fc1(x), approximate="tanh"))
+        return self.fc2(F.gelu(self.fc1(x), approximate=self.gelu))
 
 
 def modulated(x, shift, scale):
@@ -46,7 +48,7 @@ def modulation(width, parts):
 class Block(nn.Module):
     def __init__(self, width, heads):
         super().__init__()
-        self.attn, self.mlp = Attention(width, heads), Mlp(width)
+        self.attn, self.mlp = Attention(width, heads), Mlp(width, "tanh")
         self.adaLN_modulation = modulation(width, 6)
 
     def forward(self, x, c):

@@ -9,22 +9,8 @@ import time
 import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file
+from sample import Attention, Mlp, SiT
 from torch import nn
-
-
-class Attention(nn.Module):
-    def __init__(self, width, heads):
-        super().__init__()
-        self.heads = heads
-        self.qkv = nn.Linear(width, 3 * width)
-        self.proj = nn.Linear(width, width)
-
-    def forward(self, x, rotation, patches):
-        n, t, c = x.shape
-        q, k, v = self.qkv(x).reshape(n, t, 3, self.heads, c // self.heads).permute(2, 0, 3, 1, 4).unbind(0)
-        q, k = turn(q, rotation, patches), turn(k, rotation, patches)
-        mixed = F.scaled_dot_product_attention(q, k, v)
-        return self.proj(mixed.transpose(1, 2).reshape(n, t, c))
 
 
 def turn(x, rotation, patches):
@@ -32,16 +18,6 @@ def turn(x, rotation, patches):
     pairs = torch.view_as_complex(x[:, :, patches].float().reshape(*x.shape[:2], rotation.shape[-2], -1, 2))
     turned = torch.view_as_real(pairs * rotation).flatten(-2).type_as(x)
     return torch.cat([x[:, :, : patches.start], turned, x[:, :, patches.stop :]], dim=2)
-
-
-class Mlp(nn.Module):
-    def __init__(self, width):
-        super().__init__()
-        self.fc1 = nn.Linear(width, 4 * width)
-        self.fc2 = nn.Linear(4 * width, width)
-
-    def forward(self, x):
-        return self.fc2(F.gelu(self.fc1(x)))
 
 
 class Scale(nn.Module):
@@ -61,7 +37,7 @@ class PlainBlock(nn.Module):
         self.ls1, self.ls2 = Scale(width), Scale(width)
 
     def forward(self, x, z, rotation, patches):
-        x = x + self.ls1(self.attn(self.norm1(x), rotation, patches))
+        x = x + self.ls1(self.attn(self.norm1(x), lambda q: turn(q, rotation, patches)))
         return x + self.ls2(self.mlp(self.norm2(x)))
 
 
@@ -73,7 +49,7 @@ class ModulatedBlock(nn.Module):
 
     def forward(self, x, z, rotation, patches):
         shift1, scale1, shift2, scale2 = self.adaLN_modulation(z).chunk(4, dim=-1)
-        x = x + self.attn(modulated(x, shift1, scale1), rotation, patches)
+        x = x + self.attn(modulated(x, shift1, scale1), lambda q: turn(q, rotation, patches))
         return x + self.mlp(modulated(x, shift2, scale2))
 
 
@@ -189,8 +165,6 @@ def maetok_step(config, tensors):
 
 
 def sit_step(config, tensors):
-    from sample import SiT
-
     model = SiT(**config)
     model.pos_embed.requires_grad_(False)
     noisy, velocity, times = (tensors[f"data.{name}"] for name in ("noisy", "velocity", "times"))

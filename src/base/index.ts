@@ -2,4 +2,5 @@ export { EXIT, messageOf, UserError, type FailureCode } from './errors.js';
 export { silentLog, type Log, type Progress } from './log.js';
 export { normalCdf, normalDensity, normalQuantile } from './normal.js';
 export { philox, RandomNumbers } from './random.js';
+export { studentQuantile } from './student.js';
 export { VERSION } from './version.js';

@@ -9,6 +9,11 @@ export const nonNegative = number.nonnegative('must be 0 or more');
 export const count = number.int('must be a whole number').positive('must be above 0');
 export const whole = number.int('must be a whole number').nonnegative('must be 0 or more');
 
+const items = (value: unknown): unknown => (typeof value === 'string' ? value.split(',') : value);
+
+/** `a,b,c` (or a YAML list) as the schema of a list has it. */
+export const list = <T extends z.ZodType>(schema: T) => z.preprocess(items, schema);
+
 /** `a,b,c` (or a YAML list) as strings. */
 export const words = z.preprocess(
   value =>

@@ -2,7 +2,6 @@ import { z } from 'zod';
 import { UserError, VERSION } from '../base/index.js';
 import type { FittedMixture, GmmSettings, GmmSource } from '../jobs/analyze-gmm.js';
 import { defineCommand, type Context } from './command.js';
-import { namedInput } from './inputs.js';
 import {
   bytes,
   common,
@@ -16,7 +15,7 @@ import {
   outFile,
   words,
 } from './options.js';
-import { writeTable } from './table.js';
+import { refuseOutputs, writeTable } from './table.js';
 
 const options = z.object({
   components: counts.default([50, 100, 200]).describe('component counts: 50,100,200 or a range 1-10, 10-100:10'),
@@ -92,9 +91,8 @@ export const analyzeGmm = defineCommand({
   inputs: { name: 'latents', describe: 'latents folders or files, each may be named (mae=PATH)', max: 64 },
   options,
   async run(chosen, inputs, context) {
-    const { refuseExisting } = await import('../io/index.js');
     const tables = [chosen.out, chosen.stats, chosen.diffusionFloor, chosen.modes, chosen.paired];
-    for (const path of tables) if (path !== undefined) refuseExisting(path, chosen.force);
+    await refuseOutputs(tables, chosen.force);
     const { startEngine } = await import('../engine/index.js');
     await startEngine();
     const sources = await openSources(chosen, inputs, context);
@@ -129,36 +127,14 @@ export const analyzeGmm = defineCommand({
 });
 
 async function openSources(chosen: Chosen, inputs: string[], { log }: Context): Promise<GmmSource[]> {
-  const { openLatents } = await import('../latents/index.js');
-  const { selectedRows } = await import('../io/index.js');
+  const { openNamedLatents, openRows } = await import('./open-latents.js');
   if (chosen.test !== undefined && inputs.length > 1)
     throw new UserError('--test goes with one input: held-out latents belong to one tokenizer');
-  const open = async (path: string) => {
-    const { flips, posterior, dropNonfinite, seed } = chosen;
-    const latents = await openLatents(path, { flips, posterior, dropNonfinite, seed, log });
-    const rows = latents.rows();
-    const few = chosen.limit !== undefined && chosen.limit < rows.rows;
-    return {
-      rows: few
-        ? selectedRows(
-            rows,
-            Int32Array.from({ length: chosen.limit! }, (_, row) => row),
-          )
-        : rows,
-      digest: await latents.digest(),
-    };
-  };
-  const names = inputs.map(input => namedInput(input).name);
-  const twice = names.find((name, i) => names.indexOf(name) !== i);
-  if (twice !== undefined) throw new UserError(`two inputs are called ${twice}; name them apart: a=PATH b=PATH`);
-  const heldout = chosen.test === undefined ? undefined : await open(chosen.test);
-  const sources: GmmSource[] = [];
-  for (const input of inputs) {
-    const { name, path } = namedInput(input);
-    const { rows, digest } = await open(path);
-    sources.push({ name, rows: { ...rows, name }, heldout: heldout?.rows, digest });
-  }
-  return sources;
+  const { flips, posterior, dropNonfinite, seed, limit } = chosen;
+  const opening = { flips, posterior, dropNonfinite, seed, limit, log };
+  const heldout = chosen.test === undefined ? undefined : (await openRows(chosen.test, opening)).rows;
+  const sources = await openNamedLatents(inputs, opening);
+  return sources.map(({ name, rows, digest }) => ({ name, rows, heldout, digest }));
 }
 
 async function settingsOf(chosen: Chosen): Promise<GmmSettings> {

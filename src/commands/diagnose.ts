@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { VERSION } from '../base/index.js';
 import { defineCommand } from './command.js';
 import { common, count, dropNonfinite, force, limit, number, outFile, words } from './options.js';
-import { writeTable, type Row } from './table.js';
+import { refuseOutputs, writeTable, type Row } from './table.js';
 
 const COLUMNS = ['source', 'group', 'measure', 'value', 'setting', 'rows'];
 
@@ -44,8 +44,7 @@ export const diagnose = defineCommand({
   inputs: { name: 'latents', describe: 'latents folders or files, each may be named (mae=PATH)', max: 64 },
   options,
   async run(chosen, inputs, context) {
-    const { refuseExisting } = await import('../io/index.js');
-    if (chosen.out !== undefined) refuseExisting(chosen.out, chosen.force);
+    await refuseOutputs([chosen.out], chosen.force);
     const { startEngine } = await import('../engine/index.js');
     const { openNamedLatents } = await import('./open-latents.js');
     const { diagnoseLatents } = await import('../jobs/diagnose.js');

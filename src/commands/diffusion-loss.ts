@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { VERSION } from '../base/index.js';
 import { defineCommand } from './command.js';
 import { common, count, dropNonfinite, force, outFile } from './options.js';
-import { writeTable } from './table.js';
+import { refuseOutputs, writeTable } from './table.js';
 
 const options = z.object({
   latents: z
@@ -49,8 +49,7 @@ export const diffusionLoss = defineCommand({
   inputs: { name: 'run', describe: 'a run of `train sit-…`, or published weights' },
   options,
   async run(chosen, [checkpoint], context) {
-    const { refuseExisting } = await import('../io/index.js');
-    if (chosen.out !== undefined) refuseExisting(chosen.out, chosen.force);
+    await refuseOutputs([chosen.out], chosen.force);
     const { startEngine } = await import('../engine/index.js');
     await startEngine();
     const { diffusionLoss: measure } = await import('../jobs/diffusion-loss.js');

@@ -81,7 +81,7 @@ const columnsOf = (rows: readonly SweepRow[]): string[] => [...new Set(rows.flat
 /** Rows of a sweep that was measured in the same way. */
 async function knownRows(out: string, card: Record<string, unknown>): Promise<SweepRow[]> {
   if (!existsSync(out)) return [];
-  const { parseTable } = await import('../report/index.js');
+  const { readTable } = await import('../report/index.js');
   const before = JSON.parse(await readFile(`${out}.protocol.json`, 'utf8').catch(() => '{}')) as typeof card;
   const free = ['argv', 'version'];
   const changed = Object.keys(card).find(
@@ -92,7 +92,7 @@ async function knownRows(out: string, card: Record<string, unknown>): Promise<Sw
       `${out}: was begun with ${changed} ${JSON.stringify(before[changed] ?? null)}, now ${JSON.stringify(card[changed])}; ` +
         'give the former, or another --out',
     );
-  return parseTable(await readFile(out, 'utf8'), out).rows as unknown as SweepRow[];
+  return (await readTable(out)).rows as unknown as SweepRow[];
 }
 
 function savedIn(out: string): (error: unknown) => never {

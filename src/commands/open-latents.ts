@@ -1,5 +1,6 @@
 import { UserError, type Log } from '../base/index.js';
 import type { RowSource } from '../io/index.js';
+import type { LatentsOptions } from '../latents/index.js';
 import { namedInput } from './inputs.js';
 
 export interface OpenedLatents {
@@ -14,8 +15,7 @@ export interface OpenedLatents {
   digest: string;
 }
 
-export interface OpenOptions {
-  dropNonfinite?: boolean;
+export interface OpenOptions extends LatentsOptions {
   /** First rows only. */
   limit?: number | undefined;
   log: Log;
@@ -27,15 +27,19 @@ export async function openNamedLatents(inputs: string[], options: OpenOptions): 
   const twice = names.find((name, i) => names.indexOf(name) !== i);
   if (twice !== undefined) throw new UserError(`two inputs are called ${twice}; name them apart: a=PATH b=PATH`);
   const opened: OpenedLatents[] = [];
-  for (const input of inputs) opened.push(await openOne(input, options));
+  for (const input of inputs) {
+    const { name, path } = namedInput(input);
+    const latents = await openRows(path, options);
+    opened.push({ ...latents, name, rows: { ...latents.rows, name } });
+  }
   return opened;
 }
 
-async function openOne(input: string, { limit, dropNonfinite = false, log }: OpenOptions): Promise<OpenedLatents> {
+/** Opens the latents at a path, called as they are. */
+export async function openRows(path: string, { limit, ...options }: OpenOptions): Promise<Omit<OpenedLatents, 'name'>> {
   const { openLatents } = await import('../latents/index.js');
   const { selectedRows } = await import('../io/index.js');
-  const { name, path } = namedInput(input);
-  const latents = await openLatents(path, { log, dropNonfinite });
+  const latents = await openLatents(path, options);
   const all = latents.rows();
   const count = Math.min(limit ?? all.rows, all.rows);
   const rows =
@@ -47,5 +51,5 @@ async function openOne(input: string, { limit, dropNonfinite = false, log }: Ope
         );
   const { tokens, channels, classes } = latents;
   const digest = await latents.digest();
-  return { name, rows: { ...rows, name }, tokens, channels, ...(classes && { classes }), digest };
+  return { rows, tokens, channels, ...(classes && { classes }), digest };
 }

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { count, whole } from '../base/schemas.js';
 
-export { bytes, count, counts, nonNegative, number, positive, whole, words } from '../base/schemas.js';
+export { bytes, count, counts, list, nonNegative, number, positive, whole, words } from '../base/schemas.js';
 
 /** Every command has these. */
 export const common = {

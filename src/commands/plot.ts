@@ -1,11 +1,11 @@
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import { extname } from 'node:path';
 import { z } from 'zod';
 import { messageOf, UserError } from '../base/index.js';
 import { defineCommand, type Context } from './command.js';
 import { namedInput } from './inputs.js';
 import { common, count, force } from './options.js';
+import { chartFiles, writeChart } from './write-chart.js';
 import type { ProtocolCard, Table } from '../report/index.js';
 
 const options = z.object({
@@ -38,23 +38,14 @@ export const plot = defineCommand({
   inputs: { name: 'CSV', describe: 'CSV files, each may be named (mae=FILE); none: standard input', min: 0, max: 64 },
   options,
   async run(chosen, inputs, context) {
-    const { writeFileAtomic } = await import('../io/index.js');
-    const { chartOf, rasterise, renderSvg, requireSameProtocol, stack } = await import('../report/index.js');
-    const outputs = chosen.out?.split(',') ?? [];
-    for (const path of outputs) {
-      if (!['.svg', '.png'].includes(extname(path))) throw new UserError(`--out ${path}: must end in .svg or .png`);
-    }
+    const { chartOf, renderSvg, requireSameProtocol, stack } = await import('../report/index.js');
+    const files = chartFiles('--out', chosen.out);
     const tables = await readTables(inputs, context);
     if (!chosen.force) requireSameProtocol(tables.flatMap(({ card }) => card ?? []));
     const table = keep(stack(tables.map(({ table }) => table)), chosen.where);
-    const svg = await renderSvg(chartOf(table, chosen));
-    if (outputs.length === 0) context.stdout.write(`${svg}\n`);
-    for (const path of outputs) {
-      await writeFileAtomic(path, extname(path) === '.png' ? rasterise(svg, chosen.scale) : svg, {
-        force: chosen.force,
-      });
-      context.log.note(`wrote ${path}`);
-    }
+    const { force, scale } = chosen;
+    if (files.length === 0) context.stdout.write(`${await renderSvg(chartOf(table, chosen))}\n`);
+    else await writeChart(context, table, chosen, { files, force, scale });
   },
 });
 
@@ -64,7 +55,7 @@ interface Read {
 }
 
 async function readTables(inputs: string[], context: Context): Promise<Read[]> {
-  const { parseTable } = await import('../report/index.js');
+  const { parseTable, readTable } = await import('../report/index.js');
   if (inputs.length === 0) {
     const chunks: Buffer[] = [];
     for await (const chunk of context.stdin) chunks.push(Buffer.from(chunk));
@@ -73,10 +64,7 @@ async function readTables(inputs: string[], context: Context): Promise<Read[]> {
   return await Promise.all(
     inputs.map(async input => {
       const { name, path } = namedInput(input);
-      const text = await readFile(path, 'utf8').catch((error: unknown) => {
-        throw new UserError(`${path}: cannot be read: ${messageOf(error)}`);
-      });
-      return { table: { ...parseTable(text, path), name }, card: await cardBeside(path) };
+      return { table: { ...(await readTable(path)), name }, card: await cardBeside(path) };
     }),
   );
 }

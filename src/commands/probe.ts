@@ -3,8 +3,8 @@ import { UserError, VERSION, type Log } from '../base/index.js';
 import type { ProbeSource } from '../jobs/probe.js';
 import { defineCommand } from './command.js';
 import { openNamedLatents } from './open-latents.js';
-import { common, count, counts, dropNonfinite, force, number, outFile, positive, words } from './options.js';
-import { writeTable, type Row } from './table.js';
+import { common, count, counts, list, dropNonfinite, force, number, outFile, positive, words } from './options.js';
+import { refuseOutputs, writeTable, type Row } from './table.js';
 
 const NAME = ['source', 'feature', 'probe', 'setting', 'control'];
 const ACCURACY = ['accuracy', 'accuracy_low', 'accuracy_high'];
@@ -47,8 +47,7 @@ const options = z.object({
     .lt(1, 'must be between 0 and 1')
     .default(0.8)
     .describe('share of rows for training where there is no --test'),
-  c: z
-    .preprocess(value => (typeof value === 'string' ? value.split(',') : value), z.array(positive).min(1))
+  c: list(z.array(positive).min(1))
     .default([1e-4, 1e-3, 1e-2, 0.1, 1])
     .describe('scikit-learn’s inverse penalties C to choose from on a validation part'),
   neighbours: counts.default([20]).describe('k of the nearest-neighbour probe'),
@@ -83,9 +82,7 @@ export const probe = defineCommand({
   },
   options,
   async run(chosen, inputs, context) {
-    const { refuseExisting } = await import('../io/index.js');
-    for (const path of [chosen.out, chosen.perClass, chosen.confusion])
-      if (path !== undefined) refuseExisting(path, chosen.force);
+    await refuseOutputs([chosen.out, chosen.perClass, chosen.confusion], chosen.force);
     const { startEngine } = await import('../engine/index.js');
     const { classRows, confusionRows, probeSources } = await import('../jobs/probe.js');
     await startEngine();

@@ -34,9 +34,10 @@ export const scoreboard = defineCommand({
   options,
   async run({ target, measures, seed, out, force: replace }, inputs, context) {
     const { sha256OfFile } = await import('../io/index.js');
+    const { readTable } = await import('../report/index.js');
     const job = await import('../jobs/scoreboard.js');
     const path = inputs.at(0) ?? job.PUBLISHED;
-    const table = await job.readScoreboardTable(path);
+    const table = await readTable(path);
     const rows = job.scoreboard(table, { target, measures, seed });
     for (const line of job.explanations(rows)) context.log.note(line);
     await writeTable(context, job.SCOREBOARD_COLUMNS, rows as unknown as Row[], {

@@ -2,8 +2,8 @@ import { z } from 'zod';
 import { VERSION } from '../base/index.js';
 import type { SlopeRow } from '../jobs/synth-diffusion.js';
 import { defineCommand } from './command.js';
-import { common, count, counts, force, outFile, positive } from './options.js';
-import { writeTable } from './table.js';
+import { common, count, counts, list, force, outFile, positive } from './options.js';
+import { refuseOutputs, writeTable } from './table.js';
 import { chartFiles, writeChart } from './write-chart.js';
 
 const COLUMNS = [
@@ -15,8 +15,7 @@ const CHART_COLUMNS = ['space', 'components', 'training_rows', 'excess', 'excess
 
 const options = z.object({
   components: counts.default([2, 8, 32]).describe('modes of the planted mixtures'),
-  separations: z
-    .preprocess(value => (typeof value === 'string' ? value.split(',') : value), z.array(positive).min(1))
+  separations: list(z.array(positive).min(1))
     .default([1, 3])
     .describe('standard deviation of the modes’ means over that within a mode'),
   dims: counts.default([16]).describe('dimensions'),
@@ -44,9 +43,7 @@ export const synthDiffusion = defineCommand({
   options,
   async run(chosen, _, context) {
     const files = chartFiles('--chart', chosen.chart);
-    const { refuseExisting } = await import('../io/index.js');
-    for (const path of [...files, chosen.out, chosen.slopes])
-      if (path !== undefined) refuseExisting(path, chosen.force);
+    await refuseOutputs([...files, chosen.out, chosen.slopes], chosen.force);
     const { startEngine } = await import('../engine/index.js');
     const job = await import('../jobs/synth-diffusion.js');
     await startEngine();

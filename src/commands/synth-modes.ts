@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import { UserError, VERSION } from '../base/index.js';
 import { defineCommand } from './command.js';
-import { bytes, common, count, counts, force, outFile, positive } from './options.js';
-import { writeTable } from './table.js';
+import { bytes, common, count, counts, list, force, outFile, positive } from './options.js';
+import { refuseOutputs, writeTable } from './table.js';
 import { chartFiles, writeChart } from './write-chart.js';
 
 const COLUMNS = [
@@ -13,8 +13,7 @@ const POINTS = ['source', 'x', 'y', 'label'];
 
 const options = z.object({
   modes: counts.default([30, 4]).describe('how many modes each space has'),
-  separations: z
-    .preprocess(value => (typeof value === 'string' ? value.split(',') : value), z.array(positive).min(1))
+  separations: list(z.array(positive).min(1))
     .default([1.5, 6])
     .describe('of each space: standard deviation of the modes’ means over that within a mode'),
   dims: count.default(8).describe('dimensions'),
@@ -43,8 +42,7 @@ export const synthModes = defineCommand({
         `--separations: ${separations.length} are given for ${modes.length} spaces of --modes; give one each`,
       );
     const [charts, pictures] = [chartFiles('--chart', chosen.chart), chartFiles('--picture', chosen.picture)];
-    const { refuseExisting } = await import('../io/index.js');
-    for (const path of [...charts, ...pictures, chosen.out]) if (path !== undefined) refuseExisting(path, chosen.force);
+    await refuseOutputs([...charts, ...pictures, chosen.out], chosen.force);
     const { totalmem } = await import('node:os');
     const { startEngine } = await import('../engine/index.js');
     const { modesVerdict, synthModes: experiment } = await import('../jobs/synth-modes.js');

@@ -11,6 +11,12 @@ export interface TableOptions {
   protocol?: Record<string, unknown> | undefined;
 }
 
+/** Refuses to begin where an output is there already. */
+export async function refuseOutputs(paths: (string | undefined)[], force: boolean): Promise<void> {
+  const { refuseExisting } = await import('../io/index.js');
+  for (const path of paths) if (path !== undefined) refuseExisting(path, force);
+}
+
 /** Writes rows as CSV (full float precision; empty cell for null, NaN as `nan`) to stdout or, whole or not at all, to a file. */
 export async function writeTable(
   context: Context,

@@ -4,7 +4,7 @@ import type { Picture } from '../jobs/umap.js';
 import { defineCommand } from './command.js';
 import type { OpenedLatents } from './open-latents.js';
 import { common, count, dropNonfinite, force, limit, nonNegative, number, outFile, words } from './options.js';
-import { writeTable } from './table.js';
+import { refuseOutputs, writeTable } from './table.js';
 import { chartFiles, writeChart } from './write-chart.js';
 
 const COLUMNS = ['source', 'method', 'row', 'x', 'y', 'label', 'class'];
@@ -55,9 +55,7 @@ export const umap = defineCommand({
   options,
   async run(chosen, inputs, context) {
     const files = chartFiles('--chart', chosen.chart);
-    const { refuseExisting } = await import('../io/index.js');
-    for (const path of [...files, chosen.out, chosen.quality])
-      if (path !== undefined) refuseExisting(path, chosen.force);
+    await refuseOutputs([...files, chosen.out, chosen.quality], chosen.force);
     const { startEngine } = await import('../engine/index.js');
     const { openNamedLatents } = await import('./open-latents.js');
     const { picturesOf } = await import('../jobs/umap.js');

@@ -12,19 +12,19 @@ export function chartFiles(option: string, value: string | undefined): string[] 
   return files;
 }
 
-/** Draws a table into SVG and PNG files. */
+/** Draws a table into SVG and PNG files; `scale` pixels per unit of a PNG. */
 export async function writeChart(
   { log }: Context,
   table: Table,
   choice: ChartChoice,
-  { files, force }: { files: string[]; force: boolean },
+  { files, force, scale }: { files: string[]; force: boolean; scale?: number | undefined },
 ): Promise<void> {
   if (files.length === 0) return;
   const { writeFileAtomic } = await import('../io/index.js');
   const { chartOf, rasterise, renderSvg } = await import('../report/index.js');
   const svg = await renderSvg(chartOf(table, choice));
   for (const path of files) {
-    await writeFileAtomic(path, extname(path) === '.png' ? rasterise(svg) : svg, { force });
+    await writeFileAtomic(path, extname(path) === '.png' ? rasterise(svg, scale) : svg, { force });
     log.note(`wrote ${path}`);
   }
 }

@@ -1,7 +1,6 @@
 import { existsSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { parseTable, type Table, type TableRow } from '../report/index.js';
+import { readTable, type Table, type TableRow } from '../report/index.js';
 import type { Plan, Space } from './plan.js';
 import { estimate } from './statistics.js';
 import type { Study } from './study.js';
@@ -24,13 +23,11 @@ export async function readTables(study: Study, { spaces }: Plan, out: string): P
     stacked(
       name,
       await Promise.all(
-        spaces.map(async one => tagged(await readTable(path(one)), { source: one.tokenizer, seed: one.seed })),
+        spaces.map(async one => tagged(await tableAt(path(one)), { source: one.tokenizer, seed: one.seed })),
       ),
     );
   const table = (kind: string) => (one: Space) => join(out, 'tables', `${kind}-${one.name}.csv`);
-  const sweeps = study.seeds.map(async seed =>
-    tagged(await readTable(join(out, 'tables', `nll-${seed}.csv`)), { seed }),
-  );
+  const sweeps = study.seeds.map(async seed => tagged(await tableAt(join(out, 'tables', `nll-${seed}.csv`)), { seed }));
   return {
     nll: stacked('nll', await Promise.all(sweeps)),
     probe: await perSpace('probe', table('probe')),
@@ -41,9 +38,8 @@ export async function readTables(study: Study, { spaces }: Plan, out: string): P
   };
 }
 
-async function readTable(path: string | undefined): Promise<Table | undefined> {
-  return path !== undefined && existsSync(path) ? parseTable(await readFile(path, 'utf8'), path) : undefined;
-}
+const tableAt = async (path: string | undefined): Promise<Table | undefined> =>
+  path !== undefined && existsSync(path) ? await readTable(path) : undefined;
 
 function tagged(table: Table | undefined, tags: TableRow): Table | undefined {
   if (!table) return undefined;

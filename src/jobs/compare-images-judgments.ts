@@ -1,7 +1,6 @@
-import { readFile } from 'node:fs/promises';
-import { messageOf, UserError } from '../base/index.js';
+import { UserError } from '../base/index.js';
 import { wilson } from '../probe/index.js';
-import { parseTable, type TableRow } from '../report/index.js';
+import { readTable, type TableRow } from '../report/index.js';
 import { isFirstLeft } from './compare-images.js';
 
 /** How often one set of pictures was preferred to the other. */
@@ -63,10 +62,7 @@ const COLUMNS = ['seed', 'pair', 'a', 'b', 'choice'];
 const CHOICES: Record<string, number> = { left: 1, tie: 0, right: -1 };
 
 async function judgeOf(path: string): Promise<Judge> {
-  const text = await readFile(path, 'utf8').catch((error: unknown) => {
-    throw new UserError(`${path}: cannot be read: ${messageOf(error)}`);
-  });
-  const { columns, rows } = parseTable(text, path);
+  const { columns, rows } = await readTable(path);
   const absent = COLUMNS.find(column => !columns.includes(column));
   if (absent !== undefined)
     throw new UserError(`${path}: has no column '${absent}'; a page of compare-images saves ${COLUMNS.join(', ')}`);

@@ -1,11 +1,10 @@
 import { z } from 'zod';
-import { count, nonNegative, number, positive, words } from '../base/schemas.js';
+import { count, list, nonNegative, number, positive, words } from '../base/schemas.js';
 // Not through the room's door, which would wake the engine for --help.
 import { CONVENTION_NAMES, DIFFUSION_FORM_NAMES, SAMPLERS } from '../diffusion/names.js';
 
 /** `0.2,0.8` or a YAML list. */
-export const interval = z.preprocess(
-  value => (typeof value === 'string' ? value.split(',') : value),
+export const interval = list(
   z
     .tuple([number, number], 'must be two numbers, e.g. 0.2,0.8')
     .refine(([low, high]) => low <= high, 'must go from low to high'),

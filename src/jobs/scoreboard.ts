@@ -1,7 +1,6 @@
-import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
-import { messageOf, RandomNumbers, UserError } from '../base/index.js';
-import { parseTable, type Table, type TableRow } from '../report/index.js';
+import { RandomNumbers, UserError } from '../base/index.js';
+import type { Table, TableRow } from '../report/index.js';
 import { interval, kendall, permutationTest, spearman } from './scoreboard-correlation.js';
 
 /** The numbers that MAETok's authors published; every row says where. */
@@ -43,13 +42,6 @@ export interface ScoreboardSettings {
   target?: string | undefined;
   measures?: readonly string[] | undefined;
   seed: number;
-}
-
-export async function readScoreboardTable(path: string): Promise<Table> {
-  const text = await readFile(path, 'utf8').catch((error: unknown) => {
-    throw new UserError(`${path}: cannot be read: ${messageOf(error)}`);
-  });
-  return parseTable(text, path);
 }
 
 /**

@@ -59,7 +59,7 @@ function axisOf(spec: string, clause: string): Axis {
         '(1.5, 1|2|4 or first:last:step; of an interval low:high)',
     );
   const values = given.split('|').flatMap(word => (option === 'interval' ? [word] : range(spec, word)));
-  return { key, option: option, values };
+  return { key, option, values };
 }
 
 const MOST_VALUES = 1000;

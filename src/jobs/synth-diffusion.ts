@@ -1,9 +1,9 @@
 import { setImmediate } from 'node:timers/promises';
 import { EXIT, RandomNumbers, UserError, type Log } from '../base/index.js';
 import { diffusionFloor, type Mixture } from '../gmm/index.js';
-import { leastSquaresSlopes, plantedMixture, trainDenoiser, type Slope } from '../synth/index.js';
+import { leastSquaresSlopes, plantedMixture, trainDenoiser, type DenoiserOptions, type Slope } from '../synth/index.js';
 
-export interface DiffusionSettings {
+export interface DiffusionSettings extends Omit<DenoiserOptions, 'rows' | 'onStep'> {
   components: number[];
   separations: number[];
   dims: number[];
@@ -11,12 +11,6 @@ export interface DiffusionSettings {
   rows: number[];
   /** Networks per case, each with a mixture, rows and weights of its own. */
   repeats: number;
-  steps: number;
-  batch: number;
-  width: number;
-  depth: number;
-  lr: number;
-  seed: number;
 }
 
 export interface DiffusionRow {

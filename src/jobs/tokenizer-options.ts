@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { count, counts, nonNegative, positive, whole, words } from '../base/schemas.js';
+import { count, counts, list, nonNegative, positive, whole, words } from '../base/schemas.js';
 // Not through the room's door, which would wake the engine for --help.
 import { CRITICS } from '../tokenizers/losses/names.js';
 import { VIT_SIZES, type VitSize } from '../tokenizers/vit/presets.js';
@@ -9,17 +9,14 @@ const mask = z.preprocess(
   z.string().regex(/^(off|0?\.\d+(-0?\.\d+)?)$/, 'must be off, one share such as 0.5, or a range such as 0.4-0.6'),
 );
 
-const named = z
-  .preprocess(
-    value => (typeof value === 'string' ? value.split(',') : value),
-    z.array(z.string().regex(/^[\w-]+=.+$/, 'must be NAME=SPEC, several with commas')),
-  )
-  .default([]);
+const named = list(z.array(z.string().regex(/^[\w-]+=.+$/, 'must be NAME=SPEC, several with commas'))).default([]);
 
 const weights = z.preprocess(
-  value => (typeof value === 'number' ? [String(value)] : typeof value === 'string' ? value.split(',') : value),
-  z.array(
-    z.string().regex(/^([\w-]+=)?\d+(\.\d+)?(e-?\d+)?$/, 'must be a number, or NAME=NUMBER, several with commas'),
+  value => (typeof value === 'number' ? String(value) : value),
+  list(
+    z.array(
+      z.string().regex(/^([\w-]+=)?\d+(\.\d+)?(e-?\d+)?$/, 'must be a number, or NAME=NUMBER, several with commas'),
+    ),
   ),
 );
 
@@ -93,8 +90,7 @@ export const tokenizerOptions = z.object({
   alignWeight: positive
     .default(0.1)
     .describe('weight of that, times the ratio of gradients at the encoder’s last layer'),
-  alignMargins: z
-    .preprocess(value => (typeof value === 'string' ? value.split(',') : value), z.tuple([nonNegative, nonNegative]))
+  alignMargins: list(z.tuple([nonNegative, nonNegative]))
     .default([0.5, 0.25])
     .describe('cosine and distance that cost nothing'),
   from: z.string().optional().describe('run to start from: its network and its weights'),

@@ -1,9 +1,9 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { UserError } from '../base/index.js';
-import { tf, type RandomStream, type Tensor } from '../engine/index.js';
+import { tf, type RandomStream } from '../engine/index.js';
 import { readRun, readWeights, sha256OfFile, type NdArray } from '../io/index.js';
-import { paramsFrom, type Params } from '../nn/index.js';
+import { paramsFrom, uniform, type Params } from '../nn/index.js';
 import { initialParams, PROJECTION, readNetwork, type VitConfig, type VitNetwork } from '../tokenizers/vit/index.js';
 import type { TokenizerOptions } from './tokenizer-options.js';
 
@@ -46,20 +46,12 @@ export interface StartingOptions {
 /** Parameters before the first step: those of the run to start from where it has them, fresh ones elsewhere. */
 export function startingParams(config: VitConfig, { start, random, layerScale, aligned }: StartingOptions): Params {
   const fresh = initialParams(config, random, layerScale === undefined ? {} : { layerScale });
-  if (aligned !== undefined) fresh[PROJECTION] = projection(aligned, config.latentChannels, random.for(PROJECTION));
+  const { latentChannels: inputs } = config;
+  // As PyTorch's linear layers begin.
+  if (aligned !== undefined) fresh[PROJECTION] = uniform(random.for(PROJECTION), [aligned, inputs], inputs ** -0.5);
   if (!start) return fresh;
   const known = Object.keys(fresh).filter(key => Object.hasOwn(start.weights, key));
   const found = paramsFrom(Object.fromEntries(known.map(key => [key, start.weights[key]])));
   tf.dispose(known.map(key => fresh[key]));
   return { ...fresh, ...found };
 }
-
-/** Uniform in ±1/√(inputs), as PyTorch's linear layers begin. */
-const projection = (outputs: number, inputs: number, random: RandomStream): Tensor =>
-  tf.tidy(() =>
-    tf
-      .tensor2d(random.uniforms(outputs * inputs), [outputs, inputs])
-      .mul(2)
-      .sub(1)
-      .mul(inputs ** -0.5),
-  );

@@ -121,7 +121,7 @@ async function prepare(model: VitModel, request: TrainingRequest<TokenizerOption
   const network: VitNetwork = { family: 'vit', model, config };
   const digests = { from: start?.digest, lpips: perceptual?.digest, discriminator: critic?.digest };
   return {
-    task: task,
+    task,
     network: { ...network },
     inputs: { data: data.train.digest, ...features.inputs, ...defined(digests) },
     info: perceptual ? { perceptual: perceptual.name } : {},
@@ -132,10 +132,10 @@ async function prepare(model: VitModel, request: TrainingRequest<TokenizerOption
 const isDecoder = (key: string): boolean => /^(decoder|post_quant_conv)\./.test(key);
 
 /** A few steps of a small network have no room for long ramps. */
-const lossWeights = ({ preset, perceptual, perceptualRamp, layerScale }: TokenizerOptions) =>
+const lossWeights = ({ preset, perceptual, perceptualRamp }: TokenizerOptions) =>
   preset === 'tiny'
-    ? { perceptual: perceptual ?? 0, ramp: perceptualRamp ?? 0, layerScale }
-    : { perceptual: perceptual ?? 1, ramp: perceptualRamp ?? 10_000, layerScale };
+    ? { perceptual: perceptual ?? 0, ramp: perceptualRamp ?? 0 }
+    : { perceptual: perceptual ?? 1, ramp: perceptualRamp ?? 10_000 };
 
 const marginsOf = ({ alignMargins: [cosine, distance] }: TokenizerOptions) => ({ cosine, distance });
 

@@ -2,4 +2,4 @@ export { chartOf, type ChartChoice, type ChartKind } from './chart.js';
 export { htmlReport, markdownTable, type Report, type Section } from './html.js';
 export { requireSameProtocol, type ProtocolCard } from './protocol.js';
 export { rasterise, renderSvg } from './render.js';
-export { parseTable, stack, type Table, type TableRow, type Value } from './table.js';
+export { parseTable, readTable, stack, type Table, type TableRow, type Value } from './table.js';

@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises';
 import { parse } from 'csv-parse/sync';
 import { messageOf, UserError } from '../base/index.js';
 
@@ -10,6 +11,14 @@ export interface Table {
   name: string;
   columns: string[];
   rows: TableRow[];
+}
+
+/** Reads a CSV file, called by its path. @throws UserError naming the file. */
+export async function readTable(path: string): Promise<Table> {
+  const text = await readFile(path, 'utf8').catch((error: unknown) => {
+    throw new UserError(`${path}: cannot be read: ${messageOf(error)}`);
+  });
+  return parseTable(text, path);
 }
 
 /** Reads CSV text with a header line. Empty cells and `nan` are null. @throws UserError naming the line. */

@@ -1,3 +1,4 @@
+import { studentQuantile } from '../base/index.js';
 import { cholesky, triangularSolve } from '../engine/index.js';
 
 export interface Slope {
@@ -36,15 +37,4 @@ export function leastSquaresSlopes(predictors: number[][], response: number[]): 
     const reach = studentQuantile(freedom) * Math.sqrt(variance * inverse(a, a));
     return { value, low: value - reach, high: value + reach };
   });
-}
-
-/** The 97.5% quantile of Student's t by Cornish and Fisher's expansion, exact to 2% from three degrees of freedom on. */
-function studentQuantile(freedom: number): number {
-  const z = 1.959964;
-  return (
-    z +
-    (z ** 3 + z) / (4 * freedom) +
-    (5 * z ** 5 + 16 * z ** 3 + 3 * z) / (96 * freedom ** 2) +
-    (3 * z ** 7 + 19 * z ** 5 + 17 * z ** 3 - 15 * z) / (384 * freedom ** 3)
-  );
 }

@@ -4,16 +4,15 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, it } from '@jest/globals';
-import { parse } from 'csv-parse/sync';
 import { readNpz, writeNpy } from '../../src/io/index.js';
 import { clusteredRows } from '../gmm/helpers.js';
 import { maetok, maetokWith } from '../helpers/cli.js';
+import { rowsOf } from '../helpers/csv.js';
 import { describeWithShared, SHARED } from '../helpers/shared.js';
 import { tempFolder } from '../helpers/temp.js';
 
 const folder = tempFolder();
 const file = (name: string): string => join(folder, name);
-const table = (csv: string): Record<string, string>[] => parse(csv, { columns: true });
 
 /** Latents [rows, tokens, 2] with planted modes. */
 async function latents(name: string, rows: number, modes: number, seed = 1): Promise<string> {
@@ -37,7 +36,7 @@ describe('maetok analyze-gmm', () => {
     const { code, stdout, stderr } = await maetok('analyze-gmm', `a=${few}`, many, '--components', '1,3', '--out', out);
     expect(stderr).toContain('axes explain');
     expect([code, stdout]).toEqual([0, '']);
-    const rows = table(await readFile(out, 'utf8'));
+    const rows = rowsOf(await readFile(out, 'utf8'));
     expect(rows.map(({ source, components }) => [source, components])).toEqual([
       ['a', '1'],
       ['a', '3'],
@@ -64,7 +63,7 @@ describe('maetok analyze-gmm', () => {
       expect.arrayContaining(['weights_', 'means_', 'covariances_', 'precisions_cholesky_', 'components_', 'scale_']),
     );
     const again = await maetok('analyze-gmm', few, '--init-from', model, '--max-iter', '1', '--tol', '0', '--quiet');
-    expect(Number(table(again.stdout)[0].nll)).toBeCloseTo(Number(table(first.stdout)[0].nll), 1);
+    expect(Number(rowsOf(again.stdout)[0].nll)).toBeCloseTo(Number(rowsOf(first.stdout)[0].nll), 1);
     const other = await latents('narrow.npy', 100, 2);
     await writeNpy(
       other,
@@ -83,7 +82,7 @@ describe('maetok analyze-gmm', () => {
     const { code } = await maetok('analyze-gmm', few, many, '--components', '3', ...paths.flat(), '--quiet');
     expect(code).toBe(0);
     const [stats, floor, modes, paired] = await Promise.all(
-      paths.map(async ([, path]) => table(await readFile(path, 'utf8'))),
+      paths.map(async ([, path]) => rowsOf(await readFile(path, 'utf8'))),
     );
     expect(stats).toHaveLength(6);
     expect(Object.keys(stats[0]).slice(1)).toEqual([
@@ -112,7 +111,7 @@ describe('maetok analyze-gmm', () => {
       'surrogate,permutation',
       '--quiet',
     );
-    const rows = Object.fromEntries(table(stdout).map(row => [row.control, row]));
+    const rows = Object.fromEntries(rowsOf(stdout).map(row => [row.control, row]));
     expect(Number(rows.none.gain)).toBeGreaterThan(1);
     expect(Number(rows.surrogate.gain)).toBeLessThan(0.1);
     // The modes still show in each dimension by itself, but no longer together.
@@ -121,19 +120,19 @@ describe('maetok analyze-gmm', () => {
 
   it('cross-validates every row once', async () => {
     const { stdout } = await maetok('analyze-gmm', few, '--components', '3', '--folds', '3', '--quiet');
-    expect(table(stdout)).toMatchObject([{ heldout_rows: '600', train_rows: '400' }]);
+    expect(rowsOf(stdout)).toMatchObject([{ heldout_rows: '600', train_rows: '400' }]);
   });
 
   it('grows from the smaller fit', async () => {
     const { stdout } = await maetok('analyze-gmm', many, '--components', '2,4,8', '--grow', '--quiet');
-    const nlls = table(stdout).map(({ train_nll }) => Number(train_nll));
+    const nlls = rowsOf(stdout).map(({ train_nll }) => Number(train_nll));
     expect(nlls[1]).toBeLessThan(nlls[0]);
     expect(nlls[2]).toBeLessThan(nlls[1]);
   });
 
   it('plans without fitting', async () => {
     const { stdout } = await maetok('analyze-gmm', few, '--dry-run', '--components', '3,30', '--memory', '64MB');
-    expect(table(stdout)).toMatchObject([
+    expect(rowsOf(stdout)).toMatchObject([
       { components: '3', rows: '480', way: 'in memory' },
       { components: '30', passes: '1' },
     ]);
@@ -228,7 +227,7 @@ describeWithShared(FEATURES, 'mixtures of 50,000 real latents', () => {
     const of = async (...more: string[]): Promise<number> => {
       const paths = [`${SHARED}/${FEATURES}#train.features`, '--test', `${SHARED}/${FEATURES}#val.features`];
       const { stdout } = await maetok('analyze-gmm', ...paths, '--no-pca', '--no-standardize', '--quiet', ...more);
-      return Number(table(stdout)[0].train_nll);
+      return Number(rowsOf(stdout)[0].train_nll);
     };
     expect(await of('--components', '1')).toBeCloseTo(112.43753, 4);
     if (process.env.MAETOK_SLOW === undefined) return;

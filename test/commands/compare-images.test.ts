@@ -2,16 +2,15 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { runInNewContext } from 'node:vm';
 import { beforeAll, describe, expect, test } from '@jest/globals';
-import { parse } from 'csv-parse/sync';
 import { isFirstLeft } from '../../src/jobs/compare-images.js';
 import { signTest } from '../../src/jobs/compare-images-judgments.js';
 import type { PageContent } from '../../src/jobs/compare-images-page.js';
 import { maetok } from '../helpers/cli.js';
+import { rowsOf } from '../helpers/csv.js';
 import { tempFolder } from '../helpers/temp.js';
 
 const root = tempFolder();
 const [good, bad, page] = ['good.npz', 'bad.npz', 'page.html'].map(name => join(root, name));
-const rows = (csv: string): Record<string, string>[] => parse(csv, { columns: true });
 const part = (html: string, tag: RegExp): string => tag.exec(html)![1];
 const contentOf = (html: string): PageContent =>
   JSON.parse(part(html, /<script type="application\/json" id="content">(.*?)<\/script>/s)) as PageContent;
@@ -113,10 +112,10 @@ describe('judging', () => {
     press('s');
     const saved = join(root, 'saved.csv');
     writeFileSync(saved, table());
-    expect(rows(table())).toHaveLength(20);
+    expect(rowsOf(table())).toHaveLength(20);
     const { code, stdout } = await maetok('compare-images', '--judgments', saved);
     expect(code).toBe(0);
-    const counted = rows(stdout);
+    const counted = rowsOf(stdout);
     expect(counted.map(({ outcome, pairs: number }) => [outcome, number])).toEqual([
       ['win', '14'],
       ['tie', '3'],
@@ -145,8 +144,8 @@ describe('judging', () => {
       judge('cid', [0, 1], [3, -1]),
     ];
     const { stdout, stderr } = await maetok('compare-images', '--judgments', files.join(','));
-    expect(rows(stdout).map(({ pairs }) => pairs)).toEqual(['2', '1', '1', '4']);
-    expect(rows(stdout)[0].judges).toBe('3');
+    expect(rowsOf(stdout).map(({ pairs }) => pairs)).toEqual(['2', '1', '1', '4']);
+    expect(rowsOf(stdout)[0].judges).toBe('3');
     expect(stderr).toMatch(/agree on 33 % of the pairs/);
   });
 

@@ -1,13 +1,13 @@
 import { describe, expect, test } from '@jest/globals';
-import { parse } from 'csv-parse/sync';
 import { maetok } from '../helpers/cli.js';
+import { rowsOf } from '../helpers/csv.js';
 
 type Row = Record<string, string>;
 
 async function translated(...words: string[]): Promise<Record<string, Row>> {
   const { code, stdout } = await maetok('conventions', ...words);
   expect(code).toBe(0);
-  return Object.fromEntries(parse<Row>(stdout, { columns: true }).map(row => [row.convention, row]));
+  return Object.fromEntries(rowsOf(stdout).map(row => [row.convention, row]));
 }
 
 describe('maetok conventions', () => {

@@ -1,26 +1,25 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
-import { parse } from 'csv-parse/sync';
 import sharp from 'sharp';
 import { readNpz } from '../../src/io/index.js';
 import { maetok } from '../helpers/cli.js';
+import { rowsOf } from '../helpers/csv.js';
 import { tempFolder } from '../helpers/temp.js';
 
 const root = tempFolder();
 const SPEC = 'synthetic:scenes?count=12&size=16&classes=3';
-const rows = (csv: string): Record<string, string>[] => parse(csv, { columns: true });
 
 describe('maetok data', () => {
   test('without a data set it lists what can be read', async () => {
     const { code, stdout } = await maetok('data');
     expect(code).toBe(0);
-    expect(rows(stdout).map(row => row.data)).toContain('FILE.npy, FILE.npz');
+    expect(rowsOf(stdout).map(row => row.data)).toContain('FILE.npy, FILE.npz');
   });
 
   test('describes a data set in one row', async () => {
     const { stdout } = await maetok('data', SPEC, '--split', 'val');
-    expect(rows(stdout)[0]).toMatchObject({
+    expect(rowsOf(stdout)[0]).toMatchObject({
       name: 'scenes-val',
       pictures: '1',
       classes: '3',
@@ -33,14 +32,14 @@ describe('maetok data', () => {
     const out = join(root, 'folder');
     const { code } = await maetok('data', SPEC, '--out', out, '--grid', join(root, 'grid.png'), '--num', '4');
     expect(code).toBe(0);
-    expect(rows(readFileSync(join(out, 'factors.csv'), 'utf8'))[4]).toMatchObject({
+    expect(rowsOf(readFileSync(join(out, 'factors.csv'), 'utf8'))[4]).toMatchObject({
       shape: 'square',
       texture: 'stripes',
     });
     const { width } = await sharp(join(root, 'grid.png')).metadata();
     expect(width).toBe(2 * 16 + 2);
     const again = await maetok('data', out, '--out', join(root, 'again.npz'), '--quiet');
-    expect(rows(again.stdout)[0]).toMatchObject({ pictures: '12', classes: '3' });
+    expect(rowsOf(again.stdout)[0]).toMatchObject({ pictures: '12', classes: '3' });
   });
 
   test('--size crops on the way into one .npz', async () => {
@@ -69,7 +68,7 @@ describe('maetok data', () => {
     writeFileSync(broken, readFileSync(broken).subarray(0, 60));
     const checked = await maetok('data', folder, '--check');
     expect(checked.code).toBe(1);
-    expect(rows(checked.stdout).map(row => row.picture)).toEqual([broken]);
+    expect(rowsOf(checked.stdout).map(row => row.picture)).toEqual([broken]);
     expect(checked.stderr).toMatch(/1 of 12 pictures cannot be read/);
     const out = join(root, 'whole.npz');
     const written = await maetok('data', folder, '--out', out);

@@ -1,10 +1,10 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from '@jest/globals';
-import { parse } from 'csv-parse/sync';
 import { RandomNumbers } from '../../src/base/index.js';
 import { readNpz, writeNpz, type NdArray } from '../../src/io/index.js';
 import { maetok } from '../helpers/cli.js';
+import { rowsOf } from '../helpers/csv.js';
 import { tempFolder } from '../helpers/temp.js';
 
 const root = tempFolder();
@@ -12,7 +12,6 @@ const [latents, others, run] = ['latents.npz', 'others.npz', 'run'].map(name => 
 const [TOKENS, CHANNELS, BINS] = [3, 2, 4];
 
 type Row = Record<string, string>;
-const rows = (csv: string): Row[] => parse<Row>(csv, { columns: true });
 
 /** One Gaussian of unequal variances, so that everything about its floor is known. */
 async function writeLatents(path: string, count: number, seed: number): Promise<void> {
@@ -41,9 +40,9 @@ describe('maetok diffusion-loss', () => {
   test('on the run’s own latents the numbers of its loss.csv, to the rounding of another batch size', async () => {
     const { code, stdout } = await measured('--latents', latents, '--batch-size', '5');
     expect(code).toBe(0);
-    const recorded = rows(readFileSync(join(run, 'loss.csv'), 'utf8')).filter(({ step }) => step === '2');
+    const recorded = rowsOf(readFileSync(join(run, 'loss.csv'), 'utf8')).filter(({ step }) => step === '2');
     const key = ({ split, weights, bin }: Row): string => [split, weights, bin].join();
-    const again = new Map(rows(stdout).map(row => [key(row), row]));
+    const again = new Map(rowsOf(stdout).map(row => [key(row), row]));
     expect([...again.keys()].sort()).toEqual(recorded.map(key).sort());
     expect(again.size).toBe(2 * 2 * (BINS + 1));
     for (const row of recorded)
@@ -55,7 +54,7 @@ describe('maetok diffusion-loss', () => {
     const out = join(root, 'others.csv');
     const { code } = await measured('--latents', others, '--weights', 'ema', '--bins', '2', '--out', out);
     expect(code).toBe(0);
-    const table = rows(readFileSync(out, 'utf8'));
+    const table = rowsOf(readFileSync(out, 'utf8'));
     expect(table.map(({ split, weights, bin }) => [split, weights, bin])).toEqual([
       ['all', 'ema', '0'],
       ['all', 'ema', '1'],
@@ -74,7 +73,7 @@ describe('maetok diffusion-loss', () => {
 
   test('labels can be hidden', async () => {
     const loss = async (...words: string[]): Promise<number> =>
-      Number(rows((await measured('--latents', others, '--weights', 'raw', ...words)).stdout).at(-1)!.loss);
+      Number(rowsOf((await measured('--latents', others, '--weights', 'raw', ...words)).stdout).at(-1)!.loss);
     expect(await loss('--unconditional')).not.toBe(await loss());
   });
 });
@@ -87,7 +86,7 @@ describe('--floor: what is lost beyond the closed form', () => {
       ...words,
     );
   const floors = async (name: string): Promise<Row[]> =>
-    rows((await measured('--latents', latents, '--weights', 'raw', '--floor', mixture(name))).stdout);
+    rowsOf((await measured('--latents', latents, '--weights', 'raw', '--floor', mixture(name))).stdout);
 
   test('of one Gaussian λ + 1 − (tλ − (1 − t))² / (t²λ + (1 − t)²), in the network’s units', async () => {
     expect((await fit('diag', '--no-pca', '--covariance', 'diag', '--reg-covar', '0')).code).toBe(0);

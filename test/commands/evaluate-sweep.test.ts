@@ -2,16 +2,16 @@ import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync,
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, test } from '@jest/globals';
-import { parse } from 'csv-parse/sync';
 import { parseSweep } from '../../src/jobs/sweep-settings.js';
 import { maetok } from '../helpers/cli.js';
+import { rowsOf } from '../helpers/csv.js';
 import { tempFolder } from '../helpers/temp.js';
 
 const GOLDEN = fileURLToPath(new URL('../../fixtures/golden/convolutional/sdvae-quant', import.meta.url));
 const root = tempFolder();
 const [vae, latents, run] = ['vae', 'latents', 'run'].map(name => join(root, name));
 const SCENES = 'synthetic:scenes?count=20&size=16';
-const rows = (path: string): Record<string, string>[] => parse(readFileSync(path, 'utf8'), { columns: true });
+const rows = (path: string): Record<string, string>[] => rowsOf(readFileSync(path, 'utf8'));
 
 beforeAll(async () => {
   mkdirSync(vae);

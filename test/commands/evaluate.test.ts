@@ -1,19 +1,18 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from '@jest/globals';
-import { parse } from 'csv-parse/sync';
 import { inceptionShapes } from '../../src/features/inception-weights.js';
 import { syntheticWeights } from '../../src/features/synthetic-weights.js';
 import { readNpz, writeNpz, writeSafetensors, type NdArray } from '../../src/io/index.js';
 import { maetok } from '../helpers/cli.js';
+import { rowsOf } from '../helpers/csv.js';
 import { describeWithShared, SHARED } from '../helpers/shared.js';
 import { tempFolder } from '../helpers/temp.js';
 
 const root = tempFolder();
 const SCENES = 'synthetic:scenes?count=60&size=16';
-const rows = (csv: string): Record<string, string>[] => parse(csv, { columns: true });
 const value = (csv: string, metric: string, source?: string): number =>
-  Number(rows(csv).find(row => row.metric === metric && (source === undefined || row.source === source))!.value);
+  Number(rowsOf(csv).find(row => row.metric === metric && (source === undefined || row.source === source))!.value);
 
 beforeAll(async () => {
   for (const [name, more] of [
@@ -32,7 +31,7 @@ describe('maetok evaluate: generated pictures', () => {
       ...['--features', 'pixels', '--bootstrap', '3', '--quiet'],
     );
     expect(code).toBe(0);
-    const table = rows(stdout);
+    const table = rowsOf(stdout);
     expect(table.map(row => row.metric)).not.toContain('fid');
     expect(new Set(table.map(row => row.features))).toEqual(new Set(['pixels']));
     expect(table[0]).toMatchObject({ metric: 'fd', source: 'near', images: '60', reference_images: '60' });
@@ -56,7 +55,7 @@ describe('maetok evaluate: generated pictures', () => {
       ...['evaluate', path('near'), '--reference', path('real'), '--features', 'pixels'],
       ...['--metrics', 'kid', '--out', out, '--quiet'],
     );
-    expect(rows(readFileSync(out, 'utf8')).map(row => row.metric)).toEqual(['kd']);
+    expect(rowsOf(readFileSync(out, 'utf8')).map(row => row.metric)).toEqual(['kd']);
     const card = JSON.parse(readFileSync(`${out}.protocol.json`, 'utf8')) as Record<string, unknown>;
     expect(card).toMatchObject({ task: 'generation', features: { name: 'pixels' }, reference: { count: 60 }, seed: 0 });
   });
@@ -66,7 +65,7 @@ describe('maetok evaluate: reconstructions', () => {
   test('--paired compares picture with picture; equal ones are perfect', async () => {
     const { code, stdout } = await maetok('evaluate', path('real'), '--reference', path('real'), '--paired');
     expect(code).toBe(0);
-    const table = rows(stdout);
+    const table = rowsOf(stdout);
     expect(table.filter(row => row.metric === 'ssim').map(row => Number(row.value).toFixed(9))).toEqual(
       Array<string>(4).fill('1.000000000'),
     );
@@ -87,7 +86,7 @@ describe('maetok evaluate: reconstructions', () => {
         '0',
       ],
     );
-    expect(rows(stdout).map(row => row.metric)).toEqual(['psnr', 'psnr', 'ssim', 'ssim', 'ssim', 'ssim', 'rfd']);
+    expect(rowsOf(stdout).map(row => row.metric)).toEqual(['psnr', 'psnr', 'ssim', 'ssim', 'ssim', 'ssim', 'rfd']);
   });
 });
 
@@ -206,7 +205,7 @@ describe('bad input is one clear line', () => {
     const limited = await maetok('evaluate', path('near'), '--limit', '8', '--reference', path('real'), ...common);
     expect(limited.stderr).toMatch(/fewer than the 2048 features/);
     const names = ['fid', 'sfid', 'is', 'is', 'precision', 'recall', 'precision', 'recall', 'kid'];
-    expect(rows(limited.stdout).map(row => row.metric)).toEqual(names);
+    expect(rowsOf(limited.stdout).map(row => row.metric)).toEqual(names);
     const statistics = join(root, 'inception-stats.npz');
     const identity = Float64Array.from({ length: 2048 ** 2 }, (_, i) => (i % 2049 === 0 ? 1 : 0));
     await writeNpz(statistics, {
@@ -215,7 +214,7 @@ describe('bad input is one clear line', () => {
     });
     const known = await maetok('evaluate', path('near'), '--limit', '8', '--reference', statistics, ...common);
     expect(known.stderr).toMatch(/left out for want of pictures: sfid, precision-recall, kid/);
-    expect(rows(known.stdout)[0]).toMatchObject({ metric: 'fid', images: '8', reference_images: '' });
+    expect(rowsOf(known.stdout)[0]).toMatchObject({ metric: 'fid', images: '8', reference_images: '' });
   });
 });
 
@@ -232,9 +231,9 @@ describeWithShared('weights/taesd', 'a real tokenizer', () => {
     );
     expect(stderr).not.toMatch(/unexpected/);
     expect(code).toBe(0);
-    const [psnr] = rows(stdout);
+    const [psnr] = rowsOf(stdout);
     expect(Number(psnr.value)).toBeGreaterThan(24);
     expect(Number(psnr.low)).toBeLessThan(Number(psnr.high));
-    expect(rows(stdout).map(row => row.metric)).toContain('rfd');
+    expect(rowsOf(stdout).map(row => row.metric)).toContain('rfd');
   });
 });

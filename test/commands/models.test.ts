@@ -5,6 +5,7 @@ import { MODEL_PRESETS } from '../../src/jobs/model-presets.js';
 import { countParameters, type Shapes } from '../../src/nn/index.js';
 import { toLatentDiffusionKeys } from '../../src/tokenizers/ldm/keys.js';
 import { maetok } from '../helpers/cli.js';
+import { rowsOf } from '../helpers/csv.js';
 import { describeWithShared, SHARED } from '../helpers/shared.js';
 
 const preset = (name: string) => MODEL_PRESETS.find(model => model.name === name)!;
@@ -93,7 +94,7 @@ describe('maetok models', () => {
 
   it('--keys lists the tensors of a weights file', async () => {
     const { stdout } = await maetok('models', 'taesana', '--keys');
-    const rows = parse<Record<string, string>>(stdout, { columns: true });
+    const rows = rowsOf(stdout);
     expect(rows).toHaveLength(69);
     expect(rows[0]).toEqual({ model: 'taesana', tensor: 'encoder.0.weight', shape: '32x3x3x3', parameter: 'true' });
   });

@@ -4,6 +4,7 @@ import { beforeAll, describe, expect, it } from '@jest/globals';
 import { RandomNumbers } from '../../src/base/index.js';
 import { writeNpz } from '../../src/io/index.js';
 import { maetok } from '../helpers/cli.js';
+import { rowsOf } from '../helpers/csv.js';
 import { tempFolder } from '../helpers/temp.js';
 
 const folder = tempFolder();
@@ -41,16 +42,6 @@ beforeAll(async () => {
   await latents('blurred', { gap: 0.2 });
   await latents('unlabelled', { labelled: false });
 });
-
-interface Row {
-  [column: string]: string;
-}
-
-function rowsOf(csv: string): Row[] {
-  const [head, ...lines] = csv.trim().split('\n');
-  const columns = head.split(',');
-  return lines.map(line => Object.fromEntries(line.split(',').map((cell, i) => [columns[i], cell])));
-}
 
 describe('maetok probe', () => {
   it('ranks latent spaces by how well a classifier reads the class from them', async () => {
@@ -141,7 +132,7 @@ describe('maetok probe', () => {
     const [{ accuracy, test_rows }] = rowsOf(stdout);
     const classes = rowsOf(readFileSync(perClass, 'utf8'));
     expect(classes.map(row => row.class)).toEqual(['0', '1', '2']);
-    const sum = (rows: Row[], value: (row: Row) => number): number =>
+    const sum = (rows: Record<string, string>[], value: (row: Record<string, string>) => number): number =>
       rows.reduce((total, row) => total + value(row), 0);
     expect(sum(classes, row => Number(row.test_rows))).toBe(Number(test_rows));
     const right = sum(classes, row => Number(row.accuracy) * Number(row.test_rows));

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it, jest } from '@jest/globals';
 import { maetok } from '../helpers/cli.js';
+import { rowsOf } from '../helpers/csv.js';
 import { tempFolder } from '../helpers/temp.js';
 
 // Seconds where the machine is free; many small steps where it is not.
@@ -9,16 +10,6 @@ jest.setTimeout(300_000);
 
 const folder = tempFolder();
 const path = (name: string): string => join(folder, name);
-
-interface Row {
-  [column: string]: string;
-}
-
-function rowsOf(csv: string): Row[] {
-  const [head, ...lines] = csv.trim().split('\n');
-  const columns = head.split(',');
-  return lines.map(line => Object.fromEntries(line.split(',').map((cell, i) => [columns[i], cell])));
-}
 
 describe('maetok synth modes', () => {
   it('few distant modes are drawn wider than many close ones, and are fitted better by fewer components', async () => {

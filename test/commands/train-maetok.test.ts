@@ -1,12 +1,12 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { beforeAll, describe, expect, it } from '@jest/globals';
-import { parse } from 'csv-parse/sync';
 import { parse as parseYaml } from 'yaml';
 import { RandomStream, startEngine, tf } from '../../src/engine/index.js';
 import { readSafetensors, writeNpz, writeSafetensors } from '../../src/io/index.js';
 import { arraysFrom, type Params } from '../../src/nn/index.js';
 import { maetok } from '../helpers/cli.js';
+import { rowsOf } from '../helpers/csv.js';
 import { tempFolder } from '../helpers/temp.js';
 
 const folder = tempFolder();
@@ -27,7 +27,7 @@ const run = (command: string[], flags: Flags) => maetok(...command, ...typed(fla
 const train = (out: string, flags: Flags = {}) =>
   run(['train', 'maetok'], { ...DATA, ...NETWORK, ...LOOP, ...flags, out });
 const rows = (out: string, table = 'metrics'): Record<string, string>[] =>
-  parse(readFileSync(join(out, `${table}.csv`), 'utf8'), { columns: true });
+  rowsOf(readFileSync(join(out, `${table}.csv`), 'utf8'));
 const info = (out: string) =>
   JSON.parse(readFileSync(join(out, 'run.json'), 'utf8')) as Record<string, unknown> & { inputs: object };
 const weights = async (out: string) => await readSafetensors(join(out, 'checkpoints', 'step-2', 'model.safetensors'));

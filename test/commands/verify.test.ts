@@ -1,10 +1,10 @@
 import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parse } from 'csv-parse/sync';
 import { beforeAll, expect, it } from '@jest/globals';
 import { readSafetensors, writeSafetensors } from '../../src/io/index.js';
 import { maetok } from '../helpers/cli.js';
+import { rowsOf } from '../helpers/csv.js';
 import { tempFolder } from '../helpers/temp.js';
 
 const GOLDEN = fileURLToPath(new URL('../../fixtures/golden/convolutional', import.meta.url));
@@ -20,8 +20,6 @@ beforeAll(async () => {
   recorded['output.of_another_kind'] = { shape: [1], dtype: 'float32', data: new Float32Array(1) };
   await writeSafetensors(join(wrong, 'io.safetensors'), recorded, { force: true });
 });
-
-const rowsOf = (stdout: string): Record<string, string>[] => parse<Record<string, string>>(stdout, { columns: true });
 
 it('one row per recorded output: shape, differences, pass', async () => {
   const { code, stdout } = await maetok('verify', `${GOLDEN}/dcae-in`, `${GOLDEN}/sdvae-quant`, '--quiet');

@@ -1,8 +1,8 @@
 import { describe, expect, test } from '@jest/globals';
 import { RandomNumbers } from '../../src/base/index.js';
-import { explanations, PUBLISHED, readScoreboardTable, scoreboard } from '../../src/jobs/scoreboard.js';
+import { explanations, PUBLISHED, scoreboard } from '../../src/jobs/scoreboard.js';
 import { interval, kendall, permutationTest, ranks, spearman } from '../../src/jobs/scoreboard-correlation.js';
-import { parseTable } from '../../src/report/index.js';
+import { parseTable, readTable } from '../../src/report/index.js';
 
 const random = new RandomNumbers(0, 'test');
 
@@ -77,7 +77,7 @@ describe('scoreboard', () => {
   });
 
   test('the published numbers: settings apart, three tokenizers said to be too few', async () => {
-    const published = await readScoreboardTable(PUBLISHED);
+    const published = await readTable(PUBLISHED);
     const rows = scoreboard(published, { seed: 0 });
     const probe = rows.find(({ measure }) => measure === 'probe')!;
     expect(probe).toMatchObject({ tokenizers: 3, spearman: -1, verdict: 'too few' });
