@@ -43,7 +43,15 @@ const options = z.object({
   grow: z.boolean().default(false).describe('start each count from the one before, its heaviest components split'),
   regCovar: nonNegative.default(1e-6).describe('added to every variance'),
   tol: nonNegative.default(1e-3).describe('converged once the mean log-likelihood changes by less'),
-  maxIter: count.default(100).describe('most iterations of a fit'),
+  maxIter: count
+    .default(100)
+    .describe('most iterations of a fit; epochs with --compat official, where 500 is the default'),
+  compat: z
+    .enum(['official'])
+    .optional()
+    .describe(
+      'official: fit as the published script of the paper’s authors does: reduction (PCA to 100 axes or --dims in place of its UMAP) and scaler on all rows before the split, diagonal mixtures by Adam with weights that nothing normalises; adds weights_sum and the NLL that such weights report, reported_nll',
+    ),
   nulls: words
     .pipe(z.array(z.enum(['surrogate', 'permutation'])))
     .default([])
@@ -68,12 +76,26 @@ const options = z.object({
 
 type Chosen = z.output<typeof options>;
 
+/** Defaults under --compat official. */
+const OFFICIAL = { covariance: 'diag', dims: 100, maxIter: 500 } as const;
+
 const COLUMNS = [
-  ...['source', 'control', 'components', 'covariance', 'dims', 'explained_variance', 'train_rows', 'heldout_rows'],
+  ...[
+    'source',
+    'control',
+    'components',
+    'covariance',
+    'algorithm',
+    'dims',
+    'explained_variance',
+    'train_rows',
+    'heldout_rows',
+  ],
   ...['nll', 'nll_low', 'nll_high', 'nll_per_dim', 'train_nll', 'train_nll_per_dim'],
   ...['gain', 'gain_low', 'gain_high', 'train_gain', 'bic', 'aic', 'effective_components', 'modes', 'min_separation'],
   ...['converged', 'iterations', 'restart', 'reseeded', 'falls'],
 ];
+const OFFICIAL_COLUMNS = ['weights_sum', 'reported_nll'];
 const PLAN_COLUMNS = ['source', 'components', 'rows', 'dims', 'way', 'memory_mb', 'passes', 'seconds'];
 /** Bins of the floor's times, whose middles are taken. */
 const FLOOR_BINS = 32;
@@ -86,11 +108,14 @@ export const analyzeGmm = defineCommand({
     ['maetok analyze-gmm latents/mae --components 5,10,50 --covariance diag | maetok plot --out nll.svg', 'a chart'],
     ['maetok analyze-gmm latents/mae --nulls surrogate,permutation', 'how much of it is structure'],
     ['maetok analyze-gmm latents/mae --diffusion-floor floor.csv --stats stats.csv', 'the theorem’s side'],
+    ['maetok analyze-gmm latents/mae --compat official --components 5,50', 'as published, beside the true NLL'],
     ['maetok analyze-gmm latents/imagenet --state sweep --memory 16GB', 'a long sweep that can be stopped'],
   ],
   inputs: { name: 'latents', describe: 'latents folders or files, each may be named (mae=PATH)', max: 64 },
   options,
+  remembered: ({ compat }) => Promise.resolve(compat === 'official' ? OFFICIAL : {}),
   async run(chosen, inputs, context) {
+    if (chosen.compat === 'official') refuseUnofficial(chosen);
     const tables = [chosen.out, chosen.stats, chosen.diffusionFloor, chosen.modes, chosen.paired];
     await refuseOutputs(tables, chosen.force);
     const { startEngine } = await import('../engine/index.js');
@@ -119,12 +144,28 @@ export const analyzeGmm = defineCommand({
     if (chosen.saveModel !== undefined) await saveModels(chosen.saveModel, fits, chosen.force);
     await writeTable(
       context,
-      COLUMNS,
+      chosen.compat === 'official' ? [...COLUMNS, ...OFFICIAL_COLUMNS] : COLUMNS,
       rows.map(row => ({ ...row })),
       { out: chosen.out, force: chosen.force, protocol },
     );
   },
 });
+
+/** @throws UserError for what the published script cannot do. */
+function refuseUnofficial({ covariance, pca, standardize, folds, test, initFrom, restarts, grow }: Chosen): void {
+  const asked = {
+    [`--covariance ${covariance}`]: covariance !== 'diag',
+    '--no-pca': !pca,
+    '--no-standardize': !standardize,
+    '--folds': folds !== undefined,
+    '--test': test !== undefined,
+    '--init-from': initFrom !== undefined,
+    '--restarts': restarts > 1,
+    '--grow': grow,
+  };
+  const flag = Object.keys(asked).find(flag => asked[flag]);
+  if (flag !== undefined) throw new UserError(`${flag} does not go with --compat official, which knows nothing of it`);
+}
 
 async function openSources(chosen: Chosen, inputs: string[], { log }: Context): Promise<GmmSource[]> {
   const { openNamedLatents, openRows } = await import('./open-latents.js');
@@ -143,6 +184,8 @@ async function settingsOf(chosen: Chosen): Promise<GmmSettings> {
   return {
     components: initial ? [initial.mixture.components] : chosen.components,
     covariance: initial?.mixture.covarianceType ?? chosen.covariance,
+    algorithm: chosen.compat === 'official' ? 'adam' : 'em',
+    reduceAll: chosen.compat === 'official',
     start: chosen.start,
     initial,
     restarts: initial ? 1 : chosen.restarts,
@@ -198,6 +241,7 @@ function protocolOf(chosen: Chosen, sources: GmmSource[], { argv }: Context): Re
     dropNonfinite,
     seed,
     test,
+    compat,
   } = chosen;
   return {
     command: 'analyze-gmm',
@@ -205,6 +249,7 @@ function protocolOf(chosen: Chosen, sources: GmmSource[], { argv }: Context): Re
     sources: Object.fromEntries(sources.map(({ name, digest }) => [name, digest])),
     ...{ covariance, pca, standardize, variance, dims, split, folds: folds ?? null, test: test ?? null },
     ...{ start, initFrom: initFrom ?? null, restarts, repeats, grow, regCovar, tol, maxIter, nulls, components },
+    ...(compat && { compat }),
     ...{ limit: rows ?? null, flips, posterior, dropNonfinite, seed },
     nll: 'nats per row of the reduced space; of held-out rows where there are any',
     argv,

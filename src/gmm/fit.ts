@@ -36,6 +36,8 @@ export interface Fit {
   reseeded: number;
   /** Iterations at which the lower bound fell by more than rounding and re-seeding explain. */
   falls: number;
+  /** What the weights summed to before they were normalised, where nothing kept them so. */
+  weightSum?: number | undefined;
 }
 
 /** All that a fit needs to go on where it stood. */

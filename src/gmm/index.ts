@@ -15,6 +15,7 @@ export {
 } from './mixture.js';
 export { findModes, type Modes } from './modes.js';
 export { gaussianSurrogate, permuteDimensions } from './nulls.js';
+export { fitOfficial, type OfficialOptions } from './official.js';
 export { precisionFactors } from './precision.js';
 export { logDensities, scoreWorkspace, type Scores } from './score.js';
 export { splitHeaviest } from './split.js';

@@ -16,6 +16,7 @@ import {
   splitHeaviest,
   type CovarianceType,
   type Fit,
+  type FitOptions,
   type Merge,
   type Mixture,
   type Start,
@@ -23,16 +24,20 @@ import {
 } from '../gmm/index.js';
 import type { RowSource } from '../io/index.js';
 import { cachedRows, reducedRows } from '../pca/index.js';
+import { ALGORITHMS, type Algorithm, type FitContext } from './gmm-algorithms.js';
 import { nullRows, type Control } from './gmm-nulls.js';
 import { openSpaces, type GmmSource, type Space, type SpaceSettings } from './gmm-space.js';
 import { noState, type SweepState } from './gmm-state.js';
 
+export type { Algorithm } from './gmm-algorithms.js';
 export type { Control } from './gmm-nulls.js';
 export type { GmmSource, Space } from './gmm-space.js';
 
 export interface GmmSettings extends Omit<SpaceSettings, 'threads' | 'signal'> {
   components: number[];
   covariance: CovarianceType;
+  /** Default em. */
+  algorithm?: Algorithm | undefined;
   start: Start;
   /** A mixture to start from, and the space it lives in where its file says so. */
   initial?: { mixture: Mixture; space?: Space['reduction'] | undefined } | undefined;
@@ -59,6 +64,7 @@ export interface GmmRow {
   control: Control;
   components: number;
   covariance: CovarianceType;
+  algorithm: Algorithm;
   dims: number;
   explained_variance: number;
   train_rows: number;
@@ -85,6 +91,9 @@ export interface GmmRow {
   restart: number;
   reseeded: number;
   falls: number;
+  /** What weights that nothing normalises sum to, and the NLL that counts them as they are. */
+  weights_sum: number | null;
+  reported_nll: number | null;
 }
 
 export interface GmmReport {
@@ -195,7 +204,7 @@ async function sweep(
   settings: Settings,
   context: GmmContext,
 ): Promise<SpaceResult[]> {
-  const { covariance, memory, threads } = settings;
+  const { covariance, memory, threads, algorithm = 'em' } = settings;
   // With a state folder an iteration is finished and saved before an interruption takes effect.
   const signal = context.state ? undefined : context.signal;
   const components = [...settings.components].sort((a, b) => a - b);
@@ -217,8 +226,8 @@ async function sweep(
       for (let repeat = 0; repeat < settings.repeats; repeat++) {
         const grown = settings.grow && former ? splitHeaviest(former, count) : undefined;
         const fit = await fitted(
-          ws,
-          { space, control, components: count, repeat },
+          { ws, train, memory: memory / 4 },
+          { space, control, components: count, repeat, algorithm },
           { ...fitOptions(settings, count, repeat), ...(grown && { start: grown }) },
           context,
         );
@@ -254,6 +263,7 @@ interface FitOf {
   control: Control;
   components: number;
   repeat: number;
+  algorithm: Algorithm;
 }
 
 const stateName = ({ space: { source, fold }, control, components, repeat }: FitOf): string =>
@@ -273,9 +283,9 @@ function fitOptions({ start, initial, ...rest }: Settings, components: number, r
 
 /** A fit, or what the state folder has of it. */
 async function fitted(
-  ws: Workspace,
+  rows: FitContext,
   what: FitOf,
-  options: Parameters<typeof fitMixture>[1],
+  options: FitOptions,
   { log, signal, state = noState }: GmmContext,
 ): Promise<Fit> {
   const name = stateName(what);
@@ -285,12 +295,12 @@ async function fitted(
   const progress = log.progress(label, options.maxIter, 'iterations');
   const resume = await state.running(name);
   if (resume) log.note(`${label}: goes on after iteration ${resume.lowerBounds.length}`);
-  const fit = await fitMixture(ws, {
+  const fit = await ALGORITHMS[what.algorithm](rows, {
     ...options,
     resume,
     onIteration: async (current, { iteration, lowerBound }) => {
       progress.update(iteration, `nll ${(-lowerBound).toFixed(4)}`);
-      await state.save(name, current, signal?.aborted);
+      if (current) await state.save(name, current, signal?.aborted);
       signal?.throwIfAborted();
     },
   });
@@ -382,12 +392,14 @@ function rowOf(folds: SpaceResult[], { nlls, gains, statistics, modeOf }: Fitted
   const [nll, gain] = [bootstrapMean(nlls, random), bootstrapMean(gains, random)];
   const deviance = 2 * fits[0].train * folds[0].trainRows;
   const parameters = parameterCount(fit.mixture);
+  const weightLog = mean(({ fit: { weightSum } }) => Math.log(weightSum ?? NaN));
   const separation = Math.min(...statistics.map(({ minMeanDistance }) => minMeanDistance));
   return {
     source: space.source,
     control,
     components,
     covariance: settings.covariance,
+    algorithm: settings.algorithm ?? 'em',
     dims,
     explained_variance: space.explained,
     train_rows: folds[0].trainRows,
@@ -412,6 +424,8 @@ function rowOf(folds: SpaceResult[], { nlls, gains, statistics, modeOf }: Fitted
     restart: fit.restart,
     reseeded: all.reduce((sum, { fit: { reseeded } }) => sum + reseeded, 0),
     falls: all.reduce((sum, { fit: { falls } }) => sum + falls, 0),
+    weights_sum: Number.isNaN(weightLog) ? null : Math.exp(weightLog),
+    reported_nll: Number.isNaN(weightLog) ? null : meanOf(nlls) - weightLog,
   };
 }
 

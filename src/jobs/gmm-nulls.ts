@@ -1,7 +1,7 @@
-import { EXIT, UserError } from '../base/index.js';
 import { gaussianSurrogate, permuteDimensions } from '../gmm/index.js';
 import { arrayRows, type RowSource } from '../io/index.js';
 import { rowMoments } from '../pca/index.js';
+import { rowsInMemory } from './rows-in-memory.js';
 
 export const NULLS = ['surrogate', 'permutation'] as const;
 /** none: the rows themselves; surrogate: one Gaussian like them; permutation: their marginals alone. */
@@ -36,12 +36,6 @@ export async function nullRows(
 
 async function permuted(source: RowSource, seed: number, memory: number): Promise<RowSource> {
   const { name, rows, width } = source;
-  if (rows * width * 8 > memory / 2)
-    throw new UserError(
-      `${name}: the permutation null holds its rows in memory twice, ${Math.ceil((rows * width * 8) / 2 ** 20)} MB; allow more --memory or --limit the rows`,
-      EXIT.failed,
-    );
-  const data = new Float32Array(rows * width);
-  for await (const chunk of source.chunks()) data.set(chunk.data.subarray(0, chunk.rows * width), chunk.start * width);
+  const data = await rowsInMemory(source, { what: 'the permutation null', copies: 2, memory: memory / 2 });
   return arrayRows(name, permuteDimensions(data, rows, width, seed), rows, width);
 }

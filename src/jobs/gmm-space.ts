@@ -23,30 +23,36 @@ export interface SpaceSettings {
   trainShare: number;
   /** Cross-validation instead of one split. */
   folds?: number | undefined;
+  /** Whether PCA and scaler are fitted on all rows before the split, as the paper's authors did. */
+  reduceAll?: boolean | undefined;
   seed: number;
   threads: number;
   signal?: AbortSignal | undefined;
 }
 
-/** Rows to fit on, rows held out, and what is done to both before: fitted on the former alone. */
+/** Rows to fit on, rows held out, and what is done to both before: unless asked otherwise, fitted on the former alone. */
 export interface Space {
   source: string;
   fold: number;
   train: RowSource;
   heldout: RowSource | undefined;
+  /** What the reduction is fitted on. */
+  seen: RowSource;
   reduction: Reduction;
   /** Share of variance kept; 1 without PCA. */
   explained: number;
   pca?: Pca;
 }
 
-/** Splits every source, fits PCA and scaler on its training rows, and settles the number of dimensions. */
+/** Splits every source, fits PCA and scaler, and settles the number of dimensions. */
 export async function openSpaces(sources: GmmSource[], settings: SpaceSettings, log: Log): Promise<Space[]> {
-  const parts = sources.flatMap(source => divide(source, settings));
+  const parts = sources.flatMap(source =>
+    divide(source, settings).map(part => ({ ...part, seen: settings.reduceAll ? source.rows : part.train })),
+  );
   if (!settings.pca)
     return await inTurn(parts, async part => ({
       ...part,
-      reduction: await columnReduction(part.train, settings),
+      reduction: await columnReduction(part.seen, settings),
       explained: 1,
     }));
   const fitted = await inTurn(parts, async part => ({ ...part, pca: await axes(part, settings, log) }));
@@ -58,9 +64,10 @@ export async function openSpaces(sources: GmmSource[], settings: SpaceSettings, 
   });
 }
 
-type Part = Pick<Space, 'source' | 'fold' | 'train' | 'heldout'>;
+type Divided = Pick<Space, 'source' | 'fold' | 'train' | 'heldout'>;
+type Part = Divided & Pick<Space, 'seen'>;
 
-function divide(source: GmmSource, { trainShare, folds, seed }: SpaceSettings): Part[] {
+function divide(source: GmmSource, { trainShare, folds, seed }: SpaceSettings): Divided[] {
   const { name, rows, heldout } = source;
   const part = { source: name, fold: 0 };
   if (heldout) {
@@ -82,7 +89,7 @@ function divide(source: GmmSource, { trainShare, folds, seed }: SpaceSettings): 
 }
 
 /** Fold by fold a share of the rows is left to the next cut, so that all are of the same size within one row. */
-function foldOf({ name, rows }: GmmSource, fold: number, folds: number, seed: number): Part {
+function foldOf({ name, rows }: GmmSource, fold: number, folds: number, seed: number): Divided {
   let rest = Int32Array.from({ length: rows.rows }, (_, row) => row);
   let out = rest;
   for (let i = 0; i <= fold; i++) {
@@ -101,9 +108,9 @@ function foldOf({ name, rows }: GmmSource, fold: number, folds: number, seed: nu
 }
 
 async function axes(part: Part, { dims, variance, threads, signal }: SpaceSettings, log: Log): Promise<Pca> {
-  const progress = log.progress(`${part.source}: PCA`, part.train.rows, 'rows');
+  const progress = log.progress(`${part.source}: PCA`, part.seen.rows, 'rows');
   const wanted = typeof dims === 'number' ? { dims } : { variance };
-  const pca = await fitPca(part.train, { ...wanted, threads, signal, onRows: rows => progress.update(rows) });
+  const pca = await fitPca(part.seen, { ...wanted, threads, signal, onRows: rows => progress.update(rows) });
   progress.stop();
   const share = (100 * explainedShare(pca, pca.dims)).toFixed(1);
   const residual = pca.residual > 0 ? `, residual ${pca.residual.toExponential(1)}` : '';
@@ -113,7 +120,7 @@ async function axes(part: Part, { dims, variance, threads, signal }: SpaceSettin
 
 /** Where a block of axes was solved for: the same and more of them. */
 const widened = async (part: Part, dims: number, settings: SpaceSettings): Promise<Pca> =>
-  await fitPca(part.train, { dims: Math.min(dims, part.train.width, part.train.rows), threads: settings.threads });
+  await fitPca(part.seen, { dims: Math.min(dims, part.seen.width, part.seen.rows), threads: settings.threads });
 
 function space(part: Part, pca: Pca, dims: number, { standardize }: SpaceSettings): Space {
   // A source with fewer numbers per row than another needs axes keeps what it has.

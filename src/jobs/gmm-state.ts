@@ -103,18 +103,18 @@ function mixturePart(
 }
 
 function fitArrays({ mixture, lowerBounds, ...rest }: Fit, prefix: string): Arrays {
-  const { converged, iterations, logLikelihood, restart, reseeded, falls } = rest;
+  const { converged, iterations, logLikelihood, restart, reseeded, falls, weightSum = NaN } = rest;
   return {
     ...mixturePart(mixture, prefix),
     [`${prefix}lower_bounds`]: float64(Float64Array.from(lowerBounds)),
     [`${prefix}numbers`]: float64(
-      Float64Array.of(Number(converged), iterations, logLikelihood, restart, reseeded, falls),
+      Float64Array.of(Number(converged), iterations, logLikelihood, restart, reseeded, falls, weightSum),
     ),
   };
 }
 
 function fitFrom(path: string, arrays: Arrays, prefix: string): Fit {
-  const [converged, iterations, logLikelihood, restart, reseeded, falls] = arrays[`${prefix}numbers`]
+  const [converged, iterations, logLikelihood, restart, reseeded, falls, weightSum] = arrays[`${prefix}numbers`]
     .data as Float64Array;
   return {
     mixture: mixtureFrom(path, withPrefix(arrays, prefix)),
@@ -125,6 +125,7 @@ function fitFrom(path: string, arrays: Arrays, prefix: string): Fit {
     restart,
     reseeded,
     falls,
+    ...(Number.isFinite(weightSum) && { weightSum }),
   };
 }
 

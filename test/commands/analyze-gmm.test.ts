@@ -77,6 +77,22 @@ describe('maetok analyze-gmm', () => {
     );
   });
 
+  it('--compat official prints what the published script reports beside the likelihood', async () => {
+    const flags = ['--compat', 'official', '--dims', '5', '--components', '2,8', '--max-iter', '150', '--quiet'];
+    const { code, stdout } = await maetok('analyze-gmm', few, ...flags);
+    const [two, eight] = rowsOf(stdout).map(row => ({
+      ...{ algorithm: row.algorithm, covariance: row.covariance, dims: row.dims, iterations: row.iterations },
+      ...{ nll: Number(row.nll), sum: Number(row.weights_sum), reported: Number(row.reported_nll) },
+    }));
+    expect(code).toBe(0);
+    expect(two).toMatchObject({ algorithm: 'adam', covariance: 'diag', dims: '5', iterations: '150' });
+    for (const { nll, sum, reported } of [two, eight]) expect(reported).toBeCloseTo(nll - Math.log(sum), 10);
+    expect(eight.sum).toBeGreaterThan(two.sum + 1);
+    const refused = await maetok('analyze-gmm', few, '--compat', 'official', '--covariance', 'full');
+    expect(refused).toMatchObject({ code: 2, stdout: '' });
+    expect(refused.stderr).toMatch(/--covariance full does not go with --compat official/);
+  });
+
   it('writes component statistics, the floor, merges and paired differences', async () => {
     const paths = ['stats', 'diffusion-floor', 'modes', 'paired'].map(name => [`--${name}`, file(`${name}.csv`)]);
     const { code } = await maetok('analyze-gmm', few, many, '--components', '3', ...paths.flat(), '--quiet');

@@ -1,0 +1,34 @@
+import { fitMixture, fitOfficial, type Fit, type FitOptions, type FitState, type Workspace } from '../gmm/index.js';
+import type { RowSource } from '../io/index.js';
+import { rowsInMemory } from './rows-in-memory.js';
+
+/** em: expectation–maximisation over all rows; adam: as the paper's authors published it. */
+export type Algorithm = 'em' | 'adam';
+
+export interface FitContext {
+  ws: Workspace;
+  /** The rows of the workspace. */
+  train: RowSource;
+  /** Bytes. */
+  memory: number;
+}
+
+export interface AlgorithmOptions extends Omit<FitOptions, 'onIteration'> {
+  /** Called after each pass, with where the fit stands if it can go on from there. */
+  onIteration: (
+    state: (() => FitState) | undefined,
+    progress: { iteration: number; lowerBound: number },
+  ) => Promise<void> | void;
+}
+
+/** Fits one mixture. What `adam` cannot go on with is begun anew: it comes to the same. */
+export const ALGORITHMS: Record<Algorithm, (context: FitContext, options: AlgorithmOptions) => Promise<Fit>> = {
+  em: ({ ws }, options) => fitMixture(ws, options),
+  adam: async ({ train, memory }, { components, maxIter, tol, seed, ...rest }) => {
+    const data = await rowsInMemory(train, { what: '--compat official', copies: 1, memory });
+    return await fitOfficial(data, train.width, {
+      ...{ components, epochs: maxIter, tol, seed },
+      onEpoch: (iteration, lowerBound) => rest.onIteration(undefined, { iteration, lowerBound }),
+    });
+  },
+};
