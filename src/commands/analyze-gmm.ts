@@ -33,6 +33,10 @@ const options = z.object({
   split: number.gt(0).max(1).default(0.8).describe('share of rows to fit on, by seed; 1 holds none out'),
   folds: number.int().min(2).optional().describe('cross-validate in this many folds instead of one split'),
   test: z.string().optional().describe('latents that are held out, instead of a split; with one input only'),
+  algorithm: z
+    .enum(['em', 'stepwise'])
+    .default('em')
+    .describe('em: all rows before every step; stepwise: a step after each batch, an approximation in fewer passes'),
   start: z
     .enum(['kmeans', 'k-means++', 'random'])
     .default('kmeans')
@@ -109,6 +113,7 @@ export const analyzeGmm = defineCommand({
     ['maetok analyze-gmm latents/mae --nulls surrogate,permutation', 'how much of it is structure'],
     ['maetok analyze-gmm latents/mae --diffusion-floor floor.csv --stats stats.csv', 'the theorem’s side'],
     ['maetok analyze-gmm latents/mae --compat official --components 5,50', 'as published, beside the true NLL'],
+    ['maetok analyze-gmm latents/imagenet --algorithm stepwise --max-iter 3', 'a few passes over very many rows'],
     ['maetok analyze-gmm latents/imagenet --state sweep --memory 16GB', 'a long sweep that can be stopped'],
   ],
   inputs: { name: 'latents', describe: 'latents folders or files, each may be named (mae=PATH)', max: 64 },
@@ -152,9 +157,20 @@ export const analyzeGmm = defineCommand({
 });
 
 /** @throws UserError for what the published script cannot do. */
-function refuseUnofficial({ covariance, pca, standardize, folds, test, initFrom, restarts, grow }: Chosen): void {
+function refuseUnofficial({
+  covariance,
+  algorithm,
+  pca,
+  standardize,
+  folds,
+  test,
+  initFrom,
+  restarts,
+  grow,
+}: Chosen): void {
   const asked = {
     [`--covariance ${covariance}`]: covariance !== 'diag',
+    [`--algorithm ${algorithm}`]: algorithm !== 'em',
     '--no-pca': !pca,
     '--no-standardize': !standardize,
     '--folds': folds !== undefined,
@@ -184,7 +200,7 @@ async function settingsOf(chosen: Chosen): Promise<GmmSettings> {
   return {
     components: initial ? [initial.mixture.components] : chosen.components,
     covariance: initial?.mixture.covarianceType ?? chosen.covariance,
-    algorithm: chosen.compat === 'official' ? 'adam' : 'em',
+    algorithm: chosen.compat === 'official' ? 'adam' : chosen.algorithm,
     reduceAll: chosen.compat === 'official',
     start: chosen.start,
     initial,
@@ -242,12 +258,23 @@ function protocolOf(chosen: Chosen, sources: GmmSource[], { argv }: Context): Re
     seed,
     test,
     compat,
+    algorithm,
   } = chosen;
   return {
     command: 'analyze-gmm',
     version: VERSION,
     sources: Object.fromEntries(sources.map(({ name, digest }) => [name, digest])),
-    ...{ covariance, pca, standardize, variance, dims, split, folds: folds ?? null, test: test ?? null },
+    ...{
+      covariance,
+      algorithm: compat ? 'adam' : algorithm,
+      pca,
+      standardize,
+      variance,
+      dims,
+      split,
+      folds: folds ?? null,
+      test: test ?? null,
+    },
     ...{ start, initFrom: initFrom ?? null, restarts, repeats, grow, regCovar, tol, maxIter, nulls, components },
     ...(compat && { compat }),
     ...{ limit: rows ?? null, flips, posterior, dropNonfinite, seed },

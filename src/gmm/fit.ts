@@ -131,7 +131,8 @@ export async function expectation(ws: Workspace, components: number): Promise<nu
   return mean;
 }
 
-async function begin(
+/** The first mixture: what the rows' division among components gives, or one that is there already. */
+export async function begin(
   ws: Workspace,
   { components, start, regCovar }: FitOptions,
   random: RandomNumbers,
@@ -178,7 +179,7 @@ async function totalScatter(ws: Workspace): Promise<Model['total']> {
 }
 
 /** Sets collapsed components up anew at the rows least likely so far, as wide as the others are on average. */
-async function reseed(ws: Workspace, model: Model, collapsed: number[]): Promise<Model> {
+export async function reseed(ws: Workspace, model: Model, collapsed: number[]): Promise<Model> {
   const { dims, covariance, logDensity } = ws.layout;
   const { components } = model;
   if (collapsed.length === components)

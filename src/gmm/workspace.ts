@@ -34,6 +34,8 @@ export interface Workspace {
    * `+` starts from zero sums at the first block. `onBlock` sees the memory between two blocks.
    */
   pass(components: number, names: readonly string[], onBlock?: (block: Block) => void): Promise<void>;
+  /** The source's rows have changed: the next pass reads them anew. */
+  reload(): void;
   /** Some rows, [indices, dims]. */
   rowsAt(indices: readonly number[]): Promise<Float32Array>;
   close(): Promise<void>;
@@ -118,6 +120,9 @@ export async function openWorkspace(
         onBlock?.({ start, rows });
       }
       loaded = true;
+    },
+    reload: () => {
+      loaded = false;
     },
     rowsAt: async indices => {
       const ascending = Int32Array.from([...indices].sort((a, b) => a - b));

@@ -226,7 +226,7 @@ async function sweep(
       for (let repeat = 0; repeat < settings.repeats; repeat++) {
         const grown = settings.grow && former ? splitHeaviest(former, count) : undefined;
         const fit = await fitted(
-          { ws, train, memory: memory / 4 },
+          { ws, train, memory: memory / 4, threads },
           { space, control, components: count, repeat, algorithm },
           { ...fitOptions(settings, count, repeat), ...(grown && { start: grown }) },
           context,

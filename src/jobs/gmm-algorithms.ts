@@ -1,9 +1,18 @@
-import { fitMixture, fitOfficial, type Fit, type FitOptions, type FitState, type Workspace } from '../gmm/index.js';
+import {
+  fitMixture,
+  fitOfficial,
+  fitStepwise,
+  scoreWorkspace,
+  type Fit,
+  type FitOptions,
+  type FitState,
+  type Workspace,
+} from '../gmm/index.js';
 import type { RowSource } from '../io/index.js';
 import { rowsInMemory } from './rows-in-memory.js';
 
-/** em: expectation–maximisation over all rows; adam: as the paper's authors published it. */
-export type Algorithm = 'em' | 'adam';
+/** em: expectation–maximisation over all rows; stepwise: batch by batch; adam: as the paper's authors published it. */
+export type Algorithm = 'em' | 'stepwise' | 'adam';
 
 export interface FitContext {
   ws: Workspace;
@@ -11,6 +20,7 @@ export interface FitContext {
   train: RowSource;
   /** Bytes. */
   memory: number;
+  threads: number;
 }
 
 export interface AlgorithmOptions extends Omit<FitOptions, 'onIteration'> {
@@ -24,6 +34,10 @@ export interface AlgorithmOptions extends Omit<FitOptions, 'onIteration'> {
 /** Fits one mixture. What `adam` cannot go on with is begun anew: it comes to the same. */
 export const ALGORITHMS: Record<Algorithm, (context: FitContext, options: AlgorithmOptions) => Promise<Fit>> = {
   em: ({ ws }, options) => fitMixture(ws, options),
+  stepwise: async ({ ws, train, memory, threads }, options) => {
+    const fit = await fitStepwise(train, { ...options, covariance: ws.layout.covariance, memory, threads });
+    return { ...fit, logLikelihood: (await scoreWorkspace(ws, fit.mixture)).mean };
+  },
   adam: async ({ train, memory }, { components, maxIter, tol, seed, ...rest }) => {
     const data = await rowsInMemory(train, { what: '--compat official', copies: 1, memory });
     return await fitOfficial(data, train.width, {

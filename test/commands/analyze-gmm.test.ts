@@ -77,6 +77,14 @@ describe('maetok analyze-gmm', () => {
     );
   });
 
+  it('labels what --algorithm stepwise approximates', async () => {
+    const flags = ['--components', '3', '--quiet', '--algorithm'];
+    const [em] = rowsOf((await maetok('analyze-gmm', few, ...flags, 'em')).stdout);
+    const [stepwise] = rowsOf((await maetok('analyze-gmm', few, ...flags, 'stepwise')).stdout);
+    expect([em.algorithm, stepwise.algorithm]).toEqual(['em', 'stepwise']);
+    expect(Math.abs(Number(stepwise.train_nll) - Number(em.train_nll))).toBeLessThan(0.1);
+  });
+
   it('--compat official prints what the published script reports beside the likelihood', async () => {
     const flags = ['--compat', 'official', '--dims', '5', '--components', '2,8', '--max-iter', '150', '--quiet'];
     const { code, stdout } = await maetok('analyze-gmm', few, ...flags);
