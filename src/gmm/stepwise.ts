@@ -25,7 +25,7 @@ export async function fitStepwise(source: RowSource, options: StepwiseOptions): 
   if (covariance === 'tied')
     throw new UserError('stepwise EM fits full, diag and spherical covariances; give one of them, or --algorithm em');
   const random = new RandomNumbers(seed).for('stepwise');
-  const windows = randomWindows(source, batchRows(source, components, covariance), random.for('order'));
+  const windows = randomWindows(source, batchRows(source, options), random.for('order'));
   if (components > windows.rows.rows)
     throw new UserError(
       `${components} components need at least as many rows; a batch has ${windows.rows.rows}`,
@@ -45,11 +45,14 @@ export async function fitStepwise(source: RowSource, options: StepwiseOptions): 
   }
 }
 
-/** Rows enough for a start, and for the products of a batch to outweigh the factors made after it. */
-function batchRows({ rows, width }: RowSource, components: number, covariance: CovarianceType): number {
-  const forFactors = covariance === 'full' ? (components * width) / 8 : 0;
-  const least = Math.max(512, 8 * components, 4 * width, forFactors);
-  return Math.min(rows, Math.ceil(Math.max(least, rows / STEPS)));
+/**
+ * Two rows for every number of a component's mean: an early step, which weighs most, otherwise leaves covariances flat
+ * in some direction, and the fit never gets over it. Within an eighth of the memory.
+ */
+function batchRows({ rows, width }: RowSource, { components, covariance, memory }: StepwiseOptions): number {
+  const each = Math.max(50, covariance === 'full' ? 2 * width : 0);
+  const most = Math.max(components, Math.floor(memory / 8 / (4 * width)));
+  return Math.min(rows, most, Math.ceil(Math.max(each * components, rows / STEPS)));
 }
 
 interface Run {
@@ -68,7 +71,7 @@ async function fitOnce(ws: Workspace, windows: Windows, options: FitOptions, run
     await windows.load(pass, batch);
     ws.reload();
   };
-  await load(0, 0);
+  await load(restart, 0);
   let mixture = from?.mixture ?? (await startingMixture(ws, options, random));
   await install(ws, mixture);
   let converged = false;
@@ -104,18 +107,27 @@ async function fitOnce(ws: Workspace, windows: Windows, options: FitOptions, run
   };
 }
 
-/** Means from the first batch; each component's few rows there leave its covariance to be that within all of them. */
+/** What `fitMixture` would start from, had it this batch alone; covariances of few rows lean on that within all components. */
 async function startingMixture(ws: Workspace, options: FitOptions, random: RandomNumbers): Promise<Mixture> {
   if (typeof options.start !== 'string') return options.start;
   const [model] = await begin(ws, options, random, undefined, undefined);
-  const mixture = exportMixture(ws, model);
-  const { components, weights, covariances } = mixture;
+  return leaning(exportMixture(ws, model), ws.rows);
+}
+
+/** Every covariance as if `dims` more rows of its component varied as all do within theirs. */
+function leaning(mixture: Mixture, rows: number): Mixture {
+  const { components, dims, weights } = mixture;
+  const covariances = mixture.covariances.slice();
   const size = covariances.length / components;
   const within = new Float64Array(size);
   for (let k = 0; k < components; k++)
     for (let i = 0; i < size; i++) within[i] += weights[k] * covariances[k * size + i];
-  for (let k = 0; k < components; k++) covariances.set(within, k * size);
-  return mixture;
+  for (let k = 0; k < components; k++) {
+    const share = dims / (dims + rows * weights[k]);
+    for (let i = k * size; i < (k + 1) * size; i++)
+      covariances[i] = (1 - share) * covariances[i] + share * within[i - k * size];
+  }
+  return { ...mixture, covariances };
 }
 
 /**
