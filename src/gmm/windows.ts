@@ -1,8 +1,9 @@
 import type { RandomNumbers } from '../base/index.js';
 import { arrayRows, type RowSource } from '../io/index.js';
 
-/** Consecutive rows that are drawn together, so that a file is not read row by row. */
-const RUN = 32;
+/** Consecutive rows are drawn together, so that a file is not read row by row: this many at most, and few beside a batch. */
+const LONGEST_RUN = 32;
+const RUNS = 256;
 
 /** Random batches of a source's rows, all of one size and one after the other in the same memory. */
 export interface Windows {
@@ -20,7 +21,7 @@ export interface Windows {
  */
 export function randomWindows(source: RowSource, size: number, random: RandomNumbers): Windows {
   const { name, width } = source;
-  const run = Math.max(1, Math.min(RUN, Math.floor(size / RUN)));
+  const run = Math.max(1, Math.min(LONGEST_RUN, Math.floor(size / RUNS)));
   const runs = Math.floor(source.rows / run);
   const perPass = Math.max(1, Math.floor(source.rows / size));
   const perBatch = Math.floor(runs / perPass);
