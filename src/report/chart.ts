@@ -58,13 +58,11 @@ const RULES: Rule[] = [
   },
   {
     needs: ['components'],
-    chart: table => ({
-      kind: 'line',
-      x: 'components',
-      y: requireOne(table, 'nll_heldout', 'nll_test', 'nll'),
-      color: 'source',
-      dash: varied(table, 'covariance'),
-    }),
+    chart: table => {
+      const [dash, facet] = ['control', 'algorithm', 'covariance'].filter(column => varied(table, column));
+      const y = requireOne(table, 'nll_heldout', 'nll_test', 'nll');
+      return { kind: 'line', x: 'components', y, color: 'source', dash, facet };
+    },
   },
   {
     needs: ['t', 'loss'],
@@ -200,7 +198,10 @@ function axes(table: Table, { x, y, logX, logY, color, dash }: Chosen): Encoding
       title: titleOf(x),
       type: numericX ? 'quantitative' : 'nominal',
       ...(numericX
-        ? { scale: { type: logX ? 'log' : 'linear', zero: false, nice: !logX } }
+        ? {
+            scale: { type: logX ? 'log' : 'linear', zero: false, nice: !logX },
+            ...(table.rows.every(row => Number.isInteger(Number(row[x]))) && { axis: { tickMinStep: 1 } }),
+          }
         : { sort: distinct(table, x), axis: { labelAngle: -30 } }),
     },
     y: {
@@ -219,7 +220,9 @@ function axes(table: Table, { x, y, logX, logY, color, dash }: Chosen): Encoding
             ...palette(table, color),
           },
         }),
-    ...(dash === undefined ? {} : { strokeDash: { field: field(dash), type: 'nominal', title: titleOf(dash) } }),
+    ...(dash === undefined
+      ? {}
+      : { strokeDash: { field: field(dash), type: 'nominal', title: titleOf(dash), sort: distinct(table, dash) } }),
   };
 }
 
@@ -247,6 +250,8 @@ interface Size {
 const LAYERS: Record<ChartKind, (table: Table, chosen: Chosen, size: Size) => unknown[]> = {
   line(table, chosen) {
     const encoding = axes(table, chosen);
+    // Areas and points have no dashes, but areas are told apart like the lines.
+    const solid = axes(table, { ...chosen, dash: undefined });
     const band = interval(table, chosen.y);
     const points = new Set(table.rows.map(row => row[chosen.x])).size;
     return [
@@ -255,16 +260,17 @@ const LAYERS: Record<ChartKind, (table: Table, chosen: Chosen, size: Size) => un
             {
               mark: { type: 'area', opacity: 0.13 },
               encoding: {
-                ...encoding,
+                ...solid,
                 y: { ...(encoding.y as Encoding), field: field(band[0]) },
                 y2: { field: field(band[1]) },
+                ...(chosen.dash !== undefined && { detail: { field: field(chosen.dash) } }),
               },
             },
           ]
         : []),
       { mark: 'line', encoding },
       // Points say where something was measured; on a dense curve they would only hide it.
-      ...(points > 40 ? [] : [{ mark: { type: 'point', size: 45 }, encoding: { ...encoding, ...convergence(table) } }]),
+      ...(points > 40 ? [] : [{ mark: { type: 'point', size: 45 }, encoding: { ...solid, ...convergence(table) } }]),
     ];
   },
   bar(table, chosen) {

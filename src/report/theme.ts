@@ -1,5 +1,5 @@
 import type { Config } from 'vega-lite';
-import { FONT } from './render.js';
+import { FONT } from './font.js';
 
 /** Okabe & Ito's colours, told apart also by colour-blind readers; the same source has the same colour everywhere. */
 export const PALETTE = ['#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9', '#5a5a5a', '#b8a900'];
@@ -11,7 +11,7 @@ export const THEME: Config = {
   range: { category: PALETTE },
   title: { fontSize: 14, subtitleFontSize: 11, subtitleColor: '#555', anchor: 'start', offset: 10 },
   axis: { labelFontSize: 11, titleFontSize: 12, titleFontWeight: 'normal', gridColor: '#e6e6e6', domainColor: '#888' },
-  legend: { labelFontSize: 11, titleFontSize: 11, titleFontWeight: 'normal' },
+  legend: { labelFontSize: 11, labelLimit: 240, titleFontSize: 11, titleFontWeight: 'normal' },
   header: { labelFontSize: 12, titleFontSize: 12 },
   line: { strokeWidth: 2 },
   point: { size: 40, filled: true },

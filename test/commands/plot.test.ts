@@ -29,6 +29,25 @@ describe('maetok plot', () => {
     expect(stdout.match(/aria-roledescription="line mark"/g)).toHaveLength(2);
   });
 
+  it('tells controls from the real rows by dashes, each with its own interval', async () => {
+    const row = (control: string, k: number, nll: number): string =>
+      `mae,${control},${k},${nll},${nll - 1},${nll + 1}\n`;
+    const kinds = ['none', 'surrogate', 'permutation'];
+    const rows = [1, 2, 3].flatMap(k => kinds.map((control, i) => row(control, k, 50 + 2 * i - k)));
+    const stdin = `source,control,components,nll,nll_low,nll_high\n${rows.join('')}`;
+    const { stdout } = await maetokWith({ stdin }, 'plot');
+    expect(stdout.match(/aria-roledescription="line mark"/g)).toHaveLength(3);
+    expect(stdout.match(/aria-roledescription="area mark"/g)).toHaveLength(3);
+    for (const kind of kinds) expect(stdout).toContain(kind);
+  });
+
+  it('leaves no more margin than its text needs', async () => {
+    const { stdout } = await maetokWith({ stdin: SWEEP }, 'plot');
+    const [, width, height] = /width="(\d+)" height="(\d+)"/.exec(stdout)!.map(Number);
+    // A panel of 460 × 300, an axis and its title on two sides, a legend on the third.
+    expect([width < 650, height < 365]).toEqual([true, true]);
+  });
+
   it('overlays tables under the names they are given', async () => {
     const a = csv('a.csv', 'step,loss\n1,2\n2,1\n');
     const b = csv('b.csv', 'step,loss\n1,3\n2,2\n');
