@@ -1,9 +1,11 @@
-import { tf, type Tensor2D } from '../engine/index.js';
+import { tf } from '../engine/index.js';
 import type { RowSource } from '../io/index.js';
 
-/** Rows whose products the engine sums in single precision before they join the double-precision sums. */
-const PANEL = 2048;
-/** Rows of the result that are asked for at a time: only what lies on and left of the diagonal is computed. */
+/** Rows whose products the engine sums in single precision before they join the double-precision sums, which takes time. */
+const PANEL = 8192;
+/** Numbers of a panel at most. */
+const PANEL_NUMBERS = 1 << 25;
+/** Columns whose products are asked for at a time: only what lies on and left of the diagonal is computed. */
 const STRIP = 512;
 
 /** Sums of rows about a centre near their mean. */
@@ -27,30 +29,75 @@ export async function engineSums(
 ): Promise<CentredSums> {
   const { width } = source;
   const centre = await firstRowsMean(source);
-  const sums = new Float64Array(width);
   const products = new Float64Array(width * width);
-  const panel = new Float32Array(Math.min(PANEL, source.rows) * width);
+  const most = Math.max(1024, Math.floor(PANEL_NUMBERS / width));
+  const panel = emptyPanel(Math.min(PANEL, most, source.rows), centre);
   let filled = 0;
   let seen = 0;
   const flush = (): void => {
     signal?.throwIfAborted();
-    addProducts(panel.subarray(0, filled), width, products);
-    seen += filled / width;
+    addProducts(panel, filled, products, width);
+    seen += filled;
     filled = 0;
     onRows?.(seen);
   };
   for await (const { rows, data } of source.chunks())
-    for (let from = 0; from < rows * width; from += width) {
-      for (let j = 0; j < width; j++) {
-        const x = data[from + j] - centre[j];
-        sums[j] += x;
-        panel[filled + j] = x;
-      }
-      filled += width;
-      if (filled === panel.length) flush();
+    for (let row = 0; row < rows;) {
+      const count = Math.min(rows - row, panel.rows - filled);
+      for (const strip of panel.strips) takeUp(data.subarray(row * width), width, strip, filled, count);
+      row += count;
+      filled += count;
+      if (filled === panel.rows) flush();
     }
   if (filled > 0) flush();
+  const sums = Float64Array.from(panel.strips.flatMap(strip => Array.from(strip.sums)));
   return { rows: seen, centre, sums, products };
+}
+
+/** Rows cut into strips of columns, each of them whole in memory: the engine would copy what it is to take a part of. */
+interface Panel {
+  rows: number;
+  strips: Strip[];
+}
+
+interface Strip {
+  first: number;
+  columns: number;
+  /** Of these columns alone. */
+  centre: Float64Array;
+  sums: Float64Array;
+  /** Centred, [rows, columns]. */
+  values: Float32Array;
+}
+
+function emptyPanel(rows: number, centre: Float64Array): Panel {
+  const strips: Strip[] = [];
+  for (let first = 0; first < centre.length; first += STRIP) {
+    const own = centre.slice(first, first + STRIP);
+    const columns = own.length;
+    const values = new Float32Array(rows * columns);
+    strips.push({ first, columns, centre: own, sums: new Float64Array(columns), values });
+  }
+  return { rows, strips };
+}
+
+/** Some rows' part of a strip. */
+function takeUp(
+  rows: Float32Array,
+  width: number,
+  { first, columns, centre, sums, values }: Strip,
+  filled: number,
+  count: number,
+): void {
+  for (let i = 0; i < count; i++) {
+    const from = i * width + first;
+    const to = (filled + i) * columns;
+    for (let j = 0; j < columns; j++) {
+      const x = rows[from + j] - centre[j];
+      sums[j] += x;
+      values[to + j] = x;
+    }
+  }
 }
 
 /** Near the mean is enough: what is taken from every row keeps the products from cancelling. */
@@ -62,21 +109,22 @@ async function firstRowsMean(source: RowSource): Promise<Float64Array> {
   return mean.map(value => (Number.isFinite(value) ? Math.fround(value) : 0));
 }
 
-function addProducts(panel: Float32Array, width: number, products: Float64Array): void {
-  const rows = tf.tensor2d(panel, [panel.length / width, width]);
-  for (let first = 0; first < width; first += STRIP) {
-    const last = Math.min(width, first + STRIP);
-    const strip = tf.tidy(() => {
-      const left: Tensor2D = rows.slice([0, 0], [-1, last]);
-      const own: Tensor2D = rows.slice([0, first], [-1, last - first]);
-      return tf.matMul(own, left, true, false);
-    });
-    const values = strip.dataSync();
-    strip.dispose();
-    for (let i = first; i < last; i++) {
-      const from = (i - first) * last;
-      for (let j = 0; j <= i; j++) products[i * width + j] += values[from + j];
+/** Strip by strip; of two strips' products those on and left of the diagonal. */
+function addProducts({ strips }: Panel, rows: number, products: Float64Array, width: number): void {
+  const tensors = strips.map(({ columns, values }) => tf.tensor2d(values.subarray(0, rows * columns), [rows, columns]));
+  strips.forEach((own, i) => {
+    for (let j = 0; j <= i; j++) {
+      const other = strips[j];
+      const product = tf.matMul(tensors[i], tensors[j], true, false);
+      const values = product.dataSync();
+      product.dispose();
+      for (let row = 0; row < own.columns; row++) {
+        const to = (own.first + row) * width + other.first;
+        const from = row * other.columns;
+        const count = i === j ? row + 1 : other.columns;
+        for (let column = 0; column < count; column++) products[to + column] += values[from + column];
+      }
     }
-  }
-  rows.dispose();
+  });
+  tf.dispose(tensors);
 }

@@ -1,4 +1,14 @@
-import { cholesky, eigh, linearAlgebra, product, tf, triangularSolve, type Tensor2D } from '../engine/index.js';
+import {
+  NotPositiveDefiniteError,
+  cholesky,
+  eigh,
+  linearAlgebra,
+  product,
+  tf,
+  triangularSolve,
+  type Tensor,
+  type Tensor2D,
+} from '../engine/index.js';
 import { RandomNumbers } from '../base/index.js';
 
 /** Leading part of a symmetric matrix's eigendecomposition. */
@@ -25,18 +35,17 @@ const ALL_AT_ONCE = { lapack: 5000, other: 1536 };
 export function leadingSpectrum(a: Float64Array, n: number, { enough, solver }: SpectrumOptions): Spectrum {
   const limit = linearAlgebra().name.startsWith('LAPACK') ? ALL_AT_ONCE.lapack : ALL_AT_ONCE.other;
   if ((solver ?? (n <= limit ? 'all' : 'block')) === 'all') return allPairs(a, n);
-  let basis: Float64Array | undefined;
+  let basis: Float32Array | undefined;
   for (let size = Math.ceil(n / 16); size <= n / 3; size *= 2) {
     const found = blockIteration(a, n, size, basis, enough);
-    const sure = counted(found.values);
-    if (enough(sure)) return truncated(found, n, sure.length);
-    basis = found.vectors;
+    if ('residual' in found) return found;
+    basis = found.basis;
   }
   return allPairs(a, n);
 }
 
-/** The last tenth of a block converges slowest and is not counted on. */
-const counted = (values: Float64Array): Float64Array => values.subarray(0, Math.floor(values.length * 0.9));
+/** Pairs of a block that count: the last tenth converges slowest. */
+const counted = (size: number): number => Math.floor(size * 0.9);
 
 function allPairs(a: Float64Array, n: number): Spectrum {
   const { values, vectors } = eigh(a, n);
@@ -45,106 +54,202 @@ function allPairs(a: Float64Array, n: number): Spectrum {
   return { values: values.toReversed(), vectors: rows, residual: 0 };
 }
 
-const truncated = ({ values, vectors, residual }: Spectrum, n: number, count: number): Spectrum => ({
-  values: values.slice(0, count),
-  vectors: vectors.slice(0, count * n),
-  residual,
-});
-
 /** A pair counts as found once ‖A v − λ v‖ is this part of λ₁. */
 const CONVERGED = 1e-6;
-const ROUNDS = 24;
-/** After so many the values are known well enough to see that a block is far too small. */
-const TRIAL_ROUNDS = 1;
+/** What single precision leaves of a residual, for √n terms of a sum. */
+const ROUNDING = 1.5e-8;
+const ROUNDS = 16;
 const HIGHEST_DEGREE = 10;
 /** How much more the filter may raise the largest value than the cut: single precision must still tell them apart. */
 const STEEPEST = 1e4;
 
 /**
  * Subspace iteration with a Chebyshev filter (Zhou & Saad 2007): a polynomial of the matrix that is small on the part of
- * the spectrum below the block and grows steeply above it; then Rayleigh–Ritz in double precision. Pairs that are
- * found are locked and kept out of the filter, whose degree may then grow.
+ * the spectrum below the block and grows steeply above it; then Rayleigh–Ritz. Pairs that are found are locked and kept
+ * out of the filter, whose degree may then grow. All of it in single precision on the engine, since all that a round
+ * hands on is a subspace; the last Rayleigh–Ritz is in double precision, and so are its residuals.
+ * @returns the pairs, or where the block is too small for what is needed, what it spans.
  */
 function blockIteration(
   a: Float64Array,
   n: number,
   size: number,
-  start: Float64Array | undefined,
+  start: Float32Array | undefined,
   enough: SpectrumOptions['enough'],
-): Spectrum {
+): Spectrum | { basis: Float32Array } {
   const matrix = tf.tensor2d(Float32Array.from(a), [n, n]);
-  const needed = counted(new Float64Array(size)).length;
+  const needed = counted(size);
+  const converged = Math.max(CONVERGED, ROUNDING * Math.sqrt(n));
+  // What is random in the block is raised once before anything is asked of it.
+  let ritz = singleRitz(matrix, raised(matrix, startingBlock(n, size, start)));
   try {
-    let ritz = rayleighRitz(a, n, orthonormal(startingBlock(n, size, start), size, n), size);
+    if (!enough(ritz.values)) return { basis: ritz.vectors.dataSync() as Float32Array };
     for (let round = 0; round < ROUNDS; round++) {
-      const open = ritz.residuals.findIndex(residual => residual > CONVERGED);
+      const open = ritz.residuals.findIndex(residual => residual > converged);
       if (open < 0 || open >= needed) break;
-      if (round === TRIAL_ROUNDS && !enough(ritz.values)) break;
-      const filtered = ritz.vectors.slice();
-      filtered.set(chebyshev(matrix, ritz, open), open * n);
-      ritz = rayleighRitz(a, n, orthonormal(filtered, size, n), size);
+      const block = filtered(matrix, ritz, open);
+      ritz.vectors.dispose();
+      ritz = singleRitz(matrix, block);
     }
-    return { ...ritz, residual: ritz.residuals.subarray(0, needed).reduce((most, r) => Math.max(most, r), 0) };
+    const last = doubleRitz(a, n, Float64Array.from(ritz.vectors.dataSync()), size, needed);
+    return enough(last.values) ? last : { basis: ritz.vectors.dataSync() as Float32Array };
   } finally {
-    matrix.dispose();
+    tf.dispose([matrix, ritz.vectors]);
   }
 }
 
-function startingBlock(n: number, size: number, start: Float64Array | undefined): Float64Array {
-  const block = Float64Array.from(new RandomNumbers(0).for('spectrum').normals(size * n));
+function startingBlock(n: number, size: number, start: Float32Array | undefined): Float32Array {
+  const block = new RandomNumbers(0).for('spectrum').normals(size * n);
   if (start) block.set(start.subarray(0, block.length));
   return block;
 }
 
+/** One step of the power method. */
+function raised(matrix: Tensor2D, block: Float32Array): Tensor2D {
+  const [n] = matrix.shape;
+  return tf.tidy(() => tf.matMul(tf.tensor2d(block, [block.length / n, n]), matrix));
+}
+
 interface Ritz {
+  /** Descending. */
   values: Float64Array;
-  vectors: Float64Array;
-  residuals: Float64Array;
+  /** [size, n], orthonormal. */
+  vectors: Tensor2D;
+  /** Parts of the largest value. */
+  residuals: Float32Array;
+}
+
+/** Values up to this many times the cut are filtered apart from larger ones. */
+const NEAR = 4;
+
+/**
+ * The vectors from `open` on, filtered; those before it stay. Vectors of large values get ahead by any filter, but they
+ * bound its degree: those near the cut, which need it, get one of their own.
+ */
+function filtered(matrix: Tensor2D, ritz: Ritz, open: number): Tensor2D {
+  const { values, vectors } = ritz;
+  const size = values.length;
+  const near = values.findIndex((value, i) => i >= open && value <= NEAR * values[size - 1]);
+  return tf.tidy(() => {
+    const kept: Tensor2D[] = open > 0 ? [vectors.slice([0, 0], [open, -1])] : [];
+    if (near > open) kept.push(chebyshev(matrix, ritz, open, near));
+    return tf.concat([...kept, chebyshev(matrix, ritz, near, size)], 0);
+  });
 }
 
 /**
- * The vectors from `open` on under a Chebyshev polynomial of the matrix mapped so that [0, smallest value] becomes
- * [−1, 1], scaled by its value at the largest open one; those before `open` are projected out at every step.
+ * The vectors from `first` to `last` under a Chebyshev polynomial of the matrix mapped so that [0, smallest value]
+ * becomes [−1, 1], scaled by its value at the first; those before are projected out at every step.
  */
-function chebyshev(matrix: Tensor2D, { values, vectors }: Ritz, open: number): Float64Array {
-  const [n] = matrix.shape;
-  const top = values[open];
+function chebyshev(matrix: Tensor2D, { values, vectors }: Ritz, first: number, last: number): Tensor2D {
+  const top = values[first];
   const cut = Math.max(values[values.length - 1], top * 1e-7);
   const half = cut / 2;
   const growth = Math.acosh(Math.max(1 + 1e-9, (2 * top) / cut - 1));
   const degree = Math.max(1, Math.min(HIGHEST_DEGREE, Math.floor(Math.acosh(STEEPEST) / growth)));
-  const result = tf.tidy(() => {
-    const locked = open > 0 ? tf.tensor2d(Float32Array.from(vectors.subarray(0, open * n)), [open, n]) : undefined;
-    const image = (x: Tensor2D): Tensor2D => {
-      const y: Tensor2D = tf.matMul(x, matrix);
-      return locked ? y.sub(tf.matMul(tf.matMul(y, locked, false, true), locked)) : y;
-    };
-    let previous = tf.tensor2d(Float32Array.from(vectors.subarray(open * n)), [values.length - open, n]);
-    // Scaled at every step, so that nothing overflows.
-    let sigma = half / Math.max(half * 1e-6, top - half);
-    const tau = 2 / sigma;
-    let current: Tensor2D = image(previous)
-      .sub(previous.mul(half))
-      .mul(sigma / half);
-    for (let step = 2; step <= degree; step++) {
-      const next = 1 / (tau - sigma);
-      const mapped: Tensor2D = image(current)
-        .sub(current.mul(half))
-        .mul((2 * next) / half);
-      [previous, current] = [current, mapped.sub(previous.mul(sigma * next))];
-      sigma = next;
-    }
-    return current;
-  });
-  const filtered = Float64Array.from(result.dataSync());
-  result.dispose();
-  return filtered;
+  const before: Tensor2D | undefined = first > 0 ? vectors.slice([0, 0], [first, -1]) : undefined;
+  const image = (x: Tensor2D): Tensor2D => {
+    const y: Tensor2D = tf.matMul(x, matrix);
+    return before ? y.sub(tf.matMul(tf.matMul(y, before, false, true), before)) : y;
+  };
+  let previous: Tensor2D = vectors.slice([first, 0], [last - first, -1]);
+  // Scaled at every step, so that nothing overflows.
+  let sigma = half / Math.max(half * 1e-6, top - half);
+  const tau = 2 / sigma;
+  let current: Tensor2D = image(previous)
+    .sub(previous.mul(half))
+    .mul(sigma / half);
+  for (let step = 2; step <= degree; step++) {
+    const next = 1 / (tau - sigma);
+    const mapped: Tensor2D = image(current)
+      .sub(current.mul(half))
+      .mul((2 * next) / half);
+    [previous, current] = [current, mapped.sub(previous.mul(sigma * next))];
+    sigma = next;
+  }
+  return current;
 }
 
-/** Rows made orthonormal: twice by the Cholesky factor of their Gram matrix, which is as stable as Gram–Schmidt twice. */
-function orthonormal(block: Float64Array, size: number, n: number): Float64Array {
+/** The best eigenpairs within the span of some rows, which are disposed of. */
+function singleRitz(matrix: Tensor2D, block: Tensor2D): Ritz {
+  const [size] = block.shape;
+  const basis = nearlyOrthonormal(block);
+  const values = new Float64Array(size);
+  const [vectors, residuals] = tf.tidy((): [Tensor2D, Tensor] => {
+    const image: Tensor2D = tf.matMul(basis, matrix);
+    const small = tf.matMul(image, basis, false, true).dataSync();
+    const found = allPairs(symmetric(Float64Array.from(small), size), size);
+    values.set(found.values);
+    const turn = tf.tensor2d(Float32Array.from(found.vectors), [size, size]);
+    const vectors: Tensor2D = tf.matMul(turn, basis);
+    const scaled = vectors.mul(tf.tensor2d(Float32Array.from(values), [size, 1]));
+    return [vectors, tf.matMul(turn, image).sub(scaled).norm('euclidean', 1).div(values[0])];
+  });
+  basis.dispose();
+  const parts = residuals.dataSync() as Float32Array;
+  residuals.dispose();
+  return { values, vectors, residuals: parts };
+}
+
+/** Rows made orthonormal to single precision, by Gram matrices of the engine as long as it can tell the rows apart. */
+function nearlyOrthonormal(block: Tensor2D): Tensor2D {
+  const [size, n] = block.shape;
+  try {
+    return tf.tidy(() => {
+      let rows: Tensor2D = block.div(block.norm('euclidean', 1, true));
+      for (let pass = 0; pass < 2; pass++) {
+        const gram = Float64Array.from(tf.matMul(rows, rows, false, true).dataSync());
+        const inverse = triangularSolve(cholesky(gram, size), identity(size), size, size);
+        rows = tf.matMul(tf.tensor2d(Float32Array.from(inverse), [size, size]), rows);
+      }
+      return rows;
+    });
+  } catch (error) {
+    if (!(error instanceof NotPositiveDefiniteError)) throw error;
+    const rows = orthonormal(Float64Array.from(block.dataSync()), size, n, 2);
+    return tf.tensor2d(Float32Array.from(rows), [size, n]);
+  } finally {
+    block.dispose();
+  }
+}
+
+const identity = (size: number): Float64Array =>
+  Float64Array.from({ length: size * size }, (_, i) => (i % (size + 1) === 0 ? 1 : 0));
+
+/** The same in double precision throughout; the first `needed` pairs. */
+function doubleRitz(a: Float64Array, n: number, block: Float64Array, size: number, needed: number): Spectrum {
+  const basis = orthonormal(block, size, n, 1);
+  const image = imageOf(a, n, basis, size);
+  const small = product(image, basis, { m: size, k: n, n: size, transposeB: true });
+  const found = allPairs(symmetric(small, size), size);
+  const values = found.values.slice(0, needed);
+  const coefficients = found.vectors.subarray(0, needed * size);
+  const vectors = product(coefficients, basis, { m: needed, k: size, n });
+  const images = product(coefficients, image, { m: needed, k: size, n });
+  let residual = 0;
+  values.forEach((value, i) => {
+    let squares = 0;
+    for (let j = i * n; j < (i + 1) * n; j++) squares += (images[j] - value * vectors[j]) ** 2;
+    residual = Math.max(residual, Math.sqrt(squares) / values[0]);
+  });
+  return { values, vectors, residual };
+}
+
+/** The mean of a matrix and its transpose, in place. */
+function symmetric(matrix: Float64Array, size: number): Float64Array {
+  for (let i = 0; i < size; i++)
+    for (let j = 0; j < i; j++)
+      matrix[i * size + j] = matrix[j * size + i] = 0.5 * (matrix[i * size + j] + matrix[j * size + i]);
+  return matrix;
+}
+
+/**
+ * Rows made orthonormal by the Cholesky factor of their Gram matrix: once for what single precision can tell, twice as
+ * stable as Gram–Schmidt twice.
+ */
+function orthonormal(block: Float64Array, size: number, n: number, passes: 1 | 2): Float64Array {
   let rows = normalised(block, size, n);
-  for (let pass = 0; pass < 2; pass++) {
+  for (let pass = 0; pass < passes; pass++) {
     const gram = product(rows, rows, { m: size, k: n, n: size, transposeB: true });
     // Nearly dependent rows may make it singular to working precision the first time.
     if (pass === 0) for (let i = 0; i < size; i++) gram[i * size + i] += 1e-13 * size;
@@ -162,24 +267,6 @@ function normalised(block: Float64Array, size: number, n: number): Float64Array 
     for (let j = 0; j < n; j++) out[i * n + j] = block[i * n + j] * scale;
   }
   return out;
-}
-
-/** The best eigenpairs within the span of orthonormal rows, with their residuals as parts of the largest value. */
-function rayleighRitz(a: Float64Array, n: number, basis: Float64Array, size: number): Ritz {
-  const image = imageOf(a, n, basis, size);
-  const small = product(image, basis, { m: size, k: n, n: size, transposeB: true });
-  for (let i = 0; i < size; i++)
-    for (let j = 0; j < i; j++)
-      small[i * size + j] = small[j * size + i] = 0.5 * (small[i * size + j] + small[j * size + i]);
-  const { values, vectors: coefficients } = allPairs(small, size);
-  const vectors = product(coefficients, basis, { m: size, k: size, n });
-  const images = product(coefficients, image, { m: size, k: size, n });
-  const residuals = values.map((value, i) => {
-    let squares = 0;
-    for (let j = i * n; j < (i + 1) * n; j++) squares += (images[j] - value * vectors[j]) ** 2;
-    return Math.sqrt(squares) / values[0];
-  });
-  return { values, vectors, residuals };
 }
 
 /** Rows of the matrix that are multiplied at a time: the engine makes a copy of what it multiplies. */
