@@ -1,4 +1,5 @@
 import { matMul } from './matmul.js';
+import { rankAll } from './neighbour-graph.js';
 import { tf, type Tensor, type Tensor1D, type Tensor2D } from './tf.js';
 
 /** Rows on the engine, a part of a larger matrix. */
@@ -137,7 +138,7 @@ const head = ({ values, k }: Neighbours, query: number, i: number): number => va
 
 /**
  * The `k` nearest other rows of every row of `data` [rows, width] in Euclidean distance, with the distances. Exact up
- * to ties within float32: candidates come from inner products, their distances are then found in float64.
+ * to ties within float32: candidates come from products in float32, their distances are then found in float64.
  */
 export async function nearestNeighbours(
   data: Float32Array,
@@ -146,22 +147,17 @@ export async function nearestNeighbours(
   k: number,
 ): Promise<Neighbours> {
   const wanted = Math.min(k, rows - 1);
-  const [queries, points] = tf.tidy((): [Tensor2D, Tensor2D] => {
+  // Centred, so that a common offset costs no digits.
+  const centred = tf.tidy(() => {
     const x = tf.tensor2d(data, [rows, width]);
-    // Centred, so that a common offset costs no digits; ⟨q, x⟩ − ½|x|² ranks as the distance does.
-    const centred = x.sub(x.mean(0, true));
-    const offset = centred.square().sum(1, true).mul(-0.5);
-    return [
-      tf.concat2d([centred as Tensor2D, tf.ones([rows, 1])], 1),
-      tf.concat2d([centred as Tensor2D, offset as Tensor2D], 1),
-    ];
+    return x.sub<Tensor2D>(x.mean(0, true));
   });
   try {
     // Itself, and some more in case float32 ranks near ties otherwise than float64.
-    const candidates = await mostSimilar(queries, [{ x: points, start: 0 }], wanted + 1 + Math.ceil(wanted / 8));
+    const candidates = await rankAll(centred, wanted + 1 + Math.ceil(wanted / 8));
     return nearestOf(candidates, data, rows, width, wanted);
   } finally {
-    tf.dispose([queries, points]);
+    centred.dispose();
   }
 }
 
@@ -193,10 +189,15 @@ function nearestOf(candidates: Neighbours, data: Float32Array, rows: number, wid
 }
 
 function squaredDistance(data: Float32Array, a: number, b: number, width: number): number {
-  let sum = 0;
-  for (let j = 0; j < width; j++) {
+  let [even, odd] = [0, 0];
+  let j = 0;
+  // Two sums, since each addition waits for the one before.
+  for (; j + 1 < width; j += 2) {
     const d = data[a + j] - data[b + j];
-    sum += d * d;
+    const e = data[a + j + 1] - data[b + j + 1];
+    even += d * d;
+    odd += e * e;
   }
-  return sum;
+  if (j < width) even += (data[a + j] - data[b + j]) ** 2;
+  return even + odd;
 }

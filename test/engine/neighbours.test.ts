@@ -34,6 +34,29 @@ describe('nearest neighbours', () => {
     expect(tf.memory().numTensors).toBe(before);
   });
 
+  it('are those of brute force among blocks of rows, many of them twins', async () => {
+    // More than one block, no whole number of groups; the second half repeats rows of the first.
+    const [many, half] = [2500, 1250];
+    const first = new RandomNumbers(4).normals(half * width);
+    const twins = Float32Array.from({ length: many * width }, (_, i) => first[i % first.length] + 3);
+    const found = await nearestNeighbours(twins, many, width, k);
+    for (let row = 0; row < many; row += 97) {
+      const squares = Array.from({ length: many }, (_, other) => {
+        let sum = 0;
+        for (let j = 0; j < width; j++) sum += (twins[row * width + j] - twins[other * width + j]) ** 2;
+        return sum;
+      });
+      squares[row] = Infinity;
+      const expected = squares.toSorted((a, b) => a - b).slice(0, k);
+      expect(found.values[row * k]).toBe(0);
+      expect(found.rows[row * k]).toBe((row + half) % many);
+      expect(found.values.subarray(row * k, (row + 1) * k)).toBeAllClose(expected.map(Math.sqrt), { rtol: 1e-5 });
+    }
+    const same = await nearestNeighbours(new Float32Array(2000).fill(5), 1000, 2, 3);
+    expect(Array.from(same.values)).toEqual(new Array(3000).fill(0));
+    expect(new Set(same.rows.subarray(0, 3)).size).toBe(3);
+  });
+
   it('are at most all other rows', async () => {
     const { k: found } = await nearestNeighbours(data.slice(0, 3 * width), 3, width, 10);
     expect(found).toBe(2);
