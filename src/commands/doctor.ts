@@ -9,7 +9,18 @@ import { defineCommand } from './command.js';
 import { common } from './options.js';
 import { writeTable, type Row } from './table.js';
 
-const COLUMNS = ['engine', 'status', 'version', 'device', 'gflops_f32', 'gflops_bf16', 'memory_gb', 'eigh', 'note'];
+const COLUMNS = [
+  'engine',
+  'status',
+  'version',
+  'device',
+  'gflops_f32',
+  'gflops_bf16',
+  'memory_gb',
+  'eigh',
+  'kernels',
+  'note',
+];
 
 export const doctor = defineCommand({
   name: 'doctor',
@@ -36,7 +47,7 @@ export const doctor = defineCommand({
 async function examine(kind: EngineKind): Promise<Row> {
   const { describeEngine, measureSpeed, startEngine } = await import('../engine/index.js');
   await startEngine(kind);
-  const { version, device, memoryBytes, linearAlgebra } = await describeEngine();
+  const { version, device, memoryBytes, linearAlgebra, kernels } = await describeEngine();
   const { f32, bf16 } = measureSpeed(kind);
   return {
     engine: kind,
@@ -47,6 +58,7 @@ async function examine(kind: EngineKind): Promise<Row> {
     gflops_bf16: bf16 === undefined ? undefined : Math.round(bf16 * 10) / 10,
     memory_gb: Math.round(memoryBytes / 2 ** 30),
     eigh: linearAlgebra,
+    kernels: kernels ? 'fused' : 'composed',
   };
 }
 
@@ -95,6 +107,10 @@ async function advice(rows: Row[]): Promise<string[]> {
   if (!ready.has('gpu') && queryGpu() !== undefined)
     hints.push('faster: there is an NVIDIA GPU here; `maetok engine install --gpu` sets its engine up');
   const best = ready.get('gpu') ?? ready.get('native');
+  if (ready.get('native')?.kernels === 'composed')
+    hints.push(
+      'faster: `maetok engine install` compiles this version’s kernels into the native engine, if it has AVX2',
+    );
   if (best && Number(best.gflops_bf16) > 1.2 * Number(best.gflops_f32))
     hints.push('faster: `--precision bf16` speeds up training here');
   if (best && best.engine !== 'gpu' && !String(best.eigh).startsWith('LAPACK'))

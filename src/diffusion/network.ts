@@ -2,10 +2,12 @@ import { tf, type Tensor, type Tensor3D } from '../engine/index.js';
 import {
   attention,
   children,
+  gatedResidual,
   geluTanh,
   layerNorm,
   linear,
   mlp,
+  modulatedNorm,
   rmsNorm,
   silu,
   swiGlu,
@@ -86,11 +88,11 @@ function block(
       rotation,
       qkNorm: qkNorm ? { kind: norm, eps: norm === 'rms' ? 1e-6 : 1e-5 } : undefined,
     });
-    const y = x.add(attended.mul(first.gate));
+    const y = gatedResidual(x, attended, first.gate);
     const inner = modulate(config, under(params, 'norm2'), y, second);
     const mixed =
       config.mlp === 'swiglu' ? swiGlu(under(params, 'mlp'), inner) : mlp(under(params, 'mlp'), inner, geluTanh);
-    return y.add(mixed.mul(second.gate));
+    return gatedResidual(y, mixed, second.gate);
   });
 }
 
@@ -121,6 +123,7 @@ function modulationParts(params: Params, condition: Tensor, parts: number): Tens
 }
 
 function modulate(config: NetworkConfig, params: Params, x: Tensor, { shift, scale }: Modulation): Tensor {
+  if (config.norm === 'layer' && shift && !('weight' in params)) return modulatedNorm(x, scale, shift);
   const normal = config.norm === 'rms' ? rmsNorm(params, x) : layerNorm(params, x);
   const scaled = normal.mul(scale.add(1));
   return shift ? scaled.add(shift) : scaled;

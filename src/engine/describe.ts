@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { cpus, totalmem } from 'node:os';
+import { hasKernels } from './kernels.js';
 import { linearAlgebra } from './linalg/index.js';
 import { nativeBackend } from './native.js';
 import { startEngine, type EngineKind } from './start.js';
@@ -15,6 +16,8 @@ export interface EngineDescription {
   memoryBytes: number;
   /** What solves eigenvalue problems. */
   linearAlgebra: string;
+  /** Whether layers run on our own kernels. */
+  kernels: boolean;
 }
 
 /** Describes the running engine; starts it where none runs. */
@@ -28,6 +31,7 @@ export async function describeEngine(): Promise<EngineDescription> {
     device: gpu?.name ?? `${cpus()[0]?.model.trim() ?? process.arch} × ${cpus().length}`,
     memoryBytes: gpu?.memoryBytes ?? totalmem(),
     linearAlgebra: linearAlgebra().name,
+    kernels: hasKernels(),
   };
 }
 

@@ -12,6 +12,27 @@ export {
   type ProductShape,
 } from './linalg/index.js';
 export { valueAndGradients, type ValueAndGradients } from './gradients.js';
+export {
+  biasedActivation,
+  biasedActivationGradient,
+  columnSums,
+  gatedSum,
+  gatedSumGradient,
+  hasKernels,
+  multiply,
+  normalised,
+  normalisedGradient,
+  operand,
+  reshaped,
+  single,
+  softmaxed,
+  softmaxGradient,
+  splitHeads,
+  splitHeadsGradient,
+  swapHeads,
+  withoutKernels,
+  type FusedActivation,
+} from './kernels.js';
 export { matMul, type MatMulOptions } from './matmul.js';
 export { openOnnx, type OnnxNetwork } from './onnx.js';
 export { mostSimilar, nearestNeighbours, type Neighbours, type RowBlock } from './neighbours.js';

@@ -16,6 +16,8 @@ export interface Manifest {
   /** The compiled addon and TensorFlow's framework library, relative to the folder. */
   binding: string;
   framework: string;
+  /** Which kernels of ours it was compiled with, by `kernelDigest`. */
+  kernels?: string | undefined;
   /** The exported function that sets the least severity that TensorFlow logs, where it exports one. */
   logLevelSymbol?: string | undefined;
   /** The libraries that must be there, relative to the folder. */

@@ -3,6 +3,8 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { messageOf } from '../base/index.js';
 import type { InstalledEngine } from './installed.js';
+import { kernelDigest } from './kernel-sources.js';
+import { announceKernels } from './kernels.js';
 import type { Binding } from './native.js';
 import { silenceTensorFlow, withoutStderr } from './quiet.js';
 import { engineSettings } from './settings.js';
@@ -34,6 +36,7 @@ export async function startInstalled(engine: InstalledEngine): Promise<void> {
   const backend = new NodeJSKernelBackend(binding, '@tensorflow/tfjs-node-gpu');
   tf.registerBackend('tensorflow', () => backend, 3);
   await tf.setBackend('tensorflow');
+  announceKernels(engine.kernels === kernelDigest());
 }
 
 const STOCK = ['@tensorflow/tfjs-node-gpu', '@tensorflow/tfjs-node'];

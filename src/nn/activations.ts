@@ -1,5 +1,6 @@
-import { tf, type Tensor } from '../engine/index.js';
+import { hasKernels, tf, type FusedActivation, type Tensor } from '../engine/index.js';
 import { differentiable } from './differentiable.js';
+import { fusedActivation } from './fused.js';
 
 /*
  * Activations as custom gradients over few operations: the closed form of the derivative from the saved input, where
@@ -13,22 +14,26 @@ export interface Activation {
   factor: number;
   value: (x: Tensor) => Tensor;
   valueAndSlope: (x: Tensor) => [value: Tensor, slope: Tensor];
+  /** Its name among the engine's kernels. */
+  kernel: FusedActivation;
 }
 
-function activation(parts: Pick<Activation, 'factor' | 'value' | 'valueAndSlope'>): Activation {
+function activation(parts: Pick<Activation, 'kernel' | 'factor' | 'value' | 'valueAndSlope'>): Activation {
   const { factor, value, valueAndSlope } = parts;
   const scaled = (x: Tensor): Tensor => (factor === 1 ? x : x.mul(factor));
   const f = differentiable(
     x => [scaled(value(x)), x],
     (dy, x) => [scaled(dy.mul(valueAndSlope(x)[1]))],
   );
-  return Object.assign((x: Tensor) => f(x), parts);
+  const fused = fusedActivation(parts.kernel);
+  return Object.assign((x: Tensor) => (hasKernels() ? fused(x) : f(x)), parts);
 }
 
 const LOG_GAUSS = Math.log(2 / Math.sqrt(2 * Math.PI));
 
 /** x Φ(x) with the exact normal distribution function (Hendrycks & Gimpel 2016). */
 export const gelu = activation({
+  kernel: 'gelu',
   factor: 0.5,
   value: x => x.mul(tf.erf(x.mul(Math.SQRT1_2)).add(1)),
   valueAndSlope: x => {
@@ -44,6 +49,7 @@ const CUBIC = LINEAR * 0.044715;
 
 /** GELU in its tanh approximation, as SiT and DiT use it; ½ (1 + tanh z) is σ(2z). */
 export const geluTanh = activation({
+  kernel: 'geluTanh',
   factor: 1,
   value: x => x.mul(tf.sigmoid(x.mul(x.square().mul(CUBIC).add(LINEAR)))),
   valueAndSlope: x => {
@@ -56,6 +62,7 @@ export const geluTanh = activation({
 
 /** x σ(x), also called swish. */
 export const silu = activation({
+  kernel: 'silu',
   factor: 1,
   value: x => x.mul(tf.sigmoid(x)),
   valueAndSlope: x => {

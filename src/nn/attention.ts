@@ -1,5 +1,6 @@
-import { matMul, tf, type Tensor } from '../engine/index.js';
+import { hasKernels, matMul, tf, type Tensor } from '../engine/index.js';
 import { differentiable } from './differentiable.js';
+import { fusedAttention } from './fused.js';
 import { layerNorm, linear, rmsNorm } from './layers.js';
 import { under, type Params } from './params.js';
 import {
@@ -26,9 +27,20 @@ export interface AttentionOptions {
  * then k, then v, each head-major. x [n, t, c] → [n, t, c].
  */
 export function attention(params: Params, x: Tensor, options: AttentionOptions): Tensor {
+  if (hasKernels() && !options.qkNorm) return withKernels(params, x, options);
   const qkv = linear(under(params, 'qkv'), x);
   const mixed = options.qkNorm ? normalisedHeads(params, qkv, options) : mixHeads(qkv, options);
   return linear(under(params, 'proj'), mixed);
+}
+
+function withKernels(params: Params, x: Tensor, { heads, rotation }: AttentionOptions): Tensor {
+  const layer = (name: string): [weight: Tensor, bias: Tensor] => {
+    const weight = params[`${name}.weight`];
+    return [weight, `${name}.bias` in params ? params[`${name}.bias`] : tf.zeros([weight.shape[0]])];
+  };
+  const none = tf.zeros([0]);
+  const angles = rotation?.angles ? [rotation.angles] : [];
+  return fusedAttention([x, ...layer('qkv'), ...layer('proj'), ...angles], rotation ?? { cos: none, sin: none }, heads);
 }
 
 const NORMS = { layer: layerNorm, rms: rmsNorm };

@@ -1,11 +1,13 @@
-import { matMul, tf, type Tensor } from '../engine/index.js';
+import { hasKernels, matMul, tf, type Tensor } from '../engine/index.js';
 import { differentiable } from './differentiable.js';
+import { fusedAffine, fusedBareNorm, fusedNorm, fusedResidual } from './fused.js';
 import type { Params } from './params.js';
 
 /** x [..., in] → x Wᵀ + b [..., out]; weight [out, in] as PyTorch stores it, bias where there is one. */
 export function linear(params: Params, x: Tensor): Tensor {
   const { weight } = params;
-  return 'bias' in params ? affine(x, weight, params.bias) : matMul(x, weight, { transposeB: true });
+  if (!('bias' in params)) return matMul(x, weight, { transposeB: true });
+  return (hasKernels() ? fusedAffine : affine)(x, weight, params.bias);
 }
 
 const affine = differentiable(
@@ -52,8 +54,16 @@ export const residual = differentiable(
   dy => [dy.clone(), dy.clone()],
 );
 
-/** x + y ∘ scale, the end of a residual branch with LayerScale (Touvron et al. 2021). x, y [..., c]; scale [c]. */
-export const scaledResidual = differentiable(
+/**
+ * x + y ∘ gate, the end of a residual branch: x, y [n, t, c]; gate [c] as in LayerScale (Touvron et al. 2021), or
+ * [n, 1, c] as in adaLN-Zero (Peebles & Xie 2023).
+ */
+export function gatedResidual(x: Tensor, y: Tensor, gate: Tensor): Tensor {
+  if (hasKernels()) return fusedResidual(x, y, gate);
+  return gate.rank === 1 ? scaledResidual(x, y, gate) : x.add(y.mul(gate));
+}
+
+const scaledResidual = differentiable(
   (x, y, scale) => [x.add(y.mul(scale)), y, scale],
   (dy, y, scale) => [dy.clone(), dy.mul(scale), columnSum(dy.mul(y))],
 );
@@ -63,9 +73,19 @@ export const scaledResidual = differentiable(
  * normalisation where `params` is undefined or empty. x [..., c].
  */
 export function layerNorm(params: Params | undefined, x: Tensor, eps = 1e-6): Tensor {
-  if (params === undefined || !('weight' in params)) return bareNorm(eps)(x);
+  if (params === undefined || !('weight' in params)) return hasKernels() ? fusedBareNorm(x, eps) : bareNorm(eps)(x);
   const { weight } = params;
-  return affineNorm(eps)(x, weight, 'bias' in params ? params.bias : tf.zerosLike(weight));
+  const bias = 'bias' in params ? params.bias : tf.zerosLike(weight);
+  return hasKernels() ? fusedNorm(x, weight, bias, { eps, offset: 0 }) : affineNorm(eps)(x, weight, bias);
+}
+
+/**
+ * Adaptive layer normalisation (Peebles & Xie 2023): normal(x) ∘ (1 + scale) + shift, without weights of its own.
+ * x [n, t, c]; scale, shift [n, 1, c].
+ */
+export function modulatedNorm(x: Tensor, scale: Tensor, shift: Tensor, eps = 1e-6): Tensor {
+  if (hasKernels()) return fusedNorm(x, scale, shift, { eps, offset: 1 });
+  return layerNorm(undefined, x, eps).mul(scale.add(1)).add(shift);
 }
 
 /** The normalised x and the reciprocal standard deviations [..., 1]. */

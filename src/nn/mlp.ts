@@ -1,6 +1,7 @@
-import { matMul, tf, type Tensor } from '../engine/index.js';
+import { hasKernels, matMul, tf, type Tensor } from '../engine/index.js';
 import { gelu, silu, type Activation } from './activations.js';
 import { differentiable } from './differentiable.js';
+import { fusedMlp } from './fused.js';
 import { asBefore, asRows, linear, rowsTimes } from './layers.js';
 import { under, type Params } from './params.js';
 
@@ -12,7 +13,13 @@ export function mlp(params: Params, x: Tensor, activation: Activation = gelu): T
   const [w1, w2] = [params['fc1.weight'], params['fc2.weight']];
   const bias = (layer: string, weight: Tensor): Tensor =>
     `${layer}.bias` in params ? params[`${layer}.bias`] : tf.zeros([weight.shape[0]]);
-  return twoLayers(activation)(x, w1, bias('fc1', w1), w2, bias('fc2', w2));
+  return (hasKernels() ? fusedMlp(activation.kernel) : twoLayers(activation))(
+    x,
+    w1,
+    bias('fc1', w1),
+    w2,
+    bias('fc2', w2),
+  );
 }
 
 function twoLayers({ factor, value, valueAndSlope }: Activation): (...inputs: Tensor[]) => Tensor {

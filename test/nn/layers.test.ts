@@ -13,7 +13,7 @@ import {
   rmsNorm,
   rotate,
   rotation,
-  scaledResidual,
+  gatedResidual,
   silu,
   swiGlu,
   unpatchify,
@@ -91,7 +91,7 @@ describe('gradients agree with finite differences', () => {
       (a, angles) => rotate(rotation(angles), a),
       () => [draw('q', 2, 3, 5, 4), draw('angles', 1, 5, 2)],
     ],
-    ['scaledResidual', (a, b, scale) => scaledResidual(a, b, scale), () => [x(), draw('y', 2, 5, 8), draw('scale', 8)]],
+    ['gatedResidual', (a, b, scale) => gatedResidual(a, b, scale), () => [x(), draw('y', 2, 5, 8), draw('scale', 8)]],
     [
       'mlp',
       (a, first, second) => mlp({ 'fc1.weight': first, 'fc2.weight': second }, a),

@@ -1,14 +1,20 @@
+import { rm } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
+import { KERNEL_FOLDER, kernelSources } from '../kernel-sources.js';
 import type { Recipe } from './platform.js';
 import { complaint, type Tools } from './tools.js';
 
 const require = createRequire(import.meta.url);
 
-/** Headers of TensorFlow that the addon's two sources include, directly or not. */
-const HEADERS = ['tensorflow/c/', 'tensorflow/core/platform/', 'xla/tsl/', 'tsl/'].map(
-  folder => `tensorflow/include/${folder}`,
-);
+/** Headers of TensorFlow that the addon's and the kernels' sources include, directly or not. */
+const HEADERS = [
+  'tensorflow/c/',
+  'tensorflow/core/platform/',
+  'tensorflow/core/common_runtime/next_pluggable_device/c/',
+  'xla/tsl/',
+  'tsl/',
+].map(folder => `tensorflow/include/${folder}`);
 
 export const isHeader = (path: string): boolean => HEADERS.some(folder => path.startsWith(folder));
 
@@ -24,7 +30,10 @@ export async function findCompiler(tools: Tools): Promise<string[]> {
   );
 }
 
-/** Compiles tfjs-node's own addon against the unpacked TensorFlow in `folder`; returns its path within. */
+/**
+ * Compiles tfjs-node's own addon, and our kernels into it, against the unpacked TensorFlow in `folder`; returns its path
+ * within.
+ */
 export async function compileBinding(
   folder: string,
   { libraries, linkFlags }: Recipe,
@@ -35,18 +44,34 @@ export async function compileBinding(
   const sources = join(dirname(require.resolve('@tensorflow/tfjs-node-gpu/package.json')), 'binding');
   const { include_dir: nodeHeaders } = require('node-api-headers') as { include_dir: string };
   const binding = 'tensorflow/tfjs_binding.node';
-  const [command, ...flags] = compiler;
-  const args = [
-    ...flags,
-    ...['-O2', '-std=c++17', '-w', '-DNAPI_VERSION=8'],
-    ...[nodeHeaders, join(folder, 'tensorflow/include'), sources].map(path => `-I${path}`),
+  const kernels = join(folder, 'tensorflow/kernels.o');
+  const headers = join(folder, 'tensorflow/include');
+  const compile = async (args: string[]): Promise<void> => {
+    const [command, ...flags] = compiler;
+    const outcome = await tools.run(command, [...flags, '-std=c++17', '-w', ...args], { signal });
+    signal?.throwIfAborted();
+    if (outcome.code !== 0) throw new Error(`${command}: ${complaint(outcome)}`);
+  };
+  await compile([...KERNEL_FLAGS, `-I${headers}`, ...kernelSources(), '-o', kernels]);
+  await compile([
+    ...['-O2', '-DNAPI_VERSION=8'],
+    ...[nodeHeaders, headers, sources].map(path => `-I${path}`),
     ...['tfjs_backend.cc', 'tfjs_binding.cc'].map(name => join(sources, name)),
+    kernels,
     ...libraries.map(library => join(folder, library)),
     ...linkFlags,
     ...['-o', join(folder, binding)],
-  ];
-  const outcome = await tools.run(command, args, { signal });
-  signal?.throwIfAborted();
-  if (outcome.code !== 0) throw new Error(`${command}: ${complaint(outcome)}`);
+  ]);
+  await rm(kernels, { force: true });
   return binding;
 }
+
+/**
+ * One object of all kernels, for vector units as of 2013: an older processor is told at the start, by asking it. Errors
+ * and traps of floating point are not looked at, which lets loops be vectorised; NaN and infinities stay what they are.
+ */
+const KERNEL_FLAGS = [
+  ...['-r', '-nostdlib', '-O3', '-fPIC', '-fopenmp-simd', '-fno-math-errno', '-fno-trapping-math'],
+  ...(process.arch === 'x64' ? ['-march=x86-64-v3'] : []),
+  `-I${KERNEL_FOLDER}`,
+];

@@ -14,6 +14,7 @@ import {
   type InstalledEngine,
   type Manifest,
 } from '../installed.js';
+import { kernelDigest } from '../kernel-sources.js';
 import { compileBinding, findCompiler, isHeader } from './compile.js';
 import { withLock } from './lock.js';
 import { openPackages } from './packages.js';
@@ -66,7 +67,9 @@ export async function installEngine(options: InstallOptions): Promise<InstalledE
   return await withLock(join(cache, `${name}.lock`), { log, signal }, async () => {
     await removeLeftovers(cache, name);
     const present = installedEngines(cache).find(engine => engine.build === recipe.build);
-    if (present && options.force !== true && options.from === undefined) {
+    const current = present?.kernels === kernelDigest();
+    if (present && !current) log.note('the engine here was compiled with other kernels than this version has');
+    if (present && current && options.force !== true && options.from === undefined) {
       log.note(`TensorFlow ${present.tensorflow} (${present.build}) is installed already in ${present.folder}`);
       return present;
     }
@@ -192,6 +195,7 @@ async function describeEngine(
     platform: `${process.platform}-${process.arch}`,
     binding,
     framework,
+    kernels: kernelDigest(),
     logLevelSymbol: await findLogLevelSymbol(join(folder, framework)),
     files,
   };

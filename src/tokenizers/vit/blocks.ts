@@ -6,7 +6,7 @@ import {
   linear,
   mlp,
   residual,
-  scaledResidual,
+  gatedResidual,
   under,
   type Params,
   type Rotation,
@@ -20,8 +20,8 @@ export interface BlockOptions {
 /** A pre-norm transformer block with LayerScale. x [n, t, c] → [n, t, c]. */
 export function plainBlock(params: Params, x: Tensor, options: BlockOptions): Tensor {
   const attended = attention(under(params, 'attn'), layerNorm(under(params, 'norm1'), x), options);
-  const middle = scaledResidual(x, attended, params['ls1.gamma']);
-  return scaledResidual(
+  const middle = gatedResidual(x, attended, params['ls1.gamma']);
+  return gatedResidual(
     middle,
     mlp(under(params, 'mlp'), layerNorm(under(params, 'norm2'), middle)),
     params['ls2.gamma'],

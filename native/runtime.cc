@@ -1,0 +1,166 @@
+#include "runtime.h"
+
+#include <algorithm>
+#include <condition_variable>
+#include <cstdlib>
+#include <mutex>
+#include <thread>
+
+namespace maetok {
+namespace {
+
+/** Work of fewer numbers than this is done before another core has woken up. */
+constexpr int64_t WORTH_SHARING = 32768;
+
+/** Rows are summed in so many ranges at most. */
+constexpr int64_t MOST_RANGES = 16;
+
+int coreCount() {
+  // The threads that TensorFlow's own kernels are told to use, for both to keep to the same number.
+  if (const char* own = std::getenv("TF_NUM_INTRAOP_THREADS")) {
+    const int threads = std::atoi(own);
+    if (threads > 0) return threads;
+  }
+  return std::max(1u, std::thread::hardware_concurrency());
+}
+
+/** Threads that wait for jobs; the caller works along. One job at a time: TensorFlow.js calls from one thread. */
+class Pool {
+ public:
+  Pool() {
+    for (int i = 1; i < coreCount(); i++) std::thread([this] { serve(); }).detach();
+  }
+
+  void run(int64_t tasks, const std::function<void(int64_t)>& task) {
+    std::lock_guard<std::mutex> oneJob(jobs_);
+    {
+      std::lock_guard<std::mutex> lock(mutex_);
+      task_ = &task;
+      next_ = 0;
+      tasks_ = tasks;
+      unfinished_ = tasks;
+    }
+    wake_.notify_all();
+    work();
+    std::unique_lock<std::mutex> lock(mutex_);
+    done_.wait(lock, [this] { return unfinished_ == 0; });
+    task_ = nullptr;
+  }
+
+  int threads() const { return coreCount(); }
+
+ private:
+  void serve() {
+    for (;;) {
+      {
+        std::unique_lock<std::mutex> lock(mutex_);
+        wake_.wait(lock, [this] { return task_ != nullptr && next_ < tasks_; });
+      }
+      work();
+    }
+  }
+
+  void work() {
+    for (;;) {
+      const std::function<void(int64_t)>* task;
+      int64_t index;
+      {
+        std::lock_guard<std::mutex> lock(mutex_);
+        if (task_ == nullptr || next_ >= tasks_) return;
+        task = task_;
+        index = next_++;
+      }
+      (*task)(index);
+      std::lock_guard<std::mutex> lock(mutex_);
+      if (--unfinished_ == 0) done_.notify_all();
+    }
+  }
+
+  std::mutex jobs_, mutex_;
+  std::condition_variable wake_, done_;
+  const std::function<void(int64_t)>* task_ = nullptr;
+  int64_t next_ = 0, tasks_ = 0, unfinished_ = 0;
+};
+
+/** Never destroyed: its threads may outlive everything that runs at exit. */
+Pool& pool() {
+  static Pool* shared = new Pool();
+  return *shared;
+}
+
+}  // namespace
+
+void parallel(int64_t count, int64_t cost, const std::function<void(int64_t, int64_t)>& body) {
+  const int64_t ranges = std::min<int64_t>(count, cost < WORTH_SHARING ? 1 : 4 * coreCount());
+  if (ranges <= 1) return body(0, count);
+  pool().run(ranges, [&](int64_t i) { body(count * i / ranges, count * (i + 1) / ranges); });
+}
+
+void parallelSums(int64_t count, int64_t cost, int64_t width, float* result,
+                  const std::function<void(int64_t, int64_t, float*)>& body) {
+  const int64_t ranges = std::max<int64_t>(1, std::min(count, MOST_RANGES));
+  std::vector<float> partial(ranges * width, 0.0f);
+  const auto range = [&](int64_t i) {
+    body(count * i / ranges, count * (i + 1) / ranges, partial.data() + i * width);
+  };
+  if (cost < WORTH_SHARING)
+    for (int64_t i = 0; i < ranges; i++) range(i);
+  else
+    pool().run(ranges, range);
+  for (int64_t column = 0; column < width; column++) result[column] = 0;
+  for (int64_t i = 0; i < ranges; i++)
+    for (int64_t column = 0; column < width; column++) result[column] += partial[i * width + column];
+}
+
+namespace {
+
+void* readAttributes(TF_OpKernelConstruction* construction) {
+  auto* read = new Attributes();
+  TF_Status* status = TF_NewStatus();
+  // An attribute that the op has not leaves the default.
+  TF_OpKernelConstruction_GetAttrFloat(construction, "eps", &read->eps, status);
+  TF_OpKernelConstruction_GetAttrFloat(construction, "offset", &read->offset, status);
+  TF_OpKernelConstruction_GetAttrFloat(construction, "scale", &read->scale, status);
+  TF_OpKernelConstruction_GetAttrInt32(construction, "heads", &read->heads, status);
+  TF_OpKernelConstruction_GetAttrInt32(construction, "activation", &read->activation, status);
+  TF_OpKernelConstruction_GetAttrType(construction, "Tout", &read->out, status);
+  TF_DeleteStatus(status);
+  return read;
+}
+
+void freeAttributes(void* attributes) { delete static_cast<Attributes*>(attributes); }
+
+}  // namespace
+
+void registerOp(const char* name, const std::vector<const char*>& inputs, const std::vector<const char*>& outputs,
+                const std::vector<const char*>& attributes, void (*compute)(void*, TF_OpKernelContext*)) {
+  TF_OpDefinitionBuilder* op = TF_NewOpDefinitionBuilder(name);
+  for (const char* attribute : attributes) TF_OpDefinitionBuilderAddAttr(op, attribute);
+  for (const char* input : inputs) TF_OpDefinitionBuilderAddInput(op, input);
+  for (const char* output : outputs) TF_OpDefinitionBuilderAddOutput(op, output);
+  // Shapes are found when a kernel runs; nothing here is ever part of a graph.
+  TF_OpDefinitionBuilderSetShapeInferenceFunction(op, [](TF_ShapeInferenceContext*, TF_Status*) {});
+  TF_Status* status = TF_NewStatus();
+  TF_RegisterOpDefinition(op, status);
+  if (TF_GetCode(status) == TF_OK) {
+    TF_KernelBuilder* builder = TF_NewKernelBuilder(name, "CPU", readAttributes, compute, freeAttributes);
+    TF_RegisterKernelBuilder(name, builder, status);
+  }
+  TF_DeleteStatus(status);
+}
+
+namespace {
+
+/** When the addon is loaded. A processor without AVX2 has no kernels, and the layers are composed of TensorFlow's. */
+const bool registered = [] {
+#if defined(__x86_64__)
+  if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) return false;
+#endif
+  registerAttention();
+  registerLayers();
+  registerNormalisation();
+  return true;
+}();
+
+}  // namespace
+}  // namespace maetok

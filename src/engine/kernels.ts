@@ -1,0 +1,200 @@
+import { usesBfloat16 } from './mixed-precision.js';
+import { DTYPE, nativeBackend, onNative, type Handle, type NativeDType, type OpAttributes } from './native.js';
+import { tf, type Tensor } from './tf.js';
+
+/*
+ * The kernels of native/: what a transformer does between its products, each in one pass over memory. They work on
+ * operands: float32 tensors, or, under `--precision bf16`, bfloat16 ones, which TensorFlow.js has no name for. Such a
+ * tensor calls itself float32; only the functions of this file can be given it, TensorFlow refuses it elsewhere.
+ */
+
+/** Whether the running TensorFlow has them; and whether they may be used. */
+let compiled = false;
+let allowed = true;
+
+/** Whether layers use the kernels: on the processor, where the engine was compiled with this version's. */
+export const hasKernels = (): boolean => compiled && allowed && nativeBackend() !== undefined;
+
+/** To be said when a TensorFlow has started: whether it was compiled with kernels as this version calls them. */
+export function announceKernels(present: boolean): void {
+  compiled = present && nativeBackend()?.binding.isUsingGpuDevice() === false && tryKernel();
+}
+
+/** Runs `body` on TensorFlow's own operations alone, to compare. */
+export async function withoutKernels<T>(body: () => Promise<T>): Promise<T> {
+  allowed = false;
+  try {
+    return await body();
+  } finally {
+    allowed = true;
+  }
+}
+
+/** An old processor has none even then. */
+function tryKernel(): boolean {
+  try {
+    tf.tidy(() => columnSums(tf.ones([1, 1])));
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** What TensorFlow holds for a tensor. */
+function typeOf(x: Tensor): NativeDType {
+  const held = tensorMap().get(x.dataId)?.dtype;
+  return held === DTYPE.bfloat16 ? 'bfloat16' : 'float32';
+}
+
+const tensorMap = (): Map<object, { dtype: number | string }> =>
+  (nativeBackend() as unknown as { tensorMap: Map<object, { dtype: number }> }).tensorMap;
+
+/** Runs an op whose results may be bfloat16. */
+function run(name: string, inputs: Tensor[], attributes: OpAttributes, outputs = 1): Tensor[] {
+  return onNative(scope =>
+    scope.op(name, scope.ids(inputs), attributes, outputs).map((handle: Handle) => {
+      const tensor = scope.tensor({ ...handle, dtype: DTYPE.float32 });
+      if (handle.dtype === DTYPE.bfloat16) tensorMap().get(tensor.dataId)!.dtype = DTYPE.bfloat16;
+      return tensor;
+    }),
+  );
+}
+
+const cast = (x: Tensor, to: NativeDType): Tensor =>
+  run('Cast', [x], { SrcT: { type: typeOf(x) }, DstT: { type: to } })[0];
+
+/** x as products take it: rounded to bfloat16 under `--precision bf16`, else as it is. */
+export const operand = (x: Tensor): Tensor => (usesBfloat16(x, x) && typeOf(x) === 'float32' ? cast(x, 'bfloat16') : x);
+
+/** An operand in float32 again. */
+export const single = (x: Tensor): Tensor => (typeOf(x) === 'bfloat16' ? cast(x, 'float32') : x);
+
+export interface MultiplyOptions {
+  transposeA?: boolean;
+  transposeB?: boolean;
+}
+
+/** The product of two operands of one type, [m, k] · [k, n] or over equal leading axes; an operand. */
+export function multiply(
+  a: Tensor,
+  b: Tensor,
+  { transposeA = false, transposeB = false }: MultiplyOptions = {},
+): Tensor {
+  const T = { T: { type: typeOf(a) } } as const;
+  return a.rank === 2
+    ? run('MatMul', [a, b], { ...T, transpose_a: { bool: transposeA }, transpose_b: { bool: transposeB } })[0]
+    : run('BatchMatMulV2', [a, b], { ...T, adj_x: { bool: transposeA }, adj_y: { bool: transposeB } })[0];
+}
+
+/** An operand under another shape. */
+export function reshaped(x: Tensor, shape: number[]): Tensor {
+  if (typeOf(x) === 'float32') return x.reshape(shape);
+  return tf.tidy(
+    () => run('Reshape', [x, tf.tensor1d(shape, 'int32')], { T: { type: 'bfloat16' }, Tshape: { type: 'int32' } })[0],
+  );
+}
+
+/** Numbers of the activations in native/layers.cc. */
+const ACTIVATIONS = { none: 0, gelu: 1, geluTanh: 2, silu: 3 } as const;
+export type FusedActivation = keyof typeof ACTIVATIONS;
+
+const T = (x: Tensor): OpAttributes => ({ T: { type: typeOf(x) } });
+
+/** f(x + bias) of an operand [..., c], bias [c] or [0]; in float32, or in x's own type. */
+export function biasedActivation(x: Tensor, bias: Tensor, activation: FusedActivation, to?: 'float32'): Tensor {
+  const attributes: OpAttributes = {
+    ...T(x),
+    Tout: { type: to ?? typeOf(x) },
+    activation: { int: ACTIVATIONS[activation] },
+  };
+  return run('MaetokBiasedActivation', [x, bias], attributes)[0];
+}
+
+/** From dy: the value once more and dx, operands, and the bias's gradient [c] or [0]. */
+export function biasedActivationGradient(
+  dy: Tensor,
+  x: Tensor,
+  bias: Tensor,
+  activation: FusedActivation,
+): [y: Tensor, dx: Tensor, dBias: Tensor] {
+  const attributes: OpAttributes = { ...T(x), G: { type: typeOf(dy) }, activation: { int: ACTIVATIONS[activation] } };
+  return run('MaetokBiasedActivationGrad', [dy, x, bias], attributes, 3) as [Tensor, Tensor, Tensor];
+}
+
+/** Sums over all axes but the last of an operand, in float32. */
+export const columnSums = (x: Tensor): Tensor => run('MaetokColumnSums', [x], T(x))[0];
+
+/** x + y ∘ gate. x, y [n, ..., c]; gate with c numbers for all rows, or c for each n. */
+export const gatedSum = (x: Tensor, y: Tensor, gate: Tensor): Tensor => run('MaetokGatedSum', [x, y, gate], {})[0];
+
+/** dy and the gate's gradient. */
+export const gatedSumGradient = (dz: Tensor, y: Tensor, gate: Tensor): [dy: Tensor, dGate: Tensor] =>
+  run('MaetokGatedSumGrad', [dz, y, gate], {}, 2) as [Tensor, Tensor];
+
+export interface NormOptions {
+  eps: number;
+  /** Added to every gain. */
+  offset: number;
+}
+
+/** normal(x) ∘ (offset + gain) + shift over the last axis; gain and shift as `gatedSum` has its gate, or [0]. */
+export const normalised = (
+  x: Tensor,
+  gain: Tensor,
+  shift: Tensor,
+  { eps, offset }: NormOptions,
+): [y: Tensor, statistics: Tensor] =>
+  run(
+    'MaetokLayerNorm',
+    [x, gain, shift],
+    { Tout: { type: 'float32' }, eps: { float: eps }, offset: { float: offset } },
+    2,
+  ) as [Tensor, Tensor];
+
+/** Gradients of x, gain and shift. */
+export const normalisedGradient = (
+  dy: Tensor,
+  x: Tensor,
+  statistics: Tensor,
+  gain: Tensor,
+  offset: number,
+): [dx: Tensor, dGain: Tensor, dShift: Tensor] =>
+  run('MaetokLayerNormGrad', [dy, x, statistics, gain], { offset: { float: offset } }, 3) as [Tensor, Tensor, Tensor];
+
+/** Rotation tables [h or 1, t, d] each, or [0]. */
+export interface Tables {
+  cos: Tensor;
+  sin: Tensor;
+}
+
+/** Operand [n, t, 3 h d] + bias → queries, keys (scaled and turned) and values [n, h, t, d], operands. */
+export function splitHeads(
+  qkv: Tensor,
+  bias: Tensor,
+  { cos, sin }: Tables,
+  { heads, scale }: { heads: number; scale: number },
+): [q: Tensor, k: Tensor, v: Tensor] {
+  const attributes: OpAttributes = { ...T(qkv), heads: { int: heads }, scale: { float: scale } };
+  return run('MaetokSplitHeads', [qkv, bias, cos, sin], attributes, 3) as [Tensor, Tensor, Tensor];
+}
+
+/** From the gradients of q, k and v: of qkv (an operand), of its bias, and of the rotation's angles, in their shape. */
+export function splitHeadsGradient(
+  [dq, dk, dv]: [dq: Tensor, dk: Tensor, dv: Tensor],
+  [q, k]: [q: Tensor, k: Tensor],
+  { cos, sin }: Tables,
+  angles: Tensor,
+  scale: number,
+): [dqkv: Tensor, dBias: Tensor, dAngles: Tensor] {
+  const attributes: OpAttributes = { ...T(dq), scale: { float: scale } };
+  return run('MaetokSplitHeadsGrad', [dq, dk, dv, q, k, cos, sin, angles], attributes, 3) as [Tensor, Tensor, Tensor];
+}
+
+/** Operand [n, a, b, d] → [n, b, a, d]. */
+export const swapHeads = (x: Tensor): Tensor => run('MaetokSwapHeads', [x], T(x))[0];
+
+/** Softmax of an operand over its last axis. */
+export const softmaxed = (x: Tensor): Tensor => run('MaetokSoftmax', [x], T(x))[0];
+
+/** The gradient of its input. */
+export const softmaxGradient = (p: Tensor, dp: Tensor): Tensor => run('MaetokSoftmaxGrad', [p, dp], T(p))[0];

@@ -1,0 +1,143 @@
+import {
+  biasedActivation,
+  biasedActivationGradient,
+  columnSums,
+  gatedSum,
+  gatedSumGradient,
+  multiply,
+  normalised,
+  normalisedGradient,
+  operand,
+  reshaped,
+  single,
+  softmaxed,
+  softmaxGradient,
+  splitHeads,
+  splitHeadsGradient,
+  swapHeads,
+  tf,
+  type FusedActivation,
+  type Tensor,
+} from '../engine/index.js';
+import { differentiable } from './differentiable.js';
+
+/*
+ * The layers of a transformer over the engine's kernels: what stands between two products is one pass over memory, and
+ * under `--precision bf16` whatever enters a product is rounded once, and kept as it was rounded. The same functions as
+ * their composed counterparts, which run where the engine has no kernels.
+ */
+
+const rowsOf = (x: Tensor): Tensor => x.reshape([-1, x.shape[x.rank - 1]]);
+const likeRows = (rows: Tensor, x: Tensor): Tensor => rows.reshape([...x.shape.slice(0, -1), rows.shape[1]!]);
+const product = (a: Tensor, b: Tensor): Tensor => single(multiply(a, b));
+/** aᵀ b of two tables of rows. */
+const outer = (a: Tensor, b: Tensor): Tensor => single(multiply(a, b, { transposeA: true }));
+
+/** Rows · wᵀ + b, both operands, in float32. */
+const affineRows = (rows: Tensor, weight: Tensor, bias: Tensor): Tensor =>
+  biasedActivation(multiply(rows, weight, { transposeB: true }), bias, 'none', 'float32');
+
+/** x [..., in] · wᵀ + b; weight [out, in]. */
+export const fusedAffine = differentiable(
+  (x, w, bias) => {
+    const [rows, weight] = [operand(rowsOf(x)), operand(w)];
+    return [likeRows(affineRows(rows, weight, bias), x), rows, weight];
+  },
+  (dy, rows, weight) => {
+    const d = operand(rowsOf(dy));
+    return [likeRows(product(d, weight), dy), outer(d, rows), columnSums(d)];
+  },
+);
+
+/** Two linear layers with an activation between; of the wide hidden layer only the first product is kept. */
+export const fusedMlp = (activation: FusedActivation): ((...inputs: Tensor[]) => Tensor) =>
+  differentiable(
+    (x, weight1, bias1, weight2, bias2) => {
+      const [rows, w1, w2] = [operand(rowsOf(x)), operand(weight1), operand(weight2)];
+      const hidden = multiply(rows, w1, { transposeB: true });
+      const output = affineRows(biasedActivation(hidden, bias1, activation), w2, bias2);
+      return [likeRows(output, x), rows, hidden, w1, bias1, w2];
+    },
+    (dy, rows, hidden, w1, bias1, w2) => {
+      const d = operand(rowsOf(dy));
+      const [y, dHidden, dBias1] = biasedActivationGradient(multiply(d, w2), hidden, bias1, activation);
+      const dx = likeRows(product(dHidden, w1), dy);
+      return [dx, outer(dHidden, rows), dBias1, outer(d, y), columnSums(d)];
+    },
+  );
+
+/**
+ * Multi-head self-attention with both linear layers: x [n, t, c], `qkv` and `proj` weights and biases, and where
+ * positions are learned the angles; the rotation's tables are given besides ([0] for none).
+ */
+export function fusedAttention(
+  inputs: [x: Tensor, qkv: Tensor, qkvBias: Tensor, proj: Tensor, projBias: Tensor, ...angles: Tensor[]],
+  tables: { cos: Tensor; sin: Tensor },
+  heads: number,
+): Tensor {
+  const [n, t, c] = inputs[0].shape as [number, number, number];
+  const scale = (c / heads) ** -0.25;
+  const attend = differentiable(
+    (x, w, bias, wOut, biasOut, ...learned) => {
+      const [rows, weight, proj] = [operand(rowsOf(x)), operand(w), operand(wOut)];
+      const qkv = reshaped(multiply(rows, weight, { transposeB: true }), [n, t, w.shape[0]]);
+      const [q, k, v] = splitHeads(qkv, bias, tables, { heads, scale });
+      const weights = softmaxed(multiply(q, k, { transposeB: true }));
+      const mixed = reshaped(swapHeads(multiply(weights, v)), [n * t, c]);
+      const output = affineRows(mixed, proj, biasOut).reshape([n, t, c]);
+      return [output, rows, weight, proj, q, k, v, weights, mixed, tables.cos, tables.sin, ...learned];
+    },
+    (dy, rows, weight, proj, q, k, v, weights, mixed, cos, sin, ...learned) => {
+      const d = operand(rowsOf(dy));
+      const dMixed = swapHeads(reshaped(multiply(d, proj), [n, t, heads, c / heads]));
+      const dv = multiply(weights, dMixed, { transposeA: true });
+      const ds = softmaxGradient(weights, multiply(dMixed, v, { transposeB: true }));
+      const [dq, dk] = [multiply(ds, k), multiply(ds, q, { transposeA: true })];
+      const angles = learned.length > 0 ? learned[0] : tf.zeros([0]);
+      const [dqkv, dBias, dAngles] = splitHeadsGradient([dq, dk, dv], [q, k], { cos, sin }, angles, scale);
+      const dRows = reshaped(dqkv, [n * t, 3 * c]);
+      const dx = product(dRows, weight).reshape([n, t, c]);
+      const dLearned = learned.length > 0 ? [dAngles] : [];
+      return [dx, outer(dRows, rows), dBias, outer(d, mixed), columnSums(d), ...dLearned];
+    },
+  );
+  return attend(...inputs);
+}
+
+/** normal(x) ∘ (offset + gain) + shift; gain and shift with c numbers for all rows, or c for each of n pictures. */
+export function fusedNorm(x: Tensor, gain: Tensor, shift: Tensor, options: { eps: number; offset: number }): Tensor {
+  const norm = differentiable(
+    (input, gains, shifts) => {
+      const [y, statistics] = normalised(input, gains, shifts, options);
+      return [y, input, statistics, gains];
+    },
+    (dy, input, statistics, gains) => normalisedGradient(dy, input, statistics, gains, options.offset),
+  );
+  return norm(x, gain, shift);
+}
+
+/** normal(x), without weights. */
+export function fusedBareNorm(x: Tensor, eps: number): Tensor {
+  const norm = differentiable(
+    input => {
+      const none = tf.zeros([0]);
+      const [y, statistics] = normalised(input, none, none, { eps, offset: 1 });
+      return [y, input, statistics];
+    },
+    (dy, input, statistics) => [normalisedGradient(dy, input, statistics, tf.zeros([0]), 1)[0]],
+  );
+  return norm(x);
+}
+
+/** x + y ∘ gate; the gate with c numbers for all rows, or c for each of n pictures. */
+export const fusedResidual = differentiable(
+  (x, y, gate) => [gatedSum(x, y, gate), y, gate],
+  (dz, y, gate) => [dz.clone(), ...gatedSumGradient(dz, y, gate)],
+);
+
+/** An activation by itself. */
+export const fusedActivation = (activation: FusedActivation): ((x: Tensor) => Tensor) =>
+  differentiable(
+    x => [biasedActivation(x, tf.zeros([0]), activation), x],
+    (dy, x) => [biasedActivationGradient(dy, x, tf.zeros([0]), activation)[1]],
+  );

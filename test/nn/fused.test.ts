@@ -1,0 +1,113 @@
+import { beforeAll, describe, expect, test } from '@jest/globals';
+import {
+  hasKernels,
+  RandomStream,
+  startEngine,
+  tf,
+  valueAndGradients,
+  withoutKernels,
+  type Tensor,
+} from '../../src/engine/index.js';
+import { configureEngine } from '../../src/engine/settings.js';
+import {
+  attention,
+  gatedResidual,
+  gelu,
+  geluTanh,
+  layerNorm,
+  linear,
+  mlp,
+  modulatedNorm,
+  padRotation,
+  rotation,
+  silu,
+} from '../../src/nn/index.js';
+
+/* The kernels of native/ against the same layers composed of TensorFlow's operations; large enough for several threads. */
+
+const random = new RandomStream(1);
+const draw = (name: string, ...shape: number[]): Tensor => random.for(name).normalTensor(shape);
+const [n, t, c] = [3, 130, 96];
+const x = (): Tensor => draw('x', n, t, c);
+
+const qkv = (): Tensor[] => [
+  draw('qkv', 3 * c, c).mul(0.1),
+  draw('qkv.bias', 3 * c),
+  draw('proj', c, c).mul(0.1),
+  draw('proj.bias', c),
+];
+const attend =
+  (heads: number, rotated?: (angles: Tensor) => ReturnType<typeof rotation>) =>
+  (a: Tensor, ...[w, b, wOut, bOut, angles]: Tensor[]): Tensor =>
+    attention({ 'qkv.weight': w, 'qkv.bias': b, 'proj.weight': wOut, 'proj.bias': bOut }, a, {
+      heads,
+      rotation: rotated?.(angles),
+    });
+
+const LAYERS: [string, (...inputs: Tensor[]) => Tensor, () => Tensor[]][] = [
+  ['linear', (a, weight, bias) => linear({ weight, bias }, a), () => [x(), draw('w', 64, c), draw('b', 64)]],
+  ['gelu', gelu, () => [x().mul(3)]],
+  ['geluTanh', geluTanh, () => [x().mul(3)]],
+  ['silu', silu, () => [x().mul(3)]],
+  ['layerNorm', (a, weight, bias) => layerNorm({ weight, bias }, a), () => [x(), draw('w', c), draw('b', c)]],
+  ['layerNorm without weights', a => layerNorm(undefined, a), () => [x().add(5)]],
+  [
+    'modulatedNorm',
+    (a, scale, shift) => modulatedNorm(a, scale, shift),
+    () => [x(), draw('scale', n, 1, c), draw('shift', n, 1, c)],
+  ],
+  ['gatedResidual by channel', gatedResidual, () => [x(), draw('y', n, t, c), draw('gate', c)]],
+  ['gatedResidual by picture', gatedResidual, () => [x(), draw('y', n, t, c), draw('gates', n, 1, c)]],
+  [
+    'mlp',
+    (a, w1, b1, w2, b2) => mlp({ 'fc1.weight': w1, 'fc1.bias': b1, 'fc2.weight': w2, 'fc2.bias': b2 }, a),
+    () => [x(), draw('w1', 200, c).mul(0.1), draw('b1', 200), draw('w2', c, 200).mul(0.1), draw('b2', c)],
+  ],
+  ['attention', attend(4), () => [x(), ...qkv()]],
+  [
+    'attention turned by angles of each head',
+    attend(4, angles => padRotation(rotation(angles), 1, 1)),
+    () => [x(), ...qkv(), draw('angles', 4, t - 2, c / 8)],
+  ],
+  [
+    'attention turned by shared angles',
+    attend(4, angles => rotation(angles)),
+    () => [x(), ...qkv(), draw('shared', 1, t, c / 8)],
+  ],
+];
+
+let available: boolean;
+beforeAll(async () => {
+  await startEngine();
+  available = hasKernels();
+  if (!available) process.stderr.write('this engine has no kernels: they are not compared\n');
+});
+
+/** The value and every gradient of ⟨dy, f⟩, as arrays. */
+function everything(f: (...inputs: Tensor[]) => Tensor, inputs: Tensor[]): Float32Array[] {
+  const dy = tf.tidy(() => draw('dy', ...f(...inputs).shape));
+  const { value, gradients } = valueAndGradients(() => f(...inputs), inputs, dy);
+  return [value, ...gradients].map(tensor => tensor!.dataSync() as Float32Array);
+}
+
+/** Root mean square of the difference over that of b. */
+function difference(a: Float32Array, b: Float32Array): number {
+  const squares = (values: ArrayLike<number>): number =>
+    Array.from(values).reduce((sum, value) => sum + value * value, 0);
+  return Math.sqrt(squares(a.map((value, i) => value - b[i])) / squares(b));
+}
+
+describe.each([
+  ['f32', 3e-6],
+  ['bf16', 2e-2],
+] as const)('kernels in %s agree with composed layers in f32', (precision, tolerance) => {
+  test.each(LAYERS)('%s', async (_, f, make) => {
+    if (!available) return;
+    const inputs = make();
+    const composed = await withoutKernels(() => Promise.resolve(everything(f, inputs)));
+    configureEngine({ precision });
+    const fused = everything(f, inputs);
+    configureEngine({ precision: 'f32' });
+    for (const [i, values] of fused.entries()) expect(difference(values, composed[i])).toBeLessThan(tolerance);
+  });
+});
