@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
 #include <functional>
@@ -138,6 +139,8 @@ struct Attributes {
   float scale = 1;
   int32_t heads = 1;
   int32_t activation = 0;
+  /** Tensors in each list of inputs. */
+  int32_t count = 0;
   TF_DataType out = TF_FLOAT;
 };
 
@@ -159,5 +162,6 @@ void kernel(void* attributes, TF_OpKernelContext* context) {
 void registerAttention();
 void registerLayers();
 void registerNormalisation();
+void registerUpdates();
 
 }  // namespace maetok

@@ -51,13 +51,5 @@ export {
   type Tensor3D,
   type Tensor4D,
 } from './tf.js';
-export {
-  applyAdam,
-  moveTowards,
-  scaleOrZero,
-  sumOfSquares,
-  variable,
-  type AdamScalars,
-  type AdamTerm,
-  type Variable,
-} from './variables.js';
+export { applyAdam, moveTowards, sumOfSquares, type AdamScalars, type AdamTerm } from './updates.js';
+export { variable, type Variable } from './variables.js';

@@ -198,3 +198,19 @@ export const softmaxed = (x: Tensor): Tensor => run('MaetokSoftmax', [x], T(x))[
 
 /** The gradient of its input. */
 export const softmaxGradient = (p: Tensor, dp: Tensor): Tensor => run('MaetokSoftmaxGrad', [p, dp], T(p))[0];
+
+/** AdamW on all parameters at once, in place; scalars [6] as `updates.ts` says. */
+export function adamInPlace(p: Tensor[], m: Tensor[], v: Tensor[], g: Tensor[], scalars: Tensor): void {
+  run('MaetokAdam', [...p, ...m, ...v, ...g, scalars], { N: { int: p.length } }, 0);
+}
+
+/** x ← x + share (target − x) on all of x at once, in place. */
+export function moveInPlace(x: Tensor[], targets: Tensor[], share: Tensor): void {
+  run('MaetokMoveTowards', [...x, ...targets, share], { N: { int: x.length } }, 0);
+}
+
+/** Σ x² over all entries of all tensors, a scalar. */
+export const squaresOf = (x: Tensor[]): Tensor => run('MaetokSumOfSquares', x, { N: { int: x.length } })[0];
+
+/** How many tensors share the memory of this one. */
+export const holders = (x: Tensor): number => (tensorMap().get(x.dataId) as unknown as { refCount: number }).refCount;

@@ -17,7 +17,10 @@ export function movingAverage(params: Params, decay: number): MovingAverage {
     update: (now, gate = tf.scalar(1)) =>
       tf.tidy(() => {
         const share = gate.mul<Tensor>(1 - decay);
-        for (const [name, average] of averages) moveTowards(average, now[name], share);
+        moveTowards(
+          [...averages].map(([name, average]) => [average, now[name]]),
+          share,
+        );
       }),
     read: () => Object.fromEntries([...averages].map(([name, average]) => [name, average.read()])),
     restore: values => {

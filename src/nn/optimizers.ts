@@ -1,4 +1,4 @@
-import { applyAdam, scaleOrZero, tf, variable, type Tensor, type Variable } from '../engine/index.js';
+import { applyAdam, tf, variable, type Tensor, type Variable } from '../engine/index.js';
 import type { Params } from './params.js';
 
 export interface StepOptions {
@@ -65,14 +65,12 @@ export function adamw(
       beta2: tf.sub(1, gate.mul(1 - beta2)),
       size: root.mul(lr).mul(gate).div(correction(beta1, t)),
       epsilonHat: root.mul(eps),
+      factor,
     };
-    const kept = tf.sub(1, gate.mul(lr * weightDecay));
-    for (const name in gradients)
-      tf.tidy(() => {
-        const { p, m, v, decays } = slots.get(name)!;
-        if (decays && weightDecay > 0) tf.tidy(() => p.assign(p.read().mul(kept)));
-        applyAdam({ p, m, v, gradient: scaleOrZero(gradients[name], factor) }, scalars);
-      });
+    const terms = Object.entries(gradients).map(([name, gradient]) => ({ ...slots.get(name)!, gradient }));
+    const [decaying, others] = [true, false].map(decays => terms.filter(term => term.decays === decays));
+    applyAdam(decaying, { ...scalars, kept: tf.sub(1, gate.mul(lr * weightDecay)) });
+    applyAdam(others, { ...scalars, kept: tf.scalar(1) });
   }
 
   return {

@@ -30,8 +30,7 @@ export function judge({ gradients, scalars, losses, parts }: StepGradients, clip
 
 /** √Σ g² over all tensors, a scalar; 0 where there are none. */
 function globalNorm(gradients: Params): Tensor {
-  const squares = Object.values(gradients).map(sumOfSquares);
-  return squares.length > 0 ? tf.addN(squares).sqrt() : tf.scalar(0);
+  return sumOfSquares(Object.values(gradients)).sqrt();
 }
 
 const mapValues = <A, B>(record: Record<string, A>, f: (value: A) => B): Record<string, B> =>

@@ -2,7 +2,6 @@ import { beforeAll, describe, expect, it } from '@jest/globals';
 import {
   applyAdam,
   moveTowards,
-  scaleOrZero,
   startEngine,
   sumOfSquares,
   tf,
@@ -21,7 +20,7 @@ describe('a variable', () => {
     const array = new Float32Array([1, 2]);
     const initial = tf.tensor1d(array);
     const v = variable(initial);
-    moveTowards(v, tf.tensor1d([3, 6]), tf.scalar(0.5));
+    moveTowards([[v, tf.tensor1d([3, 6])]], tf.scalar(0.5));
     expect([...of(v)]).toEqual([2, 4]);
     expect([...initial.dataSync()]).toEqual([1, 2]);
     expect([...array]).toEqual([1, 2]);
@@ -30,7 +29,7 @@ describe('a variable', () => {
   it('changes after a read do not reach what was read', () => {
     const v = variable(tf.tensor1d([1, 2]));
     const read = v.read();
-    moveTowards(v, tf.zeros([2]), tf.scalar(1));
+    moveTowards([[v, tf.zeros([2])]], tf.scalar(1));
     expect([...read.dataSync()]).toEqual([1, 2]);
     v.assign(tf.tensor1d([7, 8]));
     expect([...of(v)]).toEqual([7, 8]);
@@ -41,7 +40,7 @@ describe('a variable', () => {
     const v = variable(tf.tidy(() => tf.zeros([3])));
     for (let i = 0; i < 3; i++)
       tf.tidy(() => {
-        moveTowards(v, tf.ones([3]), tf.scalar(0.5));
+        moveTowards([[v, tf.ones([3])]], tf.scalar(0.5));
         v.assign(v.read().mul(2));
       });
     v.dispose();
@@ -58,15 +57,14 @@ describe('applyAdam', () => {
     ].map(x => variable(tf.tensor1d(x)));
     const g = [0.5, -0.7];
     const [beta1, beta2, lr, eps, t] = [0.9, 0.95, 0.01, 1e-3, 3];
-    applyAdam(
-      { p, m, v, gradient: tf.tensor1d(g) },
-      {
-        beta1: tf.scalar(beta1),
-        beta2: tf.scalar(beta2),
-        size: tf.scalar((lr * Math.sqrt(1 - beta2 ** t)) / (1 - beta1 ** t)),
-        epsilonHat: tf.scalar(eps * Math.sqrt(1 - beta2 ** t)),
-      },
-    );
+    applyAdam([{ p, m, v, gradient: tf.tensor1d(g) }], {
+      beta1: tf.scalar(beta1),
+      beta2: tf.scalar(beta2),
+      size: tf.scalar((lr * Math.sqrt(1 - beta2 ** t)) / (1 - beta1 ** t)),
+      epsilonHat: tf.scalar(eps * Math.sqrt(1 - beta2 ** t)),
+      factor: tf.scalar(1),
+      kept: tf.scalar(1),
+    });
     const m1 = [0.1, 0.2].map((x, i) => beta1 * x + (1 - beta1) * g[i]);
     const v1 = [0.3, 0.4].map((x, i) => beta2 * x + (1 - beta2) * g[i] ** 2);
     expect(of(m)).toBeAllClose(m1);
@@ -74,26 +72,35 @@ describe('applyAdam', () => {
     const step = (i: number): number => (lr * (m1[i] / (1 - beta1 ** t))) / (Math.sqrt(v1[i] / (1 - beta2 ** t)) + eps);
     expect(of(p)).toBeAllClose([1 - step(0), -2 - step(1)]);
   });
-});
 
-describe('scaleOrZero', () => {
-  it('scales, and clears what is not finite where the factor is 0', () => {
-    const x = tf.tensor1d([1, NaN, Infinity]);
-    expect([...scaleOrZero(x, tf.scalar(0)).dataSync()]).toEqual([0, 0, 0]);
-    expect([...scaleOrZero(x, tf.scalar(2)).dataSync()]).toEqual([2, NaN, Infinity]);
+  it('takes decay from the parameters themselves, and nothing at all from gradients by a factor of 0', () => {
+    const [p, m, v] = [
+      [1, -2],
+      [0, 0],
+      [0, 0],
+    ].map(x => variable(tf.tensor1d(x)));
+    const [one, none] = [tf.scalar(1), tf.scalar(0)];
+    const scalars = { beta1: one, beta2: one, size: none, epsilonHat: one, factor: none, kept: tf.scalar(0.5) };
+    applyAdam([{ p, m, v, gradient: tf.tensor1d([NaN, Infinity]) }], scalars);
+    expect([of(p), of(m), of(v)]).toEqual([
+      [0.5, -1],
+      [0, 0],
+      [0, 0],
+    ]);
   });
 });
 
 describe('sumOfSquares', () => {
-  it('sums over every axis and passes on what is not finite', () => {
+  it('sums over every axis of every tensor and passes on what is not finite', () => {
     expect(
-      sumOfSquares(
+      sumOfSquares([
         tf.tensor2d([
           [1, 2],
           [3, -4],
         ]),
-      ).dataSync()[0],
-    ).toBe(30);
-    expect(sumOfSquares(tf.tensor1d([1, NaN])).dataSync()[0]).toBeNaN();
+        tf.tensor1d([2]),
+      ]).dataSync()[0],
+    ).toBe(34);
+    expect(sumOfSquares([tf.tensor1d([1, NaN])]).dataSync()[0]).toBeNaN();
   });
 });
