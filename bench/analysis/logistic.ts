@@ -88,7 +88,10 @@ async function writeClasses(path: string, labels: Int32Array, dims: number, clas
       .normals(count * dims);
     for (let i = 0; i < count; i++)
       for (let j = 0; j < axes; j++) scores[i * dims + j] += SIGNAL * centres[labels[start + i] * SIGNAL_AXES + j];
-    return tf.tidy(() => tf.matMul(tf.tensor2d(scores, [count, dims]), loadings).dataSync() as Float32Array);
+    const rows = tf.tidy(() => tf.matMul(tf.tensor2d(scores, [count, dims]), loadings));
+    const data = rows.dataSync() as Float32Array;
+    rows.dispose();
+    return data;
   });
   loadings.dispose();
 }
