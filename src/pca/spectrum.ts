@@ -99,8 +99,10 @@ function blockIteration(
 }
 
 function startingBlock(n: number, size: number, start: Float32Array | undefined): Float32Array {
-  const block = new RandomNumbers(0).for('spectrum').normals(size * n);
-  if (start) block.set(start.subarray(0, block.length));
+  const known = Math.min(size * n, start?.length ?? 0);
+  const block = new Float32Array(size * n);
+  if (start) block.set(start.subarray(0, known));
+  block.set(new RandomNumbers(0).for('spectrum').normals(size * n - known), known);
   return block;
 }
 
@@ -119,6 +121,10 @@ interface Ritz {
   residuals: Float32Array;
 }
 
+/** Where the filter ends: the block's smallest value, or what single precision calls nothing beside a larger one. */
+const cutBelow = (values: Float64Array, first: number): number =>
+  Math.max(values[values.length - 1], values[first] * 1e-7);
+
 /** Values up to this many times the cut are filtered apart from larger ones. */
 const NEAR = 4;
 
@@ -129,7 +135,7 @@ const NEAR = 4;
 function filtered(matrix: Tensor2D, ritz: Ritz, open: number): Tensor2D {
   const { values, vectors } = ritz;
   const size = values.length;
-  const near = values.findIndex((value, i) => i >= open && value <= NEAR * values[size - 1]);
+  const near = values.findIndex((value, i) => i >= open && value <= NEAR * cutBelow(values, open));
   return tf.tidy(() => {
     const kept: Tensor2D[] = open > 0 ? [vectors.slice([0, 0], [open, -1])] : [];
     if (near > open) kept.push(chebyshev(matrix, ritz, open, near));
@@ -143,7 +149,7 @@ function filtered(matrix: Tensor2D, ritz: Ritz, open: number): Tensor2D {
  */
 function chebyshev(matrix: Tensor2D, { values, vectors }: Ritz, first: number, last: number): Tensor2D {
   const top = values[first];
-  const cut = Math.max(values[values.length - 1], top * 1e-7);
+  const cut = cutBelow(values, first);
   const half = cut / 2;
   const growth = Math.acosh(Math.max(1 + 1e-9, (2 * top) / cut - 1));
   const degree = Math.max(1, Math.min(HIGHEST_DEGREE, Math.floor(Math.acosh(STEEPEST) / growth)));

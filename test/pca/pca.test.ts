@@ -124,6 +124,15 @@ describe('PCA', () => {
     }
   });
 
+  it('finds them by block iteration where there are fewer rows than axes', async () => {
+    const [count, width] = [9, 128];
+    const { scatter } = await rowMoments(arrayRows('few', structured(count, width), count, width), { threads: 1 });
+    const all = leadingSpectrum(scatter, width, { enough: () => true, solver: 'all' });
+    const block = leadingSpectrum(scatter, width, { enough: found => found.length >= 8, solver: 'block' });
+    expect(block.values.length).toBeGreaterThanOrEqual(8);
+    expect(block.values.subarray(0, 8)).toBeAllClose(all.values.subarray(0, 8), { rtol: 1e-6 });
+  });
+
   it('counts a share as reached only when it is passed', () => {
     expect(dimensionsFor(Float64Array.of(3, 1), 4, 0.75)).toBe(2);
     expect(dimensionsFor(Float64Array.of(3, 1), 4, 0.74)).toBe(1);
