@@ -102,7 +102,9 @@ function startingBlock(n: number, size: number, start: Float32Array | undefined)
   const known = Math.min(size * n, start?.length ?? 0);
   const block = new Float32Array(size * n);
   if (start) block.set(start.subarray(0, known));
-  block.set(new RandomNumbers(0).for('spectrum').normals(size * n - known), known);
+  // Other numbers than those that the known ones began as, which would add nothing to them.
+  const random = new RandomNumbers(0).for('spectrum').at(size);
+  block.set(random.normals(size * n - known), known);
   return block;
 }
 
