@@ -1,6 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { EXIT, UserError } from '../base/index.js';
 import { tf, type RandomStream, type Tensor, type Tensor3D } from '../engine/index.js';
+import { roundedOnce } from '../nn/index.js';
 import { autoguidance, classifierFree, isGuided, type Guidance } from './guidance.js';
 import { velocityNetwork, type Model } from './objective.js';
 import { PATHS } from './paths.js';
@@ -41,14 +42,15 @@ export async function sampleLatents(
   const { tokens, channels } = plan.model.config;
   const draw = (purpose: string, step: number): Tensor3D =>
     stackedNormals(plan.random.for(purpose), samples, step, [tokens, channels]);
+  const ready = withRoundedWeights(plan);
   const { sampler, times } = chooseSampler(plan.sampler, plan.model.objective, step => draw('sde noise', step));
   const steps = times.length - 1;
-  const expected = onExpectedData && expectedDataTaker(plan, labels, steps, onExpectedData);
+  const expected = onExpectedData && expectedDataTaker(ready, labels, steps, onExpectedData);
   const start = draw('start', 0);
   // One sum per step: no number among its terms, no number itself. Read once, at the end.
   const sums: Tensor[] = [];
   try {
-    const latents = await sampler(fieldOf(plan, labels), start, times, {
+    const latents = await sampler(fieldOf(ready, labels), start, times, {
       onStep: async ({ step, t, x }) => {
         sums.push(x.sum());
         expected?.(x, step, t);
@@ -61,7 +63,13 @@ export async function sampleLatents(
     return latents as Tensor3D;
   } finally {
     tf.dispose([start, ...sums]);
+    tf.dispose([ready.model.params, ready.bad?.params] as never);
   }
+}
+
+function withRoundedWeights(plan: SamplingPlan): SamplingPlan {
+  const rounded = (model: Model): Model => ({ ...model, params: roundedOnce(model.params) });
+  return { ...plan, model: rounded(plan.model), bad: plan.bad && rounded(plan.bad) };
 }
 
 /** The guided velocity for rows with these labels. */

@@ -1,4 +1,4 @@
-import { usesBfloat16 } from './mixed-precision.js';
+import { isRounded, usesBfloat16 } from './mixed-precision.js';
 import { DTYPE, nativeBackend, onNative, type Handle, type NativeDType, type OpAttributes } from './native.js';
 import { tf, type Tensor } from './tf.js';
 
@@ -41,20 +41,14 @@ function tryKernel(): boolean {
 }
 
 /** What TensorFlow holds for a tensor. */
-function typeOf(x: Tensor): NativeDType {
-  const held = tensorMap().get(x.dataId)?.dtype;
-  return held === DTYPE.bfloat16 ? 'bfloat16' : 'float32';
-}
-
-const tensorMap = (): Map<object, { dtype: number | string }> =>
-  (nativeBackend() as unknown as { tensorMap: Map<object, { dtype: number }> }).tensorMap;
+const typeOf = (x: Tensor): NativeDType => (isRounded(x) ? 'bfloat16' : 'float32');
 
 /** Runs an op whose results may be bfloat16. */
 function run(name: string, inputs: Tensor[], attributes: OpAttributes, outputs = 1): Tensor[] {
   return onNative(scope =>
     scope.op(name, scope.ids(inputs), attributes, outputs).map((handle: Handle) => {
       const tensor = scope.tensor({ ...handle, dtype: DTYPE.float32 });
-      if (handle.dtype === DTYPE.bfloat16) tensorMap().get(tensor.dataId)!.dtype = DTYPE.bfloat16;
+      if (handle.dtype === DTYPE.bfloat16) nativeBackend()!.tensorMap.get(tensor.dataId)!.dtype = DTYPE.bfloat16;
       return tensor;
     }),
   );
@@ -213,4 +207,4 @@ export function moveInPlace(x: Tensor[], targets: Tensor[], share: Tensor): void
 export const squaresOf = (x: Tensor[]): Tensor => run('MaetokSumOfSquares', x, { N: { int: x.length } })[0];
 
 /** How many tensors share the memory of this one. */
-export const holders = (x: Tensor): number => (tensorMap().get(x.dataId) as unknown as { refCount: number }).refCount;
+export const holders = (x: Tensor): number => nativeBackend()!.tensorMap.get(x.dataId)!.refCount;

@@ -1,4 +1,4 @@
-import { nativeBackend, onNative } from './native.js';
+import { DTYPE, nativeBackend, onNative } from './native.js';
 import { engineSettings } from './settings.js';
 import { tf, type Tensor } from './tf.js';
 
@@ -41,7 +41,9 @@ function gradients(dz: Tensor, a: Tensor, b: Tensor, transposeA: boolean, transp
 
 function castAndMultiply(a: Tensor, b: Tensor, transposeA: boolean, transposeB: boolean): Tensor {
   return onNative(scope => {
-    const inputs = scope.ids([a, b]).map(id => scope.op('Cast', [id], TO_BFLOAT16)[0].id);
+    const ids = scope.ids([a, b]);
+    // A weight may have been rounded before, once for many products.
+    const inputs = [a, b].map((x, i) => (isRounded(x) ? ids[i] : scope.op('Cast', [ids[i]], TO_BFLOAT16)[0].id));
     const T = { T: { type: 'bfloat16' } } as const;
     const [product] =
       a.rank === 2
@@ -50,3 +52,6 @@ function castAndMultiply(a: Tensor, b: Tensor, transposeA: boolean, transposeB: 
     return scope.tensor(scope.op('Cast', [product.id], TO_FLOAT32)[0]);
   });
 }
+
+/** Whether TensorFlow holds this tensor in bfloat16, whatever TensorFlow.js calls it. */
+export const isRounded = (x: Tensor): boolean => nativeBackend()?.tensorMap.get(x.dataId)?.dtype === DTYPE.bfloat16;

@@ -42,6 +42,8 @@ interface NativeBackend {
   binding: Binding;
   getInputTensorIds(tensors: Tensor[]): number[];
   createOutputTensor(handle: Handle): Tensor;
+  /** What it knows of each tensor's memory. */
+  tensorMap: Map<object, { dtype: number; refCount: number }>;
 }
 
 /** The running TensorFlow, or undefined on WASM and JavaScript. */

@@ -41,4 +41,5 @@ export {
   type Verifier,
   type VerifyCase,
 } from './verify.js';
+export { roundedOnce } from './rounded.js';
 export { area, bicubic, resample, type AxisWeights } from './resample.js';

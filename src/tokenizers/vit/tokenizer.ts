@@ -1,6 +1,6 @@
 import { UserError } from '../../base/index.js';
 import { tf, type Tensor3D, type Tensor4D } from '../../engine/index.js';
-import { loadParams, type HostArray, type Params } from '../../nn/index.js';
+import { loadParams, roundedOnce, type HostArray, type Params } from '../../nn/index.js';
 import { scaled, unscaled } from '../grid.js';
 import { posterior, samplePosterior } from '../posterior.js';
 import type { EncodeOptions, OpenOptions, Tokenizer, TokenizerFamily, TokenizerSource } from '../tokenizer.js';
@@ -84,6 +84,8 @@ export interface VitParts {
 /** A tokenizer on parameters in memory, which it owns. */
 export function tokenizerOf({ name, config, params, digest, imageSize = config.imageSize }: VitParts): Tokenizer {
   const { patchSize, latentTokens, latentChannels, latentMean, latentStd } = config;
+  const ready = roundedOnce(params);
+  tf.dispose(params);
   if (imageSize % patchSize !== 0)
     throw new UserError(`--image-size ${imageSize}: is no multiple of the patch size ${patchSize} of ${name}`);
   const scaling = { shift: latentMean, scale: 1 / latentStd };
@@ -95,17 +97,17 @@ export function tokenizerOf({ name, config, params, digest, imageSize = config.i
     imageSize,
     latentShape: [latentTokens || side * side, latentChannels],
     ...(latentTokens === 0 ? { grid } : {}),
-    parameters: Object.values(params).reduce((sum, { size }) => sum + size, 0),
+    parameters: Object.values(ready).reduce((sum, { size }) => sum + size, 0),
     digest,
     posterior: config.posterior === 'gaussian' ? 'mode' : 'none',
     latentShift: scaling.shift,
     latentScale: scaling.scale,
     pixels: 'RGB in [-1, 1]',
     encode: (images, { noise } = {}) =>
-      Promise.resolve(tf.tidy(() => scaled(scaling, encodeLatents(config, params, images, noise)) as Tensor3D)),
+      Promise.resolve(tf.tidy(() => scaled(scaling, encodeLatents(config, ready, images, noise)) as Tensor3D)),
     decode: latents =>
-      Promise.resolve(tf.tidy(() => decode(config, params, unscaled(scaling, latents) as Tensor3D, { grid }).output)),
-    dispose: () => tf.dispose(params),
+      Promise.resolve(tf.tidy(() => decode(config, ready, unscaled(scaling, latents) as Tensor3D, { grid }).output)),
+    dispose: () => tf.dispose(ready),
   };
 }
 
