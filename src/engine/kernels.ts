@@ -74,8 +74,11 @@ export function multiply(
   b: Tensor,
   { transposeA = false, transposeB = false }: MultiplyOptions = {},
 ): Tensor {
-  const T = { T: { type: typeOf(a) } } as const;
-  return a.rank === 2
+  const type = typeOf(a);
+  const T = { T: { type } } as const;
+  // For float32 never `MatMul`: under a profiler, whose signals interrupt it, oneDNN's code behind it corrupts the heap
+  // (seen in TensorFlow 2.21: a few steps of training under `node --cpu-prof`). In bfloat16 it is other code.
+  return a.rank === 2 && type === 'bfloat16'
     ? run('MatMul', [a, b], { ...T, transpose_a: { bool: transposeA }, transpose_b: { bool: transposeB } })[0]
     : run('BatchMatMulV2', [a, b], { ...T, adj_x: { bool: transposeA }, adj_y: { bool: transposeB } })[0];
 }

@@ -1,8 +1,9 @@
 import { UserError } from '../base/index.js';
-import { PATHS, type PathName } from '../diffusion/index.js';
+import { PATHS, type PathName, type TimeLoss } from '../diffusion/index.js';
 import { product } from '../engine/index.js';
 import { covarianceMatrix, diffusionFloor, loadMixture, type Mixture } from '../gmm/index.js';
 import type { Reduction } from '../pca/index.js';
+import { FROZEN_SEED } from './frozen-loss.js';
 import { reductionFrom } from './gmm-space.js';
 
 /* The least loss that any velocity network can have on latents that are a Gaussian mixture, in the network's units. */
@@ -90,4 +91,32 @@ export function velocityFloor(mixture: Mixture, path: PathName, times: ArrayLike
     const { alpha, sigma, dAlpha, dSigma } = points[i];
     return floor * ((dAlpha * sigma - dSigma * alpha) / (alpha + sigma)) ** 2;
   });
+}
+
+export interface BeyondFloor {
+  /** Least loss_per_dim that any network could have were the latents the mixture. */
+  floor: number;
+  /** What the network has beyond it. */
+  excess: number;
+}
+
+/** Adds to rows of losses by time what they are beyond the floor of a saved mixture. @throws UserError as above. */
+export async function floorSubtraction(
+  path: string,
+  units: NetworkUnits,
+  name: PathName,
+): Promise<<R extends TimeLoss>(rows: R[]) => (R & BeyondFloor)[]> {
+  const mixture = await mixtureOfLatents(path, units);
+  // The times of a run are always the same: their floors are computed once.
+  const floors = new Map<number, number>();
+  return rows => {
+    const times = [...new Set(rows.flatMap(({ t }) => (t === '' ? [] : [t])))];
+    const fresh = times.filter(t => !floors.has(t));
+    velocityFloor(mixture, name, fresh, FROZEN_SEED).forEach((floor, i) => floors.set(fresh[i], floor));
+    const overall = times.reduce((sum, t) => sum + floors.get(t)! / times.length, 0);
+    return rows.map(row => {
+      const floor = row.t === '' ? overall : floors.get(row.t)!;
+      return { ...row, floor, excess: row.loss_per_dim - floor };
+    });
+  };
 }

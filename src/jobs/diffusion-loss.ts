@@ -1,7 +1,7 @@
 import { EXIT, UserError, type Log } from '../base/index.js';
 import { lossByTime, openDiffusion, type Diffusion, type FrozenSet, type TimeLoss } from '../diffusion/index.js';
 import { isRun, readRunConfig, sha256OfFile } from '../io/index.js';
-import { mixtureOfLatents, velocityFloor } from './diffusion-floor.js';
+import { floorSubtraction, type BeyondFloor } from './diffusion-floor.js';
 import { openNormalised, splitPictures, type NormalisedLatents } from './diffusion-latents.js';
 import { diffusionOptions } from './diffusion-options.js';
 import { FROZEN_SEED, frozenSet } from './frozen-loss.js';
@@ -25,13 +25,10 @@ export interface LossSettings {
   heads?: number | undefined;
 }
 
-export interface LossRow extends TimeLoss {
+export interface LossRow extends TimeLoss, Partial<BeyondFloor> {
   step: number | '';
   split: string;
   weights: Weights;
-  /** Least loss_per_dim that any network could have were the latents the mixture; and what the network has beyond it. */
-  floor?: number;
-  excess?: number;
 }
 
 interface LossContext {
@@ -56,8 +53,10 @@ export async function diffusionLoss(
     const sets = await frozenSets(first, latents, run, settings, context.log);
     const rows: LossRow[] = [];
     for (const weights of kinds) rows.push(...(await measured(checkpoint, weights, first, sets, settings, context)));
-    if (settings.floor !== undefined) await subtractFloor(rows, settings.floor, first, latents);
-    return { rows, card: await cardOf(first, latents, sets, settings) };
+    const { objective, mean, std } = first;
+    const units = { width: latents.width, mean, std };
+    const subtract = settings.floor && (await floorSubtraction(settings.floor, units, objective.path));
+    return { rows: subtract ? subtract(rows) : rows, card: await cardOf(first, latents, sets, settings) };
   } finally {
     first.dispose();
     await latents.source.close();
@@ -147,22 +146,6 @@ async function measured(
     return rows;
   } finally {
     if (!own) diffusion.dispose();
-  }
-}
-
-async function subtractFloor(
-  rows: LossRow[],
-  path: string,
-  { objective, mean, std }: Diffusion,
-  { width }: NormalisedLatents,
-): Promise<void> {
-  const mixture = await mixtureOfLatents(path, { width, mean, std });
-  const times = [...new Set(rows.flatMap(({ t }) => (t === '' ? [] : [t])))];
-  const floors = velocityFloor(mixture, objective.path, times, FROZEN_SEED);
-  const overall = floors.reduce((sum, floor) => sum + floor / floors.length, 0);
-  for (const row of rows) {
-    row.floor = row.t === '' ? overall : floors[times.indexOf(row.t)];
-    row.excess = row.loss_per_dim - row.floor;
   }
 }
 

@@ -40,6 +40,12 @@ export const diffusionOptions = z.object({
   split: positive.max(0.99).default(0.9).describe('share of rows to train on; the rest is held out for the loss curve'),
   evaluationSamples: count.default(320).describe('frozen (row, noise, time) per part and evaluation'),
   bins: count.default(10).describe('parts of [0, 1] in which the loss is measured'),
+  floor: z
+    .string()
+    .optional()
+    .describe(
+      'mixture fitted to these latents (analyze-gmm --no-pca --save-model): loss.csv tells what is lost beyond its least loss',
+    ),
 });
 
 export type DiffusionOptions = z.output<typeof diffusionOptions>;

@@ -19,7 +19,7 @@ export function trainableDiffusion(model: string): Trainable<typeof diffusionOpt
       [`maetok train ${model} --latents latents/mae --repa latents/dinov2 --out runs/repa`, 'aligned with features'],
     ],
     options: diffusionOptions,
-    free: ['latents', 'repa', 'evaluationSamples', 'bins'],
+    free: ['latents', 'repa', 'evaluationSamples', 'bins', 'floor'],
     settings: () => settingsOf(model),
     prepare: request => prepare(model, request),
   });
@@ -214,11 +214,13 @@ async function evaluation(
   model: Omit<Model, 'params'>,
   latents: NormalisedLatents,
   parts: { train: Int32Array; heldout: Int32Array },
-  { bins, evaluationSamples: samples }: DiffusionOptions,
+  { bins, evaluationSamples: samples, floor }: DiffusionOptions,
   { batchSize }: TrainingSettings,
 ): Promise<(context: EvaluateContext) => Promise<{ tables: EvaluationRows }>> {
   const { lossByTime } = await import('../diffusion/index.js');
   const { FROZEN_SEED, frozenSet } = await import('./frozen-loss.js');
+  const { floorSubtraction } = await import('./diffusion-floor.js');
+  const subtract = floor && (await floorSubtraction(floor, latents, model.objective.path));
   const sets: Record<string, FrozenSet> = {};
   for (const [part, rows] of Object.entries(parts))
     sets[part] = await frozenSet(latents, rows, { bins, samples, seed: FROZEN_SEED });
@@ -227,7 +229,7 @@ async function evaluation(
     for (const [split, frozen] of Object.entries(sets)) {
       for (const [weights, values] of Object.entries({ raw: params, ...(ema && { ema }) })) {
         const losses = await lossByTime({ ...model, params: values }, frozen, batchSize);
-        rows.push(...losses.map(row => ({ split, weights, ...row })));
+        rows.push(...(subtract ? subtract(losses) : losses).map(row => ({ split, weights, ...row })));
       }
     }
     return { tables: { loss: rows } };

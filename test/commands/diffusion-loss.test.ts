@@ -118,6 +118,23 @@ describe('--floor: what is lost beyond the closed form', () => {
     expect(values(scaled)).toBeAllClose(values(plain), { rtol: 1e-6 });
   });
 
+  test('the same columns in loss.csv of a training that is given the mixture', async () => {
+    await fit('known', '--no-pca', '--covariance', 'diag', '--reg-covar', '0');
+    const out = join(root, 'floored');
+    const { code, stderr } = await maetok(
+      ...['train', 'sit-tiny', '--latents', latents, '--out', out, '--steps', '2', '--batch-size', '8', '--quiet'],
+      ...['--ema', '0.5', '--evaluation-samples', '24', '--bins', String(BINS), '--floor', mixture('known')],
+    );
+    expect({ code, stderr }).toMatchObject({ code: 0 });
+    const trained = rowsOf(readFileSync(join(out, 'loss.csv'), 'utf8')).filter(({ weights }) => weights === 'raw');
+    const later = await floors('known');
+    for (const column of ['floor', 'excess'])
+      expect(trained.map(row => Number(row[column]))).toBeAllClose(
+        later.map(row => Number(row[column])),
+        { rtol: 1e-5 },
+      );
+  });
+
   test('a mixture that leaves axes out is refused', async () => {
     await fit('few', '--dims', '2');
     const { code, stderr } = await measured('--latents', latents, '--floor', mixture('few'));
