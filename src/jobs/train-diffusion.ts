@@ -1,4 +1,5 @@
 import { UserError, type Log } from '../base/index.js';
+import { sha256OfFile } from '../io/index.js';
 import type { NetworkConfig, Recipe, RunNetwork, FrozenSet, Model, Objective } from '../diffusion/index.js';
 import type { Tensor } from '../engine/index.js';
 import type { EvaluateContext, EvaluationRows, TrainingSettings, TrainingTask } from '../training/index.js';
@@ -95,7 +96,11 @@ async function prepare(
   return {
     task: task,
     network: { ...network },
-    inputs: { latents: latents.digest, ...(features && { features: features.digest }) },
+    inputs: {
+      latents: latents.digest,
+      ...(features && { features: features.digest }),
+      ...(options.floor && { floor: await sha256OfFile(options.floor) }),
+    },
   };
 }
 
