@@ -42,9 +42,9 @@ export async function sampleLatents(
   const { tokens, channels } = plan.model.config;
   const draw = (purpose: string, step: number): Tensor3D =>
     stackedNormals(plan.random.for(purpose), samples, step, [tokens, channels]);
-  const ready = withRoundedWeights(plan);
   const { sampler, times } = chooseSampler(plan.sampler, plan.model.objective, step => draw('sde noise', step));
   const steps = times.length - 1;
+  const ready = withRoundedWeights(plan);
   const expected = onExpectedData && expectedDataTaker(ready, labels, steps, onExpectedData);
   const start = draw('start', 0);
   // One sum per step: no number among its terms, no number itself. Read once, at the end.

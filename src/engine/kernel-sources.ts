@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 /** Our kernels in C++, which `engine install` compiles; see native/. */
-export const KERNEL_FOLDER = fileURLToPath(new URL('../../native', import.meta.url));
+const KERNEL_FOLDER = fileURLToPath(new URL('../../native', import.meta.url));
 
 /** Paths of what is compiled. */
 export const kernelSources = (): string[] =>

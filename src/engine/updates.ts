@@ -23,8 +23,8 @@ export interface AdamScalars {
   epsilonHat: Tensor;
   /** Multiplies every gradient; 0 gives 0 even for NaN and infinities. */
   factor: Tensor;
-  /** What weight decay leaves of a parameter: 1 − lr λ. */
-  kept: Tensor;
+  /** What weight decay leaves of a parameter: 1 − lr λ; all of it by default. */
+  kept?: Tensor;
 }
 
 /**
@@ -35,7 +35,7 @@ export function applyAdam(terms: AdamTerm[], scalars: AdamScalars): void {
   tf.tidy(() => {
     const [p, m, v] = (['p', 'm', 'v'] as const).map(part => changeable(terms.map(term => term[part])));
     if (p && m && v) {
-      const { beta1, beta2, size, epsilonHat, factor, kept } = scalars;
+      const { beta1, beta2, size, epsilonHat, factor, kept = tf.scalar(1) } = scalars;
       const six = tf.stack([beta1, beta2, size, epsilonHat, factor, kept]);
       const gradients = terms.map(({ gradient }) => gradient);
       adamInPlace(p, m, v, gradients, six);
@@ -52,7 +52,7 @@ function changeable(variables: Variable[]): Tensor[] | undefined {
 function applyOne({ p, m, v, gradient }: AdamTerm, scalars: AdamScalars): void {
   const { beta1, beta2, size, epsilonHat, factor, kept } = scalars;
   const scaled = scaleOrZero(gradient, factor);
-  tf.tidy(() => p.assign(p.read().mul(kept)));
+  if (kept) tf.tidy(() => p.assign(p.read().mul(kept)));
   if (p instanceof ResourceVariable && m instanceof ResourceVariable && v instanceof ResourceVariable) {
     // The kernel corrects the bias by powers of β in single precision; `size` holds it already, more exactly.
     const none = tf.scalar(0);

@@ -3,6 +3,7 @@ import { differentiable } from './differentiable.js';
 import { fusedAttention } from './fused.js';
 import { layerNorm, linear, rmsNorm } from './layers.js';
 import { under, type Params } from './params.js';
+import { layerOf } from './rows.js';
 import {
   angleGradient,
   fromTables,
@@ -34,13 +35,13 @@ export function attention(params: Params, x: Tensor, options: AttentionOptions):
 }
 
 function withKernels(params: Params, x: Tensor, { heads, rotation }: AttentionOptions): Tensor {
-  const layer = (name: string): [weight: Tensor, bias: Tensor] => {
-    const weight = params[`${name}.weight`];
-    return [weight, `${name}.bias` in params ? params[`${name}.bias`] : tf.zeros([weight.shape[0]])];
-  };
   const none = tf.zeros([0]);
   const angles = rotation?.angles ? [rotation.angles] : [];
-  return fusedAttention([x, ...layer('qkv'), ...layer('proj'), ...angles], rotation ?? { cos: none, sin: none }, heads);
+  return fusedAttention(
+    [x, ...layerOf(params, 'qkv'), ...layerOf(params, 'proj'), ...angles],
+    rotation ?? { cos: none, sin: none },
+    heads,
+  );
 }
 
 const NORMS = { layer: layerNorm, rms: rmsNorm };

@@ -20,6 +20,7 @@ import {
   type Tensor,
 } from '../engine/index.js';
 import { differentiable } from './differentiable.js';
+import { asBefore, asRows } from './rows.js';
 
 /*
  * The layers of a transformer over the engine's kernels: what stands between two products is one pass over memory, and
@@ -27,8 +28,6 @@ import { differentiable } from './differentiable.js';
  * their composed counterparts, which run where the engine has no kernels.
  */
 
-const rowsOf = (x: Tensor): Tensor => x.reshape([-1, x.shape[x.rank - 1]]);
-const likeRows = (rows: Tensor, x: Tensor): Tensor => rows.reshape([...x.shape.slice(0, -1), rows.shape[1]!]);
 const product = (a: Tensor, b: Tensor): Tensor => single(multiply(a, b));
 /** aᵀ b of two tables of rows. */
 const outer = (a: Tensor, b: Tensor): Tensor => single(multiply(a, b, { transposeA: true }));
@@ -40,12 +39,12 @@ const affineRows = (rows: Tensor, weight: Tensor, bias: Tensor): Tensor =>
 /** x [..., in] · wᵀ + b; weight [out, in]. */
 export const fusedAffine = differentiable(
   (x, w, bias) => {
-    const [rows, weight] = [operand(rowsOf(x)), operand(w)];
-    return [likeRows(affineRows(rows, weight, bias), x), rows, weight];
+    const [rows, weight] = [operand(asRows(x)), operand(w)];
+    return [asBefore(affineRows(rows, weight, bias), x), rows, weight];
   },
   (dy, rows, weight) => {
-    const d = operand(rowsOf(dy));
-    return [likeRows(product(d, weight), dy), outer(d, rows), columnSums(d)];
+    const d = operand(asRows(dy));
+    return [asBefore(product(d, weight), dy), outer(d, rows), columnSums(d)];
   },
 );
 
@@ -53,15 +52,15 @@ export const fusedAffine = differentiable(
 export const fusedMlp = (activation: FusedActivation): ((...inputs: Tensor[]) => Tensor) =>
   differentiable(
     (x, weight1, bias1, weight2, bias2) => {
-      const [rows, w1, w2] = [operand(rowsOf(x)), operand(weight1), operand(weight2)];
+      const [rows, w1, w2] = [operand(asRows(x)), operand(weight1), operand(weight2)];
       const hidden = multiply(rows, w1, { transposeB: true });
       const output = affineRows(biasedActivation(hidden, bias1, activation), w2, bias2);
-      return [likeRows(output, x), rows, hidden, w1, bias1, w2];
+      return [asBefore(output, x), rows, hidden, w1, bias1, w2];
     },
     (dy, rows, hidden, w1, bias1, w2) => {
-      const d = operand(rowsOf(dy));
+      const d = operand(asRows(dy));
       const [y, dHidden, dBias1] = biasedActivationGradient(multiply(d, w2), hidden, bias1, activation);
-      const dx = likeRows(product(dHidden, w1), dy);
+      const dx = asBefore(product(dHidden, w1), dy);
       return [dx, outer(dHidden, rows), dBias1, outer(d, y), columnSums(d)];
     },
   );
@@ -79,7 +78,7 @@ export function fusedAttention(
   const scale = (c / heads) ** -0.25;
   const attend = differentiable(
     (x, w, bias, wOut, biasOut, ...learned) => {
-      const [rows, weight, proj] = [operand(rowsOf(x)), operand(w), operand(wOut)];
+      const [rows, weight, proj] = [operand(asRows(x)), operand(w), operand(wOut)];
       const qkv = reshaped(multiply(rows, weight, { transposeB: true }), [n, t, w.shape[0]]);
       const [q, k, v] = splitHeads(qkv, bias, tables, { heads, scale });
       const weights = softmaxed(multiply(q, k, { transposeB: true }));
@@ -88,7 +87,7 @@ export function fusedAttention(
       return [output, rows, weight, proj, q, k, v, weights, mixed, tables.cos, tables.sin, ...learned];
     },
     (dy, rows, weight, proj, q, k, v, weights, mixed, cos, sin, ...learned) => {
-      const d = operand(rowsOf(dy));
+      const d = operand(asRows(dy));
       const dMixed = swapHeads(reshaped(multiply(d, proj), [n, t, heads, c / heads]));
       const dv = multiply(weights, dMixed, { transposeA: true });
       const ds = softmaxGradient(weights, multiply(dMixed, v, { transposeB: true }));
@@ -118,15 +117,8 @@ export function fusedNorm(x: Tensor, gain: Tensor, shift: Tensor, options: { eps
 
 /** normal(x), without weights. */
 export function fusedBareNorm(x: Tensor, eps: number): Tensor {
-  const norm = differentiable(
-    input => {
-      const none = tf.zeros([0]);
-      const [y, statistics] = normalised(input, none, none, { eps, offset: 1 });
-      return [y, input, statistics];
-    },
-    (dy, input, statistics) => [normalisedGradient(dy, input, statistics, tf.zeros([0]), 1)[0]],
-  );
-  return norm(x);
+  const none = tf.zeros([0]);
+  return fusedNorm(x, none, none, { eps, offset: 1 });
 }
 
 /** x + y ∘ gate; the gate with c numbers for all rows, or c for each of n pictures. */

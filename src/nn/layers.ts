@@ -2,6 +2,7 @@ import { hasKernels, matMul, tf, type Tensor } from '../engine/index.js';
 import { differentiable } from './differentiable.js';
 import { fusedAffine, fusedBareNorm, fusedNorm, fusedResidual } from './fused.js';
 import type { Params } from './params.js';
+import { asBefore, asRows } from './rows.js';
 
 /** x [..., in] → x Wᵀ + b [..., out]; weight [out, in] as PyTorch stores it, bias where there is one. */
 export function linear(params: Params, x: Tensor): Tensor {
@@ -18,19 +19,12 @@ const affine = differentiable(
   },
 );
 
-/** x [..., c] → [rows, c]. */
-export const asRows = (x: Tensor): Tensor => x.reshape([-1, x.shape[x.rank - 1]]);
-
 /**
  * x Wᵀ + b of rows [n, in] → [n, out]. In two axes on purpose: TensorFlow adds a bias to a matrix about twice as fast as
  * to anything longer.
  */
 export const rowsTimes = (rows: Tensor, weight: Tensor, bias: Tensor): Tensor =>
   matMul(rows, weight, { transposeB: true }).add(bias);
-
-/** Rows [n, c] under the leading axes that `x` has. */
-export const asBefore = (rows: Tensor, x: Tensor): Tensor =>
-  rows.reshape([...x.shape.slice(0, -1), rows.shape[rows.rank - 1]]);
 
 /** Sum over all axes but the last. */
 const columnSum = (x: Tensor): Tensor => asRows(x).sum(0);

@@ -2,24 +2,17 @@ import { hasKernels, matMul, tf, type Tensor } from '../engine/index.js';
 import { gelu, silu, type Activation } from './activations.js';
 import { differentiable } from './differentiable.js';
 import { fusedMlp } from './fused.js';
-import { asBefore, asRows, linear, rowsTimes } from './layers.js';
+import { linear, rowsTimes } from './layers.js';
 import { under, type Params } from './params.js';
+import { asBefore, asRows, layerOf } from './rows.js';
 
 /**
  * Two linear layers `fc1`, `fc2` with an activation between (exact GELU unless told otherwise), as one function with
  * one gradient: of the wide hidden layer only the input of the activation is kept. x [..., c] → [..., c].
  */
 export function mlp(params: Params, x: Tensor, activation: Activation = gelu): Tensor {
-  const [w1, w2] = [params['fc1.weight'], params['fc2.weight']];
-  const bias = (layer: string, weight: Tensor): Tensor =>
-    `${layer}.bias` in params ? params[`${layer}.bias`] : tf.zeros([weight.shape[0]]);
-  return (hasKernels() ? fusedMlp(activation.kernel) : twoLayers(activation))(
-    x,
-    w1,
-    bias('fc1', w1),
-    w2,
-    bias('fc2', w2),
-  );
+  const layers = hasKernels() ? fusedMlp(activation.kernel) : twoLayers(activation);
+  return layers(x, ...layerOf(params, 'fc1'), ...layerOf(params, 'fc2'));
 }
 
 function twoLayers({ factor, value, valueAndSlope }: Activation): (...inputs: Tensor[]) => Tensor {

@@ -69,8 +69,8 @@ export function adamw(
     };
     const terms = Object.entries(gradients).map(([name, gradient]) => ({ ...slots.get(name)!, gradient }));
     const [decaying, others] = [true, false].map(decays => terms.filter(term => term.decays === decays));
-    applyAdam(decaying, { ...scalars, kept: tf.sub(1, gate.mul(lr * weightDecay)) });
-    applyAdam(others, { ...scalars, kept: tf.scalar(1) });
+    applyAdam(decaying, { ...scalars, ...(weightDecay > 0 && { kept: tf.sub(1, gate.mul(lr * weightDecay)) }) });
+    applyAdam(others, scalars);
   }
 
   return {

@@ -1,7 +1,7 @@
 import { rm } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
-import { KERNEL_FOLDER, kernelSources } from '../kernel-sources.js';
+import { kernelSources } from '../kernel-sources.js';
 import type { Recipe } from './platform.js';
 import { complaint, type Tools } from './tools.js';
 
@@ -73,5 +73,4 @@ export async function compileBinding(
 const KERNEL_FLAGS = [
   ...['-r', '-nostdlib', '-O3', '-fPIC', '-fopenmp-simd', '-fno-math-errno', '-fno-trapping-math'],
   ...(process.arch === 'x64' ? ['-march=x86-64-v3'] : []),
-  `-I${KERNEL_FOLDER}`,
 ];

@@ -84,10 +84,10 @@ export interface VitParts {
 /** A tokenizer on parameters in memory, which it owns. */
 export function tokenizerOf({ name, config, params, digest, imageSize = config.imageSize }: VitParts): Tokenizer {
   const { patchSize, latentTokens, latentChannels, latentMean, latentStd } = config;
-  const ready = roundedOnce(params);
-  tf.dispose(params);
   if (imageSize % patchSize !== 0)
     throw new UserError(`--image-size ${imageSize}: is no multiple of the patch size ${patchSize} of ${name}`);
+  const ready = roundedOnce(params);
+  tf.dispose(params);
   const scaling = { shift: latentMean, scale: 1 / latentStd };
   const side = imageSize / patchSize;
   const grid: Grid = [side, side];
