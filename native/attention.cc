@@ -195,8 +195,7 @@ void swapHeads(Call& call, const Attributes&) {
 void softmax(Call& call, const Attributes&) {
   TF_Tensor* x = call.input(0);
   const std::vector<int64_t> shape = shapeOf(x);
-  const int64_t width = shape.back();
-  const int64_t rows = width > 0 ? sizeOf(x) / width : 0;
+  const int64_t width = rowsOf(x).width, rows = rowsOf(x).count;
   TF_Tensor* y = call.output(0, TF_TensorType(x), shape);
   withType(TF_TensorType(x), [&](auto type) {
     using T = decltype(type);
@@ -233,8 +232,7 @@ void softmaxGrad(Call& call, const Attributes&) {
   TF_Tensor* p = call.input(0);
   TF_Tensor* dp = call.input(1);
   const std::vector<int64_t> shape = shapeOf(p);
-  const int64_t width = shape.back();
-  const int64_t rows = width > 0 ? sizeOf(p) / width : 0;
+  const int64_t width = rowsOf(p).width, rows = rowsOf(p).count;
   require(sizeOf(dp) == sizeOf(p), "the gradient has another size than the weights");
   TF_Tensor* ds = call.output(0, TF_TensorType(p), shape);
   withType(TF_TensorType(p), [&](auto type) {

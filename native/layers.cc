@@ -23,8 +23,7 @@ void biasedActivation(Call& call, const Attributes& attributes) {
   TF_Tensor* x = call.input(0);
   TF_Tensor* bias = call.input(1);
   const std::vector<int64_t> shape = shapeOf(x);
-  const int64_t width = shape.back();
-  const int64_t rows = width > 0 ? sizeOf(x) / width : 0;
+  const int64_t width = rowsOf(x).width, rows = rowsOf(x).count;
   require(sizeOf(bias) == 0 || sizeOf(bias) == width, "the bias has another width");
   TF_Tensor* y = call.output(0, attributes.out, shape);
   const float* b = optional(bias);
@@ -59,8 +58,7 @@ void biasedActivationGrad(Call& call, const Attributes& attributes) {
   TF_Tensor* x = call.input(1);
   TF_Tensor* bias = call.input(2);
   const std::vector<int64_t> shape = shapeOf(x);
-  const int64_t width = shape.back();
-  const int64_t rows = width > 0 ? sizeOf(x) / width : 0;
+  const int64_t width = rowsOf(x).width, rows = rowsOf(x).count;
   require(sizeOf(dy) == sizeOf(x), "the gradient has another size than the values");
   require(sizeOf(bias) == 0 || sizeOf(bias) == width, "the bias has another width");
   TF_Tensor* y = call.output(0, TF_TensorType(x), shape);
@@ -102,8 +100,7 @@ void biasedActivationGrad(Call& call, const Attributes& attributes) {
 /** Sums over all axes but the last. x [..., c] → [c]. */
 void columnSums(Call& call, const Attributes&) {
   TF_Tensor* x = call.input(0);
-  const int64_t width = shapeOf(x).back();
-  const int64_t rows = width > 0 ? sizeOf(x) / width : 0;
+  const int64_t width = rowsOf(x).width, rows = rowsOf(x).count;
   TF_Tensor* result = call.output(0, TF_FLOAT, {width});
   withType(TF_TensorType(x), [&](auto type) {
     using T = decltype(type);
@@ -122,8 +119,7 @@ void gatedSum(Call& call, const Attributes&) {
   TF_Tensor* y = call.input(1);
   TF_Tensor* gate = call.input(2);
   const std::vector<int64_t> shape = shapeOf(x);
-  const int64_t width = shape.back();
-  const int64_t rows = width > 0 ? sizeOf(x) / width : 0;
+  const int64_t width = rowsOf(x).width, rows = rowsOf(x).count;
   const int64_t groups = sizeOf(gate) / width;
   require(sizeOf(y) == sizeOf(x), "the branch has another size than what it is added to");
   require(groups > 0 && groups * width == sizeOf(gate) && rows % groups == 0, "the gate does not fit the rows");

@@ -40,7 +40,7 @@ void layerNorm(Call& call, const Attributes& attributes) {
   const float* gains = optional(gain);
   const float* shifts = optional(shift);
   float* kept = dataOf<float>(statistics);
-  const auto [eps, offset] = std::pair<float, float>(attributes.eps, attributes.offset);
+  const float eps = attributes.eps, offset = attributes.offset;
   withType(attributes.out, [&](auto type) {
     using T = decltype(type);
     T* to = dataOf<T>(y);

@@ -109,6 +109,16 @@ inline std::vector<int64_t> shapeOf(const TF_Tensor* tensor) {
 
 inline int64_t sizeOf(const TF_Tensor* tensor) { return TF_TensorElementCount(tensor); }
 
+/** A tensor as rows along its last axis. */
+struct Rows {
+  int64_t width, count;
+};
+
+inline Rows rowsOf(const TF_Tensor* tensor) {
+  const int64_t width = shapeOf(tensor).back();
+  return {width, width > 0 ? sizeOf(tensor) / width : 0};
+}
+
 template <typename T>
 T* dataOf(const TF_Tensor* tensor) {
   return static_cast<T*>(TF_TensorData(tensor));
