@@ -27,9 +27,28 @@ Layout layoutOf(int64_t n, int64_t t, int64_t heads, int64_t d, const TF_Tensor*
   return layout;
 }
 
+/** (x + bias) · factor. */
+template <typename T>
+void scaledRow(const T* __restrict x, const float* __restrict bias, float factor, T* __restrict out, int64_t d) {
+#pragma omp simd
+  for (int64_t c = 0; c < d; c++) store(out + c, (load(x[c]) + bias[c]) * factor);
+}
+
+/** The same, every pair (a, b) of adjacent features turned to (a cos − b sin, a sin + b cos). */
+template <typename T>
+void turnedRow(const T* __restrict x, const float* __restrict bias, float factor, const float* __restrict cosine,
+               const float* __restrict sine, T* __restrict out, int64_t d) {
+#pragma omp simd
+  for (int64_t c = 0; c < d; c += 2) {
+    const float a = (load(x[c]) + bias[c]) * factor, b = (load(x[c + 1]) + bias[c + 1]) * factor;
+    store(out + c, a * cosine[c] - b * sine[c]);
+    store(out + c + 1, a * sine[c] + b * cosine[c]);
+  }
+}
+
 /**
  * x [n, t, 3 h d] + bias → queries, keys and values [n, h, t, d] of x's type. Queries and keys are multiplied by `scale`
- * and turned: every pair (a, b) of adjacent features to (a cos − b sin, a sin + b cos).
+ * and turned.
  */
 void splitHeads(Call& call, const Attributes& attributes) {
   TF_Tensor* x = call.input(0);
@@ -53,38 +72,55 @@ void splitHeads(Call& call, const Attributes& attributes) {
     using T = decltype(type);
     const T* from = dataOf<T>(x);
     T* to[3] = {dataOf<T>(outputs[0]), dataOf<T>(outputs[1]), dataOf<T>(outputs[2])};
-    parallel(layout.n * layout.heads, sizeOf(x), [=](int64_t begin, int64_t end) {
-      std::vector<float> row(d);
+    // Token by token, since a head's rows lie too far apart to be read ahead.
+    parallel(layout.n * layout.t, sizeOf(x), [=](int64_t begin, int64_t end) {
+      const std::vector<float> zeros(b ? 0 : d);
       for (int64_t i = begin; i < end; i++) {
-        const int64_t image = i / layout.heads, head = i % layout.heads;
-        for (int64_t token = 0; token < layout.t; token++) {
-          const float* cosine = cosData + head * layout.tableStep + token * d;
-          const float* sine = sinData + head * layout.tableStep + token * d;
-          for (int part = 0; part < 3; part++) {
+        const int64_t image = i / layout.t, token = i % layout.t;
+        for (int part = 0; part < 3; part++)
+          for (int64_t head = 0; head < layout.heads; head++) {
             const T* xr = from + layout.rowAt(image, token, part) + head * d;
             T* out = to[part] + layout.headAt(image, head) + token * d;
-            const float* br = b ? b + (part * layout.heads + head) * d : nullptr;
+            const float* br = b ? b + (part * layout.heads + head) * d : zeros.data();
             const float factor = part < 2 ? scale : 1.0f;
-            if (br)
-#pragma omp simd
-              for (int64_t c = 0; c < d; c++) row[c] = (load(xr[c]) + br[c]) * factor;
-            else
-#pragma omp simd
-              for (int64_t c = 0; c < d; c++) row[c] = load(xr[c]) * factor;
+            const int64_t turn = head * layout.tableStep + token * d;
             if (part < 2 && layout.rotated)
-#pragma omp simd
-              for (int64_t c = 0; c < d; c += 2) {
-                store(out + c, row[c] * cosine[c] - row[c + 1] * sine[c]);
-                store(out + c + 1, row[c] * sine[c] + row[c + 1] * cosine[c]);
-              }
+              turnedRow(xr, br, factor, cosData + turn, sinData + turn, out, d);
             else
-#pragma omp simd
-              for (int64_t c = 0; c < d; c++) store(out + c, row[c]);
+              scaledRow(xr, br, factor, out, d);
           }
-        }
       }
     });
   });
+}
+
+/** A scaled row turned the other way. */
+template <typename T>
+void turnedBackRow(const T* __restrict dy, float scale, const float* __restrict cosine, const float* __restrict sine,
+                   float* __restrict row, int64_t d) {
+#pragma omp simd
+  for (int64_t c = 0; c < d; c += 2) {
+    const float a = load(dy[c]), b = load(dy[c + 1]);
+    row[c] = (a * cosine[c] + b * sine[c]) * scale;
+    row[c + 1] = (b * cosine[c] - a * sine[c]) * scale;
+  }
+}
+
+/** A pair moves along its quarter turn (a, b) → (−b, a) when its angle grows. */
+template <typename T>
+void addAngles(const T* __restrict dy, const T* __restrict y, float* __restrict sums, int64_t d) {
+#pragma omp simd
+  for (int64_t k = 0; k < d / 2; k++)
+    sums[k] += load(dy[2 * k + 1]) * load(y[2 * k]) - load(dy[2 * k]) * load(y[2 * k + 1]);
+}
+
+template <typename T>
+void storeAndAdd(const float* __restrict row, T* __restrict out, float* __restrict sums, int64_t d) {
+#pragma omp simd
+  for (int64_t c = 0; c < d; c++) {
+    store(out + c, row[c]);
+    sums[c] += row[c];
+  }
 }
 
 /**
@@ -110,58 +146,37 @@ void splitHeadsGrad(Call& call, const Attributes& attributes) {
   float* angleData = sizeOf(angles) > 0 ? dataOf<float>(dAngles) : nullptr;
   const bool sharedAngles = layout.tableStep == 0;
   const float scale = attributes.scale;
-  float* biasSums = dataOf<float>(db);
-  std::memset(biasSums, 0, width * sizeof(float));
   // One table for all heads gets the sum over them, in their order.
   std::vector<float> perHead(angleData && sharedAngles ? layout.heads * layout.t * d / 2 : 0);
-  float* angleSums = sharedAngles ? perHead.data() : angleData;
+  float* angleSums = angleData && sharedAngles ? perHead.data() : angleData;
+  if (angleSums) std::memset(angleSums, 0, layout.heads * layout.t * d / 2 * sizeof(float));
   withType(TF_TensorType(gradients[0]), [&](auto type) {
     using T = decltype(type);
     const T* from[3] = {dataOf<T>(gradients[0]), dataOf<T>(gradients[1]), dataOf<T>(gradients[2])};
     const T* placed[2] = {dataOf<T>(turned[0]), dataOf<T>(turned[1])};
     T* to = dataOf<T>(dx);
-    // A head at a time: bias and angles are its own, so no two threads ever add to one sum.
-    parallel(layout.heads, layout.n * layout.t * width, [=](int64_t begin, int64_t end) {
+    // Some tokens at a time: their angles are their own, so no two threads ever add to one sum.
+    parallelSums(layout.t, layout.n * layout.t * width, width, dataOf<float>(db),
+                 [=](int64_t begin, int64_t end, float* biasSums) {
       std::vector<float> row(d);
-      for (int64_t head = begin; head < end; head++) {
-        float* sums = angleData ? angleSums + head * layout.t * d / 2 : nullptr;
-        if (sums) std::memset(sums, 0, layout.t * d / 2 * sizeof(float));
-        for (int64_t image = 0; image < layout.n; image++)
-          for (int64_t token = 0; token < layout.t; token++) {
-            const int64_t at = layout.headAt(image, head) + token * d;
-            const float* cosine = cosData + head * layout.tableStep + token * d;
-            const float* sine = sinData + head * layout.tableStep + token * d;
-            for (int part = 0; part < 3; part++) {
+      for (int64_t image = 0; image < layout.n; image++)
+        for (int64_t token = begin; token < end; token++)
+          for (int part = 0; part < 3; part++)
+            for (int64_t head = 0; head < layout.heads; head++) {
+              const int64_t at = layout.headAt(image, head) + token * d;
               const T* dy = from[part] + at;
               if (part < 2 && layout.rotated) {
-#pragma omp simd
-                for (int64_t c = 0; c < d; c += 2) {
-                  const float a = load(dy[c]), b = load(dy[c + 1]);
-                  row[c] = (a * cosine[c] + b * sine[c]) * scale;
-                  row[c + 1] = (b * cosine[c] - a * sine[c]) * scale;
-                }
-                // A pair moves along its quarter turn (a, b) → (−b, a).
-                if (sums) {
-                  const T* y = placed[part] + at;
-                  for (int64_t k = 0; k < d / 2; k++)
-                    sums[token * d / 2 + k] +=
-                        load(dy[2 * k + 1]) * load(y[2 * k]) - load(dy[2 * k]) * load(y[2 * k + 1]);
-                }
+                const int64_t turn = head * layout.tableStep + token * d;
+                turnedBackRow(dy, scale, cosData + turn, sinData + turn, row.data(), d);
+                if (angleSums) addAngles(dy, placed[part] + at, angleSums + (head * layout.t + token) * d / 2, d);
               } else {
                 const float factor = part < 2 ? scale : 1.0f;
 #pragma omp simd
                 for (int64_t c = 0; c < d; c++) row[c] = load(dy[c]) * factor;
               }
-              T* out = to + layout.rowAt(image, token, part) + head * d;
-              float* bias = biasSums + (part * layout.heads + head) * d;
-#pragma omp simd
-              for (int64_t c = 0; c < d; c++) {
-                store(out + c, row[c]);
-                bias[c] += row[c];
-              }
+              storeAndAdd(row.data(), to + layout.rowAt(image, token, part) + head * d,
+                          biasSums + (part * layout.heads + head) * d, d);
             }
-          }
-      }
     });
   });
   if (angleData && sharedAngles) {

@@ -1,16 +1,17 @@
 import { existsSync } from 'node:fs';
-import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { stringify } from 'csv-stringify/sync';
 import { EXIT, UserError, VERSION, type Progress } from '../base/index.js';
 import {
   encodePng,
-  refuseExisting,
-  sha256OfText,
-  writeNpz,
+  makeFolder,
   type NdArray,
   type RawImage,
+  refuseExisting,
+  sha256OfText,
   type TypedArray,
+  writeNpz,
 } from '../io/index.js';
 import { severalAtOnce } from './batch.js';
 import { centreCrop } from './crop.js';
@@ -91,8 +92,8 @@ export async function exportFolder(dataset: ImageDataset, folder: string, option
   }
   const partial = `${folder}.${process.pid}.partial`;
   try {
-    await mkdir(partial, { recursive: true });
-    for (const name of dataset.classes) await mkdir(join(partial, name), { recursive: true });
+    await makeFolder(partial);
+    for (const name of dataset.classes) await makeFolder(join(partial, name));
     const factors: Record<string, string | number>[] = [];
     for await (const batch of pictures(dataset, options)) {
       await severalAtOnce(

@@ -1,7 +1,8 @@
 import { existsSync } from 'node:fs';
-import { mkdir, open, rename, rm, type FileHandle } from 'node:fs/promises';
+import { open, rename, rm, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { EXIT, UserError } from '../base/index.js';
+import { makeFolder } from './folder.js';
 
 export interface AtomicOptions {
   /** Replace an existing file; without it an existing one is refused. */
@@ -24,7 +25,7 @@ export async function writeAtomic(
   write: (file: FileHandle) => Promise<void>,
 ): Promise<void> {
   refuseExisting(path, force);
-  await mkdir(dirname(path), { recursive: true });
+  await makeFolder(dirname(path));
   const partial = `${path}.${process.pid}.partial`;
   try {
     const file = await open(partial, 'w');

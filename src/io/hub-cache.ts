@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { copyFile, mkdir, readFile, symlink } from 'node:fs/promises';
+import { copyFile, readFile, symlink } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
 import { writeFileAtomic } from './atomic.js';
 import { openBytes } from './bytes.js';
 import { sha256OfFile } from './digest.js';
+import { makeFolder } from './folder.js';
 
 /*
  * The cache that Python's huggingface_hub keeps, so that both share their downloads:
@@ -48,7 +49,7 @@ export function repositoryCache(folder: string, repository: string): RepositoryC
     blob,
     async link(etag, commit, path) {
       const name = snapshot(commit, path);
-      await mkdir(dirname(name), { recursive: true });
+      await makeFolder(dirname(name));
       // File systems without links (and Windows without the right to make them) get a copy.
       await symlink(relative(dirname(name), blob(etag)), name).catch(() => copyFile(blob(etag), name));
       return name;

@@ -1,7 +1,8 @@
 import { existsSync } from 'node:fs';
-import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
 import { EXIT, messageOf, silentLog, UserError, type Log } from '../base/index.js';
+import { makeFolder } from './folder.js';
 import { cacheFolder, hasIdentity, repositoryCache, type RepositoryCache } from './hub-cache.js';
 import { listed } from './names.js';
 import { USUAL_WEIGHTS } from './weights.js';
@@ -138,7 +139,7 @@ async function fetchFile(
     const label = `hf:${at.repo}/${path}`;
     const source = await hub.downloadFile({ ...at, path });
     if (!source) throw new UserError(`${label}: the hub does not have it`);
-    await mkdir(dirname(blob), { recursive: true });
+    await makeFolder(dirname(blob));
     await download(label, source, `${blob}.incomplete`, options);
     if (!(await hasIdentity(`${blob}.incomplete`, identity))) {
       await rm(`${blob}.incomplete`);

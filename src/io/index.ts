@@ -11,6 +11,7 @@ export {
 export { refuseExisting, writeAtomic, writeFileAtomic, type AtomicOptions } from './atomic.js';
 export { memoryBytes, openBytes, partOf, type ByteSource } from './bytes.js';
 export { combinedDigest, sha256Of, sha256OfFile, sha256OfText } from './digest.js';
+export { makeFolder } from './folder.js';
 export { type ArrayFile, type ArrayInfo, type LazyArray } from './lazy.js';
 export { openNpy, readNpy, writeNpy, type NpyFile } from './npy.js';
 export { openNpz, readNpz, writeNpz, type ArrayStream, type NpzFile } from './npz.js';

@@ -1,9 +1,9 @@
-import { mkdir, readFile, rm } from 'node:fs/promises';
+import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { EXIT, UserError, type Log } from '../base/index.js';
 import { loadBatch, type ImageBatch, type ImageDataset } from '../data/index.js';
 import { RandomStream, tf, type Tensor3D, type Tensor4D } from '../engine/index.js';
-import { writeFileAtomic } from '../io/index.js';
+import { makeFolder, writeFileAtomic } from '../io/index.js';
 import { createLatentsWriter, type LatentsDescription, type LatentsWriter } from '../latents/index.js';
 import type { Tokenizer } from '../tokenizers/index.js';
 
@@ -213,7 +213,7 @@ async function openSkipped(folder: string, resume: boolean): Promise<Skipped> {
   if (!resume) await rm(path, { force: true });
   const known = new Set(JSON.parse(earlier) as number[]);
   const write = async (): Promise<void> => {
-    await mkdir(folder, { recursive: true });
+    await makeFolder(folder);
     await writeFileAtomic(path, `${JSON.stringify([...known].sort((a, b) => a - b))}\n`, { force: true });
   };
   return {

@@ -1,9 +1,9 @@
 import { existsSync } from 'node:fs';
-import { mkdir, readFile, rm } from 'node:fs/promises';
+import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { EXIT, UserError } from '../base/index.js';
 import { covarianceShape, mixtureFrom, type Fit, type FitState, type Mixture } from '../gmm/index.js';
-import { readNpz, writeFileAtomic, writeNpz, type NdArray } from '../io/index.js';
+import { makeFolder, type NdArray, readNpz, writeFileAtomic, writeNpz } from '../io/index.js';
 
 /** Where a sweep keeps what it has done, so that it can be stopped at any moment and go on. */
 export interface SweepState {
@@ -42,7 +42,7 @@ export async function openState(folder: string, identity: Record<string, unknown
         EXIT.failed,
       );
   } else {
-    await mkdir(folder, { recursive: true });
+    await makeFolder(folder);
     await writeFileAtomic(card, text);
   }
   const done = (name: string): string => join(folder, `${name}.npz`);

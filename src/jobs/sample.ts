@@ -1,5 +1,5 @@
 import { existsSync, statSync } from 'node:fs';
-import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
+import { readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { EXIT, UserError, VERSION, type Log } from '../base/index.js';
@@ -9,12 +9,13 @@ import {
   decodeImage,
   encodePng,
   imageGrid,
+  makeFolder,
+  type RawImage,
   refuseExisting,
   stackedImages,
   writeFileAtomic,
   writeNpz,
   writePng,
-  type RawImage,
 } from '../io/index.js';
 import type { Tokenizer } from '../tokenizers/index.js';
 
@@ -83,7 +84,7 @@ async function openFolder(settings: SampleSettings): Promise<void> {
   if (existsSync(out) && !statSync(out).isDirectory()) throw new UserError(`--out ${out}: is a file; name a folder`);
   if (resume) await refuseOtherWork(settings);
   else await refuseOccupied(settings);
-  await mkdir(out, { recursive: true });
+  await makeFolder(out);
   await writeFileAtomic(join(out, CARD), `${JSON.stringify({ version: VERSION, ...card }, null, 2)}\n`, {
     force: true,
   });

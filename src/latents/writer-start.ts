@@ -1,7 +1,8 @@
 import { existsSync } from 'node:fs';
-import { mkdir, readdir, rm } from 'node:fs/promises';
+import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { EXIT, UserError } from '../base/index.js';
+import { makeFolder } from '../io/index.js';
 import { LATENTS_JSON, readLatentsJson } from './latents-json.js';
 import { readState, sameWork, stateFile, writeState, type WriterState } from './writer-state.js';
 import type { LatentsDescription, LatentsWriterOptions } from './writer-options.js';
@@ -36,7 +37,7 @@ export async function startState(
   const present = existsSync(folder) ? await readdir(folder) : [];
   const ours = present.filter(name => belongsTo(fresh.rank, ranks, name) && !(earlier && kept.has(name)));
   if (ours.length > 0 && !earlier && !force) throw taken(folder, ours);
-  await mkdir(folder, { recursive: true });
+  await makeFolder(folder);
   // latents.json first: a folder that is being replaced must not look whole.
   for (const name of ours.sort((a, b) => Number(b === LATENTS_JSON) - Number(a === LATENTS_JSON)))
     await rm(join(folder, name), { force: true });

@@ -52,15 +52,18 @@ async function readSource(spec: string, options: OpenOptions): Promise<Tokenizer
   };
 }
 
+const WAYS = 'use a path, hf:owner/name, onnx:ENCODER[,DECODER], effnet-lite0:WEIGHTS or NAME:ENCODER[,DECODER]';
+
 /** A spec without its name (`taef2:`). */
 function localPath(spec: string): string {
   const named = /^([a-z][\w-]+):(.+)$/.exec(spec);
-  if (!named || existsSync(spec)) return spec;
+  if (existsSync(spec) || (!named && spec.includes(','))) return spec;
+  if (!named) throw new UserError(`${spec}: no such file or folder; ${WAYS}`);
   const [, name, rest] = named;
   const known = FAMILIES.flatMap(({ presets }) => presets.map(preset => preset.name));
   if (known.includes(name)) return rest;
   throw new UserError(
-    `tokenizer '${spec}': '${name}:' is no way to name one; use a path, hf:owner/name, onnx:ENCODER[,DECODER], effnet-lite0:WEIGHTS or NAME:ENCODER[,DECODER] with NAME one of ${known.join(', ')}`,
+    `tokenizer '${spec}': '${name}:' is no way to name one; ${WAYS} with NAME one of ${known.join(', ')}`,
   );
 }
 

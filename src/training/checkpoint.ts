@@ -1,16 +1,17 @@
 import { existsSync } from 'node:fs';
-import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { open, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { messageOf, UserError } from '../base/index.js';
 import { tf } from '../engine/index.js';
 import {
   checkpointName,
   checkpointSteps,
+  type LazyArray,
+  makeFolder,
   readSafetensors,
   RUN,
   writeFileAtomic,
   writeSafetensors,
-  type LazyArray,
 } from '../io/index.js';
 import { paramsFrom, prefixed, type Params } from '../nn/index.js';
 import { MAIN, type NetworkState } from './network.js';
@@ -40,7 +41,7 @@ export async function saveCheckpoint(folder: string, { loop, networks }: Checkpo
   const name = checkpointName(loop.step);
   const partial = join(all, `${name}.${process.pid}.partial`);
   if (!existsSync(join(all, name))) {
-    await mkdir(partial, { recursive: true });
+    await makeFolder(partial);
     try {
       for (const [file, params] of Object.entries(filesOf(networks)))
         await writeSafetensors(join(partial, `${file}.safetensors`), lazily(params));

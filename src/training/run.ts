@@ -1,9 +1,9 @@
 import { accessSync, constants, existsSync, statSync } from 'node:fs';
-import { mkdir, readdir, rm } from 'node:fs/promises';
+import { readdir, rm } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { stringify } from 'yaml';
 import { EXIT, UserError, VERSION } from '../base/index.js';
-import { isRun, newestCheckpoint, readRunConfig, RUN, writeFileAtomic } from '../io/index.js';
+import { isRun, makeFolder, newestCheckpoint, readRunConfig, RUN, writeFileAtomic } from '../io/index.js';
 import { settingsThatDiffer, type TrainingSettings } from './settings.js';
 
 /** What config.yaml holds besides the settings of the loop. */
@@ -78,7 +78,7 @@ export class RunFolder {
     { sessions, tables }: { sessions: Session[]; tables: string[] },
   ): Promise<RunFolder> {
     const { out, config, inputs, info, command } = request;
-    await mkdir(out, { recursive: true });
+    await makeFolder(out);
     const newest = request.resume ? await newestCheckpoint(out) : undefined;
     const session = { command, started: new Date().toISOString(), from: newest?.step ?? 0 };
     const record = { version: VERSION, ...info, seed: settings.seed, inputs, tables, sessions: [...sessions, session] };
