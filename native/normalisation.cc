@@ -6,16 +6,35 @@
 namespace maetok {
 namespace {
 
-/** How the rows [r, c] share the g gains: each serves r / g rows that follow one another. */
+/**
+ * How the rows [r, c] share the g gains: each serves r / g rows that follow one another; or, where `last` is not 0, each
+ * serves one row, and only the last so many of every picture's `tokens` rows have one.
+ */
 struct Layout {
-  int64_t width, rows, groups, perGroup;
+  int64_t width, rows, groups, perGroup, tokens, last;
+
+  /** Where the row's gains begin; −1 if it has none. */
+  int64_t gainsOf(int64_t row) const {
+    if (last == 0) return row / perGroup * width;
+    const int64_t place = row % tokens - (tokens - last);
+    return place < 0 ? -1 : (row / tokens * last + place) * width;
+  }
 };
 
-Layout layoutOf(const TF_Tensor* x, const TF_Tensor* gain) {
-  Layout layout;
-  layout.width = shapeOf(x).back();
+Layout layoutOf(const TF_Tensor* x, const TF_Tensor* gain, int64_t last) {
+  const std::vector<int64_t> shape = shapeOf(x);
+  Layout layout{};
+  layout.width = shape.back();
+  layout.last = last;
   require(layout.width > 0 && sizeOf(x) > 0, "nothing to normalise");
   layout.rows = sizeOf(x) / layout.width;
+  if (last > 0) {
+    require(shape.size() == 3 && last <= shape[1] && sizeOf(gain) == shape[0] * last * layout.width,
+            "the gains do not fit the last tokens");
+    layout.tokens = shape[1];
+    layout.groups = shape[0] * last;
+    return layout;
+  }
   layout.groups = sizeOf(gain) > 0 ? sizeOf(gain) / layout.width : 1;
   require(layout.groups > 0 && (sizeOf(gain) == 0 || layout.groups * layout.width == sizeOf(gain)) &&
               layout.rows % layout.groups == 0,
@@ -32,7 +51,7 @@ void layerNorm(Call& call, const Attributes& attributes) {
   TF_Tensor* x = call.input(0);
   TF_Tensor* gain = call.input(1);
   TF_Tensor* shift = call.input(2);
-  const Layout layout = layoutOf(x, gain);
+  const Layout layout = layoutOf(x, gain, attributes.last);
   require(sizeOf(shift) == 0 || sizeOf(shift) == layout.groups * layout.width, "the shifts do not fit the gains");
   TF_Tensor* y = call.output(0, attributes.out, shapeOf(x));
   TF_Tensor* statistics = call.output(1, TF_FLOAT, {layout.rows, 2});
@@ -59,9 +78,9 @@ void layerNorm(Call& call, const Attributes& attributes) {
         kept[2 * row] = mean;
         kept[2 * row + 1] = scale;
         T* yr = to + row * width;
-        const int64_t group = row / layout.perGroup * width;
-        const float* g = gains ? gains + group : nullptr;
-        const float* s = shifts ? shifts + group : nullptr;
+        const int64_t own = layout.gainsOf(row);
+        const float* g = gains && own >= 0 ? gains + own : nullptr;
+        const float* s = shifts && own >= 0 ? shifts + own : nullptr;
         if (g && s)
 #pragma omp simd
           for (int64_t c = 0; c < width; c++) store(yr + c, (xr[c] - mean) * scale * (offset + g[c]) + s[c]);
@@ -82,7 +101,7 @@ void layerNormGrad(Call& call, const Attributes& attributes) {
   TF_Tensor* x = call.input(1);
   TF_Tensor* statistics = call.input(2);
   TF_Tensor* gain = call.input(3);
-  const Layout layout = layoutOf(x, gain);
+  const Layout layout = layoutOf(x, gain, attributes.last);
   require(sizeOf(dy) == sizeOf(x) && sizeOf(statistics) == 2 * layout.rows, "the gradient does not fit the values");
   TF_Tensor* dx = call.output(0, TF_FLOAT, shapeOf(x));
   TF_Tensor* dGain = call.output(1, TF_FLOAT, shapeOf(gain));
@@ -138,6 +157,21 @@ void layerNormGrad(Call& call, const Attributes& attributes) {
   }
   float* gainGradient = dataOf<float>(dGain);
   float* shiftGradient = dataOf<float>(dShift);
+  if (layout.last > 0) {
+    parallel(layout.rows, sizeOf(x), [=](int64_t begin, int64_t end) {
+      for (int64_t row = begin; row < end; row++) {
+        const int64_t own = layout.gainsOf(row);
+        if (own < 0) {
+          oneRow(row, nullptr, nullptr, nullptr);
+          continue;
+        }
+        std::memset(gainGradient + own, 0, width * sizeof(float));
+        std::memset(shiftGradient + own, 0, width * sizeof(float));
+        oneRow(row, gains + own, gainGradient + own, shiftGradient + own);
+      }
+    });
+    return;
+  }
   if (layout.groups == 1) {
     std::vector<float> both(2 * width);
     parallelSums(layout.rows, sizeOf(x), 2 * width, both.data(), [=](int64_t begin, int64_t end, float* sums) {
@@ -163,9 +197,9 @@ void layerNormGrad(Call& call, const Attributes& attributes) {
 
 void registerNormalisation() {
   registerOp("MaetokLayerNorm", {"x: float", "gain: float", "shift: float"}, {"y: Tout", "statistics: float"},
-             {"Tout: {float, bfloat16}", "eps: float", "offset: float"}, kernel<layerNorm>);
+             {"Tout: {float, bfloat16}", "eps: float", "offset: float", "last: int"}, kernel<layerNorm>);
   registerOp("MaetokLayerNormGrad", {"dy: float", "x: float", "statistics: float", "gain: float"},
-             {"dx: float", "d_gain: float", "d_shift: float"}, {"offset: float"}, kernel<layerNormGrad>);
+             {"dx: float", "d_gain: float", "d_shift: float"}, {"offset: float", "last: int"}, kernel<layerNormGrad>);
 }
 
 }  // namespace maetok

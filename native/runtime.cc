@@ -122,6 +122,7 @@ void* readAttributes(TF_OpKernelConstruction* construction) {
   TF_OpKernelConstruction_GetAttrFloat(construction, "scale", &read->scale, status);
   TF_OpKernelConstruction_GetAttrInt32(construction, "heads", &read->heads, status);
   TF_OpKernelConstruction_GetAttrInt32(construction, "activation", &read->activation, status);
+  TF_OpKernelConstruction_GetAttrInt32(construction, "last", &read->last, status);
   TF_OpKernelConstruction_GetAttrInt32(construction, "N", &read->count, status);
   TF_OpKernelConstruction_GetAttrType(construction, "Tout", &read->out, status);
   TF_DeleteStatus(status);

@@ -149,6 +149,7 @@ struct Attributes {
   float scale = 1;
   int32_t heads = 1;
   int32_t activation = 0;
+  int32_t last = 0;
   /** Tensors in each list of inputs. */
   int32_t count = 0;
   TF_DataType out = TF_FLOAT;

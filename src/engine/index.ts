@@ -32,6 +32,7 @@ export {
   swapHeads,
   withoutKernels,
   type FusedActivation,
+  type NormOptions,
 } from './kernels.js';
 export { matMul, type MatMulOptions } from './matmul.js';
 export { openOnnx, type OnnxNetwork } from './onnx.js';

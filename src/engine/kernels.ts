@@ -132,6 +132,8 @@ export interface NormOptions {
   eps: number;
   /** Added to every gain. */
   offset: number;
+  /** Where given, gain and shift are [n, last, c] and serve the last tokens of x [n, t, c]; the others have none. */
+  last?: number;
 }
 
 /** normal(x) ∘ (offset + gain) + shift over the last axis; gain and shift as `gatedSum` has its gate, or [0]. */
@@ -139,12 +141,12 @@ export const normalised = (
   x: Tensor,
   gain: Tensor,
   shift: Tensor,
-  { eps, offset }: NormOptions,
+  { eps, offset, last = 0 }: NormOptions,
 ): [y: Tensor, statistics: Tensor] =>
   run(
     'MaetokLayerNorm',
     [x, gain, shift],
-    { Tout: { type: 'float32' }, eps: { float: eps }, offset: { float: offset } },
+    { Tout: { type: 'float32' }, eps: { float: eps }, offset: { float: offset }, last: { int: last } },
     2,
   ) as [Tensor, Tensor];
 
@@ -154,9 +156,11 @@ export const normalisedGradient = (
   x: Tensor,
   statistics: Tensor,
   gain: Tensor,
-  offset: number,
-): [dx: Tensor, dGain: Tensor, dShift: Tensor] =>
-  run('MaetokLayerNormGrad', [dy, x, statistics, gain], { offset: { float: offset } }, 3) as [Tensor, Tensor, Tensor];
+  { offset, last = 0 }: NormOptions,
+): [dx: Tensor, dGain: Tensor, dShift: Tensor] => {
+  const attributes: OpAttributes = { offset: { float: offset }, last: { int: last } };
+  return run('MaetokLayerNormGrad', [dy, x, statistics, gain], attributes, 3) as [Tensor, Tensor, Tensor];
+};
 
 /** Rotation tables [h or 1, t, d] each, or [0]. */
 export interface Tables {

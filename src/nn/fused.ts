@@ -17,6 +17,7 @@ import {
   swapHeads,
   tf,
   type FusedActivation,
+  type NormOptions,
   type Tensor,
 } from '../engine/index.js';
 import { differentiable } from './differentiable.js';
@@ -103,14 +104,14 @@ export function fusedAttention(
   return attend(...inputs);
 }
 
-/** normal(x) ∘ (offset + gain) + shift; gain and shift with c numbers for all rows, or c for each of n pictures. */
-export function fusedNorm(x: Tensor, gain: Tensor, shift: Tensor, options: { eps: number; offset: number }): Tensor {
+/** normal(x) ∘ (offset + gain) + shift; gain and shift with c numbers for all rows, for each of n pictures, or [0]. */
+export function fusedNorm(x: Tensor, gain: Tensor, shift: Tensor, options: NormOptions): Tensor {
   const norm = differentiable(
     (input, gains, shifts) => {
       const [y, statistics] = normalised(input, gains, shifts, options);
       return [y, input, statistics, gains];
     },
-    (dy, input, statistics, gains) => normalisedGradient(dy, input, statistics, gains, options.offset),
+    (dy, input, statistics, gains) => normalisedGradient(dy, input, statistics, gains, options),
   );
   return norm(x, gain, shift);
 }

@@ -5,7 +5,17 @@ export * from './conv.js';
 export { normal, truncatedNormal, uniform, xavierUniform } from './initialise.js';
 export { movingAverage, type MovingAverage } from './average.js';
 export { differentiable } from './differentiable.js';
-export { broadcast, gatedResidual, layerNorm, linear, modulatedNorm, residual, rmsNorm } from './layers.js';
+export {
+  broadcast,
+  gatedResidual,
+  lastModulatedNorm,
+  layerNorm,
+  linear,
+  modulatedNorm,
+  residual,
+  rmsNorm,
+  splitLast,
+} from './layers.js';
 export type { LossResult } from './loss.js';
 export { mlp, swiGlu } from './mlp.js';
 export { adamw, type AdamOptions, type Optimizer, type StepOptions } from './optimizers.js';

@@ -82,6 +82,34 @@ export function modulatedNorm(x: Tensor, scale: Tensor, shift: Tensor, eps = 1e-
   return layerNorm(undefined, x, eps).mul(scale.add(1)).add(shift);
 }
 
+/**
+ * Layer normalisation whose last l tokens are modulated, each by numbers of its own: normal(x) ∘ scale + shift. There is
+ * no 1 + as in other adaLNs: MAETok's published decoder has none. x [n, t, c]; scale, shift [n, l, c].
+ */
+export function lastModulatedNorm(x: Tensor, scale: Tensor, shift: Tensor, eps = 1e-6): Tensor {
+  const last = scale.shape[1]!;
+  return hasKernels()
+    ? fusedNorm(x, scale, shift, { eps, offset: 0, last })
+    : modulateLast(layerNorm(undefined, x, eps), scale, shift);
+}
+
+const modulateLast = differentiable(
+  (x, scale, shift) => {
+    const [before, last] = splitLast(x, scale.shape[1]!);
+    const output = tf.concat([before, last.mul<Tensor>(scale).add(shift)], 1);
+    return [output, last, scale];
+  },
+  (dy, last, scale) => {
+    const [before, dLast] = splitLast(dy, scale.shape[1]!);
+    return [tf.concat([before, dLast.mul<Tensor>(scale)], 1), dLast.mul(last), dLast];
+  },
+);
+
+/** x [n, t, c] → its first t − l and its last l tokens. */
+export function splitLast(x: Tensor, l: number): [before: Tensor, last: Tensor] {
+  return tf.split(x, [x.shape[1]! - l, l], 1) as [Tensor, Tensor];
+}
+
 /** The normalised x and the reciprocal standard deviations [..., 1]. */
 function normalise(x: Tensor, eps: number): [normal: Tensor, scale: Tensor] {
   const rows = asRows(x);

@@ -1,7 +1,7 @@
 import { tf, type Tensor } from '../../engine/index.js';
 import {
   attention,
-  differentiable,
+  lastModulatedNorm,
   layerNorm,
   linear,
   mlp,
@@ -35,28 +35,7 @@ export function plainBlock(params: Params, x: Tensor, options: BlockOptions): Te
 export function modulatedBlock(params: Params, x: Tensor, condition: Tensor, options: BlockOptions): Tensor {
   const modulation = linear(under(params, 'adaLN_modulation.1'), condition);
   const [shiftAttention, scaleAttention, shiftMlp, scaleMlp] = tf.split(modulation, 4, -1);
-  const first = modulateLast(layerNorm(undefined, x), shiftAttention, scaleAttention);
+  const first = lastModulatedNorm(x, scaleAttention, shiftAttention);
   const middle = residual(x, attention(under(params, 'attn'), first, options));
-  return residual(middle, mlp(under(params, 'mlp'), modulateLast(layerNorm(undefined, middle), shiftMlp, scaleMlp)));
-}
-
-/**
- * x ∘ scale + shift at the last l of t tokens. There is no 1 + as in other adaLNs: the published decoder has none.
- * x [n, t, c]; shift, scale [n, l, c].
- */
-export const modulateLast = differentiable(
-  (x, shift, scale) => {
-    const [before, last] = splitLast(x, scale.shape[1]!);
-    const output = tf.concat([before, last.mul<Tensor>(scale).add(shift)], 1);
-    return [output, last, scale];
-  },
-  (dy, last, scale) => {
-    const [before, dLast] = splitLast(dy, scale.shape[1]!);
-    return [tf.concat([before, dLast.mul<Tensor>(scale)], 1), dLast, dLast.mul(last)];
-  },
-);
-
-/** x [n, t, c] → its first t − l and its last l tokens. */
-export function splitLast(x: Tensor, l: number): [before: Tensor, last: Tensor] {
-  return tf.split(x, [x.shape[1]! - l, l], 1) as [Tensor, Tensor];
+  return residual(middle, mlp(under(params, 'mlp'), lastModulatedNorm(middle, scaleMlp, shiftMlp)));
 }

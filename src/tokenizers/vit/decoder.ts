@@ -1,6 +1,16 @@
 import { tf, type Tensor, type Tensor3D, type Tensor4D } from '../../engine/index.js';
-import { broadcast, layerNorm, linear, silu, under, unpatchify, type Params } from '../../nn/index.js';
-import { modulatedBlock, modulateLast, plainBlock, splitLast } from './blocks.js';
+import {
+  broadcast,
+  lastModulatedNorm,
+  layerNorm,
+  linear,
+  silu,
+  splitLast,
+  under,
+  unpatchify,
+  type Params,
+} from '../../nn/index.js';
+import { modulatedBlock, plainBlock } from './blocks.js';
 import { gridSide, pixelDecoder, type DecoderSpec, type VitConfig } from './config.js';
 import { frequencies, gridPositionTable, layerRotation, type Grid } from './positions.js';
 import { NOTHING, throughLayers, type Wanted } from './stack.js';
@@ -89,8 +99,7 @@ function joinTokens(config: VitConfig, spec: DecoderSpec, own: Params, lifted: T
 /** The final norm at the patches. Its modulation acts on latent tokens alone, so it matters where patches are these. */
 function normalise({ latentTokens }: VitConfig, own: Params, patches: Tensor, condition: Tensor | undefined): Tensor {
   if (!condition) return layerNorm(under(own, 'model.norm'), patches);
-  const bare = layerNorm(undefined, patches);
-  if (latentTokens > 0) return bare;
+  if (latentTokens > 0) return layerNorm(undefined, patches);
   const [shift, scale] = tf.split(linear(under(own, 'model.norm.adaLN_modulation.1'), condition), 2, -1);
-  return modulateLast(bare, shift, scale);
+  return lastModulatedNorm(patches, scale, shift);
 }

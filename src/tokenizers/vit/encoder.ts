@@ -1,6 +1,6 @@
 import { tf, type Tensor, type Tensor3D, type Tensor4D } from '../../engine/index.js';
-import { broadcast, layerNorm, linear, patchify, patchWeight, under, type Params } from '../../nn/index.js';
-import { plainBlock, splitLast } from './blocks.js';
+import { broadcast, layerNorm, linear, patchify, patchWeight, splitLast, under, type Params } from '../../nn/index.js';
+import { plainBlock } from './blocks.js';
 import { type VitConfig } from './config.js';
 import { frequencies, gridPositionTable, layerRotation, type Grid } from './positions.js';
 import { NOTHING, throughLayers, type Wanted } from './stack.js';

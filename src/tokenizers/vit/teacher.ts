@@ -3,6 +3,7 @@ import {
   attention,
   children,
   layerNorm,
+  splitLast,
   linear,
   mlp,
   patchify,
@@ -10,7 +11,6 @@ import {
   under,
   type Params,
 } from '../../nn/index.js';
-import { splitLast } from './blocks.js';
 
 /** ImageNet's channel means and standard deviations, pixels in [0, 1]. */
 const MEAN = [0.485, 0.456, 0.406];

@@ -3,6 +3,7 @@ import {
   axialAngles,
   channelsFirst,
   channelsLast,
+  lastModulatedNorm,
   layerNorm,
   linear,
   mixedAngles,
@@ -16,7 +17,6 @@ import {
 } from '../../nn/index.js';
 import { klPerImage, posterior, samplePosterior } from '../posterior.js';
 import { gaussianOutputs, gradientOutputs } from '../recorded.js';
-import { modulateLast } from './blocks.js';
 import { auxDecoder, gridSide, type VitConfig } from './config.js';
 import { decode, decodePatches } from './decoder.js';
 import { encode } from './encoder.js';
@@ -96,7 +96,7 @@ function decoderNorm({ decoder }: VitConfig, params: Params, tokens: Tensor, lat
   const norm = under(params, 'decoder.model.norm');
   if (decoder.kind === 'plain') return layerNorm(norm, tokens);
   const [shift, scale] = tf.split(linear(under(norm, 'adaLN_modulation.1'), silu(latents)), 2, -1);
-  return modulateLast(layerNorm(undefined, tokens), shift, scale);
+  return lastModulatedNorm(tokens, scale, shift);
 }
 
 function rotaryTables(config: VitConfig, params: Params): Record<string, Tensor> {
