@@ -34,24 +34,18 @@ inline float exponential(float x) {
 inline float sigmoid(float x) { return 1.0f / (1.0f + exponential(-x)); }
 
 /**
- * Standard normal distribution function Φ and density φ. Φ by the Chebyshev fit of erfc in Press et al., Numerical
- * Recipes, §6.2 (relative error below 1.2e-7).
+ * Standard normal distribution function Φ and density φ. Φ by the formula for erf in Abramowitz & Stegun, Handbook of
+ * Mathematical Functions, 7.1.26 (absolute error of Φ below 8e-8): it shares its one exponential with φ.
  */
 inline void normal(float x, float* distribution, float* density) {
   const float bell = exponential(-0.5f * x * x);
-  const float z = (x < 0 ? -x : x) * 0.70710678118654752f;
-  const float t = 1.0f / (1.0f + 0.5f * z);
-  float p = 0.17087277f;
-  p = p * t - 0.82215223f;
-  p = p * t + 1.48851587f;
-  p = p * t - 1.13520398f;
-  p = p * t + 0.27886807f;
-  p = p * t - 0.18628806f;
-  p = p * t + 0.09678418f;
-  p = p * t + 0.37409196f;
-  p = p * t + 1.00002368f;
-  p = p * t - 1.26551223f;
-  const float tail = 0.5f * t * bell * exponential(p);
+  const float t = 1.0f / (1.0f + 0.23164189f * (x < 0 ? -x : x));
+  float p = 1.061405429f;
+  p = p * t - 1.453152027f;
+  p = p * t + 1.421413741f;
+  p = p * t - 0.284496736f;
+  p = p * t + 0.254829592f;
+  const float tail = 0.5f * p * t * bell;
   *distribution = x < 0 ? tail : 1.0f - tail;
   *density = 0.39894228040143268f * bell;
 }
