@@ -39,12 +39,9 @@ export async function buildParser(command: Command | undefined, argv: string[]):
     .wrap(Math.min(110, process.stderr.columns || 110))
     .exitProcess(false)
     .fail((message: string | undefined, error: Error | undefined) => {
-      throw (
-        error ??
-        new UsageError(
-          `${(message ?? 'wrong usage').replace(/\s+/g, ' ')}; \`maetok ${command?.name ?? ''} --help\` shows what fits`,
-        )
-      );
+      const wrong = (message ?? error?.message ?? 'wrong usage').replace(/\s+/g, ' ');
+      const help = ['maetok', ...(command ? [command.name] : []), '--help'].join(' ');
+      throw new UsageError(`${wrong}; \`${help}\` shows what fits`);
     })
     .parseAsync(argv, {}, (_error, _argv, output) => {
       if (output) shown = output;
@@ -64,7 +61,7 @@ async function overviewParser(): Promise<ReturnType<typeof yargs>> {
     const { name, describe } = await load();
     parser.command(name, describe);
   }
-  return parser.strict().demandCommand(1, 'no command given; `maetok --help` lists them');
+  return parser.strict().demandCommand(1, 'no command given');
 }
 
 function commandParser(command: Command): ReturnType<typeof yargs> {
