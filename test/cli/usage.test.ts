@@ -11,9 +11,7 @@ describe('the command line', () => {
   test('a flag without its value: one line, exit 2', async () => {
     const { code, stderr } = await maetok('analyze-gmm', 'latents.npz', '--nulls', '--dims', '3');
     expect(code).toBe(2);
-    expect(stderr).toBe(
-      'maetok: Not enough arguments following: nulls; `maetok analyze-gmm --help` shows what fits\n',
-    );
+    expect(stderr).toBe('maetok: Not enough arguments following: nulls; `maetok analyze-gmm --help` shows what fits\n');
   });
 
   test('--version prints the version', async () => {
