@@ -315,7 +315,10 @@ function reported(fit: Fit, label: string, log: Log): Fit {
   if (!converged)
     log.warn(`${label}: not converged after ${iterations} iterations; its row says so. Allow more with --max-iter`);
   if (reseeded > 0) log.note(`${label}: ${reseeded} collapsed components were set up anew`);
-  if (falls > 0) log.warn(`${label}: the likelihood fell in ${falls} iterations by more than rounding explains`);
+  if (falls > 0)
+    log.warn(
+      `${label}: the likelihood fell in ${falls} iterations: covariances are all but singular, as where a component has fewer rows than dimensions; a larger --reg-covar, fewer components or fewer --dims steady them`,
+    );
   return fit;
 }
 
