@@ -16,7 +16,8 @@ export interface Table {
 /** Reads a CSV file, called by its path. @throws UserError naming the file. */
 export async function readTable(path: string): Promise<Table> {
   const text = await readFile(path, 'utf8').catch((error: unknown) => {
-    throw new UserError(`${path}: cannot be read: ${messageOf(error)}`);
+    const absent = (error as NodeJS.ErrnoException).code === 'ENOENT';
+    throw new UserError(`${path}: ${absent ? 'no such file' : `cannot be read: ${messageOf(error)}`}`);
   });
   return parseTable(text, path);
 }

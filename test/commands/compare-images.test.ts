@@ -163,7 +163,7 @@ describe('bad input is one clear line', () => {
     ['no page', [good, bad], /needs --out/],
     ['the same twice', [good, good, '--out', join(root, 'x.html')], /both sets are called good/],
     ['an existing page', [good, bad, '--out', page], /page\.html: already exists/],
-    ['no table', ['--judgments', join(root, 'absent.csv')], /absent\.csv: cannot be read/],
+    ['no table', ['--judgments', join(root, 'absent.csv')], /absent\.csv: no such file/],
     ['another table', ['--judgments', join(root, 'other.csv')], /has no column 'seed'/],
     ['a wrong choice', ['--judgments', join(root, 'wrong.csv')], /line 3: '0,2,both' is no judgment/],
     ['both', [good, '--judgments', 'x.csv'], /leave out/],
