@@ -21,7 +21,10 @@ import {
   modulatedNorm,
   padRotation,
   rotation,
+  roundedOnce,
   silu,
+  under,
+  type Params,
 } from '../../src/nn/index.js';
 
 /* The kernels of native/ against the same layers composed of TensorFlow's operations; large enough for several threads. */
@@ -116,4 +119,17 @@ describe.each([
     configureEngine({ precision: 'f32' });
     for (const [i, values] of fused.entries()) expect(difference(values, composed[i])).toBeLessThan(tolerance);
   });
+});
+
+test('weights that are rounded once give what weights rounded at every use give, in either precision', () => {
+  for (const precision of ['f32', 'bf16'] as const) {
+    configureEngine({ precision });
+    const [a, ...weights] = [x(), ...qkv()];
+    const names = ['qkv.weight', 'qkv.bias', 'proj.weight', 'proj.bias'];
+    const params = Object.fromEntries(names.map((name, i) => [`attn.${name}`, weights[i]]));
+    const attended = (of: Params): Float32Array =>
+      attention(under(of, 'attn'), a, { heads: 4 }).dataSync() as Float32Array;
+    expect(attended(roundedOnce(params))).toEqual(attended(params));
+    configureEngine({ precision: 'f32' });
+  }
 });
