@@ -21,6 +21,13 @@ describe('synthetic:scenes', () => {
     expect(dataset.labels!.filter(label => label === 7)).toHaveLength(2);
   });
 
+  test('with fewer textures there are fewer classes, which all differ still', async () => {
+    const plain = await openImages('synthetic:scenes?textures=1');
+    expect(new Set(plain.classes).size).toBe(8);
+    expect(plain.classes[5]).toBe('cross-plain');
+    expect(new Set((await openImages('synthetic:scenes?textures=3&classes=24')).classes).size).toBe(24);
+  });
+
   test('drawn at the side asked for, and at its own where the spec says one', async () => {
     expect((await (await openImages('synthetic:scenes')).read(0, 24)).width).toBe(24);
     expect((await (await openImages('synthetic:scenes?size=40')).read(0, 24)).width).toBe(40);
@@ -44,6 +51,7 @@ describe('synthetic:scenes', () => {
   test.each([
     ['synthetic:scenes?cuont=3', /unknown setting 'cuont'/],
     ['synthetic:scenes?classes=41', /classes must be a whole number from 1 to 40/],
+    ['synthetic:scenes?textures=3&classes=25', /with textures=3 classes must be 24 at most/],
     ['synthetic:faces', /synthetic:scenes is the procedural data set/],
   ])('%s is refused', async (spec, message) => {
     await expect(openImages(spec)).rejects.toThrow(message);

@@ -30,21 +30,31 @@ export interface SceneFactors {
   layout: readonly [number, number, number, number];
 }
 
-/** Shapes and textures have no common divisor, so the first 40 pairs (c mod 8, c mod 5) all differ. */
-export const MOST_CLASSES = SHAPES.length * TEXTURES.length;
+/** What a data set's scenes are made of: so many classes, with the first so many textures. */
+export interface SceneKinds {
+  classes: number;
+  textures: number;
+}
+
+/** Class c has shape c mod 8 and texture c mod `textures`: so many pairs in a row all differ. */
+export function mostClasses(textures: number): number {
+  let most = SHAPES.length;
+  while (most % textures !== 0) most += SHAPES.length;
+  return most;
+}
 
 const shapeOf = (label: number): Shape => SHAPES[label % SHAPES.length];
-const textureOf = (label: number): Texture => TEXTURES[label % TEXTURES.length];
+const textureOf = (label: number, textures: number): Texture => TEXTURES[label % textures];
 
 /** `disc-plain`, `square-stripes`, … */
-export const sceneClasses = (count: number): string[] =>
-  Array.from({ length: count }, (_, label) => `${shapeOf(label)}-${textureOf(label)}`);
+export const sceneClasses = ({ classes, textures }: SceneKinds): string[] =>
+  Array.from({ length: classes }, (_, label) => `${shapeOf(label)}-${textureOf(label, textures)}`);
 
 /** Classes take turns, so that every part of the set is balanced. */
 export const sceneLabel = (index: number, classes: number): number => index % classes;
 
 /** A pure function of seed and index. */
-export function sceneFactors(seed: number, index: number, classes: number): SceneFactors {
+export function sceneFactors(seed: number, index: number, { classes, textures }: SceneKinds): SceneFactors {
   const u = new RandomNumbers(seed, 'scenes').at(0, index).uniforms(13);
   const label = sceneLabel(index, classes);
   const radius = 0.2 + 0.2 * u[0];
@@ -53,7 +63,7 @@ export function sceneFactors(seed: number, index: number, classes: number): Scen
   const hue = u[1];
   return {
     shape: shapeOf(label),
-    texture: textureOf(label),
+    texture: textureOf(label, textures),
     hue,
     x: place(u[2]),
     y: place(u[3]),

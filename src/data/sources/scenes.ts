@@ -2,24 +2,24 @@ import { UserError } from '../../base/index.js';
 import { sha256OfText } from '../../io/index.js';
 import type { ImageSource } from '../dataset.js';
 import { drawScene } from './scenes-draw.js';
-import { MOST_CLASSES, sceneClasses, sceneFactors, sceneLabel } from './scenes-factors.js';
+import { mostClasses, sceneClasses, sceneFactors, sceneLabel, TEXTURES, type SceneKinds } from './scenes-factors.js';
 
 export const SCENES = 'synthetic:scenes';
 
 /** What `synthetic:scenes?…` may set. */
-interface ScenesSpec {
+interface ScenesSpec extends SceneKinds {
   count: number;
   /** Side in pixels; 0: whatever side is asked for, 64 where none is. */
   size: number;
-  classes: number;
   seed: number;
 }
 
-const DEFAULTS: ScenesSpec = { count: 10_000, size: 0, classes: 10, seed: 0 };
+const DEFAULTS: ScenesSpec = { count: 10_000, size: 0, classes: 10, textures: TEXTURES.length, seed: 0 };
 const LIMITS: Record<keyof ScenesSpec, [least: number, most: number]> = {
   count: [1, 2 ** 31 - 1],
   size: [8, 2048],
-  classes: [1, MOST_CLASSES],
+  classes: [1, mostClasses(TEXTURES.length)],
+  textures: [1, TEXTURES.length],
   seed: [0, 2 ** 32 - 1],
 };
 const USUAL_SIZE = 64;
@@ -27,22 +27,26 @@ const USUAL_SIZE = 64;
 /**
  * The procedural data set: textured shapes on backgrounds, drawn on demand. Class = shape and texture; hue, place,
  * size, rotation, light and background vary freely and are recorded as factors. Every picture is a pure function of
- * (seed, index), so any count and any size cost nothing to keep. `synthetic:scenes?count=5000&size=32&classes=10&seed=1`
+ * (seed, index), so any count and any size cost nothing to keep. `synthetic:scenes?count=5000&size=32&classes=10&seed=1`;
+ * `textures=1` leaves plain shapes only, which small models learn sooner.
  */
 export function openScenes(spec: string): ImageSource {
-  const { count, size, classes, seed } = parseScenes(spec);
+  const { count, size, seed, ...kinds } = parseScenes(spec);
+  const { classes, textures } = kinds;
   const draw = (index: number, wanted?: number) =>
-    drawScene(sceneFactors(seed, index, classes), size || (wanted ?? USUAL_SIZE));
+    drawScene(sceneFactors(seed, index, kinds), size || (wanted ?? USUAL_SIZE));
   return {
     name: 'scenes',
     count,
-    classes: sceneClasses(classes),
+    classes: sceneClasses(kinds),
     labels: Int32Array.from({ length: count }, (_, index) => sceneLabel(index, classes)),
-    digest: sha256OfText(`${SCENES} version=1 count=${count} size=${size} classes=${classes} seed=${seed}`),
+    digest: sha256OfText(
+      `${SCENES} version=1 count=${count} size=${size} classes=${classes} textures=${textures} seed=${seed}`,
+    ),
     pictureName: index => `scene ${index}`,
     stored: (index, wanted) => Promise.resolve(draw(index, wanted)),
     factors: index => {
-      const { backgroundHue, layout, ...factors } = sceneFactors(seed, index, classes);
+      const { backgroundHue, layout, ...factors } = sceneFactors(seed, index, kinds);
       const places = layout.map((value, i) => [`layout_${i}`, value] as const);
       return { ...factors, background_hue: backgroundHue, ...Object.fromEntries(places) };
     },
@@ -61,5 +65,9 @@ function parseScenes(spec: string): ScenesSpec {
       throw new UserError(`${spec}: ${name} must be a whole number from ${least} to ${most}, not '${text}'`);
     parsed[name as keyof ScenesSpec] = value;
   }
+  const most = mostClasses(parsed.textures);
+  if (!query.includes('classes=')) return { ...parsed, classes: Math.min(parsed.classes, most) };
+  if (parsed.classes > most)
+    throw new UserError(`${spec}: with textures=${parsed.textures} classes must be ${most} at most`);
   return parsed;
 }
