@@ -1,4 +1,4 @@
-import { eigh, RandomStream, tf, type Tensor2D } from '../engine/index.js';
+import { eigh, RandomStream, tf, type Tensor, type Tensor2D } from '../engine/index.js';
 import { covarianceMatrix, type Mixture } from './mixture.js';
 
 /*
@@ -60,29 +60,13 @@ function floorAt(
   const { components, dims, weights, means } = mixture;
   const rows = drawPath(mixture, spectra, t, samples, random);
   const logs = new Float64Array(samples * components);
-  const best = tf.tidy(() => {
-    const x = tf.tensor2d(rows, [samples, dims]);
-    // Each component's own answer, E[v | x_t, k] [samples, dims], and the log of its weighted density at x_t.
-    return Array.from({ length: components }, (_, k) => {
-      const { values, vectors } = spectra[k];
-      const spread = values.map(value => t * t * value + (1 - t) ** 2);
-      const basis = tf.tensor2d(Float32Array.from(vectors), [dims, dims]);
-      const mean = means.subarray(k * dims, (k + 1) * dims);
-      const z: Tensor2D = tf.matMul(x.sub(tf.tensor1d(Float32Array.from(mean, m => t * m))), basis);
-      const distances = z
-        .square()
-        .div(tf.tensor1d(Float32Array.from(spread)))
-        .sum(1)
-        .dataSync();
-      const constant = Math.log(weights[k]) - 0.5 * spread.reduce((sum, s) => sum + Math.log(s), 0);
-      for (let n = 0; n < samples; n++) logs[n * components + k] = constant - 0.5 * distances[n];
-      const gain = Float32Array.from(values, (value, i) => (t * value - (1 - t)) / spread[i]);
-      return tf
-        .matMul(z.mul(tf.tensor1d(gain)), basis, false, true)
-        .add(tf.tensor1d(Float32Array.from(mean)))
-        .dataSync();
-    });
+  const x = tf.tensor2d(rows, [samples, dims]);
+  const best = spectra.map((spectrum, k) => {
+    const answer = componentAnswer(x, spectrum, means.subarray(k * dims, (k + 1) * dims), t);
+    for (let n = 0; n < samples; n++) logs[n * components + k] = Math.log(weights[k]) + answer.logs[n];
+    return answer.velocities;
   });
+  x.dispose();
   const within = spectra.map(({ values }) => conditionalVariance(values, t));
   let total = 0;
   const mean = new Float64Array(dims);
@@ -104,6 +88,38 @@ function floorAt(
   return total / samples / dims;
 }
 
+/** What one component says of every x_t: E[v | x_t, k] [samples, dims], and log N(x_t) up to a constant of all k. */
+function componentAnswer(
+  x: Tensor2D,
+  { values, vectors }: ComponentSpectrum,
+  mean: Float64Array,
+  t: number,
+): { velocities: Float32Array; logs: Float64Array } {
+  const spread = values.map(value => t * t * value + (1 - t) ** 2);
+  const gain = values.map((value, i) => (t * value - (1 - t)) / spread[i]);
+  const vector = (numbers: Float64Array): Tensor => tf.tensor1d(Float32Array.from(numbers));
+  const [distances, velocities] = tf.tidy((): [Tensor, Tensor] => {
+    const basis = tf.tensor2d(Float32Array.from(vectors), [mean.length, mean.length]);
+    const z: Tensor2D = tf.matMul(x.sub(vector(mean.map(m => t * m))), basis);
+    return [
+      z.square().div(vector(spread)).sum(1),
+      tf.matMul<Tensor>(z.mul<Tensor2D>(vector(gain)), basis, false, true).add(vector(mean)),
+    ];
+  });
+  const constant = -0.5 * spread.reduce((sum, s) => sum + Math.log(s), 0);
+  return {
+    velocities: numbersOf(velocities),
+    logs: Float64Array.from(numbersOf(distances), distance => constant - 0.5 * distance),
+  };
+}
+
+/** A tensor's numbers; it is disposed of. Never read within `tidy`, which looks for a tensor in each of them. */
+function numbersOf(tensor: Tensor): Float32Array {
+  const numbers = tensor.dataSync() as Float32Array;
+  tensor.dispose();
+  return numbers;
+}
+
 /** x_t for rows of the mixture: component by component in proportion to its weight, so that none is left to chance. */
 function drawPath(
   { components, dims, weights, means }: Mixture,
@@ -123,17 +139,14 @@ function drawPath(
       k === components - 1 ? samples : Math.min(samples, Math.max(first, Math.round(passed * samples - offset)));
     if (end === first) continue;
     const { values, vectors } = spectra[k];
-    const rows = tf.tidy(() => {
+    const rows = tf.tidy((): Tensor => {
       const spread = tf.tensor1d(Float32Array.from(values, value => Math.sqrt(t * t * value + (1 - t) ** 2)));
       const z = tf.tensor2d(normals.subarray(first * dims, end * dims), [end - first, dims]).mul(spread);
       const basis = tf.tensor2d(Float32Array.from(vectors), [dims, dims]);
       const centre = tf.tensor1d(Float32Array.from(means.subarray(k * dims, (k + 1) * dims), mean => t * mean));
-      return tf
-        .matMul(z as Tensor2D, basis, false, true)
-        .add(centre)
-        .dataSync();
+      return tf.matMul(z as Tensor2D, basis, false, true).add(centre);
     });
-    out.set(rows, first * dims);
+    out.set(numbersOf(rows), first * dims);
     first = end;
   }
   return out;
