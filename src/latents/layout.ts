@@ -21,7 +21,7 @@ export const widthOf = ({ tokens, channels }: Layout): number => tokens * channe
 
 /**
  * Reads a stored row's shape: [C, H, W] is a grid of H·W tokens (a height of 1 is a plain sequence), [L, C] is L tokens,
- * [D] is one token.
+ * [D] is one token. Raw pixels come as [side, side, 3].
  */
 export function storedRow(where: string, shape: readonly number[]): StoredRow {
   if (shape.length === 0 || shape.length > 3 || elementCount(shape) === 0)
@@ -30,10 +30,17 @@ export function storedRow(where: string, shape: readonly number[]): StoredRow {
     );
   if (shape.length === 1) return { layout: { tokens: 1, channels: shape[0] }, channelsFirst: false };
   if (shape.length === 2) return { layout: { tokens: shape[0], channels: shape[1] }, channelsFirst: false };
+  if (isPicture(shape)) {
+    const [side, , channels] = shape;
+    return { layout: { tokens: side * side, channels, grid: [side, side] }, channelsFirst: false };
+  }
   const [channels, height, width] = shape;
   const layout = { tokens: height * width, channels };
   return { layout: height === 1 ? layout : { ...layout, grid: [height, width] }, channelsFirst: true };
 }
+
+/** Latents are hardly three tokens wide, and as high as they have channels. */
+const isPicture = ([first, second, last]: readonly number[]): boolean => first === second && first > 4 && last === 3;
 
 /** Turns each row of [C, tokens] into [tokens, C], in place. */
 export function toTokens(data: Float32Array, { tokens, channels }: Layout): void {

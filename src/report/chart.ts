@@ -57,22 +57,26 @@ const RULES: Rule[] = [
     }),
   },
   {
+    needs: ['t', 'loss'],
+    chart: table => {
+      const components = varied(table, 'components');
+      return {
+        kind: 'line',
+        x: first(table, 'log_snr') ?? 't',
+        y: requireOne(table, 'loss_per_dim', 'loss'),
+        color: components ?? varied(table, 'source') ?? varied(table, 'step'),
+        facet: components && varied(table, 'source'),
+        dash: varied(table, 'weights'),
+      };
+    },
+  },
+  {
     needs: ['components'],
     chart: table => {
       const [dash, facet] = ['control', 'algorithm', 'covariance'].filter(column => varied(table, column));
       const y = requireOne(table, 'nll_heldout', 'nll_test', 'nll');
       return { kind: 'line', x: 'components', y, color: 'source', dash, facet };
     },
-  },
-  {
-    needs: ['t', 'loss'],
-    chart: table => ({
-      kind: 'line',
-      x: first(table, 'log_snr') ?? 't',
-      y: requireOne(table, 'loss_per_dim', 'loss'),
-      color: varied(table, 'source') ?? varied(table, 'step'),
-      dash: varied(table, 'weights'),
-    }),
   },
   {
     needs: ['step'],
