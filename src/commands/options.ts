@@ -17,6 +17,10 @@ export const common = {
 };
 
 export const force = z.boolean().default(false).describe('replace what is already there');
-export const outFile = z.string().optional().describe('write the CSV here instead of stdout');
+export const outFile = z
+  .string()
+  .refine(path => !/\.(png|svg)$/i.test(path), 'names a table (.csv), not a picture; `maetok plot` draws tables')
+  .optional()
+  .describe('write the CSV here instead of stdout');
 export const limit = count.optional().describe('use the first N rows only');
 export const dropNonfinite = z.boolean().default(false).describe('leave out latents that are NaN or infinite');

@@ -14,6 +14,12 @@ describe('the command line', () => {
     expect(stderr).toBe('maetok: Not enough arguments following: nulls; `maetok analyze-gmm --help` shows what fits\n');
   });
 
+  test('a table is not written under the name of a picture', async () => {
+    const { code, stderr } = await maetok('umap', 'latents.npz', '--out', 'umap.png');
+    expect(code).toBe(2);
+    expect(stderr).toMatch(/--out.*names a table \(\.csv\)/);
+  });
+
   test('--version prints the version', async () => {
     const { code, stdout } = await maetok('--version');
     expect(code).toBe(0);
