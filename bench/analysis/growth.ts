@@ -18,7 +18,7 @@ export const work: Work<Growing> = {
   cases: quick =>
     (quick ? [2000, 8000] : [10_000, 30_000, 100_000, 300_000, 1_000_000]).map(rows => ({
       label: `${rows} rows`,
-      parameters: { rows, dims: 64, components: quick ? 4 : 20, iterations: 5, megabytes: 128 },
+      parameters: { rows, dims: 64, components: quick ? 4 : 20, iterations: 5, megabytes: 256 },
       rounds: rows > 100_000 ? 1 : 3,
     })),
   prepare: ({ rows, dims }, { folder }) => writePlanted(join(folder, 'rows.npy'), { rows, dims, modes: 50 }),

@@ -41,10 +41,10 @@ export interface Workspace {
   close(): Promise<void>;
 }
 
-/** Rows of a block read from disk: whole segments, about this much memory. */
+/** Rows of a block read from disk: whole segments, about this much memory, or a quarter of what is allowed. */
 const BLOCK_BYTES = 64 << 20;
-/** Below this many multiplications a second thread costs more than it brings. */
-const WORTH_A_THREAD = 2e8;
+/** Rows × dimensions × components below which a fit is done before a second thread has started: tenths of a second. */
+const WORTH_A_THREAD = 4e6;
 
 /** How a fit would use memory: the fastest way within the bound. @throws UserError where there is none. */
 export function planShape(
@@ -53,7 +53,7 @@ export function planShape(
 ): Layout {
   const { rows, width } = source;
   const segment = SEGMENT * TILE;
-  const block = Math.max(1, Math.floor(BLOCK_BYTES / (segment * width * 4))) * segment;
+  const block = Math.max(1, Math.floor(Math.min(BLOCK_BYTES, memory / 4) / (segment * width * 4))) * segment;
   const base = { dims: width, components, covariance, rows, threads };
   const streamed = Math.min(rows, block);
   const ways: Shape[] = [
