@@ -5,6 +5,7 @@ import { nativeBackend } from './native.js';
 import { engineSettings } from './settings.js';
 import { startInstalled, startStock, stockPackage } from './tensorflow.js';
 import { tf } from './tf.js';
+import { hastenWasm } from './wasm.js';
 
 const require = createRequire(import.meta.url);
 
@@ -46,6 +47,7 @@ const STARTERS: Record<EngineKind, () => Promise<EngineKind>> = {
   wasm: async () => {
     require('@tensorflow/tfjs-backend-wasm');
     if (!(await tf.setBackend('wasm'))) throw new Error('WebAssembly could not be set up');
+    hastenWasm();
     return 'wasm';
   },
   js: async () => {
