@@ -1,9 +1,13 @@
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
+import type { Study } from '../compare/index.js';
 import { defineCommand } from './command.js';
 import { runStudy, studyOptions } from './compare.js';
 
 const study = (name: string): string => fileURLToPath(new URL(`../../studies/${name}.yaml`, import.meta.url));
+
+/** About how many times longer a step takes on WebAssembly. */
+const SLOWER = 8;
 
 const options = studyOptions.extend({
   out: z.string().default('demo-out').describe('folder of the study'),
@@ -22,6 +26,27 @@ export const demo = defineCommand({
   options,
   async run(chosen, _inputs, context) {
     const { readStudy } = await import('../compare/index.js');
-    await runStudy(await readStudy(study(chosen.quick ? 'demo-quick' : 'demo')), chosen.out, chosen, context);
+    const { startEngine } = await import('../engine/index.js');
+    const whole = await readStudy(study(chosen.quick ? 'demo-quick' : 'demo'));
+    const slow = !chosen.quick && ['wasm', 'js'].includes(await startEngine());
+    if (slow)
+      context.log.note(
+        'no native engine: models are trained for an eighth of the demo’s steps; `maetok engine install` for all of them',
+      );
+    await runStudy(slow ? shortened(whole) : whole, chosen.out, chosen, context);
   },
 });
+
+/** The study with fewer steps of training. */
+function shortened({ tokenizers, diffusion, ...study }: Study): Study {
+  const fewer = <T extends object>(flags: T): T => ({
+    ...flags,
+    ...Object.fromEntries(
+      Object.entries(flags)
+        .filter(([name]) => name === 'steps' || name === 'evaluate-every')
+        .map(([name, steps]) => [name, Math.ceil(Number(steps) / SLOWER)]),
+    ),
+  });
+  const shorter = Object.fromEntries(Object.entries(tokenizers).map(([name, flags]) => [name, fewer(flags)]));
+  return { ...study, tokenizers: shorter, diffusion: diffusion && fewer(diffusion) };
+}
