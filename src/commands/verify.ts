@@ -10,7 +10,9 @@ const TOLERANCE = { native: 1e-4, other: 5e-4 };
 const options = z.object({
   tolerance: positive
     .optional()
-    .describe('largest difference relative to the tensor’s largest value; default 1e-4, 5e-4 without TensorFlow'),
+    .describe(
+      'largest difference relative to the tensor’s largest value; default 1e-4, 5e-4 without TensorFlow; dopri5’s paths may differ by ten times that',
+    ),
   weights: words.default([]).describe('folders in which weights are that a case names but does not hold'),
   out: outFile,
   force,

@@ -20,7 +20,7 @@ export interface VerifyRow {
 }
 
 export interface VerifyOptions {
-  /** Largest max_rel_diff that passes. */
+  /** Largest max_rel_diff that passes; of an adaptive solver's path ten times that. */
   tolerance: number;
   /** Folders in which weights that a case names, but does not hold, are looked for. */
   weightFolders?: string[];
@@ -149,9 +149,12 @@ async function compare(
     shape,
     max_abs_diff: difference,
     max_rel_diff: relative,
-    pass: relative <= tolerance || difference <= allowance(expected),
+    pass: relative <= tolerance * (isAdaptive(tensor) ? 10 : 1) || difference <= allowance(expected),
   };
 }
+
+/** Rounding decides where the steps of an adaptive solver fall; the recorded ones ran to a tolerance of 1e-3. */
+const isAdaptive = (tensor: string): boolean => tensor.includes('dopri5');
 
 /**
  * Differences that mean nothing whatever the scale: one level of 8-bit pixels, which truncation makes of any rounding,
