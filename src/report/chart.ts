@@ -131,7 +131,7 @@ function choose(table: Table, choice: ChartChoice): Chosen {
   const typed = Object.fromEntries(Object.entries(choice).filter(([, value]) => value !== undefined)) as ChartChoice;
   const { x, y } = typed;
   if (x !== undefined && y !== undefined) return { kind: isNumeric(table, x) ? 'line' : 'bar', ...typed, x, y };
-  const rule = RULES.find(({ needs }) => needs.every(column => has(table, column)));
+  const rule = RULES.find(({ needs }) => needs.every(column => filled(table, column)));
   if (!rule)
     throw new UserError(
       `${table.name}: it is not clear what to draw; name the axes with --x and --y (columns: ${table.columns.join(', ')})`,
