@@ -6,8 +6,8 @@ import { runStudy, studyOptions } from './compare.js';
 
 const study = (name: string): string => fileURLToPath(new URL(`../../studies/${name}.yaml`, import.meta.url));
 
-/** About how many times longer a step takes on WebAssembly. */
-const SLOWER = 8;
+/** A step on WebAssembly takes about eight times longer; a quarter of them is over in twenty minutes or so. */
+const SLOWER = 4;
 
 const options = studyOptions.extend({
   out: z.string().default('demo-out').describe('folder of the study'),
@@ -31,7 +31,7 @@ export const demo = defineCommand({
     const slow = !chosen.quick && ['wasm', 'js'].includes(await startEngine());
     if (slow)
       context.log.note(
-        'no native engine: models are trained for an eighth of the demo’s steps; `maetok engine install` for all of them',
+        'no native engine: models are trained for a quarter of the demo’s steps; `maetok engine install` for all of them',
       );
     await runStudy(slow ? shortened(whole) : whole, chosen.out, chosen, context);
   },
