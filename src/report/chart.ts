@@ -105,6 +105,8 @@ const RULES: Rule[] = [
       x: 'guidance',
       y: requireOne(table, 'fid', 'fd', 'value'),
       color: varied(table, 'source'),
+      dash: varied(table, 'interval'),
+      facet: varied(table, 'samples'),
     }),
   },
 ];
