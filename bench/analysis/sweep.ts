@@ -15,7 +15,7 @@ interface Sweep {
 
 export const work: Work<Sweep> = {
   about: 'a sweep over component counts to tolerance, each side from its own k-means',
-  peer: 'GaussianMixture, float32, a fit per count',
+  peer: 'GaussianMixture, float32 (float64 where that fails), a fit per count',
   cases: quick => [
     {
       label: 'sweep',
