@@ -96,6 +96,7 @@ const RULES: Rule[] = [
       y: requireOne(table, 'accuracy', 'top1'),
       color: 'source',
       facet: varied(table, 'probe'),
+      rows: varied(table, 'feature') ?? varied(table, 'control'),
     }),
   },
   {
@@ -282,7 +283,8 @@ const LAYERS: Record<ChartKind, (table: Table, chosen: Chosen, size: Size) => un
   bar(table, chosen) {
     const encoding = axes(table, chosen);
     const range = interval(table, chosen.y);
-    const y = { ...(encoding.y as Encoding), scale: { zero: true } };
+    // Measures of one thing made in several ways are no parts of a sum.
+    const y = { ...(encoding.y as Encoding), scale: { zero: true }, stack: null };
     return [
       { mark: { type: 'bar', opacity: 0.9 }, encoding: { ...encoding, y } },
       ...(range

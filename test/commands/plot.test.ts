@@ -41,6 +41,13 @@ describe('maetok plot', () => {
     for (const kind of kinds) expect(stdout).toContain(kind);
   });
 
+  it('never adds up the accuracies of one source: a panel per feature, none above 1', async () => {
+    const stdin = 'source,feature,probe,accuracy\nmae,flattened,knn,0.8\nmae,mean,knn,0.7\n';
+    const { stdout } = await maetokWith({ stdin }, 'plot');
+    for (const feature of ['flattened', 'mean']) expect(stdout).toContain(`>${feature}<`);
+    expect(stdout).not.toMatch(/>1\.[0-9]</);
+  });
+
   it('leaves no more margin than its text needs', async () => {
     const { stdout } = await maetokWith({ stdin: SWEEP }, 'plot');
     const [, width, height] = /width="(\d+)" height="(\d+)"/.exec(stdout)!.map(Number);
