@@ -20,6 +20,12 @@ export class UserError extends Error {
   }
 }
 
+/** What a file that could not be opened is refused with. */
+export function unreadable(path: string, error: unknown): UserError {
+  const absent = (error as NodeJS.ErrnoException).code === 'ENOENT';
+  return new UserError(`${path}: ${absent ? 'no such file' : `cannot be read: ${messageOf(error)}`}`);
+}
+
 /** The message of whatever was thrown. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);

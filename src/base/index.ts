@@ -1,4 +1,4 @@
-export { EXIT, messageOf, UserError, type FailureCode } from './errors.js';
+export { EXIT, messageOf, unreadable, UserError, type FailureCode } from './errors.js';
 export { silentLog, type Log, type Progress } from './log.js';
 export { normalCdf, normalDensity, normalQuantile } from './normal.js';
 export { philox, RandomNumbers } from './random.js';

@@ -6,12 +6,12 @@ import { EXIT, UserError, VERSION, type Progress } from '../base/index.js';
 import {
   encodePng,
   makeFolder,
-  type NdArray,
-  type RawImage,
   refuseExisting,
   sha256OfText,
-  type TypedArray,
   writeNpz,
+  type NdArray,
+  type RawImage,
+  type TypedArray,
 } from '../io/index.js';
 import { severalAtOnce } from './batch.js';
 import { centreCrop } from './crop.js';

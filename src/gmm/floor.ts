@@ -63,7 +63,8 @@ function floorAt(
   const x = tf.tensor2d(rows, [samples, dims]);
   const best = spectra.map((spectrum, k) => {
     const answer = componentAnswer(x, spectrum, means.subarray(k * dims, (k + 1) * dims), t);
-    for (let n = 0; n < samples; n++) logs[n * components + k] = Math.log(weights[k]) + answer.logs[n];
+    const weight = Math.log(weights[k]);
+    for (let n = 0; n < samples; n++) logs[n * components + k] = weight + answer.logs[n];
     return answer.velocities;
   });
   x.dispose();

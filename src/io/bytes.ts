@@ -1,5 +1,5 @@
 import { open } from 'node:fs/promises';
-import { messageOf, UserError } from '../base/index.js';
+import { unreadable, UserError } from '../base/index.js';
 
 /** Bytes that can be read anywhere: a file, a member of an archive, memory. Nothing outside it is ever read. */
 export interface ByteSource {
@@ -17,8 +17,7 @@ const LARGEST_READ = 2 ** 30;
 /** Opens a file for reading at any place. */
 export async function openBytes(path: string): Promise<ByteSource> {
   const file = await open(path, 'r').catch((error: unknown) => {
-    const { code } = error as NodeJS.ErrnoException;
-    throw new UserError(code === 'ENOENT' ? `${path}: no such file` : `${path}: cannot be read: ${messageOf(error)}`);
+    throw unreadable(path, error);
   });
   const stats = await file.stat();
   if (!stats.isFile()) {

@@ -3,7 +3,7 @@ import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { EXIT, UserError } from '../base/index.js';
 import { covarianceShape, mixtureFrom, type Fit, type FitState, type Mixture } from '../gmm/index.js';
-import { makeFolder, type NdArray, readNpz, writeFileAtomic, writeNpz } from '../io/index.js';
+import { makeFolder, readNpz, writeFileAtomic, writeNpz, type NdArray } from '../io/index.js';
 
 /** Where a sweep keeps what it has done, so that it can be stopped at any moment and go on. */
 export interface SweepState {

@@ -10,12 +10,12 @@ import {
   encodePng,
   imageGrid,
   makeFolder,
-  type RawImage,
   refuseExisting,
   stackedImages,
   writeFileAtomic,
   writeNpz,
   writePng,
+  type RawImage,
 } from '../io/index.js';
 import type { Tokenizer } from '../tokenizers/index.js';
 

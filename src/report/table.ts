@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { parse } from 'csv-parse/sync';
-import { messageOf, UserError } from '../base/index.js';
+import { messageOf, unreadable, UserError } from '../base/index.js';
 
 export type Value = number | string | null;
 export type TableRow = Record<string, Value>;
@@ -16,8 +16,7 @@ export interface Table {
 /** Reads a CSV file, called by its path. @throws UserError naming the file. */
 export async function readTable(path: string): Promise<Table> {
   const text = await readFile(path, 'utf8').catch((error: unknown) => {
-    const absent = (error as NodeJS.ErrnoException).code === 'ENOENT';
-    throw new UserError(`${path}: ${absent ? 'no such file' : `cannot be read: ${messageOf(error)}`}`);
+    throw unreadable(path, error);
   });
   return parseTable(text, path);
 }

@@ -6,12 +6,12 @@ import { tf } from '../engine/index.js';
 import {
   checkpointName,
   checkpointSteps,
-  type LazyArray,
   makeFolder,
   readSafetensors,
   RUN,
   writeFileAtomic,
   writeSafetensors,
+  type LazyArray,
 } from '../io/index.js';
 import { paramsFrom, prefixed, type Params } from '../nn/index.js';
 import { MAIN, type NetworkState } from './network.js';

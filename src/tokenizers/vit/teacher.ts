@@ -3,11 +3,11 @@ import {
   attention,
   children,
   layerNorm,
-  splitLast,
   linear,
   mlp,
   patchify,
   patchWeight,
+  splitLast,
   under,
   type Params,
 } from '../../nn/index.js';
