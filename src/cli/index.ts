@@ -9,6 +9,8 @@ export async function main(argv: string[]): Promise<void> {
     abort.abort();
   });
   process.on('SIGTERM', () => abort.abort());
+  // Run apart by another maetok: nobody waits for the result any more once that one is gone.
+  process.on('disconnect', () => abort.abort());
   // `maetok … | head` closes the pipe early; that is no failure.
   process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
   const code = await runCli(argv, {

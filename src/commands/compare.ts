@@ -1,17 +1,24 @@
 import { existsSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
 import { basename, extname, join } from 'node:path';
 import { z } from 'zod';
-import { EXIT, UserError } from '../base/index.js';
-import type { Study } from '../compare/index.js';
+import { EXIT, UserError, type Log } from '../base/index.js';
+import type { RunCommand, Study } from '../compare/index.js';
+import { runApart } from './apart.js';
 import { defineCommand, type Context } from './command.js';
-import { common, force } from './options.js';
+import { common, count, force } from './options.js';
 import { writeTable } from './table.js';
 
 export const studyOptions = z.object({
   out: z.string().optional().describe('folder of the study; default: its name'),
   dryRun: z.boolean().default(false).describe('print the command lines that the study stands for; run nothing'),
   force: force.describe('start the study anew; without it, what is done is kept'),
+  jobs: count
+    .optional()
+    .describe(
+      'steps that run at once, each in a process with its share of the cores, where they read nothing of each other',
+    ),
   ...common,
 });
 
@@ -21,6 +28,10 @@ export const compare = defineCommand({
   examples: [
     ['maetok compare studies/demo.yaml --dry-run', 'the command lines it stands for'],
     ['maetok compare studies/demo.yaml --out demo', 'run it; after a stop the same command goes on'],
+    [
+      'maetok compare studies/demo.yaml --out demo --jobs 3',
+      'its three tokenizers at once, on a machine with cores to spare',
+    ],
     [
       'maetok compare studies/ablation.yaml --data cifar10/train --test cifar10/val --out ablation',
       'a study on pictures of your own',
@@ -53,20 +64,50 @@ export async function runStudy(
     return;
   }
   if (chosen.force) await removeStudy(out);
-  // What holds for the study holds for its steps.
-  const shared = [
-    ...(chosen.engine === undefined ? [] : ['--engine', chosen.engine]),
-    ...['--precision', chosen.precision],
-  ];
+  const { jobs = 1 } = chosen;
   await runSteps(plan.steps, {
     out,
-    run: argv => context.run([...argv, ...shared]),
+    jobs,
+    run: await runner(jobs, chosen, context),
     log: context.log,
     signal: context.signal,
   });
   const summary = await writeReport(study, plan, await readTables(study, plan, out), out);
   context.log.note(`wrote ${join(out, 'report.html')}, summary.csv, charts and tables beside it`);
   await writeTable(context, summary.columns, summary.rows, {});
+}
+
+/** Runs steps in this process, which has its engine already, or several at once in processes of their own. */
+async function runner(jobs: number, chosen: z.output<typeof studyOptions>, context: Context): Promise<RunCommand> {
+  if (jobs === 1) return argv => context.run([...argv, ...sharedWords(chosen, chosen.engine)]);
+  const { interrupted } = await import('../compare/index.js');
+  const { startEngine } = await import('../engine/index.js');
+  // Found here, so that one warning, not one per step, says that it is a slow one.
+  const shared = sharedWords(chosen, await startEngine());
+  const threads = Math.max(1, Math.floor(availableParallelism() / jobs));
+  return async (argv, label, signal) => {
+    const onLine = (line: string): void => tell(context.log, label, line);
+    const { code, complaint } = await runApart([...argv, ...shared], { signal, threads, onLine });
+    if (code === EXIT.done) return;
+    if (code === EXIT.interrupted) throw interrupted();
+    const what = typeof code === 'number' ? complaint : `ended by ${code}`;
+    throw new UserError(`${label}: ${what}`, code === EXIT.usage ? EXIT.usage : EXIT.failed);
+  };
+}
+
+/** What holds for the study holds for its steps. */
+const sharedWords = ({ precision, quiet, verbose }: z.output<typeof studyOptions>, engine?: string): string[] => [
+  ...(engine === undefined ? [] : ['--engine', engine]),
+  ...['--precision', precision],
+  ...(quiet ? ['--quiet'] : []),
+  ...(verbose ? ['--verbose'] : []),
+];
+
+/** Hands on a line of a step's stderr; what it failed of is the study's own error. */
+function tell(log: Log, label: string, line: string): void {
+  const warning = 'warning: ';
+  if (line.startsWith(warning)) log.warn(`${label}: ${line.slice(warning.length)}`);
+  else if (!line.startsWith('maetok: ')) log.note(`${label} | ${line}`);
 }
 
 /** Only a folder that a study made is emptied. */

@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
 import type { Study } from '../compare/index.js';
@@ -33,7 +34,9 @@ export const demo = defineCommand({
       context.log.note(
         'no native engine: models are trained for a quarter of the demo’s steps; `maetok engine install` for all of them',
       );
-    await runStudy(slow ? shortened(whole) : whole, chosen.out, chosen, context);
+    // Such small models leave a second core idle: tokenizers are trained side by side instead.
+    const jobs = chosen.jobs ?? Math.min(Object.keys(whole.tokenizers).length, availableParallelism());
+    await runStudy(slow ? shortened(whole) : whole, chosen.out, { ...chosen, jobs }, context);
   },
 });
 

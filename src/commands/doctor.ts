@@ -1,10 +1,8 @@
-import { spawn } from 'node:child_process';
 import { cpus, freemem, totalmem } from 'node:os';
-import { fileURLToPath } from 'node:url';
-import { text } from 'node:stream/consumers';
 import { z } from 'zod';
 import { VERSION } from '../base/index.js';
 import type { EngineKind } from '../engine/index.js';
+import { runApart } from './apart.js';
 import { defineCommand } from './command.js';
 import { common } from './options.js';
 import { writeTable, type Row } from './table.js';
@@ -72,28 +70,13 @@ async function examineAll(signal: AbortSignal): Promise<Row[]> {
 
 async function examineApart(kind: EngineKind, signal: AbortSignal): Promise<Row> {
   const { parse } = await import('csv-parse/sync');
-  const launcher = fileURLToPath(new URL('../../bin/maetok.js', import.meta.url));
-  const child = spawn(process.execPath, [launcher, 'doctor', '--engine', kind], {
-    stdio: ['ignore', 'pipe', 'pipe'],
-    signal,
-  });
-  const ended = new Promise<number | NodeJS.Signals | null>((resolve, reject) => {
-    child.on('error', reject);
-    child.on('close', (code, killedBy) => resolve(code ?? killedBy));
-  });
-  const [stdout, stderr, code] = await Promise.all([text(child.stdout), text(child.stderr), ended]);
+  const { stdout, code, complaint } = await runApart(['doctor', '--engine', kind], { signal });
   if (code === 0) return parse<Row>(stdout, { columns: true })[0];
-  const reason =
-    stderr
-      .trim()
-      .split('\n')
-      .at(-1)
-      ?.replace(/^maetok: /, '') ?? '';
   // An exit code is our own word that it can't start; anything else is a crash.
   return {
     engine: kind,
     status: typeof code === 'number' ? 'absent' : 'broken',
-    note: reason || `ended by ${code ?? ''}`,
+    note: complaint || `ended by ${code}`,
   };
 }
 

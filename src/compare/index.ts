@@ -1,6 +1,6 @@
 export { planStudy, type Plan, type Space, type Step } from './plan.js';
 export { writeReport } from './report.js';
-export { runSteps, type RunCommand } from './run.js';
+export { interrupted, runSteps, type RunCommand } from './run.js';
 export { checkStudy, readStudy, type Study } from './study.js';
 export { judgeClaims, summarise } from './summary.js';
 export { readTables, type StudyTables } from './tables.js';

@@ -4,9 +4,10 @@ import { join } from 'node:path';
 import { EXIT, UserError, VERSION, type Log } from '../base/index.js';
 import { writeFileAtomic } from '../io/index.js';
 import type { Step } from './plan.js';
+import { runSchedule } from './schedule.js';
 
-/** Runs one command line within this process. */
-export type RunCommand = (argv: string[]) => Promise<void>;
+/** Runs one command line and throws what it throws; where `signal` is aborted, it saves its state and throws. */
+export type RunCommand = (argv: string[], label: string, signal: AbortSignal) => Promise<void>;
 
 /** What is done of a study: step → its command line and how long it took. */
 type StepRecord = Record<string, { argv: string[]; seconds: number; version: string }>;
@@ -18,38 +19,60 @@ export interface RunStepsOptions {
   run: RunCommand;
   log: Log;
   signal: AbortSignal;
+  /** How many steps run at once. */
+  jobs: number;
 }
 
 /**
- * Runs the steps that are not done, in order. What an earlier attempt finished with the same command line is kept; a
- * step it was in the middle of goes on or begins again.
+ * Runs the steps that are not done, in order, each when what it reads is there. What an earlier attempt finished with
+ * the same command line is kept; a step it was in the middle of goes on or begins again.
  */
-export async function runSteps(steps: Step[], { out, run, log, signal }: RunStepsOptions): Promise<void> {
+export async function runSteps(steps: Step[], { out, run, log, signal, jobs }: RunStepsOptions): Promise<void> {
   const record = await readRecord(out);
-  for (const [i, step] of steps.entries()) {
-    const label = `[${i + 1}/${steps.length}] ${step.name}`;
-    const known = record[step.name] as StepRecord[string] | undefined;
-    if (known && existsSync(step.output)) {
-      requireSame(step, known.argv, out);
-      log.note(`${label}: done before`);
-      continue;
-    }
-    if (signal.aborted) throw new UserError('interrupted; the same command goes on', EXIT.interrupted);
-    log.note(`${label}: maetok ${step.argv.join(' ')}`);
-    const started = performance.now();
-    await run(withResume(step));
-    record[step.name] = {
-      argv: step.argv,
-      seconds: Math.round((performance.now() - started) / 100) / 10,
-      version: VERSION,
-    };
-    await writeFileAtomic(join(out, RECORD), `${JSON.stringify(record, null, 2)}\n`, { force: true });
-  }
+  const labels = new Map(steps.map((step, i) => [step, `[${i + 1}/${steps.length}] ${step.name}`]));
+  const [done, open] = [new Set<Step>(), new Set<Step>()];
+  for (const step of steps) (isDone(step, record, out) ? done : open).add(step);
+  for (const step of done) log.note(`${labels.get(step)!}: done before`);
+  // One write after the other: the newest record must be the last.
+  let saved = Promise.resolve();
+  const save = (): Promise<void> =>
+    (saved = saved.then(() =>
+      writeFileAtomic(join(out, RECORD), `${JSON.stringify(record, null, 2)}\n`, { force: true }),
+    ));
+  await runSchedule([...open], {
+    jobs,
+    signal,
+    waits: reads,
+    run: async (step, stop) => {
+      const label = labels.get(step)!;
+      log.note(`${label}: maetok ${step.argv.join(' ')}`);
+      const started = performance.now();
+      await run(again(step), label, stop);
+      const seconds = Math.round((performance.now() - started) / 100) / 10;
+      record[step.name] = { argv: step.argv, seconds, version: VERSION };
+      await save();
+    },
+  });
+  if (signal.aborted) throw interrupted();
 }
+
+export const interrupted = (): UserError => new UserError('interrupted; the same command goes on', EXIT.interrupted);
+
+/** A step reads what its words name. */
+const reads = ({ argv }: Step, { output }: Step): boolean =>
+  argv.some(word => word === output || word.endsWith(`=${output}`));
 
 async function readRecord(out: string): Promise<StepRecord> {
   const path = join(out, RECORD);
   return existsSync(path) ? (JSON.parse(await readFile(path, 'utf8')) as StepRecord) : {};
+}
+
+/** @throws where it was done with another command line */
+function isDone(step: Step, record: StepRecord, out: string): boolean {
+  const known = record[step.name] as StepRecord[string] | undefined;
+  if (!known || !existsSync(step.output)) return false;
+  requireSame(step, known.argv, out);
+  return true;
 }
 
 function requireSame({ name, argv }: Step, before: string[], out: string): void {
@@ -61,7 +84,10 @@ function requireSame({ name, argv }: Step, before: string[], out: string): void 
   );
 }
 
-/** A table that is half-way is not there at all; folders are, and are gone on with. */
-function withResume({ argv, output, resumable }: Step): string[] {
-  return resumable && existsSync(output) ? [...argv, '--resume'] : argv;
+/**
+ * The words of a step that an earlier attempt may have begun: a folder is gone on with; a table, which is there only
+ * when it is whole, was written just before the end came.
+ */
+function again({ argv, output, resumable }: Step): string[] {
+  return existsSync(output) ? [...argv, resumable ? '--resume' : '--force'] : argv;
 }

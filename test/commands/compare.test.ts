@@ -1,9 +1,10 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import { RandomNumbers } from '../../src/base/index.js';
-import { writeNpz } from '../../src/io/index.js';
-import { maetok } from '../helpers/cli.js';
+import { readRun, writeNpz } from '../../src/io/index.js';
+import { maetok, maetokWith } from '../helpers/cli.js';
 import { tempFolder } from '../helpers/temp.js';
 
 const folder = tempFolder();
@@ -63,6 +64,44 @@ describe('maetok compare', () => {
     expect(code).toBe(0);
     expect(stderr.match(/done before/g)).toHaveLength(3);
     expect(readFileSync(join(out, 'steps.json'), 'utf8')).toBe(before);
+  });
+
+  it('--jobs: in processes of their own, with the same tables', async () => {
+    const apart = join(folder, 'apart');
+    const { code, stderr } = await maetok('compare', STUDY, '--out', apart, '--jobs', '2');
+    expect(code).toBe(0);
+    expect(stderr).toMatch(/^\[2\/3\] probe far \| /m);
+    for (const table of ['nll-0.csv', 'probe-far.csv', 'probe-near.csv'])
+      expect(readFileSync(join(apart, 'tables', table), 'utf8')).toBe(readFileSync(join(out, 'tables', table), 'utf8'));
+  });
+
+  it('--jobs: a step that fails in its process is told in one line', async () => {
+    const study = join(folder, 'broken-apart.yaml');
+    writeFileSync(study, 'tokenizers: { gone: { latents: gone.npz } }\nprobe: false\n');
+    const { code, stderr } = await maetok('compare', study, '--out', join(folder, 'b2'), '--quiet', '--jobs', '2');
+    expect(code).toBe(2);
+    expect(stderr).toMatch(/^maetok: \[1\/1\] mixtures, seed 0: .*gone\.npz.*\n$/);
+  });
+
+  it('--jobs: after Ctrl-C every step that ran has saved its state', async () => {
+    const study = join(folder, 'long.yaml');
+    const training = 'preset: tiny, steps: 5000, batch-size: 2, log-every: 1';
+    writeFileSync(
+      study,
+      `data: synthetic:scenes?count=60&size=32
+tokenizers: { a: { train: ae, ${training} }, b: { train: kl-vae, ${training} } }
+`,
+    );
+    const long = join(folder, 'long');
+    const trained = ['a', 'b'].map(name => join(long, 'tokenizers', name));
+    const abort = new AbortController();
+    const running = maetokWith({ signal: abort.signal }, 'compare', study, '--out', long, '--jobs', '2');
+    while (!trained.every(run => existsSync(join(run, 'metrics.csv')))) await sleep(50);
+    abort.abort();
+    const { code, stderr } = await running;
+    expect(code).toBe(130);
+    expect(stderr).toMatch(/maetok: interrupted; the same command goes on\n$/);
+    for (const run of trained) expect((await readRun(run)).step).toBeGreaterThan(0);
   });
 
   it('--dry-run prints the command lines and runs none', async () => {

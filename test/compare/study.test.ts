@@ -1,8 +1,9 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { describe, expect, it } from '@jest/globals';
 import { silentLog } from '../../src/base/index.js';
-import { checkStudy, planStudy, readStudy, runSteps } from '../../src/compare/index.js';
+import { checkStudy, planStudy, readStudy, runSteps, type Step } from '../../src/compare/index.js';
 import { tempFolder } from '../helpers/temp.js';
 
 const folder = tempFolder();
@@ -123,9 +124,9 @@ describe('running a study', () => {
       if (argv[0] === 'second' && failing) return Promise.reject(new Error('killed'));
       return Promise.resolve();
     };
-    await expect(runSteps(steps(out), { out, run, log: silentLog, signal })).rejects.toThrow('killed');
+    await expect(runSteps(steps(out), { out, run, log: silentLog, signal, jobs: 1 })).rejects.toThrow('killed');
     failing = false;
-    await runSteps(steps(out), { out, run, log: silentLog, signal });
+    await runSteps(steps(out), { out, run, log: silentLog, signal, jobs: 1 });
     expect(ran).toEqual(['first', 'second', 'second --resume', 'third']);
   });
 
@@ -135,9 +136,79 @@ describe('running a study', () => {
       mkdirSync(join(out, argv[0]), { recursive: true });
       return Promise.resolve();
     };
-    await runSteps(steps(out, '--steps', '10'), { out, run, log: silentLog, signal });
-    await expect(runSteps(steps(out, '--steps', '20'), { out, run, log: silentLog, signal })).rejects.toThrow(
+    await runSteps(steps(out, '--steps', '10'), { out, run, log: silentLog, signal, jobs: 1 });
+    await expect(runSteps(steps(out, '--steps', '20'), { out, run, log: silentLog, signal, jobs: 1 })).rejects.toThrow(
       /'first' was done with other options before \(now: 20\)/,
     );
+  });
+
+  describe('several at once', () => {
+    /** Two chains and a last step that reads both; what runs is told by `events`. */
+    const chains = (out: string): Step[] => {
+      const step = (name: string, ...needs: string[]): Step => ({
+        name,
+        argv: [name, ...needs.map(need => join(out, need)), '--out', join(out, name)],
+        output: join(out, name),
+        resumable: true,
+      });
+      return [
+        step('train a'),
+        step('extract a', 'train a'),
+        step('train b'),
+        step('extract b', 'train b'),
+        { ...step('sweep'), argv: ['sweep', `a=${join(out, 'extract a')}`, `b=${join(out, 'extract b')}`] },
+      ];
+    };
+
+    const running = (out: string, { fails }: { fails?: string } = {}) => {
+      const events: string[] = [];
+      let now = 0;
+      let most = 0;
+      const run = async ([name]: string[], _label: string, stop: AbortSignal): Promise<void> => {
+        events.push(`+${name}`);
+        most = Math.max(most, ++now);
+        await setTimeout(name === fails ? 5 : 20, undefined, { signal: stop }).catch(() => undefined);
+        now--;
+        events.push(`${stop.aborted ? '!' : '-'}${name}`);
+        if (name === fails) throw new Error(`${name} failed`);
+        if (stop.aborted) throw new Error(`${name} stopped`);
+        mkdirSync(join(out, name), { recursive: true });
+      };
+      return { events, run, most: () => most };
+    };
+
+    it('each begins when what it reads is there, and no more run than jobs', async () => {
+      const out = join(folder, 'jobs');
+      mkdirSync(out);
+      const { events, run, most } = running(out);
+      await runSteps(chains(out), { out, run, log: silentLog, signal, jobs: 2 });
+      expect(events.slice(0, 2)).toEqual(['+train a', '+train b']);
+      expect(most()).toBe(2);
+      const at = (event: string): number => events.indexOf(event);
+      expect(at('+extract a')).toBeGreaterThan(at('-train a'));
+      expect(at('+extract b')).toBeGreaterThan(at('-train b'));
+      expect(events.slice(-2)).toEqual(['+sweep', '-sweep']);
+      expect(Object.keys(JSON.parse(readFileSync(join(out, 'steps.json'), 'utf8')) as object)).toHaveLength(5);
+    });
+
+    it('where one fails, the others are stopped, nothing is started, and its failure is what is told', async () => {
+      const out = join(folder, 'one-fails');
+      mkdirSync(out);
+      const { events, run } = running(out, { fails: 'train b' });
+      const steps = runSteps(chains(out), { out, run, log: silentLog, signal, jobs: 2 });
+      await expect(steps).rejects.toThrow('train b failed');
+      expect(events).toEqual(['+train a', '+train b', '-train b', '!train a']);
+    });
+
+    it('after Ctrl-C nothing is started any more', async () => {
+      const out = join(folder, 'interrupted');
+      mkdirSync(out);
+      const abort = new AbortController();
+      const { events, run } = running(out);
+      const steps = runSteps(chains(out), { out, run, log: silentLog, signal: abort.signal, jobs: 2 });
+      abort.abort();
+      await expect(steps).rejects.toThrow();
+      expect(events.filter(event => event.startsWith('+')).length).toBeLessThanOrEqual(2);
+    });
   });
 });

@@ -28,6 +28,18 @@ describe('synthetic:scenes', () => {
     expect(new Set((await openImages('synthetic:scenes?textures=3&classes=24')).classes).size).toBe(24);
   });
 
+  test('a small spread keeps objects near the middle, nearly alike and upright; fewer backgrounds are the first ones', async () => {
+    const calm = await openImages('synthetic:scenes?spread=20&backgrounds=1');
+    for (let index = 0; index < 50; index++) {
+      const { x, y, radius, rotation, background } = calm.factors!(index);
+      expect(Math.abs(Number(x) - 0.5)).toBeLessThan(0.1);
+      expect(Math.abs(Number(y) - 0.5)).toBeLessThan(0.1);
+      expect(Math.abs(Number(radius) - 0.3)).toBeLessThanOrEqual(0.02);
+      expect(rotation).toBeLessThan(0.4 * Math.PI);
+      expect(background).toBe('gradient');
+    }
+  });
+
   test('drawn at the side asked for, and at its own where the spec says one', async () => {
     expect((await (await openImages('synthetic:scenes')).read(0, 24)).width).toBe(24);
     expect((await (await openImages('synthetic:scenes?size=40')).read(0, 24)).width).toBe(40);

@@ -30,10 +30,15 @@ export interface SceneFactors {
   layout: readonly [number, number, number, number];
 }
 
-/** What a data set's scenes are made of: so many classes, with the first so many textures. */
+/** What a data set's scenes are made of. */
 export interface SceneKinds {
   classes: number;
+  /** The first so many textures. */
   textures: number;
+  /** The first so many backgrounds. */
+  backgrounds: number;
+  /** Per cent of their range that place, size and rotation vary over; at 0 every object stands alike in the middle. */
+  spread: number;
 }
 
 /** Class c has shape c mod 8 and texture c mod `textures`: so many pairs in a row all differ. */
@@ -47,19 +52,25 @@ const shapeOf = (label: number): Shape => SHAPES[label % SHAPES.length];
 const textureOf = (label: number, textures: number): Texture => TEXTURES[label % textures];
 
 /** `disc-plain`, `square-stripes`, … */
-export const sceneClasses = ({ classes, textures }: SceneKinds): string[] =>
+export const sceneClasses = ({ classes, textures }: Pick<SceneKinds, 'classes' | 'textures'>): string[] =>
   Array.from({ length: classes }, (_, label) => `${shapeOf(label)}-${textureOf(label, textures)}`);
 
 /** Classes take turns, so that every part of the set is balanced. */
 export const sceneLabel = (index: number, classes: number): number => index % classes;
 
 /** A pure function of seed and index. */
-export function sceneFactors(seed: number, index: number, { classes, textures }: SceneKinds): SceneFactors {
+export function sceneFactors(
+  seed: number,
+  index: number,
+  { classes, textures, backgrounds, spread }: SceneKinds,
+): SceneFactors {
   const u = new RandomNumbers(seed, 'scenes').at(0, index).uniforms(13);
   const label = sceneLabel(index, classes);
-  const radius = 0.2 + 0.2 * u[0];
+  const share = spread / 100;
+  const aroundHalf = (v: number): number => share * v + 0.5 * (1 - share);
+  const radius = 0.2 + 0.2 * aroundHalf(u[0]);
   // The object may stand a little over the edge.
-  const place = (v: number): number => 0.85 * radius + v * (1 - 1.7 * radius);
+  const place = (v: number): number => 0.85 * radius + aroundHalf(v) * (1 - 1.7 * radius);
   const hue = u[1];
   return {
     shape: shapeOf(label),
@@ -68,10 +79,10 @@ export function sceneFactors(seed: number, index: number, { classes, textures }:
     x: place(u[2]),
     y: place(u[3]),
     radius,
-    rotation: 2 * Math.PI * u[4],
+    rotation: 2 * Math.PI * share * u[4],
     period: 0.5 + 0.25 * u[5],
     light: 2 * Math.PI * u[6],
-    background: BACKGROUNDS[Math.floor(u[7] * BACKGROUNDS.length)],
+    background: BACKGROUNDS[Math.floor(u[7] * backgrounds)],
     // Never the object's own hue: it must stand out from the background.
     backgroundHue: (hue + 0.2 + 0.6 * u[8]) % 1,
     layout: [u[9], u[10], u[11], u[12]],

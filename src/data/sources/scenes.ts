@@ -2,7 +2,15 @@ import { UserError } from '../../base/index.js';
 import { sha256OfText } from '../../io/index.js';
 import type { ImageSource } from '../dataset.js';
 import { drawScene } from './scenes-draw.js';
-import { mostClasses, sceneClasses, sceneFactors, sceneLabel, TEXTURES, type SceneKinds } from './scenes-factors.js';
+import {
+  BACKGROUNDS,
+  mostClasses,
+  sceneClasses,
+  sceneFactors,
+  sceneLabel,
+  TEXTURES,
+  type SceneKinds,
+} from './scenes-factors.js';
 
 export const SCENES = 'synthetic:scenes';
 
@@ -14,12 +22,22 @@ interface ScenesSpec extends SceneKinds {
   seed: number;
 }
 
-const DEFAULTS: ScenesSpec = { count: 10_000, size: 0, classes: 10, textures: TEXTURES.length, seed: 0 };
+const DEFAULTS: ScenesSpec = {
+  count: 10_000,
+  size: 0,
+  classes: 10,
+  textures: TEXTURES.length,
+  backgrounds: BACKGROUNDS.length,
+  spread: 100,
+  seed: 0,
+};
 const LIMITS: Record<keyof ScenesSpec, [least: number, most: number]> = {
   count: [1, 2 ** 31 - 1],
   size: [8, 2048],
   classes: [1, mostClasses(TEXTURES.length)],
   textures: [1, TEXTURES.length],
+  backgrounds: [1, BACKGROUNDS.length],
+  spread: [0, 100],
   seed: [0, 2 ** 32 - 1],
 };
 const USUAL_SIZE = 64;
@@ -28,11 +46,13 @@ const USUAL_SIZE = 64;
  * The procedural data set: textured shapes on backgrounds, drawn on demand. Class = shape and texture; hue, place,
  * size, rotation, light and background vary freely and are recorded as factors. Every picture is a pure function of
  * (seed, index), so any count and any size cost nothing to keep. `synthetic:scenes?count=5000&size=32&classes=10&seed=1`;
- * `textures=1` leaves plain shapes only, which small models learn sooner.
+ * `textures=1`, `backgrounds=1` and a small `spread` leave less that varies, which small models learn sooner.
  */
 export function openScenes(spec: string): ImageSource {
-  const { count, size, seed, ...kinds } = parseScenes(spec);
-  const { classes, textures } = kinds;
+  const chosen = parseScenes(spec);
+  const settings = Object.entries(chosen);
+  const { count, size, seed, ...kinds } = chosen;
+  const { classes } = kinds;
   const draw = (index: number, wanted?: number) =>
     drawScene(sceneFactors(seed, index, kinds), size || (wanted ?? USUAL_SIZE));
   return {
@@ -40,9 +60,7 @@ export function openScenes(spec: string): ImageSource {
     count,
     classes: sceneClasses(kinds),
     labels: Int32Array.from({ length: count }, (_, index) => sceneLabel(index, classes)),
-    digest: sha256OfText(
-      `${SCENES} version=1 count=${count} size=${size} classes=${classes} textures=${textures} seed=${seed}`,
-    ),
+    digest: sha256OfText(`${SCENES} version=1 ${settings.map(([name, value]) => `${name}=${value}`).join(' ')}`),
     pictureName: index => `scene ${index}`,
     stored: (index, wanted) => Promise.resolve(draw(index, wanted)),
     factors: index => {
