@@ -35,7 +35,10 @@ export const DATA_SPECS: readonly [spec: string, meaning: string][] = [
   ['FILE.npy, FILE.npz', "uint8 [n, height, width, 3]; in .npz as 'images' or 'arr_0', labels as 'labels' or 'arr_1'"],
   ['train-images-idx3-ubyte[.gz]', 'MNIST’s format, or the folder that holds such files; labels beside them'],
   ['FILE.tar, FOLDER of .tar', 'WebDataset shards: pictures with .cls labels, or class folders inside'],
-  [`${SCENES}[?count=&size=&classes=&seed=]`, 'textured shapes on backgrounds, drawn on demand'],
+  [
+    `${SCENES}[?count=&size=&classes=&textures=&backgrounds=&spread=&seed=]`,
+    'textured shapes on backgrounds, drawn on demand; the first so many textures and backgrounds, and per cent of the range of place, size and rotation',
+  ],
 ];
 
 /**
