@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { parse, YAMLParseError } from 'yaml';
 import type { z } from 'zod';
 import type { Command } from '../commands/command.js';
-import { messageOf, UserError } from '../base/index.js';
+import { unreadable, UserError } from '../base/index.js';
 import { UsageError, type Typed } from './parser.js';
 
 export interface Resolved {
@@ -28,7 +28,7 @@ async function readConfig(path: string): Promise<Record<string, unknown>> {
   } catch (error) {
     if (error instanceof YAMLParseError)
       throw new UserError(`${path}: not valid YAML: ${error.message.split('\n')[0]}`);
-    throw new UserError(`${path}: cannot be read: ${messageOf(error)}`);
+    throw unreadable(path, error);
   }
   if (content === null || typeof content !== 'object' || Array.isArray(content)) {
     throw new UserError(`${path}: a config file is a YAML map of options, e.g. "steps: 1000"`);

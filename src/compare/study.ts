@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { dirname, isAbsolute, join } from 'node:path';
 import { parse } from 'yaml';
 import { z } from 'zod';
-import { messageOf, UserError } from '../base/index.js';
+import { messageOf, unreadable, UserError } from '../base/index.js';
 
 /*
  * A study in YAML: latent spaces × analyses. What stands under an analysis, or beside a tokenizer's `train`, are the
@@ -87,7 +87,7 @@ export interface StudyOverrides {
  */
 export async function readStudy(path: string, overrides: StudyOverrides = {}): Promise<Study> {
   const text = await readFile(path, 'utf8').catch((error: unknown) => {
-    throw new UserError(`${path}: cannot be read: ${messageOf(error)}`);
+    throw unreadable(path, error);
   });
   let content: unknown;
   try {
