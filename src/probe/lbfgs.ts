@@ -1,6 +1,8 @@
 /** An objective at x; every call gives arrays of its own. */
 export interface Evaluation {
   value: number;
+  /** Differences of values below this are rounding. */
+  noise: number;
   gradient: Float64Array;
   /** Estimate of the Hessian's diagonal, all positive: the better it is, the fewer steps are needed. */
   curvature: Float64Array;
@@ -28,8 +30,6 @@ const [FEWEST_PAIRS, MOST_PAIRS] = [8, 30];
 const PAIR_NUMBERS = 2 ** 24;
 const ARMIJO = 1e-4;
 const SHORTEST_STEP = 2 ** -20;
-/** Values come from float32 sums, one after the other on WebAssembly: differences below this share are noise. */
-const NOISE = 1e-6;
 
 /**
  * Limited-memory BFGS (Liu & Nocedal 1989) with backtracking: minimises a smooth function from `start`. Its first guess
@@ -82,7 +82,7 @@ interface Point extends Evaluation {
  */
 async function search(
   objective: Objective,
-  { x, value, gradient }: Point,
+  { x, value, noise, gradient }: Point,
   direction: Float64Array,
 ): Promise<Point | undefined> {
   const slope = dot(direction, gradient);
@@ -91,7 +91,7 @@ async function search(
     addScaled(moved, direction, size);
     const there = await objective(moved);
     const fallsEnough = there.value <= value + ARMIJO * size * slope;
-    const isLevel = there.value <= value + NOISE * Math.abs(value);
+    const isLevel = there.value <= value + noise;
     const hasNotOvershot = dot(there.gradient, direction) <= (2 * ARMIJO - 1) * slope;
     if (fallsEnough || (isLevel && hasNotOvershot)) return { x: moved, ...there };
   }

@@ -141,7 +141,11 @@ async function evaluate(problem: Problem, x: Float64Array): Promise<Evaluation> 
   const curvature = new Float64Array(last + classes);
   const doubts = doubtsOf(total, squared, rows);
   let value = 0;
-  for (const logSum of logSums) value += logSum;
+  let summed = 0;
+  for (const logSum of logSums) {
+    value += logSum;
+    summed += Math.abs(logSum);
+  }
   for (let i = 0; i < last; i++) {
     value += x[i] * ((penalty * rows * x[i]) / 2 - alongAxes[i]);
     gradient[i] = gradientAlong[i];
@@ -154,8 +158,17 @@ async function evaluate(problem: Problem, x: Float64Array): Promise<Evaluation> 
     curvature[last + c] = doubts[c];
     steepestBias = Math.max(steepestBias, Math.abs(gradient[last + c]));
   }
-  return { value: value / rows, gradient, curvature, steepest: Math.max(steepest[0], steepestBias) };
+  return {
+    value: value / rows,
+    noise: (NOISE * summed) / rows,
+    gradient,
+    curvature,
+    steepest: Math.max(steepest[0], steepestBias),
+  };
 }
+
+/** Share of a row's log Σ exp(scores), of which most cancels, that is lost to float32 sums; several roundings. */
+const NOISE = 1e-6;
 
 /**
  * Every class' mean p (1 − p), half-way (geometrically) to the mean of all classes: the doubtful rows of a class that few
