@@ -3,8 +3,8 @@ const analyses = ['pca', 'gmm', 'probe', 'diagnose', 'umap', 'metrics', 'synth']
 const rooms = {
   base: [],
   io: ['base'],
-  engine: ['base'],
   simd: ['base'],
+  engine: ['base', 'simd'],
   nn: ['base', 'engine'],
   features: ['base', 'engine', 'io', 'nn'],
   ...Object.fromEntries(analyses.map(room => [room, ['base', 'engine', 'io', 'simd']])),

@@ -1,21 +1,26 @@
 import type { TensorInfo } from '@tensorflow/tfjs';
 import { tf } from './tf.js';
+import { openProduct, scratchBytes } from './wasm-product.js';
 
 /*
- * Two kernels of TensorFlow.js 4.22 for WebAssembly that are ten times slower than they need be, as training sees them.
+ * Two kernels of TensorFlow.js 4.22 for WebAssembly that take several times longer than they need, as training sees them.
  */
 
 interface Backend {
   disposeData(dataId: object): boolean;
+  makeOutput(shape: number[], dtype: 'float32'): TensorInfo;
+  dataIdMap: { get(dataId: object): { memoryOffset: number } };
+}
+/** What its module shows of itself. */
+interface WasmBackend {
+  wasm: { asm: { memory: WebAssembly.Memory }; _malloc(bytes: number): number; _free(address: number): void };
 }
 type Kernel = (inputs: Record<string, TensorInfo>, backend: Backend, attrs: object) => TensorInfo;
 
 /** Puts the faster ways in their places. */
 export function hastenWasm(): void {
-  const transpose = fastTranspose(kernelOf('Transpose'));
-  const multiply = fastMultiply(kernelOf('BatchMatMul'), transpose);
-  replace('Transpose', transpose);
-  replace('BatchMatMul', multiply);
+  replace('Transpose', fastTranspose(kernelOf('Transpose')));
+  replace('BatchMatMul', fastMultiply(kernelOf('BatchMatMul')));
 }
 
 function kernelOf(name: string): Kernel {
@@ -34,33 +39,57 @@ function replace(kernelName: string, kernel: Kernel): void {
 }
 
 /**
- * XNNPACK multiplies only where neither operand is transposed, a plain loop does all else; and every gradient of a
- * product has a transposed operand. So operands of single matrices are transposed first: where that is less to move,
- * aᵀ b as (bᵀ a)ᵀ.
+ * TensorFlow.js hands single products without transposed operands to XNNPACK and all others to a plain loop; every
+ * gradient of a product has a transposed operand, and attention's products are batches. All float32 ones are ours.
  */
-function fastMultiply(multiply: Kernel, transpose: Kernel): Kernel {
+function fastMultiply(multiply: Kernel): Kernel {
+  const { wasm } = tf.backend() as unknown as WasmBackend;
+  const product = openProduct(wasm.asm.memory);
+  let scratch = { address: 0, bytes: 0 };
+  const scratchOf = (bytes: number): number => {
+    if (scratch.bytes < bytes) {
+      wasm._free(scratch.address);
+      const address = wasm._malloc(bytes);
+      scratch = { address, bytes: address === 0 ? 0 : bytes };
+      if (address === 0) throw new Error('the memory of WebAssembly is full');
+    }
+    return scratch.address;
+  };
   return ({ a, b }, backend, attrs) => {
     const { transposeA, transposeB } = attrs as { transposeA: boolean; transposeB: boolean };
-    if ((!transposeA && !transposeB) || a.shape.length > 2 || b.shape.length > 2)
-      return multiply({ a, b }, backend, attrs);
-    const turned = (x: TensorInfo): TensorInfo => transpose({ x }, backend, { perm: [1, 0] });
-    const times = (x: TensorInfo, y: TensorInfo): TensorInfo =>
-      multiply({ a: x, b: y }, backend, { transposeA: false, transposeB: false });
-    const dispose = (...made: TensorInfo[]): void => made.forEach(({ dataId }) => backend.disposeData(dataId));
-    const [inner, m] = a.shape;
-    if (transposeA && !transposeB && b.shape[1] * (inner + m) < inner * m) {
-      const bT = turned(b);
-      const product = times(bT, a);
-      const result = turned(product);
-      dispose(bT, product);
-      return result;
-    }
-    const x = transposeA ? turned(a) : a;
-    const y = transposeB ? turned(b) : b;
-    const result = times(x, y);
-    dispose(...[x, y].filter(operand => operand !== a && operand !== b));
-    return result;
+    const [left, right] = [matrices(a, transposeA), matrices(b, !transposeB)];
+    const { inner: k, outer: m } = left;
+    const n = right.outer;
+    const bytes = scratchBytes({ m, n, k });
+    const outer = tf.backend_util.assertAndGetBroadcastShape(a.shape.slice(0, -2), b.shape.slice(0, -2));
+    const batch = tf.util.sizeFromShape(outer);
+    const ours =
+      [a, b].every(({ dtype }) => dtype === 'float32') &&
+      [left, right].every(one => one.inner === k && (one.batch === 1 || one.batch === batch)) &&
+      batch * m * n * k > 0;
+    if (!ours || bytes > MOST_SCRATCH) return multiply({ a, b }, backend, attrs);
+    const room = scratchOf(bytes);
+    const c = backend.makeOutput([...outer, m, n], 'float32');
+    const address = ({ dataId }: TensorInfo): number => backend.dataIdMap.get(dataId).memoryOffset;
+    product({
+      ...{ a: address(a), b: address(b), c: address(c), m, n, k, batch, scratch: room },
+      ...{ aRow: left.outerStep, aDepth: left.innerStep, aBatch: left.batch > 1 ? 4 * m * k : 0 },
+      ...{ bColumn: right.outerStep, bDepth: right.innerStep, bBatch: right.batch > 1 ? 4 * n * k : 0 },
+    });
+    return c;
   };
+}
+
+/** Packed copies that are kept for the next product; matrices beyond that go TensorFlow.js's way. */
+const MOST_SCRATCH = 2 ** 27;
+
+/** [..., outer, inner], or with the last two the other way about; steps in bytes. */
+function matrices({ shape }: TensorInfo, innerFirst: boolean) {
+  const [rows, columns] = shape.slice(-2);
+  const batch = tf.util.sizeFromShape(shape.slice(0, -2));
+  return innerFirst
+    ? { batch, inner: rows, outer: columns, innerStep: 4 * columns, outerStep: 4 }
+    : { batch, inner: columns, outer: rows, innerStep: 4, outerStep: 4 * columns };
 }
 
 /** Five axes and more go one number at a time: axes are moved to their places one by one, as swaps of four merged axes. */

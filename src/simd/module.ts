@@ -120,7 +120,8 @@ export class SimdModule {
   readonly log: Routine = { index: 0, result: 'f64' };
   private readonly definitions: Definition[] = [];
 
-  constructor(private readonly pages: number) {}
+  /** `pages` of memory that threads share; without, it works in whatever memory, of one thread, it is given. */
+  constructor(private readonly pages?: number) {}
 
   /** A function; `name` exports it. */
   routine<P extends Parameters>(
@@ -153,7 +154,8 @@ export class SimdModule {
       ...list(type ? [[VALUE_TYPE[type]]] : []),
     ];
     const types = [signature(['f64'], 'f64'), ...definitions.map(d => signature(d.parameters, d.result))];
-    const memory = [...text('env'), ...text('memory'), 0x02, 0x03, ...unsigned(this.pages), ...unsigned(this.pages)];
+    const limits = this.pages === undefined ? [0x00, 0] : [0x03, ...unsigned(this.pages), ...unsigned(this.pages)];
+    const memory = [...text('env'), ...text('memory'), 0x02, ...limits];
     const log = [...text('env'), ...text('log'), 0x00, 0];
     const exported = definitions.flatMap(({ name }, i) => (name ? [[...text(name), 0x00, ...unsigned(i + 1)]] : []));
     return Uint8Array.from([

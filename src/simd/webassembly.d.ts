@@ -5,6 +5,7 @@ declare namespace WebAssembly {
     readonly buffer: SharedArrayBuffer;
   }
   class Module {
+    constructor(bytes: Uint8Array<ArrayBuffer>);
     private readonly compiled: true;
   }
   class Instance {

@@ -36,22 +36,49 @@ test('any permutation of any axes puts every number where it belongs', () => {
   );
 });
 
-test('products of transposed matrices are those of matrices, and leave nothing behind', () => {
-  for (const [m, k, n] of [
-    [5, 7, 3],
-    [40, 60, 4],
-    [4, 60, 40],
-  ]) {
-    const a = random.for('a').normalTensor([m, k]);
-    const b = random.for('b').normalTensor([k, n]);
-    const expected = tf.matMul(a, b).dataSync();
-    const [aT, bT] = [tf.transpose(a), tf.transpose(b)];
-    const before = tf.memory().numDataBuffers;
-    for (const product of [tf.matMul(aT, b, true), tf.matMul(a, bT, false, true), tf.matMul(aT, bT, true, true)]) {
+test('products of any size, order of axes and batch are sums of products, and leave nothing behind', () => {
+  const size = fc.integer({ min: 1, max: 21 });
+  const batches: [a: number[], b: number[], product: number[]][] = [
+    [[], [], []],
+    [[3], [3], [3]],
+    [
+      [2, 3],
+      [2, 3],
+      [2, 3],
+    ],
+    [[1], [], [1]],
+    [[], [1], [1]],
+    [[4], [1], [4]],
+    [[1], [4], [4]],
+    [[], [2], [2]],
+  ];
+  const side = fc.boolean();
+  fc.assert(
+    fc.property(size, size, size, fc.constantFrom(...batches), side, side, (m, k, n, [left, right, both], tA, tB) => {
+      const a = random.for('a').normalTensor([...left, ...(tA ? [k, m] : [m, k])]);
+      const b = random.for('b').normalTensor([...right, ...(tB ? [n, k] : [k, n])]);
+      const before = tf.memory().numDataBuffers;
+      const product = tf.matMul(a, b, tA, tB);
+      expect(product.shape).toEqual([...both, m, n]);
+      const [x, y] = [a.dataSync(), b.dataSync()];
+      const expected = Float64Array.from({ length: product.size }, (_, at) => {
+        const [matrix, i, j] = [Math.floor(at / (m * n)), Math.floor(at / n) % m, at % n];
+        const [fromA, fromB] = [(matrix * m * k) % x.length, (matrix * k * n) % y.length];
+        let sum = 0;
+        for (let l = 0; l < k; l++)
+          sum += x[fromA + (tA ? l * m + i : i * k + l)] * y[fromB + (tB ? j * k + l : l * n + j)];
+        return sum;
+      });
       expect(product.dataSync()).toBeAllClose(expected, { rtol: 1e-5, atol: 1e-5 });
       product.dispose();
-    }
-    expect(tf.memory().numDataBuffers).toBe(before);
-    tf.dispose([a, b, aT, bT]);
-  }
+      expect(tf.memory().numDataBuffers).toBe(before);
+      tf.dispose([a, b]);
+    }),
+    { numRuns: 300 },
+  );
+});
+
+test('products of what does not fit together are refused', () => {
+  expect(() => tf.matMul(tf.zeros([2, 3]), tf.zeros([4, 5]))).toThrow(/3.*4/);
+  expect(() => tf.matMul(tf.zeros([2, 2, 3]), tf.zeros([3, 3, 5]))).toThrow(/broadcast/);
 });
