@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { UserError } from '../base/index.js';
 import { defineCommand, type Context } from './command.js';
-import { namedInput } from './inputs.js';
+import { namedInputs } from './inputs.js';
 import { common, count, force, limit, words } from './options.js';
 import { writeTable, type Row } from './table.js';
 
@@ -50,10 +50,10 @@ async function writePage(chosen: Options, inputs: string[], context: Context): P
   const { comparisonPage } = await import('../jobs/compare-images.js');
   refuseExisting(out, chosen.force);
   const [a, b] = await Promise.all(
-    inputs.map(async input => {
-      const { name, path } = namedInput(input);
-      return { name, images: await openImages(path, { limit, strict, log: context.log }) };
-    }),
+    namedInputs(inputs).map(async ({ name, path }) => ({
+      name,
+      images: await openImages(path, { limit, strict, log: context.log }),
+    })),
   );
   try {
     await writeFileAtomic(out, await comparisonPage(a, b, chosen, context.log), { force: chosen.force });

@@ -6,7 +6,7 @@ import type { DistributionMetric } from '../metrics/index.js';
 import type { EvaluationRow } from '../jobs/evaluation-rows.js';
 import { defineCommand, type Context } from './command.js';
 import { evaluateSweep } from './evaluate-sweep.js';
-import { namedInput } from './inputs.js';
+import { namedInputs } from './inputs.js';
 import { common, count, counts, force, limit, outFile, whole, words } from './options.js';
 import { writeTable, type Row } from './table.js';
 import { openChosenTokenizer, tokenizerOptions } from './tokenizer-options.js';
@@ -239,8 +239,7 @@ async function comparisons(chosen: Options, inputs: string[], judges: Judges, co
   });
   const samples: { name: string; images: ImageDataset }[] = [];
   try {
-    for (const input of inputs) {
-      const { name, path } = namedInput(input);
+    for (const { name, path } of namedInputs(inputs)) {
       samples.push({ name, images: await openImages(path, { limit, strict, log: context.log }) });
     }
     const card = {

@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
-import { basename, extname } from 'node:path';
+import { basename, dirname, extname, resolve } from 'node:path';
+import { UserError } from '../base/index.js';
 
 export interface NamedInput {
   /** What the `source` column calls it. */
@@ -13,4 +14,23 @@ export function namedInput(input: string): NamedInput {
   const named = /^([^=/:?]+)=(.+)$/.exec(input);
   if (named && !existsSync(input)) return { name: named[1], path: named[2] };
   return { name: basename(input, extname(input)), path: input };
+}
+
+/**
+ * The same for several: those without a name that would be called alike are called after their folders,
+ * `sit/mae/loss.csv` mae. @throws UserError where that does not tell them apart.
+ */
+export function namedInputs(inputs: string[]): NamedInput[] {
+  let named = inputs.map(namedInput);
+  let folders = named.map(({ path }) => dirname(resolve(path)));
+  const isUnnamed = named.map(({ name, path }) => name === namedInput(path).name);
+  const twice = (): NamedInput | undefined => named.find(({ name }, i) => named.findIndex(o => o.name === name) !== i);
+  const first = twice();
+  while (twice()) {
+    if (folders.every(folder => folder === dirname(folder)))
+      throw new UserError(`two inputs are called ${first!.name}; name them apart: a=PATH b=PATH`);
+    named = named.map((input, i) => (isUnnamed[i] ? { ...input, name: basename(folders[i]) || folders[i] } : input));
+    folders = folders.map(dirname);
+  }
+  return named;
 }

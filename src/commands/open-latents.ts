@@ -1,7 +1,7 @@
-import { UserError, type Log } from '../base/index.js';
+import { type Log } from '../base/index.js';
 import type { RowSource } from '../io/index.js';
 import type { LatentsOptions } from '../latents/index.js';
-import { namedInput } from './inputs.js';
+import { namedInputs } from './inputs.js';
 
 export interface OpenedLatents {
   name: string;
@@ -23,12 +23,8 @@ export interface OpenOptions extends LatentsOptions {
 
 /** Opens latents named on the command line, one after the other. @throws UserError where two have the same name. */
 export async function openNamedLatents(inputs: string[], options: OpenOptions): Promise<OpenedLatents[]> {
-  const names = inputs.map(input => namedInput(input).name);
-  const twice = names.find((name, i) => names.indexOf(name) !== i);
-  if (twice !== undefined) throw new UserError(`two inputs are called ${twice}; name them apart: a=PATH b=PATH`);
   const opened: OpenedLatents[] = [];
-  for (const input of inputs) {
-    const { name, path } = namedInput(input);
+  for (const { name, path } of namedInputs(inputs)) {
     const latents = await openRows(path, options);
     opened.push({ ...latents, name, rows: { ...latents.rows, name } });
   }

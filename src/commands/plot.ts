@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
 import { messageOf, UserError } from '../base/index.js';
 import { defineCommand, type Context } from './command.js';
-import { namedInput } from './inputs.js';
+import { namedInputs } from './inputs.js';
 import { common, count, force } from './options.js';
 import { chartFiles, writeChart } from './write-chart.js';
 import type { ProtocolCard, Table } from '../report/index.js';
@@ -62,10 +62,10 @@ async function readTables(inputs: string[], context: Context): Promise<Read[]> {
     return [{ table: parseTable(Buffer.concat(chunks).toString('utf8'), 'standard input'), card: undefined }];
   }
   return await Promise.all(
-    inputs.map(async input => {
-      const { name, path } = namedInput(input);
-      return { table: { ...(await readTable(path)), name }, card: await cardBeside(path) };
-    }),
+    namedInputs(inputs).map(async ({ name, path }) => ({
+      table: { ...(await readTable(path)), name },
+      card: await cardBeside(path),
+    })),
   );
 }
 

@@ -26,7 +26,6 @@ export async function comparisonPage(
   { num, question, seed }: PageSettings,
   log: Log,
 ): Promise<string> {
-  if (a.name === b.name) throw new UserError(`both sets are called ${a.name}; name them apart: A=PATH B=PATH`);
   const available = Math.min(a.images.count, b.images.count);
   if (a.images.count !== b.images.count)
     log.warn(

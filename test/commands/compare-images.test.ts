@@ -161,7 +161,7 @@ describe('bad input is one clear line', () => {
   test.each([
     ['one set', [good], /needs two sets/],
     ['no page', [good, bad], /needs --out/],
-    ['the same twice', [good, good, '--out', join(root, 'x.html')], /both sets are called good/],
+    ['the same twice', [good, good, '--out', join(root, 'x.html')], /two inputs are called good/],
     ['an existing page', [good, bad, '--out', page], /page\.html: already exists/],
     ['no table', ['--judgments', join(root, 'absent.csv')], /absent\.csv: no such file/],
     ['another table', ['--judgments', join(root, 'other.csv')], /has no column 'seed'/],

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 import { maetok, maetokWith } from '../helpers/cli.js';
@@ -61,6 +61,17 @@ describe('maetok plot', () => {
     const { stdout } = await maetok('plot', `ours=${a}`, `theirs=${b}`);
     expect(stdout).toContain('ours');
     expect(stdout).toContain('theirs');
+  });
+
+  it('calls tables that are called alike after their folders', async () => {
+    const files = ['mae', 'ae'].map(run => {
+      mkdirSync(join(folder, run, 'sit'), { recursive: true });
+      return csv(join(run, 'sit', 'loss.csv'), 'step,loss\n1,2\n2,1\n');
+    });
+    const { stdout } = await maetok('plot', ...files);
+    expect(stdout).toMatch(/>mae<.*>ae</s);
+    const { code, stderr } = await maetok('plot', files[0], files[0]);
+    expect([code, stderr]).toEqual([2, 'maetok: two inputs are called loss; name them apart: a=PATH b=PATH\n']);
   });
 
   it('writes SVG and PNG, and overwrites neither', async () => {
