@@ -7,7 +7,7 @@ import { runStudy, studyOptions } from './compare.js';
 
 const study = (name: string): string => fileURLToPath(new URL(`../../studies/${name}.yaml`, import.meta.url));
 
-/** A step on WebAssembly takes five to seven times longer; a quarter of them is over in 14 minutes on two cores. */
+/** A step on WebAssembly takes four to six times longer; a quarter of them is over in nine minutes on two cores. */
 const SLOWER = 4;
 
 const options = studyOptions.extend({
