@@ -21,15 +21,15 @@ export function namedInput(input: string): NamedInput {
  * `sit/mae/loss.csv` mae. @throws UserError where that does not tell them apart.
  */
 export function namedInputs(inputs: string[]): NamedInput[] {
+  const isAlike = ({ name }: NamedInput): boolean => named.filter(other => other.name === name).length > 1;
   let named = inputs.map(namedInput);
+  const first = named.find(isAlike);
+  const follows = named.map(input => isAlike(input) && input.name === namedInput(input.path).name);
   let folders = named.map(({ path }) => dirname(resolve(path)));
-  const isUnnamed = named.map(({ name, path }) => name === namedInput(path).name);
-  const twice = (): NamedInput | undefined => named.find(({ name }, i) => named.findIndex(o => o.name === name) !== i);
-  const first = twice();
-  while (twice()) {
+  while (named.some(isAlike)) {
     if (folders.every(folder => folder === dirname(folder)))
       throw new UserError(`two inputs are called ${first!.name}; name them apart: a=PATH b=PATH`);
-    named = named.map((input, i) => (isUnnamed[i] ? { ...input, name: basename(folders[i]) || folders[i] } : input));
+    named = named.map((input, i) => (follows[i] ? { ...input, name: basename(folders[i]) || folders[i] } : input));
     folders = folders.map(dirname);
   }
   return named;

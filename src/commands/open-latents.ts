@@ -1,4 +1,4 @@
-import { type Log } from '../base/index.js';
+import type { Log } from '../base/index.js';
 import type { RowSource } from '../io/index.js';
 import type { LatentsOptions } from '../latents/index.js';
 import { namedInputs } from './inputs.js';

@@ -68,8 +68,9 @@ describe('maetok plot', () => {
       mkdirSync(join(folder, run, 'sit'), { recursive: true });
       return csv(join(run, 'sit', 'loss.csv'), 'step,loss\n1,2\n2,1\n');
     });
-    const { stdout } = await maetok('plot', ...files);
-    expect(stdout).toMatch(/>mae<.*>ae</s);
+    const other = csv('other.csv', 'step,loss\n1,3\n2,2\n');
+    const { stdout } = await maetok('plot', ...files, other);
+    expect(stdout).toMatch(/>mae<.*>ae<.*>other</s);
     const { code, stderr } = await maetok('plot', files[0], files[0]);
     expect([code, stderr]).toEqual([2, 'maetok: two inputs are called loss; name them apart: a=PATH b=PATH\n']);
   });
