@@ -30,16 +30,15 @@ export interface RunStepsOptions {
 export async function runSteps(steps: Step[], { out, run, log, signal, jobs }: RunStepsOptions): Promise<void> {
   const record = await readRecord(out);
   const labels = new Map(steps.map((step, i) => [step, `[${i + 1}/${steps.length}] ${step.name}`]));
-  const [done, open] = [new Set<Step>(), new Set<Step>()];
-  for (const step of steps) (isDone(step, record, out) ? done : open).add(step);
-  for (const step of done) log.note(`${labels.get(step)!}: done before`);
+  const open = steps.filter(step => !isDone(step, record, out));
+  for (const step of steps) if (!open.includes(step)) log.note(`${labels.get(step)!}: done before`);
   // One write after the other: the newest record must be the last.
   let saved = Promise.resolve();
   const save = (): Promise<void> =>
     (saved = saved.then(() =>
       writeFileAtomic(join(out, RECORD), `${JSON.stringify(record, null, 2)}\n`, { force: true }),
     ));
-  await runSchedule([...open], {
+  await runSchedule(open, {
     jobs,
     signal,
     waits: reads,

@@ -10,9 +10,9 @@ import {
   mulAdd,
   notEqual,
   shiftLeft,
-  shuffle,
   SimdModule,
   sub,
+  transposed,
   type Body,
   type Local,
   type Routine,
@@ -136,15 +136,8 @@ function copySquares(f: Body, { rows, to, left }: Side): void {
   const stride = 4 * rows.length;
   f.while(greater(left, 3), () => {
     for (let first = 0; first < rows.length; first += 4) {
-      const [a, b, c, d] = rows.slice(first, first + 4).map(row => f.local('f32x4', load('f32x4', row)));
-      const [ab, cd] = [
-        [a, b],
-        [c, d],
-      ].map(([x, y]) => [f.local('f32x4', shuffle(x, y, [0, 4, 1, 5])), f.local('f32x4', shuffle(x, y, [2, 6, 3, 7]))]);
-      [0, 1].forEach(half => {
-        f.store(to, shuffle(ab[half], cd[half], [0, 1, 4, 5]), 4 * first + 2 * half * stride);
-        f.store(to, shuffle(ab[half], cd[half], [2, 3, 6, 7]), 4 * first + (2 * half + 1) * stride);
-      });
+      const square = rows.slice(first, first + 4).map(row => f.local('f32x4', load('f32x4', row)));
+      transposed(f, square).forEach((column, i) => f.store(to, column, 4 * first + i * stride));
     }
     rows.forEach(row => f.set(row, add(row, 16)));
     f.set(to, add(to, 4 * stride));

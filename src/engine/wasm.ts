@@ -6,14 +6,12 @@ import { openProduct, scratchBytes } from './wasm-product.js';
  * Two kernels of TensorFlow.js 4.22 for WebAssembly that take several times longer than they need, as training sees them.
  */
 
+/** What of the backend, and of the module in it, is used here. */
 interface Backend {
+  wasm: { asm: { memory: WebAssembly.Memory }; _malloc(bytes: number): number; _free(address: number): void };
   disposeData(dataId: object): boolean;
   makeOutput(shape: number[], dtype: 'float32'): TensorInfo;
   dataIdMap: { get(dataId: object): { memoryOffset: number } };
-}
-/** What its module shows of itself. */
-interface WasmBackend {
-  wasm: { asm: { memory: WebAssembly.Memory }; _malloc(bytes: number): number; _free(address: number): void };
 }
 type Kernel = (inputs: Record<string, TensorInfo>, backend: Backend, attrs: object) => TensorInfo;
 
@@ -43,7 +41,7 @@ function replace(kernelName: string, kernel: Kernel): void {
  * gradient of a product has a transposed operand, and attention's products are batches. All float32 ones are ours.
  */
 function fastMultiply(multiply: Kernel): Kernel {
-  const { wasm } = tf.backend() as unknown as WasmBackend;
+  const { wasm } = tf.backend() as unknown as Backend;
   const product = openProduct(wasm.asm.memory);
   let scratch = { address: 0, bytes: 0 };
   const scratchOf = (bytes: number): number => {

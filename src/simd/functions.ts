@@ -8,6 +8,16 @@ export function laneSums(f: Body, [a, b, c, d]: readonly Value<'f32x4'>[]): Valu
   return add(shuffle(low, high, [0, 1, 4, 5]), shuffle(low, high, [2, 3, 6, 7]));
 }
 
+/** The columns of four vectors, as vectors. */
+export function transposed(f: Body, [a, b, c, d]: readonly Value<'f32x4'>[]): Value<'f32x4'>[] {
+  const mixed = (x: Value<'f32x4'>, y: Value<'f32x4'>, order: number[]) => f.local('f32x4', shuffle(x, y, order));
+  const [low, high] = [
+    [0, 4, 1, 5],
+    [2, 6, 3, 7],
+  ].map(order => [mixed(a, b, order), mixed(c, d, order)]);
+  return [low, high].flatMap(([ab, cd]) => [shuffle(ab, cd, [0, 1, 4, 5]), shuffle(ab, cd, [2, 3, 6, 7])]);
+}
+
 /** eˣ to about 2e-7 relative, for −87 < x < 88; outside of it the result means nothing. */
 export function exp(f: Body, x: Value<'f32x4'>): Value<'f32x4'> {
   const power = f.local('f32x4', nearest(mul(x, Math.LOG2E)));

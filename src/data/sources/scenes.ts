@@ -50,17 +50,15 @@ const USUAL_SIZE = 64;
  */
 export function openScenes(spec: string): ImageSource {
   const chosen = parseScenes(spec);
-  const settings = Object.entries(chosen);
   const { count, size, seed, ...kinds } = chosen;
-  const { classes } = kinds;
   const draw = (index: number, wanted?: number) =>
     drawScene(sceneFactors(seed, index, kinds), size || (wanted ?? USUAL_SIZE));
   return {
     name: 'scenes',
     count,
     classes: sceneClasses(kinds),
-    labels: Int32Array.from({ length: count }, (_, index) => sceneLabel(index, classes)),
-    digest: sha256OfText(`${SCENES} version=1 ${settings.map(([name, value]) => `${name}=${value}`).join(' ')}`),
+    labels: Int32Array.from({ length: count }, (_, index) => sceneLabel(index, kinds.classes)),
+    digest: sha256OfText([`${SCENES} version=1`, ...Object.entries(chosen).map(pair => pair.join('='))].join(' ')),
     pictureName: index => `scene ${index}`,
     stored: (index, wanted) => Promise.resolve(draw(index, wanted)),
     factors: index => {
