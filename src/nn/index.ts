@@ -52,4 +52,4 @@ export {
   type VerifyCase,
 } from './verify.js';
 export { roundedOnce } from './rounded.js';
-export { area, bicubic, resample, type AxisWeights } from './resample.js';
+export { area, bicubic, bilinear, resample, type AxisWeights } from './resample.js';

@@ -1,21 +1,43 @@
-import { matMul, tf, type Tensor4D } from '../engine/index.js';
+import { tf, type Tensor, type Tensor2D, type Tensor4D } from '../engine/index.js';
 
-/* Resizing as two products with small matrices: differentiable, and on every engine. */
+/*
+ * Resizing as two products with small matrices, the same on every engine, and its gradient the products with their
+ * transposes. The gradient of TensorFlow.js's own resizing (4.22) forgets that pixels have their centres at halves.
+ */
 
 /** Weights of one axis, [to, from] row-major. */
 export type AxisWeights = (from: number, to: number) => Float32Array;
 
-/** images [n, h, w, c] → [n, height, width, c]. */
+/** images [n, h, w, c] → [n, height, width, c], in float32 whatever the precision of other products. */
 export function resample(images: Tensor4D, height: number, width: number, weights: AxisWeights): Tensor4D {
   const [n, h, w, c] = images.shape;
   return tf.tidy(() => {
     const rows = tf.tensor2d(weights(h, height), [height, h]);
     const columns = tf.tensor2d(weights(w, width), [width, w]);
-    const tall = tf.transpose(matMul(tf.transpose(images, [0, 2, 3, 1]), rows, { transposeB: true }), [0, 3, 2, 1]);
-    const wide = matMul(tall, columns, { transposeB: true });
+    const tall = alongLast(tf.transpose(images, [0, 2, 3, 1]), rows); // [n, w, c, height]
+    const wide = alongLast(tf.transpose(tall, [0, 3, 2, 1]), columns); // [n, height, c, width]
     return tf.transpose(wide, [0, 1, 3, 2]).reshape([n, height, width, c]);
   });
 }
+
+/** x [..., from] · weightsᵀ → [..., to]. */
+function alongLast(x: Tensor, weights: Tensor2D): Tensor {
+  const [to, from] = weights.shape;
+  const product = tf.matMul(x.reshape<Tensor2D>([-1, from]), weights, false, true);
+  return product.reshape([...x.shape.slice(0, -1), to]);
+}
+
+/** Between the two nearest pixels, half-pixel centres, edges repeated, no antialiasing, as PyTorch interpolates. */
+export const bilinear: AxisWeights = (from, to) => {
+  const weights = new Float32Array(to * from);
+  for (let i = 0; i < to; i++) {
+    const centre = Math.max(0, ((i + 0.5) * from) / to - 0.5);
+    const first = Math.floor(centre);
+    weights[i * from + first] += 1 - (centre - first);
+    weights[i * from + Math.min(from - 1, first + 1)] += centre - first;
+  }
+  return weights;
+};
 
 /** Keys' cubic kernel with a = −0.75, half-pixel centres, edges repeated, no antialiasing, as PyTorch interpolates. */
 export const bicubic: AxisWeights = (from, to) => {

@@ -288,4 +288,20 @@ describe('the loss of a ViT tokenizer', () => {
         expect(reconstruction.shape).toEqual([2, 24, 24, 3]);
       });
   });
+
+  it('of pictures larger than the model’s moves absolute positions as finite differences say', () => {
+    const own = configured({ positions: 'absolute', decoder: { ...SMALL.decoder, kind: 'plain' } });
+    const params = parameters(own);
+    const batch = { images: pictures(2, 24) };
+    const name = 'decoder.model.pos_embed';
+    const gradient = gradientsOf(own, plain, params, batch).gradients[name];
+    // The first patch alone: in a corner it makes the most difference whose share of a new position is whose.
+    const corner = tf.oneHot(tf.tensor1d([1], 'int32'), gradient.shape[1]!).reshape([1, -1, 1]);
+    const step = tf.sign(gradient).mul(corner).mul(0.05);
+    const at = (way: number): number => {
+      const moved = { ...params, [name]: params[name].add(step.mul(way)) };
+      return vitLoss(own, plain, moved, batch, { step: 0, random }).loss.dataSync()[0];
+    };
+    expect((at(1) - at(-1)) / 2 / gradient.mul(step).sum().dataSync()[0]).toBeCloseTo(1, 2);
+  });
 });

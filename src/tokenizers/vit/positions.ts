@@ -1,5 +1,14 @@
 import { tf, type Tensor, type Tensor4D } from '../../engine/index.js';
-import { axialAngles, mixedAngles, padRotation, rotation, type Params, type Rotation } from '../../nn/index.js';
+import {
+  axialAngles,
+  bilinear,
+  mixedAngles,
+  padRotation,
+  resample,
+  rotation,
+  type Params,
+  type Rotation,
+} from '../../nn/index.js';
 import { gridSide, type Stack, type VitConfig } from './config.js';
 
 /** Rows and columns of patches. */
@@ -41,11 +50,6 @@ export function gridPositionTable(config: VitConfig, table: Tensor, [rows, colum
   if (rows === side && columns === side) return table;
   const width = table.shape[2]!;
   const [first, patches] = tf.split(table, [1, side * side], 1);
-  const resized = tf.image.resizeBilinear(
-    patches.reshape<Tensor4D>([1, side, side, width]),
-    [rows, columns],
-    false,
-    true,
-  );
+  const resized = resample(patches.reshape<Tensor4D>([1, side, side, width]), rows, columns, bilinear);
   return tf.concat([first, resized.reshape([1, rows * columns, width])], 1);
 }
