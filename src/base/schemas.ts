@@ -1,29 +1,46 @@
 import { z } from 'zod';
+import { readNumber } from './words.js';
 
 /** Option schemas that mean the same in every command. camelCase here is --kebab-case on the command line. */
 
-/** A number from the command line; `abc` is refused, never NaN. */
-export const number = z.coerce.number('must be a number');
-export const positive = number.positive('must be above 0');
-export const nonNegative = number.nonnegative('must be 0 or more');
-export const count = number.int('must be a whole number').positive('must be above 0');
-export const whole = number.int('must be a whole number').nonnegative('must be 0 or more');
+/** A number that may also be written as a word. What zod would coerce by `Number` is refused: '', null, true, [5]. */
+const WordedNumber: z.core.$constructor<z.ZodNumber> = z.core.$constructor('WordedNumber', (schema, definition) => {
+  z.ZodNumber.init(schema, definition);
+  const parse = schema._zod.parse.bind(schema._zod);
+  schema._zod.parse = (payload, context) => {
+    if (typeof payload.value === 'string') payload.value = readNumber(payload.value) ?? payload.value;
+    return parse(payload, context);
+  };
+});
 
-const items = (value: unknown): unknown => (typeof value === 'string' ? value.split(',') : value);
+/** A number from the command line; `abc` is refused, never NaN. Its methods give each bound a message. */
+export const number: z.ZodNumber = new WordedNumber({ type: 'number', error: issue => outOfBounds(issue) });
+export const positive = number.positive();
+export const nonNegative = number.nonnegative();
+export const count = number.int().positive();
+export const whole = number.int().nonnegative();
+
+function outOfBounds(issue: z.core.$ZodRawIssue): string {
+  if (issue.code === 'too_small') return `must be ${bound(issue.minimum, issue.inclusive, 'or more', 'above')}`;
+  if (issue.code === 'too_big') return `must be ${bound(issue.maximum, issue.inclusive, 'or less', 'below')}`;
+  return issue.code === 'invalid_type' && issue.expected === 'int' ? 'must be a whole number' : 'must be a number';
+}
+
+const bound = (limit: unknown, inclusive: unknown, within: string, beyond: string): string =>
+  inclusive === false ? `${beyond} ${String(limit)}` : `${String(limit)} ${within}`;
+
+const split = (value: unknown): unknown =>
+  typeof value === 'string' ? value.split(',').map(word => word.trim()) : value;
 
 /** `a,b,c` (or a YAML list) as the schema of a list has it. */
-export const list = <T extends z.ZodType>(schema: T) => z.preprocess(items, schema);
+export const list = <T extends z.ZodType>(schema: T) => z.preprocess(split, schema);
 
-/** `a,b,c` (or a YAML list) as strings. */
+const distinct = (value: unknown): unknown => (Array.isArray(value) ? [...new Set<unknown>(value)] : value);
+
+/** `a,b,c` (or a YAML list) as strings, each once. */
 export const words = z.preprocess(
-  value =>
-    typeof value === 'string'
-      ? value
-          .split(',')
-          .map(word => word.trim())
-          .filter(Boolean)
-      : value,
-  z.array(z.string()),
+  value => distinct(split(value)),
+  z.array(z.string().min(1, 'has an empty word between its commas')),
 );
 
 const UNITS: Record<string, number> = { '': 1, K: 2 ** 10, M: 2 ** 20, G: 2 ** 30, T: 2 ** 40 };
@@ -34,16 +51,21 @@ export const bytes = z.preprocess(value => {
   return amount ? Math.floor(Number(amount[1]) * UNITS[amount[2].toUpperCase()]) : value;
 }, z.number('must be an amount of memory, e.g. 4GB').positive('must be above 0'));
 
-/** `50,100,200`, a range `1-10`, `10-100:10`, or a YAML list of numbers. */
-export const counts = z.preprocess(
-  value => (typeof value === 'string' ? value.split(',').flatMap(expandRange) : value),
-  z.array(count),
-);
+/** `50,100,200`, a range `1-10`, `10-100:10`, or a YAML list of these; each number once. */
+export const counts = z.preprocess(value => {
+  const items = split(value);
+  return distinct(Array.isArray(items) ? items.flatMap(expandRange) : items);
+}, z.array(count));
 
-function expandRange(word: string): unknown[] {
-  const range = /^(\d+)-(\d+)(?::(\d+))?$/.exec(word.trim());
-  if (!range) return [word.trim()];
+/** More numbers than that are a slip of the finger. */
+const LONGEST_RANGE = 100_000;
+
+/** A range that counts down, stands still or never ends is left as it is, and refused as no number. */
+function expandRange(item: unknown): unknown[] {
+  const range = typeof item === 'string' ? /^(\d+)\s*-\s*(\d+)(?:\s*:\s*(\d+))?$/.exec(item) : null;
+  if (!range) return [typeof item === 'string' ? (readNumber(item) ?? item) : item];
   const [first, last, step] = [Number(range[1]), Number(range[2]), Number(range.at(3) ?? 1)];
-  if (step < 1) return [word];
-  return Array.from({ length: Math.max(0, Math.floor((last - first) / step) + 1) }, (_, i) => first + i * step);
+  const length = Math.floor((last - first) / step) + 1;
+  if (!(length >= 1 && length <= LONGEST_RANGE)) return [item];
+  return Array.from({ length }, (_, i) => first + i * step);
 }

@@ -1,8 +1,8 @@
 import yargs, { type Options } from 'yargs';
-import { z } from 'zod';
-import { UserError, VERSION } from '../base/index.js';
+import { closest, readBoolean, UserError, VERSION } from '../base/index.js';
 import type { Command } from '../commands/command.js';
 import { COMMANDS } from '../commands/index.js';
+import { camel, flagsOf, kebab, type Flag, type FlagKind } from './flags.js';
 
 export class UsageError extends UserError {}
 
@@ -15,25 +15,21 @@ export class HelpShown extends Error {
 
 /** What was typed: flags by camelCase name, and the positional words after the command. */
 export interface Typed {
-  flags: Record<string, unknown>;
+  /** The word typed; several where the flag was given several times. */
+  flags: Record<string, string | string[]>;
   inputs: string[];
 }
 
-interface Property {
-  type?: string;
-  description?: string;
-  default?: string | number | boolean | string[];
-  enum?: string[];
-}
-
-/** Parses `argv` for one command (or none: the list of commands). Values stay strings; zod judges them later. */
+/** Parses `argv` for one command (or none: the list of commands). Values stay the words that were typed. */
 export async function buildParser(command: Command | undefined, argv: string[]): Promise<Typed> {
   let shown: string | undefined;
-  const parser = command ? commandParser(command) : await overviewParser();
+  const flags = command ? flagsOf(command.options) : {};
+  const parser = command ? commandParser(command, flags, { forHelp: asksForHelp(argv) }) : await overviewParser();
   const parsed = await parser
     .scriptName('maetok')
     .version(VERSION)
     .help()
+    .alias('help', 'h')
     .strictOptions()
     .recommendCommands()
     .wrap(Math.min(110, process.stderr.columns || 110))
@@ -41,17 +37,20 @@ export async function buildParser(command: Command | undefined, argv: string[]):
     .fail((message: string | undefined, error: Error | undefined) => {
       const wrong = (message ?? error?.message ?? 'wrong usage').replace(/\s+/g, ' ');
       const help = ['maetok', ...(command ? [command.name] : []), '--help'].join(' ');
-      throw new UsageError(`${wrong}; \`${help}\` shows what fits`);
+      throw new UsageError(`${wrong}${suggestion(wrong, flags)}; \`${help}\` shows what fits`);
     })
-    .parseAsync(argv, {}, (_error, _argv, output) => {
+    .parseAsync(spelledOut(argv, flags), {}, (_error, _argv, output) => {
       if (output) shown = output;
     });
   if (shown !== undefined) throw new HelpShown(shown);
-  const { _: words, ...flags } = parsed as Record<string, unknown> & { _: (string | number)[] };
+  const { _: words, ...rest } = parsed as Record<string, unknown> & { _: (string | number)[] };
   // A command's name may be several words.
   const own = command?.name.split(' ').length ?? 1;
-  return { flags: camelOnly(flags), inputs: words.slice(own).map(String) };
+  return { flags: typedFlags(rest, flags), inputs: words.slice(own).map(String) };
 }
+
+const upToInputs = (argv: string[]): string[] => argv.slice(0, argv.includes('--') ? argv.indexOf('--') : undefined);
+const asksForHelp = (argv: string[]): boolean => upToInputs(argv).some(word => word === '--help' || word === '-h');
 
 async function overviewParser(): Promise<ReturnType<typeof yargs>> {
   const parser = yargs()
@@ -64,43 +63,91 @@ async function overviewParser(): Promise<ReturnType<typeof yargs>> {
   return parser.strict().demandCommand(1, 'no command given');
 }
 
-function commandParser(command: Command): ReturnType<typeof yargs> {
+function commandParser(
+  command: Command,
+  flags: Record<string, Flag>,
+  { forHelp }: { forHelp: boolean },
+): ReturnType<typeof yargs> {
   const { inputs } = command;
   const many = (inputs?.max ?? 1) > 1 ? '…' : '';
   const word = inputs ? ((inputs.min ?? 1) > 0 ? ` <${inputs.name}>${many}` : ` [${inputs.name}]${many}`) : '';
   const note = inputs ? `\n\n${inputs.name}: ${inputs.describe}` : '';
   const parser = yargs()
     .usage(`maetok ${command.name}${word} [--options]\n\n${command.describe}${note}`)
-    .parserConfiguration({ 'parse-positional-numbers': false, 'camel-case-expansion': true, 'boolean-negation': true });
+    .parserConfiguration({
+      'parse-positional-numbers': false,
+      'camel-case-expansion': true,
+      'boolean-negation': false,
+      'dot-notation': false,
+    });
   for (const [line, meaning] of command.examples) parser.example(line, meaning);
-  for (const [name, option] of Object.entries(yargsOptions(command.options))) parser.option(name, option);
+  for (const [name, flag] of Object.entries(flags))
+    parser.option(kebab(name), forHelp ? shownOption(flag) : { type: 'string', requiresArg: true });
   return parser;
 }
 
-/** Flags are declared without defaults, else an untyped flag would beat the config file; help shows the schema's. */
-function yargsOptions(schema: z.ZodObject): Record<string, Options> {
-  const { properties = {} } = z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' }) as {
-    properties?: Record<string, Property>;
-  };
-  return Object.fromEntries(
-    Object.entries(properties).map(([name, { type, description, default: fallback, enum: choices }]) => [
-      kebab(name),
-      {
-        type: type === 'boolean' ? 'boolean' : 'string',
-        requiresArg: type !== 'boolean',
-        describe: description,
-        defaultDescription: fallback === undefined ? undefined : String(fallback),
-        choices,
-      } satisfies Options,
-    ]),
+const SHOWN_TYPES: Record<FlagKind, Options['type']> = {
+  boolean: 'boolean',
+  number: 'number',
+  list: 'array',
+  string: 'string',
+};
+
+/**
+ * What help says of a flag. Parsed it is always a string: yargs would make numbers of 0x10 and '', and false of
+ * `--pca=True`. Nor has it a default there, else an untyped flag would beat the config file.
+ */
+const shownOption = ({ kind, describe, fallback, choices }: Flag): Options => ({
+  type: SHOWN_TYPES[kind],
+  describe,
+  defaultDescription: fallback,
+  choices,
+});
+
+/**
+ * Flags that are on or off with their value: `--pca` is `--pca=true`, `--no-pca` is `--pca=false`, and the word after
+ * `--pca` belongs to it where it can only be meant so.
+ */
+function spelledOut(argv: string[], flags: Record<string, Flag>): string[] {
+  const isSwitch = (name: string): boolean =>
+    Object.hasOwn(flags, camel(name)) && flags[camel(name)].kind === 'boolean';
+  const words = upToInputs(argv);
+  const spelled: string[] = [];
+  for (let i = 0; i < words.length; i++) {
+    const [word, flag = '', value] = /^--([^=]+)(=.*)?$/s.exec(words[i]) ?? [words[i]];
+    const name = flag.replace(/^no-/, '');
+    if (!isSwitch(name)) spelled.push(word);
+    else if (flag !== name && value)
+      throw new UsageError(`--${flag} takes no value; write --${name}${value}, or --${flag} alone`);
+    else if (flag !== name) spelled.push(`--${name}=false`);
+    else if (value) spelled.push(word);
+    else spelled.push(`--${name}=${saysSwitch(words.at(i + 1), name) ? words[++i] : 'true'}`);
+  }
+  return [...spelled, ...argv.slice(words.length)];
+}
+
+/** Whether the word after a bare flag is its value. */
+function saysSwitch(word: string | undefined, name: string): boolean {
+  if (word === undefined || readBoolean(word) === undefined) return false;
+  if (!/^\s*[01]\s*$/.test(word)) return true;
+  throw new UsageError(
+    `--${name} ${word}: write --${name}=${word}; an input that is called ${word} is written ./${word}`,
   );
 }
 
-const kebab = (name: string): string => name.replace(/[A-Z]/g, letter => `-${letter.toLowerCase()}`);
+/** Of a name that no flag has, the one that was probably meant. */
+function suggestion(complaint: string, flags: Record<string, Flag>): string {
+  const unknown = /^Unknown arguments?: (?:no-)?([^,\s]+)/.exec(complaint)?.[1];
+  const meant = unknown === undefined ? undefined : closest(unknown, Object.keys(flags).map(kebab));
+  return meant === undefined ? '' : `; did you mean --${meant}?`;
+}
 
 /** yargs gives each flag under both spellings, and its own `$0`. */
-function camelOnly(flags: Record<string, unknown>): Record<string, unknown> {
+function typedFlags(parsed: Record<string, unknown>, flags: Record<string, Flag>): Typed['flags'] {
   return Object.fromEntries(
-    Object.entries(flags).filter(([name, value]) => /^[a-zA-Z][a-zA-Z0-9]*$/.test(name) && value !== undefined),
+    Object.keys(flags).flatMap(name => {
+      const value = Object.hasOwn(parsed, name) ? parsed[name] : undefined;
+      return value === undefined ? [] : [[name, value as string | string[]]];
+    }),
   );
 }

@@ -1,8 +1,8 @@
-import { readFile } from 'node:fs/promises';
-import { parse, YAMLParseError } from 'yaml';
 import type { z } from 'zod';
 import type { Command } from '../commands/command.js';
-import { unreadable, UserError } from '../base/index.js';
+import { closest, readBoolean, readNumber } from '../base/index.js';
+import { readConfig, type Said } from './config-file.js';
+import { dashed, flagsOf, kebab, type Flag } from './flags.js';
 import { UsageError, type Typed } from './parser.js';
 
 export interface Resolved {
@@ -13,38 +13,85 @@ export interface Resolved {
 /** Defaults < what the command remembers < config file < flags actually typed, then the schema's judgement. */
 export async function resolveOptions(command: Command, typed: Typed): Promise<Resolved> {
   checkInputs(command, typed.inputs);
-  const fromFile = typeof typed.flags.config === 'string' ? await readConfig(typed.flags.config) : {};
-  const remembered = (await command.remembered?.(typed.flags)) ?? {};
-  const outcome = command.options.strict().safeParse({ ...remembered, ...fromFile, ...typed.flags });
-  if (!outcome.success)
-    throw new UsageError(`${outcome.error.issues.map(explain).join('; ')} (see \`maetok ${command.name} --help\`)`);
-  return { options: outcome.data, inputs: typed.inputs };
+  const flags = flagsOf(command.options);
+  const values = readAll(typedWords(typed), flags);
+  const said = typeof values.config === 'string' ? await readConfig(values.config) : {};
+  refuseStrangers(said, flags);
+  const given = { ...readAll(said, flags), ...values };
+  const remembered = (await command.remembered?.(given)) ?? {};
+  const outcome = command.options.strict().safeParse({ ...remembered, ...given });
+  if (outcome.success) return { options: outcome.data, inputs: typed.inputs };
+  const words = { ...said, ...typedWords(typed) };
+  const complaints = outcome.error.issues.map(issue => {
+    const [name] = issue.path.map(String);
+    return complaint(name, complaintOf(issue, words[name]), words[name]);
+  });
+  throw new UsageError(`${complaints.join('; ')} (see \`maetok ${command.name} --help\`)`);
 }
 
-async function readConfig(path: string): Promise<Record<string, unknown>> {
-  let content: unknown;
-  try {
-    content = parse(await readFile(path, 'utf8'));
-  } catch (error) {
-    if (error instanceof YAMLParseError)
-      throw new UserError(`${path}: not valid YAML: ${error.message.split('\n')[0]}`);
-    throw unreadable(path, error);
-  }
-  if (content === null || typeof content !== 'object' || Array.isArray(content)) {
-    throw new UserError(`${path}: a config file is a YAML map of options, e.g. "steps: 1000"`);
-  }
-  return Object.fromEntries(Object.entries(content).map(([name, value]) => [camel(name), value]));
+const typedWords = ({ flags }: Typed): Record<string, Said> =>
+  Object.fromEntries(Object.entries(flags).map(([name, value]) => [name, { value, place: '' }]));
+
+/** `--seed …` of what was typed, `settings.yaml:3: seed …` of what a file says. */
+const complaint = (name: string, what: string, said: Said | undefined): string =>
+  said?.place ? `${said.place}: ${kebab(name)} ${what}` : `${dashed(name)} ${what}`;
+
+/** What words alone tell: nothing is empty, only a list is given twice, a switch is on or off. Schemas judge the rest. */
+function readAll(said: Record<string, Said>, flags: Record<string, Flag>): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(said).map(([name, one]) => {
+      const refuse = (what: string): never => {
+        throw new UsageError(complaint(name, what, one));
+      };
+      return [name, readOne(one, flags[name].kind, refuse)];
+    }),
+  );
 }
 
-const camel = (name: string): string => name.replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());
-const kebab = (name: string): string => name.replace(/[A-Z]/g, letter => `-${letter.toLowerCase()}`);
+function readOne({ value, place }: Said, kind: Flag['kind'], refuse: (what: string) => never): unknown {
+  if ([value].flat().some(word => word.trim() === '')) refuse('needs a value');
+  if (Array.isArray(value)) {
+    // A file's items stand apart already; repeated flags are one list.
+    if (kind === 'list') return place === '' ? value.join(',') : value;
+    refuse(`takes one value, not ${value.length} (${value.join(', ')})`);
+  }
+  if (kind !== 'boolean') return value;
+  return readBoolean(value) ?? refuse(`must be true or false, not '${value}'`);
+}
 
-function explain(issue: z.core.$ZodIssue): string {
-  if (issue.code === 'unrecognized_keys')
-    return `unknown option ${issue.keys.map(key => `--${kebab(key)}`).join(', ')}`;
-  const name = issue.path.length > 0 ? `--${kebab(String(issue.path[0]))} ` : '';
-  if (issue.code === 'invalid_type' && /received undefined/.test(issue.message)) return `${name}is required`;
-  return `${name}${issue.message}`;
+/** Options in a file that the command does not have. */
+function refuseStrangers(said: Record<string, Said>, flags: Record<string, Flag>): void {
+  for (const [name, { place }] of Object.entries(said)) {
+    if (Object.hasOwn(flags, name) && name !== 'config') continue;
+    const meant = closest(name, Object.keys(flags).map(kebab));
+    throw new UsageError(
+      `${place}: unknown option ${kebab(name)}${meant === undefined ? '' : `; did you mean ${meant}?`}`,
+    );
+  }
+}
+
+function complaintOf(issue: z.core.$ZodIssue, said: Said | undefined): string {
+  if (said === undefined) return issue.code === 'invalid_type' ? 'is required' : issue.message;
+  // The item of a list, or the whole.
+  const at = issue.path.at(1);
+  const items = Array.isArray(said.value) ? said.value : said.value.split(',');
+  const word = (typeof at === 'number' && items.length > at ? items[at] : String(said.value)).trim();
+  const choices = choicesOf(issue);
+  const meant = closest(word, choices);
+  return `${wanted(issue, choices, word)}, not '${word}'${meant === undefined ? '' : `; did you mean ${meant}?`}`;
+}
+
+function wanted(issue: z.core.$ZodIssue, choices: string[], word: string): string {
+  if (issue.code === 'invalid_value') return `must be one of ${choices.join(', ')}`;
+  if (issue.code !== 'invalid_union') return issue.message;
+  const other = issue.errors.flat().find(one => one.code !== 'invalid_value')?.message ?? issue.message;
+  return readNumber(word) === undefined ? `must be ${choices.join(', ')} or ${other.replace(/^must be /, '')}` : other;
+}
+
+/** The words that an option may be, where it is one of a few. */
+function choicesOf(issue: z.core.$ZodIssue): string[] {
+  if (issue.code === 'invalid_value') return issue.values.map(String);
+  return issue.code === 'invalid_union' ? issue.errors.flat().flatMap(choicesOf) : [];
 }
 
 function checkInputs(command: Command, inputs: string[]): void {

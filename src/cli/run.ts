@@ -1,8 +1,9 @@
 import { EXIT, messageOf, UserError, VERSION, type Log } from '../base/index.js';
+import type { Command } from '../commands/command.js';
 import { findCommand } from './find.js';
 import { makeLog, type TextSink } from './log.js';
 import { buildParser, HelpShown, UsageError } from './parser.js';
-import { resolveOptions } from './resolve.js';
+import { resolveOptions, type Resolved } from './resolve.js';
 
 export interface CliStreams {
   stdout: TextSink;
@@ -13,10 +14,11 @@ export interface CliStreams {
 
 /** Runs one command line and returns its exit code; never throws, never ends the process. */
 export async function runCli(argv: string[], streams: CliStreams): Promise<number> {
-  const verbose = argv.includes('--verbose');
-  const log = makeLog(streams.stderr, { quiet: argv.includes('--quiet') });
+  let verbose = argv.includes('--verbose');
   try {
-    await runCommand(argv, streams, log);
+    const prepared = await prepare(argv);
+    verbose = prepared.options.verbose === true;
+    await runPrepared(prepared, streams, makeLog(streams.stderr, { quiet: prepared.options.quiet === true }));
     return EXIT.done;
   } catch (error) {
     if (error instanceof HelpShown) {
@@ -28,11 +30,19 @@ export async function runCli(argv: string[], streams: CliStreams): Promise<numbe
   }
 }
 
-async function runCommand(argv: string[], streams: CliStreams, log: Log): Promise<void> {
+interface Prepared extends Resolved {
+  command: Command;
+  argv: string[];
+}
+
+async function prepare(argv: string[]): Promise<Prepared> {
   const command = await findCommand(argv);
   const typed = await buildParser(command, argv);
   if (!command) throw new UsageError('no command given; `maetok --help` lists them');
-  const { options, inputs } = await resolveOptions(command, typed);
+  return { command, argv, ...(await resolveOptions(command, typed)) };
+}
+
+async function runPrepared({ command, argv, options, inputs }: Prepared, streams: CliStreams, log: Log): Promise<void> {
   await shareSettings(options, log);
   const { stdout, signal, stdin } = streams;
   await command.run(options, inputs, {
@@ -41,7 +51,7 @@ async function runCommand(argv: string[], streams: CliStreams, log: Log): Promis
     signal,
     stdin,
     argv,
-    run: words => runCommand(words, streams, log),
+    run: async words => runPrepared(await prepare(words), streams, log),
   });
 }
 

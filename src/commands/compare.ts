@@ -79,7 +79,7 @@ export async function runStudy(
 
 /** Runs steps in this process, which has its engine already, or several at once in processes of their own. */
 async function runner(jobs: number, chosen: z.output<typeof studyOptions>, context: Context): Promise<RunCommand> {
-  if (jobs === 1) return argv => context.run([...argv, ...sharedWords(chosen, chosen.engine)]);
+  if (jobs === 1) return argv => context.run(withShared(argv, sharedWords(chosen, chosen.engine)));
   const { interrupted } = await import('../compare/index.js');
   const { startEngine } = await import('../engine/index.js');
   // Found here, so that one warning, not one per step, says that it is a slow one.
@@ -87,7 +87,7 @@ async function runner(jobs: number, chosen: z.output<typeof studyOptions>, conte
   const threads = Math.max(1, Math.floor(availableParallelism() / jobs));
   return async (argv, label, signal) => {
     const onLine = (line: string): void => tell(context.log, label, line);
-    const { code, complaint } = await runApart([...argv, ...shared], { signal, threads, onLine });
+    const { code, complaint } = await runApart(withShared(argv, shared), { signal, threads, onLine });
     if (code === EXIT.done) return;
     if (code === EXIT.interrupted) throw interrupted();
     const what = typeof code === 'number' ? complaint : `ended by ${code}`;
@@ -97,10 +97,16 @@ async function runner(jobs: number, chosen: z.output<typeof studyOptions>, conte
 
 /** What holds for the study holds for its steps. */
 const sharedWords = ({ precision, quiet, verbose }: z.output<typeof studyOptions>, engine?: string): string[] => [
-  ...(engine === undefined ? [] : ['--engine', engine]),
-  ...['--precision', precision],
+  ...(engine === undefined ? [] : [`--engine=${engine}`]),
+  `--precision=${precision}`,
   ...(quiet ? ['--quiet'] : []),
   ...(verbose ? ['--verbose'] : []),
+];
+
+/** A step that says one of them itself keeps its own: `precision: bf16` of one training. */
+const withShared = (argv: string[], shared: string[]): string[] => [
+  ...argv,
+  ...shared.filter(word => !argv.includes(word.split('=')[0])),
 ];
 
 /** Hands on a line of a step's stderr; what it failed of is the study's own error. */

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { UserError } from '../base/index.js';
+import { readNumber, UserError } from '../base/index.js';
 import { EFFICIENTNET_SIZE, openEfficientNet } from './efficientnet-lite0.js';
 import type { FeatureExtractor } from './extractor.js';
 import { openInception } from './inception-extractor.js';
@@ -46,9 +46,9 @@ export async function openExtractor(spec: string): Promise<FeatureExtractor> {
 
 function sizeOf(spec: string, query: string): number {
   const settings = new URLSearchParams(query);
-  const size = Number(settings.get('size') ?? EFFICIENTNET_SIZE);
+  const size = readNumber(settings.get('size') ?? String(EFFICIENTNET_SIZE));
   const unknown = [...settings.keys()].find(name => name !== 'size');
-  if (unknown !== undefined || !Number.isInteger(size) || size < 32 || size > 1024)
+  if (unknown !== undefined || size === undefined || !Number.isInteger(size) || size < 32 || size > 1024)
     throw new UserError(`--features ${spec}: size is a whole number from 32 to 1024, and nothing else can be set`);
   return size;
 }

@@ -1,4 +1,4 @@
-import { RandomNumbers, UserError } from '../base/index.js';
+import { RandomNumbers, readNumber, UserError } from '../base/index.js';
 
 /**
  * Which class each sample is of: `balanced` takes the classes in turn, `random` draws by seed, and names or numbers are
@@ -22,8 +22,8 @@ export function labelPlan(
 function labelOf(word: string, classes: number, names: string[] | undefined): number {
   const named = names?.indexOf(word) ?? -1;
   if (named >= 0) return named;
-  const label = Number(word);
-  if (!Number.isInteger(label))
+  const label = readNumber(word);
+  if (label === undefined || !Number.isInteger(label))
     throw new UserError(
       `--labels ${word}: no class of this name${names ? ` (${shown(names)})` : ''}; give numbers, balanced or random`,
     );

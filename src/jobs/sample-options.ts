@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { count, list, nonNegative, number, positive, words } from '../base/schemas.js';
+import { count, list, nonNegative, number, positive } from '../base/schemas.js';
 // Not through the room's door, which would wake the engine for --help.
 import { CONVENTION_NAMES, DIFFUSION_FORM_NAMES, SAMPLERS } from '../diffusion/names.js';
 
@@ -21,7 +21,7 @@ export const sampleOptions = z.object({
     .describe('side of the pictures; default: as the run’s latents, or what the tokenizer is for'),
   out: z.string().min(1).describe('folder of PNGs, 000000.png and on'),
   num: count.default(16).describe('how many samples'),
-  labels: words
+  labels: list(z.array(z.string().min(1, 'has an empty word between its commas')))
     .default(['balanced'])
     .describe('balanced: the classes in turn; random: drawn by seed; or classes by name or number, taken in turn'),
   guidance: nonNegative.default(1).describe('w of u + w (c − u); 1 is none'),

@@ -43,7 +43,7 @@ describe('maetok conventions', () => {
   test.each([
     [['--interval', '0.2'], /--interval must be two numbers/],
     [['--interval', '0.8,0.2'], /--interval must go from low to high/],
-    [['--from', 'dit'], /Argument: from, Given: "dit", Choices: "own"/],
+    [['--from', 'dit'], /--from must be one of own, .*, not .dit./],
     [['--shift', '0'], /--shift must be above 0/],
   ])('refuses %j in one line', async (words, message) => {
     const { code, stderr } = await maetok('conventions', ...words);

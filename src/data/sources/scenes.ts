@@ -1,4 +1,4 @@
-import { UserError } from '../../base/index.js';
+import { readNumber, UserError } from '../../base/index.js';
 import { sha256OfText } from '../../io/index.js';
 import type { ImageSource } from '../dataset.js';
 import { drawScene } from './scenes-draw.js';
@@ -75,9 +75,9 @@ function parseScenes(spec: string): ScenesSpec {
   for (const [name, text] of new URLSearchParams(query)) {
     if (!Object.hasOwn(DEFAULTS, name))
       throw new UserError(`${spec}: unknown setting '${name}'; ${Object.keys(DEFAULTS).join(', ')} can be set`);
-    const value = Number(text);
+    const value = readNumber(text);
     const [least, most] = LIMITS[name as keyof ScenesSpec];
-    if (text === '' || !Number.isInteger(value) || value < least || value > most)
+    if (value === undefined || !Number.isInteger(value) || value < least || value > most)
       throw new UserError(`${spec}: ${name} must be a whole number from ${least} to ${most}, not '${text}'`);
     parsed[name as keyof ScenesSpec] = value;
   }

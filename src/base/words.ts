@@ -1,0 +1,46 @@
+/*
+ * What a word stands for, typed on a command line or written in a file. A word that may mean something else than it
+ * seems to stands for nothing, so that it is refused: `0x10`, `1,5`, `٣`.
+ */
+
+const DECIMAL = /^[+-]?(\d+(?:_\d+)*\.?(?:\d+(?:_\d+)*)?|\.\d+(?:_\d+)*)(?:e[+-]?\d+)?$/i;
+
+/** The number that a word writes in decimal: `-1.5`, `1e-4`, `10_000`. One that float64 cannot hold is none. */
+export function readNumber(word: string): number | undefined {
+  const [text, mantissa] = DECIMAL.exec(word.trim()) ?? [];
+  if (text === undefined) return undefined;
+  const value = Number(text.replaceAll('_', ''));
+  const isLost = !Number.isFinite(value) || (value === 0 && /[1-9]/.test(mantissa));
+  return isLost ? undefined : value;
+}
+
+const TRUE = ['true', 'yes', 'on', '1'];
+const FALSE = ['false', 'no', 'off', '0'];
+
+/** `true`, `yes`, `on` and `1` in any case, and their opposites. */
+export function readBoolean(word: string): boolean | undefined {
+  const lower = word.trim().toLowerCase();
+  return TRUE.includes(lower) ? true : FALSE.includes(lower) ? false : undefined;
+}
+
+/** The choice that a mistyped word was most likely meant to be: `WASM` wasm, `kmean` kmeans. */
+export function closest(word: string, choices: readonly string[]): string | undefined {
+  const plain = (text: string): string => text.toLowerCase().replace(/[-_ ]/g, '');
+  const scored = choices
+    .map(choice => ({ choice, distance: editDistance(plain(word), plain(choice)) }))
+    .sort((a, b) => a.distance - b.distance);
+  const best = scored.at(0);
+  return best && best.distance <= Math.ceil(word.length / 3) ? best.choice : undefined;
+}
+
+/** The fewest letters to insert, delete or replace (Levenshtein 1966). */
+function editDistance(a: string, b: string): number {
+  let above = Array.from({ length: b.length + 1 }, (_, j) => j);
+  for (let i = 1; i <= a.length; i++) {
+    const row = [i];
+    for (let j = 1; j <= b.length; j++)
+      row.push(Math.min(above[j] + 1, row[j - 1] + 1, above[j - 1] + (a[i - 1] === b[j - 1] ? 0 : 1)));
+    above = row;
+  }
+  return above[b.length];
+}

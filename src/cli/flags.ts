@@ -1,0 +1,56 @@
+import { z } from 'zod';
+
+/** What a flag takes, told by what its schema gives. */
+export type FlagKind = 'boolean' | 'number' | 'list' | 'string';
+
+/** What help and parser need to know of one option. */
+export interface Flag {
+  kind: FlagKind;
+  describe: string | undefined;
+  /** The default, as it would be typed. */
+  fallback: string | undefined;
+  /** Words that may be chosen from; absent where others may stand too. */
+  choices: string[] | undefined;
+}
+
+interface Property {
+  type?: string;
+  description?: string;
+  default?: string | number | boolean | (string | number)[];
+  enum?: string[];
+  items?: { enum?: string[] } | false;
+}
+
+const KINDS: Record<string, FlagKind> = { boolean: 'boolean', number: 'number', integer: 'number', array: 'list' };
+
+const known = new WeakMap<z.ZodObject, Record<string, Flag>>();
+
+/** The options of a command by camelCase name. */
+export function flagsOf(schema: z.ZodObject): Record<string, Flag> {
+  const flags = known.get(schema) ?? readFlags(schema);
+  known.set(schema, flags);
+  return flags;
+}
+
+function readFlags(schema: z.ZodObject): Record<string, Flag> {
+  // What comes out tells the kind; what goes in is a word whatever comes out.
+  const { properties = {} } = z.toJSONSchema(schema, { io: 'output', unrepresentable: 'any' }) as {
+    properties?: Record<string, Property>;
+  };
+  return Object.fromEntries(
+    Object.entries(properties).map(([name, { type = '', description, default: fallback, enum: choices, items }]) => [
+      name,
+      {
+        kind: Object.hasOwn(KINDS, type) ? KINDS[type] : 'string',
+        describe: description,
+        fallback: fallback === undefined || String(fallback) === '' ? undefined : String(fallback),
+        choices: choices ?? (items ? items.enum : undefined),
+      },
+    ]),
+  );
+}
+
+export const camel = (name: string): string => name.replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());
+export const kebab = (name: string): string => name.replace(/[A-Z]/g, letter => `-${letter.toLowerCase()}`);
+/** A flag as it is typed: `--batch-size`, `-c`. */
+export const dashed = (name: string): string => (name.length === 1 ? `-${name}` : `--${kebab(name)}`);
