@@ -1,10 +1,14 @@
 #!/usr/bin/env node
-import { existsSync } from 'node:fs';
+/*
+ * Says in one line what a Node that is too old lacks, instead of whatever would fail first. Every Node since 10 has to
+ * parse this file, as a script or as a module: no `import` declaration, no `import.meta`, no `require`.
+ */
+const LEAST = [20, 19]; // package.json's `engines` say the same
+const [major, minor] = process.versions.node.split('.').map(Number);
 
-const entry = new URL('../dist/cli/index.js', import.meta.url);
-if (!existsSync(entry)) {
-  console.error('maetok is not built yet: run `npm run setup` in its folder first');
-  process.exit(1);
+if (major < LEAST[0] || (major === LEAST[0] && minor < LEAST[1])) {
+  console.error(`maetok: needs Node ${LEAST.join('.')} or newer, this is ${process.version}: https://nodejs.org`);
+  process.exitCode = 1;
+} else {
+  import('./start.js');
 }
-const { main } = await import(entry.href);
-await main(process.argv.slice(2));

@@ -1,5 +1,6 @@
 export { EXIT, messageOf, unreadable, UserError, type FailureCode } from './errors.js';
 export { silentLog, type Log, type Progress } from './log.js';
+export { nodeSupport } from './node-support.js';
 export { normalCdf, normalDensity, normalQuantile } from './normal.js';
 export { philox, RandomNumbers } from './random.js';
 export { studentQuantile } from './student.js';

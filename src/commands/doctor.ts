@@ -1,6 +1,6 @@
 import { cpus, freemem, totalmem } from 'node:os';
 import { z } from 'zod';
-import { VERSION } from '../base/index.js';
+import { nodeSupport, VERSION } from '../base/index.js';
 import type { EngineKind } from '../engine/index.js';
 import { runApart } from './apart.js';
 import { defineCommand } from './command.js';
@@ -34,9 +34,10 @@ export const doctor = defineCommand({
     if (engine !== undefined) return;
     const gigabytes = (bytes: number): string => (bytes / 2 ** 30).toFixed(1);
     context.log.note(
-      `maetok ${VERSION}, Node ${process.version}, ${process.platform} ${process.arch}, ${cpus().length} cores, ` +
+      `maetok ${VERSION}, ${process.platform} ${process.arch}, ${cpus().length} cores, ` +
         `${gigabytes(freemem())} of ${gigabytes(totalmem())} GiB memory free`,
     );
+    context.log.note(nodeSupport());
     for (const hint of await advice(rows)) context.log.note(hint);
   },
 });

@@ -7,6 +7,7 @@ import { kernelDigest } from './kernel-sources.js';
 import { announceKernels } from './kernels.js';
 import type { Binding } from './native.js';
 import { silenceTensorFlow, withoutStderr } from './quiet.js';
+import { restoreRemovedFunctions } from './removed-functions.js';
 import { engineSettings } from './settings.js';
 import { tf } from './tf.js';
 
@@ -19,15 +20,18 @@ let loaded: string | undefined;
 export async function startInstalled(engine: InstalledEngine): Promise<void> {
   if (loaded !== undefined && loaded !== engine.folder)
     throw new Error(`this process holds the TensorFlow of ${loaded} already`);
-  if (hasTensorflow()) {
-    await tf.setBackend('tensorflow');
-    return;
-  }
+  if (!hasTensorflow()) load(engine);
+  await makeBackend();
+  announceKernels(engine.kernels === kernelDigest());
+}
+
+function load(engine: InstalledEngine): void {
   loaded = engine.folder;
   // Otherwise TensorFlow takes all of a GPU's memory at once.
   process.env.TF_FORCE_GPU_ALLOW_GROWTH ??= 'true';
   if (engineSettings().verbose !== true)
     silenceTensorFlow(join(engine.folder, engine.framework), engine.logLevelSymbol);
+  restoreRemovedFunctions();
   const binding = require(join(engine.folder, engine.binding)) as Binding;
   const { NodeJSKernelBackend } = require('@tensorflow/tfjs-node-gpu/dist/nodejs_kernel_backend.js') as {
     NodeJSKernelBackend: new (binding: Binding, packageName: string) => ReturnType<typeof tf.backend>;
@@ -35,8 +39,6 @@ export async function startInstalled(engine: InstalledEngine): Promise<void> {
   require('@tensorflow/tfjs-node-gpu/dist/register_all_kernels.js');
   const backend = new NodeJSKernelBackend(binding, '@tensorflow/tfjs-node-gpu');
   tf.registerBackend('tensorflow', () => backend, 3);
-  await tf.setBackend('tensorflow');
-  announceKernels(engine.kernels === kernelDigest());
 }
 
 const STOCK = ['@tensorflow/tfjs-node-gpu', '@tensorflow/tfjs-node'];
@@ -56,6 +58,7 @@ export function stockPackage(): string | undefined {
 /** Loads it as its makers meant it. @throws Error */
 export async function startStock(name: string): Promise<void> {
   process.env.TF_CPP_MIN_LOG_LEVEL ??= '3';
+  restoreRemovedFunctions();
   const load = (): unknown => require(name);
   try {
     if (engineSettings().verbose === true) load();
@@ -64,7 +67,13 @@ export async function startStock(name: string): Promise<void> {
     throw new Error(messageOf(error).split('\n')[0], { cause: error });
   }
   if (!hasTensorflow()) throw new Error(`${name} brought another copy of @tensorflow/tfjs`);
+  await makeBackend();
+}
+
+/** Computes one sum too: what fails only then, in a Node yet to come, must fail while another engine can step in. */
+async function makeBackend(): Promise<void> {
   await tf.setBackend('tensorflow');
+  tf.tidy(() => void tf.ones([2]).sum().dataSync());
 }
 
 function hasTensorflow(): boolean {

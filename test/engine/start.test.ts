@@ -23,8 +23,10 @@ interface Started {
 }
 
 /** Starts the engine in a process of its own: a process keeps the first that it got. */
-function start({ verbose = false, environment = {} }: StartOptions): Started {
+function start({ verbose = false, environment = {}, before = '' }: StartOptions): Started {
   const script = `
+    import util from 'node:util';
+    ${before}
     import { startEngine } from '${ROOT}/src/engine/index.ts';
     import { configureEngine } from '${ROOT}/src/engine/settings.ts';
     const warnings = [];
@@ -41,6 +43,8 @@ function start({ verbose = false, environment = {} }: StartOptions): Started {
 interface StartOptions {
   verbose?: boolean;
   environment?: Record<string, string>;
+  /** A statement that is run first. */
+  before?: string;
 }
 
 const emptyCache = (): string => mkdtempSync(join(temp, 'cache-'));
@@ -90,6 +94,13 @@ describe('the engine that is started', () => {
   native('is TensorFlow where it is installed, and it does not say a word', () => {
     const environment = { MAETOK_ENGINE_DIR: engineCache() };
     expect(start({ environment })).toEqual({ result: 'native,native', warnings: [], stderr: '' });
+  });
+
+  native('is WebAssembly where the installed one loads but does not compute, and the warning says why', () => {
+    const before = `util.isNullOrUndefined = () => { throw new Error('gone from Node'); };`;
+    const { result, warnings } = start({ environment: { MAETOK_ENGINE_DIR: engineCache() }, before });
+    expect(result).toBe('wasm,wasm');
+    expect(warnings).toEqual([expect.stringMatching(/does not start \(gone from Node\)/)]);
   });
 
   native('lets TensorFlow talk when asked to', () => {
