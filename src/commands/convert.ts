@@ -16,7 +16,7 @@ const options = z.object({
     .string()
     .optional()
     .describe(
-      'which weights of a checkpoint: ema, model, state_dict, or a path such as model.encoder; default ema first',
+      'which weights of a checkpoint: ema, model, state_dict, or a path such as model.encoder; default: averaged ones first, and the log says which',
     ),
   dtype: z.enum(['f32', 'f16', 'bf16']).optional().describe('floating-point numbers on disk; default: as they are'),
   posterior: z.enum(['mode', 'sample']).default('mode').describe('of latents that are a posterior’s moments'),

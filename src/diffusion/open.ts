@@ -95,8 +95,7 @@ async function openRun(folder: string, { weights = 'ema' }: OpenDiffusionOptions
 }
 
 async function openPublished(path: string, options: OpenDiffusionOptions): Promise<Diffusion> {
-  const key = options.weights === 'raw' ? 'model' : undefined;
-  const arrays = await readWeights(path, { key });
+  const arrays = await readWeights(path, { averaged: options.weights !== 'raw', log: options.log });
   const beside = await configBeside(path);
   const heads = options.heads ?? (typeof beside.num_heads === 'number' ? beside.num_heads : undefined);
   const config = inferNetwork(path, arrays, { heads });

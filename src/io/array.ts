@@ -1,7 +1,9 @@
 /*
  * Arrays as files hold them. Data are always little-endian in memory (so is every machine that Node 20 runs on);
- * half-precision numbers are widened to float32 on the way in, because JavaScript has no array for them.
+ * numbers of 16 and 8 bits are widened to float32 on the way in, because JavaScript has no array for them.
  */
+
+import { float32FromFloat8, type Float8 } from './float8.js';
 
 export type DType =
   | 'bool'
@@ -13,6 +15,7 @@ export type DType =
   | 'int32'
   | 'uint64'
   | 'int64'
+  | Float8
   | 'float16'
   | 'bfloat16'
   | 'float32'
@@ -30,7 +33,7 @@ export type TypedArray =
   | Float32Array
   | Float64Array;
 
-/** A dense array in C order. What was float16 or bfloat16 on disk is read as `float32`. */
+/** A dense array in C order. What was float8, float16 or bfloat16 on disk is read as `float32`. */
 export interface NdArray {
   shape: number[];
   dtype: DType;
@@ -58,6 +61,11 @@ const STORAGE: Record<DType, Storage> = {
   int32: { bytes: 4, stored: Int32Array },
   uint64: { bytes: 8, stored: BigUint64Array },
   int64: { bytes: 8, stored: BigInt64Array },
+  float8_e4m3fn: { bytes: 1, stored: Uint8Array },
+  float8_e5m2: { bytes: 1, stored: Uint8Array },
+  float8_e4m3fnuz: { bytes: 1, stored: Uint8Array },
+  float8_e5m2fnuz: { bytes: 1, stored: Uint8Array },
+  float8_e8m0fnu: { bytes: 1, stored: Uint8Array },
   float16: { bytes: 2, stored: Uint16Array },
   bfloat16: { bytes: 2, stored: Uint16Array },
   float32: { bytes: 4, stored: Float32Array },
@@ -71,7 +79,11 @@ export const bytesPer = (dtype: DType): number => STORAGE[dtype].bytes;
 export const elementCount = (shape: readonly number[]): number => shape.reduce((product, side) => product * side, 1);
 
 /** The dtype that an array has once read. */
-export const widened = (dtype: DType): DType => (dtype === 'float16' || dtype === 'bfloat16' ? 'float32' : dtype);
+export const widened = (dtype: DType): DType =>
+  dtype === 'float16' || dtype === 'bfloat16' || isFloat8(dtype) ? 'float32' : dtype;
+
+/** Of the formats that are read but never written. */
+export const isFloat8 = (dtype: DType): dtype is Float8 => dtype.startsWith('float8_');
 
 /** Bytes as they lie on disk → numbers. `bytes` may be used as the result's memory, and is swapped in place. */
 export function decode(bytes: Uint8Array<ArrayBuffer>, dtype: DType, bigEndian = false): TypedArray {
@@ -81,11 +93,13 @@ export function decode(bytes: Uint8Array<ArrayBuffer>, dtype: DType, bigEndian =
   const raw = new stored(aligned.buffer, aligned.byteOffset, aligned.byteLength / size);
   if (dtype === 'float16') return float32FromHalf(raw as Uint16Array);
   if (dtype === 'bfloat16') return float32FromBfloat(raw as Uint16Array);
+  if (isFloat8(dtype)) return float32FromFloat8(raw as Uint8Array, dtype);
   return raw;
 }
 
 /** Numbers → bytes as they lie on disk. float16 and bfloat16 are rounded to the nearest, ties to even. */
 export function encode({ dtype, data }: NdArray): Uint8Array {
+  if (isFloat8(dtype)) throw new Error(`numbers are not written as ${dtype}`);
   let raw = data;
   if (dtype === 'float16' && !(data instanceof Uint16Array)) raw = halfFromFloat32(asFloat32(data));
   if (dtype === 'bfloat16' && !(data instanceof Uint16Array)) raw = bfloatFromFloat32(asFloat32(data));

@@ -4,6 +4,8 @@ export {
   asInt32,
   bytesPer,
   elementCount,
+  isFloat8,
+  widened,
   type DType,
   type NdArray,
   type TypedArray,
@@ -28,7 +30,8 @@ export {
 export { openPt, type PtFile } from './pt.js';
 export { openZip, type ZipArchive } from './zip.js';
 export { selectedRows, splitRows, type Split } from './split.js';
-export { openWeights, readWeights, type WeightsOptions } from './weights.js';
+export { openWeights, readWeights } from './weights.js';
+export type { WeightsChoice } from './weights-container.js';
 export {
   checkpointName,
   checkpointSteps,

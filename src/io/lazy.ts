@@ -13,8 +13,10 @@ export interface LazyArray extends ArrayInfo {
 
 /** Named arrays in a file. */
 export interface ArrayFile {
-  /** As stored; what is read of float16 or bfloat16 comes as float32. */
+  /** As stored; what is read of float8, float16 or bfloat16 comes as float32. */
   tensors: Map<string, ArrayInfo>;
+  /** Members that no array here can hold (complex numbers, sparse tensors, …), with what they are. */
+  unread?: Map<string, string>;
   /** Free text that the file carries besides; empty where its format has none. */
   metadata: Record<string, string>;
   /** One array; a UserError naming the file where there is none of this name. */

@@ -148,12 +148,14 @@ class Machine {
 
 function extend(machine: Machine, items: unknown[]): void {
   const list = machine.top();
+  if (list instanceof Inert) return;
   if (!Array.isArray(list)) throw new PickleRefused('items for what is no list');
   for (const item of items) list.push(item);
 }
 
 function assign(machine: Machine, items: unknown[]): void {
   const map = machine.top();
+  if (map instanceof Inert) return;
   if (!(map instanceof Map) || items.length % 2 !== 0) throw new PickleRefused('keys and values for what is no dict');
   for (let i = 0; i < items.length; i += 2) map.set(items[i], items[i + 1]);
 }
@@ -207,6 +209,7 @@ const OPERATIONS: Partial<Record<number, (machine: Machine) => void>> = {
   0x4b: m => m.push(m.byte()), // BININT1
   0x4d: m => m.push(m.uint16()), // BININT2
   0x8a: m => m.push(m.long(m.byte())), // LONG1
+  0x8b: m => m.push(m.long(m.int32())), // LONG4
   0x47: m => m.push(m.float64()), // BINFLOAT
 
   0x58: m => m.push(m.text(m.uint32())), // BINUNICODE
@@ -217,6 +220,7 @@ const OPERATIONS: Partial<Record<number, (machine: Machine) => void>> = {
   0x42: m => m.push(m.raw(m.uint32())), // BINBYTES
   0x43: m => m.push(m.raw(m.byte())), // SHORT_BINBYTES
   0x8e: m => m.push(m.raw(m.uint64())), // BINBYTES8
+  0x96: m => m.push(m.raw(m.uint64())), // BYTEARRAY8
 
   0x29: m => m.push([]), // EMPTY_TUPLE
   0x85: m => m.tuple(1),
@@ -231,6 +235,7 @@ const OPERATIONS: Partial<Record<number, (machine: Machine) => void>> = {
   0x75: m => assign(m, m.popMarked()), // SETITEMS
   0x8f: m => m.push(new Set()), // EMPTY_SET
   0x90: m => add(m, m.popMarked()), // ADDITEMS
+  0x91: m => m.push(new Set(m.popMarked())), // FROZENSET
 
   0x71: m => m.remember(m.byte()), // BINPUT
   0x72: m => m.remember(m.uint32()), // LONG_BINPUT

@@ -11,12 +11,16 @@ export interface PtTensor {
   shape: number[];
   /** In elements; not negative. */
   strides: number[];
+  /** PyTorch's negative bit: the tensor is what is stored times −1, as the imaginary part of a conjugate is. */
+  negative: boolean;
 }
 
 export interface PtStorage {
   key: string;
-  /** Absent for an untyped storage, whose tensors say what it holds. */
-  dtype: DType | undefined;
+  /** What it holds, in PyTorch's word; absent for an untyped storage, whose tensors say it. */
+  dtype: string | undefined;
+  /** Bytes of one element; 1 where untyped. */
+  elementBytes: number;
   /** Elements, or bytes where untyped. */
   length: number;
 }
@@ -29,53 +33,86 @@ export class TensorValue implements PtTensor {
     readonly offset: number,
     readonly shape: number[],
     readonly strides: number[],
+    readonly negative: boolean,
   ) {}
+}
+
+/** A tensor of a kind that no array here can hold. */
+export class UnreadTensor extends Inert {
+  constructor(readonly kind: string) {
+    super(kind, []);
+  }
 }
 
 class StorageValue implements PtStorage {
   constructor(
     readonly key: string,
-    readonly dtype: DType | undefined,
+    readonly dtype: string | undefined,
+    readonly elementBytes: number,
     readonly length: number,
   ) {}
 }
 
-const STORAGES: Record<string, DType | undefined> = {
-  'torch.FloatStorage': 'float32',
-  'torch.DoubleStorage': 'float64',
-  'torch.HalfStorage': 'float16',
-  'torch.BFloat16Storage': 'bfloat16',
-  'torch.LongStorage': 'int64',
-  'torch.IntStorage': 'int32',
-  'torch.ShortStorage': 'int16',
-  'torch.CharStorage': 'int8',
-  'torch.ByteStorage': 'uint8',
-  'torch.BoolStorage': 'bool',
-  'torch.storage.UntypedStorage': undefined,
+/** What the typed storages hold, and the bytes of an element. */
+const STORAGES: Record<string, [dtype: string | undefined, elementBytes: number]> = {
+  FloatStorage: ['float32', 4],
+  DoubleStorage: ['float64', 8],
+  HalfStorage: ['float16', 2],
+  BFloat16Storage: ['bfloat16', 2],
+  LongStorage: ['int64', 8],
+  IntStorage: ['int32', 4],
+  ShortStorage: ['int16', 2],
+  CharStorage: ['int8', 1],
+  ByteStorage: ['uint8', 1],
+  BoolStorage: ['bool', 1],
+  ComplexFloatStorage: ['complex64', 8],
+  ComplexDoubleStorage: ['complex128', 16],
+  QInt8Storage: ['qint8', 1],
+  QUInt8Storage: ['quint8', 1],
+  QInt32Storage: ['qint32', 4],
+  QUInt4x2Storage: ['quint4x2', 1],
+  QUInt2x4Storage: ['quint2x4', 1],
+  'storage.UntypedStorage': [undefined, 1],
 };
 
-const DTYPES: Record<string, DType> = {
-  'torch.float32': 'float32',
-  'torch.float64': 'float64',
-  'torch.float16': 'float16',
-  'torch.bfloat16': 'bfloat16',
-  'torch.int64': 'int64',
-  'torch.int32': 'int32',
-  'torch.int16': 'int16',
-  'torch.int8': 'int8',
-  'torch.uint8': 'uint8',
-  'torch.uint16': 'uint16',
-  'torch.uint32': 'uint32',
-  'torch.uint64': 'uint64',
-  'torch.bool': 'bool',
-};
+// prettier-ignore
+const READ_DTYPES: DType[] = [
+  'float32', 'float64', 'float16', 'bfloat16', 'bool',
+  'int8', 'int16', 'int32', 'int64', 'uint8', 'uint16', 'uint32', 'uint64',
+  'float8_e4m3fn', 'float8_e5m2', 'float8_e4m3fnuz', 'float8_e5m2fnuz', 'float8_e8m0fnu',
+];
+
+const UNREAD_DTYPES = [
+  ...['complex32', 'complex64', 'complex128', 'float4_e2m1fn_x2'],
+  ...['qint8', 'quint8', 'qint32', 'quint4x2', 'quint2x4'],
+  ...['bits8', 'bits16', 'bits1x8', 'bits2x4', 'bits4x2'],
+  ...[1, 2, 3, 4, 5, 6, 7].flatMap(bits => [`int${bits}`, `uint${bits}`]),
+];
+
+/** Classes of tensors: named as an argument, or called to make one in PyTorch's oldest way, which is not read. */
+const TENSOR_CLASSES = [
+  ...['torch.Tensor', 'torch._tensor.Tensor', 'torch.nn.parameter.Buffer'],
+  ...['Float', 'Double', 'Half', 'BFloat16', 'Long', 'Int', 'Short', 'Char', 'Byte', 'Bool'].flatMap(kind =>
+    ['torch', 'torch.cuda', 'torch.sparse', 'torch.cuda.sparse'].map(module => `${module}.${kind}Tensor`),
+  ),
+];
+
+/** Values without numbers: named, never called. */
+const CONSTANTS = [
+  ...['per_tensor_affine', 'per_tensor_symmetric', 'per_channel_affine', 'per_channel_symmetric'],
+  ...['per_channel_affine_float_qparams', 'contiguous_format', 'preserve_format', 'channels_last', 'channels_last_3d'],
+].map(name => `torch.${name}`);
 
 /** What published checkpoints keep beside their tensors: read over, never made. */
 const INERT = [
   'argparse.Namespace',
   'pathlib.PosixPath',
   'pathlib._local.PosixPath',
+  'builtins.complex',
+  'builtins.bytearray',
+  'builtins.bytes',
   'torch.device',
+  'torch.serialization._get_layout',
   'numpy.dtype',
   'numpy.ndarray',
   'numpy.core.multiarray.scalar',
@@ -86,18 +123,28 @@ const INERT = [
   'lightning.pytorch.callbacks.model_checkpoint.ModelCheckpoint',
 ];
 
+const unread = (kind: string) => (): UnreadTensor => new UnreadTensor(kind);
+
 const FUNCTIONS: Record<string, (args: unknown[]) => unknown> = {
   'collections.OrderedDict': args => new Map(pairs(args[0])),
+  'collections.Counter': args => args[0] ?? new Map(),
   'collections.defaultdict': () => new Map(),
   'builtins.set': args => new Set(asList(args[0])),
-  '__builtin__.set': args => new Set(asList(args[0])),
   'torch.Size': args => args[0],
   '_codecs.encode': args => args[0],
-  'torch._utils._rebuild_tensor': rebuildTensor,
-  'torch._utils._rebuild_tensor_v2': rebuildTensor,
-  'torch._utils._rebuild_tensor_v3': args => rebuildTensor(args, dtypeOf(args[6])),
+  'torch.nn.parameter.Parameter': args => (args.length > 0 ? tensor(args[0]) : new UnreadTensor('an empty parameter')),
+  'torch._utils._rebuild_tensor': args => rebuildTensor(args),
+  'torch._utils._rebuild_tensor_v2': args => rebuildTensor(args, { metadata: args[6] }),
+  'torch._utils._rebuild_tensor_v3': args => rebuildTensor(args, { dtype: dtypeOf(args[6]), metadata: args[7] }),
   'torch._utils._rebuild_parameter': args => tensor(args[0]),
   'torch._utils._rebuild_parameter_with_state': args => tensor(args[0]),
+  'torch._utils._rebuild_device_tensor_from_cpu_tensor': args => tensor(args[0]),
+  'torch._utils._rebuild_device_tensor_from_numpy': unread('kept as a NumPy array'),
+  'torch._utils._rebuild_qtensor': unread('quantized'),
+  'torch._utils._rebuild_sparse_tensor': unread('sparse'),
+  'torch._utils._rebuild_nested_tensor': unread('nested'),
+  'torch._utils._rebuild_meta_tensor_no_storage': unread('on the meta device, without numbers'),
+  'torch._utils._rebuild_wrapper_subclass': unread('a subclass without numbers of its own'),
   'torch._tensor._rebuild_from_type_v2': ([make, , args]) => {
     if (!(make instanceof Name) || !make.name.startsWith('torch._utils._rebuild_') || !make.call)
       throw new Error('a tensor made by something else than torch._utils');
@@ -105,12 +152,19 @@ const FUNCTIONS: Record<string, (args: unknown[]) => unknown> = {
   },
 };
 
-/** Classes that are only named, as `_rebuild_from_type_v2`'s argument. */
-const CLASSES = ['torch.Tensor', 'torch._tensor.Tensor', 'torch.nn.parameter.Parameter', 'torch.nn.parameter.Buffer'];
+/** `torch.FloatStorage` and its twin on a GPU are one to us. */
+const STORAGE_NAMES = new Map(
+  Object.entries(STORAGES).flatMap(([name, kind]) =>
+    ['torch.', 'torch.cuda.'].map(module => [module + name, kind] as const),
+  ),
+);
+
+const DTYPE_NAMES = [...READ_DTYPES, ...UNREAD_DTYPES].map(name => `torch.${name}`);
 
 const NAMES = new Map<string, Name>([
   ...Object.entries(FUNCTIONS).map(([name, call]) => [name, new Name(name, call)] as const),
-  ...[...Object.keys(STORAGES), ...Object.keys(DTYPES), ...CLASSES].map(name => [name, new Name(name)] as const),
+  ...[...STORAGE_NAMES.keys(), ...DTYPE_NAMES, ...CONSTANTS].map(name => [name, new Name(name)] as const),
+  ...TENSOR_CLASSES.map(name => [name, new Name(name, unread(`a ${name} of an old form`))] as const),
   ...INERT.map(name => [name, new Name(name, args => new Inert(name, args))] as const),
 ]);
 
@@ -118,7 +172,7 @@ const NAMES = new Map<string, Name>([
 export function checkpointWorld(path: string): PickleWorld {
   return {
     resolve(name) {
-      const known = NAMES.get(name);
+      const known = NAMES.get(name.replace(/^__builtin__\./, 'builtins.'));
       if (known) return known;
       throw new UserError(
         `${path}: its pickle asks for ${name}, which tensors do not need; nothing was run. If you trust the file, save its state dict alone in Python: torch.save(checkpoint["state_dict"], …) or safetensors`,
@@ -126,32 +180,46 @@ export function checkpointWorld(path: string): PickleWorld {
     },
     persistent(id) {
       const [kind, type, key, , length] = asList(id);
-      if (kind !== 'storage' || !(type instanceof Name) || !Object.hasOwn(STORAGES, type.name))
-        throw new Error('something outside the pickle that is no storage');
+      const holds = type instanceof Name && STORAGE_NAMES.get(type.name);
+      if (kind !== 'storage' || !holds) throw new Error('something outside the pickle that is no storage');
       if (typeof key !== 'string') throw new Error('a storage without a name');
-      return new StorageValue(key, STORAGES[type.name], natural(length));
+      return new StorageValue(key, ...holds, natural(length));
     },
   };
 }
 
+interface Rebuilding {
+  /** Where the storage does not say it. */
+  dtype?: string | undefined;
+  /** Flags of a view: `neg` and `conj`. */
+  metadata?: unknown;
+}
+
 /** (storage, offset, size, stride, …) → where the numbers lie. */
-function rebuildTensor([storage, offset, size, stride]: unknown[], dtype?: DType): TensorValue {
+function rebuildTensor(
+  [storage, offset, size, stride]: unknown[],
+  { dtype, metadata }: Rebuilding = {},
+): TensorValue | UnreadTensor {
   if (!(storage instanceof StorageValue)) throw new Error('a tensor without a storage');
   const type = dtype ?? storage.dtype;
   if (!type) throw new Error('a tensor without a dtype');
   const shape = asList(size).map(natural);
   const strides = asList(stride).map(natural);
   if (shape.length !== strides.length) throw new Error('a tensor with more strides than sides, or fewer');
-  return new TensorValue(storage, type, natural(offset), shape, strides);
+  if (!isRead(type)) return new UnreadTensor(type);
+  const negative = metadata instanceof Map && metadata.get('neg') === true;
+  return new TensorValue(storage, type, natural(offset), shape, strides, negative);
 }
 
-function tensor(value: unknown): TensorValue {
-  if (value instanceof TensorValue) return value;
+const isRead = (dtype: string): dtype is DType => (READ_DTYPES as string[]).includes(dtype);
+
+function tensor(value: unknown): TensorValue | UnreadTensor {
+  if (value instanceof TensorValue || value instanceof UnreadTensor) return value;
   throw new Error('a parameter that is no tensor');
 }
 
-function dtypeOf(value: unknown): DType {
-  if (value instanceof Name && Object.hasOwn(DTYPES, value.name)) return DTYPES[value.name];
+function dtypeOf(value: unknown): string {
+  if (value instanceof Name && DTYPE_NAMES.includes(value.name)) return value.name.slice('torch.'.length);
   throw new Error('a tensor of an unknown dtype');
 }
 

@@ -1,5 +1,5 @@
 import { messageOf, UserError } from '../base/index.js';
-import { bytesPer, decode, elementCount, gatherInCOrder, widened, type NdArray } from './array.js';
+import { bytesPer, decode, elementCount, gatherInCOrder, widened, type NdArray, type TypedArray } from './array.js';
 import { openBytes, partOf, type ByteSource } from './bytes.js';
 import { PickleEnds, unpickle } from './pickle.js';
 import { checkpointWorld, type PtStorage, type PtTensor } from './pt-names.js';
@@ -132,7 +132,7 @@ async function streamStorages(
     const view = new DataView((await source.read(at, 8)).buffer);
     const length = Number(view.getBigInt64(0, !bigEndian));
     if (length !== storage.length) throw new Error(`storage ${String(key)} of ${length} instead of ${storage.length}`);
-    const bytes = length * (storage.dtype ? bytesPer(storage.dtype) : 1);
+    const bytes = length * storage.elementBytes;
     places.set(String(key), partOf(source, source.name, at + 8, bytes));
     at += 8 + bytes;
   }
@@ -144,6 +144,12 @@ async function streamStorages(
       return Promise.resolve(place);
     },
   };
+}
+
+/** In place; whole numbers wrap around as PyTorch's do. */
+function negated(data: TypedArray): TypedArray {
+  for (let i = 0; i < data.length; i++) data[i] = -data[i];
+  return data;
 }
 
 /** Expanded tensors (stride 0) may be larger than their storage, but not without limit. */
@@ -161,7 +167,8 @@ async function readTensor(where: string, tensor: PtTensor, storages: Storages): 
     if (last >= stored || (count > stored && count > LARGEST_EXPANSION))
       throw new UserError(`${where}: [${shape.join(', ')}] reaches beyond its storage of ${stored} numbers`);
     const span = decode(await bytes.read(offset * size, (last - offset + 1) * size), dtype, storages.bigEndian);
-    return { shape, dtype: widened(dtype), data: gatherInCOrder(span, shape, strides) };
+    const data = gatherInCOrder(span, shape, strides);
+    return { shape, dtype: widened(dtype), data: tensor.negative ? negated(data) : data };
   } catch (error) {
     throw error instanceof UserError && error.message.startsWith(where)
       ? error

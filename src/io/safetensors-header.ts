@@ -3,14 +3,18 @@ import { bytesPer, elementCount, type DType } from './array.js';
 import type { ByteSource } from './bytes.js';
 import type { ArrayInfo } from './lazy.js';
 
-/** Where one tensor's bytes lie in the file. */
-export interface TensorEntry extends ArrayInfo {
+interface Place {
   start: number;
   bytes: number;
 }
 
+/** Where one tensor's bytes lie in the file. */
+export type TensorEntry = ArrayInfo & Place;
+
 export interface SafetensorsHeader {
   tensors: Map<string, TensorEntry>;
+  /** Names of those whose dtype has no array here, with their dtype. */
+  unread: Map<string, string>;
   metadata: Record<string, string>;
 }
 
@@ -27,11 +31,19 @@ const DTYPES: Record<string, DType> = {
   I32: 'int32',
   U64: 'uint64',
   I64: 'int64',
+  F8_E4M3: 'float8_e4m3fn',
+  F8_E5M2: 'float8_e5m2',
+  F8_E4M3FNUZ: 'float8_e4m3fnuz',
+  F8_E5M2FNUZ: 'float8_e5m2fnuz',
+  F8_E8M0: 'float8_e8m0fnu',
   F16: 'float16',
   BF16: 'bfloat16',
   F32: 'float32',
   F64: 'float64',
 };
+
+/** Bits of a number of the format's other dtypes. */
+const UNREAD: Record<string, number> = { F4: 4, F6_E2M3: 6, F6_E3M2: 6, C64: 64 };
 
 const NAMES = new Map(Object.entries(DTYPES).map(([name, dtype]) => [dtype, name]));
 
@@ -40,6 +52,16 @@ function inItsPlace(start: Uint8Array): string | undefined {
   const text = Buffer.from(start).toString('latin1');
   if (text === 'version ') return 'it is a Git LFS pointer; fetch the file itself (git lfs pull)';
   return /^\s*</.test(text) ? 'it is a web page; download it again' : undefined;
+}
+
+/**
+ * Whether a file's first nine bytes begin a safetensors file: a length within the format's limit, then the brace that the
+ * format prescribes. Neither a zip archive (its ninth byte is a method of compression) nor a pickle passes for one: the
+ * fifth to eighth byte of a safetensors file are zeros.
+ */
+export function beginsSafetensors(start: Uint8Array): boolean {
+  if (start.length < 9 || start[8] !== 0x7b) return false;
+  return new DataView(start.buffer, start.byteOffset).getBigUint64(0, true) <= LONGEST_HEADER;
 }
 
 /** Reads and checks a header: every tensor lies within the file, is as long as its shape says, and shares no byte. */
@@ -55,14 +77,18 @@ export async function readSafetensorsHeader(source: ByteSource): Promise<Safeten
     );
   const header = parse(Buffer.from(await source.read(8, length)).toString('utf8'));
   if (!header) throw notOne('its header is no JSON object');
+  const { __metadata__: metadata, ...entries } = header;
   const tensors = new Map<string, TensorEntry>();
-  let metadata: Record<string, string> = {};
-  for (const [name, value] of Object.entries(header)) {
-    if (name === '__metadata__') metadata = textOf(value);
-    else tensors.set(name, entryOf(source, 8 + length, name, value));
+  const unread = new Map<string, string>();
+  const places: [string, Place][] = [];
+  for (const [name, value] of Object.entries(entries)) {
+    const { typeName, shape, ...place } = entryOf(source, 8 + length, name, value);
+    places.push([name, place]);
+    if (Object.hasOwn(DTYPES, typeName)) tensors.set(name, { dtype: DTYPES[typeName], shape, ...place });
+    else unread.set(name, typeName);
   }
-  refuseGaps(source, 8 + length, tensors);
-  return { tensors, metadata };
+  refuseGaps(source, 8 + length, places);
+  return { tensors, unread, metadata: textOf(metadata) };
 }
 
 function parse(text: string): Record<string, unknown> | undefined {
@@ -84,29 +110,34 @@ const isCount = (value: unknown): value is number => Number.isSafeInteger(value)
 
 const areCounts = (value: unknown): value is number[] => Array.isArray(value) && value.every(isCount);
 
-function entryOf(source: ByteSource, dataStart: number, name: string, value: unknown): TensorEntry {
+interface HeaderEntry extends Place {
+  typeName: string;
+  shape: number[];
+}
+
+function entryOf(source: ByteSource, dataStart: number, name: string, value: unknown): HeaderEntry {
   const refuse = (why: string) => new UserError(`${source.name}: tensor ${name}: ${why}`);
   if (!isRecord(value)) throw refuse('its header entry is damaged');
   const { dtype: typeName, shape, data_offsets: offsets } = value;
   if (!areCounts(shape)) throw refuse('its shape is damaged');
   if (!areCounts(offsets) || offsets.length !== 2) throw refuse('its offsets are damaged');
-  const dtype = typeof typeName === 'string' && Object.hasOwn(DTYPES, typeName) ? DTYPES[typeName] : undefined;
-  if (!dtype)
+  if (typeof typeName !== 'string' || !(Object.hasOwn(DTYPES, typeName) || Object.hasOwn(UNREAD, typeName)))
     throw refuse(`dtype ${String(typeName)} cannot be read; convert it to one of ${Object.keys(DTYPES).join(', ')}`);
+  const bits = Object.hasOwn(DTYPES, typeName) ? 8 * bytesPer(DTYPES[typeName]) : UNREAD[typeName];
   const [start, end] = offsets;
-  const needed = elementCount(shape) * bytesPer(dtype);
+  const needed = (elementCount(shape) * bits) / 8;
   if (end - start !== needed)
-    throw refuse(`${String(typeName)} [${shape.join(', ')}] needs ${needed} bytes, its offsets give ${end - start}`);
+    throw refuse(`${typeName} [${shape.join(', ')}] needs ${needed} bytes, its offsets give ${end - start}`);
   if (dataStart + end > source.size)
     throw refuse(
       `ends at byte ${dataStart + end}, but the file holds ${source.size}; it is truncated, download it again`,
     );
-  return { dtype, shape, start: dataStart + start, bytes: needed };
+  return { typeName, shape, start: dataStart + start, bytes: needed };
 }
 
 /** The format wants the bytes covered once each: an overlap, a hole or a tail betrays a damaged or crafted file. */
-function refuseGaps(source: ByteSource, dataStart: number, tensors: Map<string, TensorEntry>): void {
-  const inOrder = [...tensors].sort(([, a], [, b]) => a.start - b.start || a.bytes - b.bytes);
+function refuseGaps(source: ByteSource, dataStart: number, tensors: [string, Place][]): void {
+  const inOrder = tensors.sort(([, a], [, b]) => a.start - b.start || a.bytes - b.bytes);
   let covered = dataStart;
   for (const [name, { start, bytes }] of inOrder) {
     if (start !== covered)

@@ -67,7 +67,7 @@ async function openOne(path: string): Promise<SafetensorsFile> {
 
 /** The same over bytes that lie elsewhere. */
 export async function safetensorsFrom(source: ByteSource): Promise<SafetensorsFile> {
-  const { tensors, metadata } = await readSafetensorsHeader(source);
+  const { tensors, unread, metadata } = await readSafetensorsHeader(source);
   const entry = (name: string): TensorEntry => {
     const found = tensors.get(name);
     if (!found) throw new UserError(`${source.name}: holds no tensor ${name}; it has ${listed([...tensors.keys()])}`);
@@ -75,6 +75,7 @@ export async function safetensorsFrom(source: ByteSource): Promise<SafetensorsFi
   };
   return {
     tensors,
+    unread,
     metadata,
     async read(name) {
       const { start, bytes, dtype, shape } = entry(name);

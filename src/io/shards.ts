@@ -27,13 +27,15 @@ export async function openShards<F extends ArrayFile>(
   try {
     for (const name of new Set(map.values())) files.set(name, await open(join(dirname(path), name)));
     const tensors = new Map<string, ArrayInfo>();
+    const unread = new Map([...files.values()].flatMap(file => [...(file.unread ?? [])]));
     for (const [tensor, name] of map) {
       const info = holder(tensor).tensors.get(tensor);
+      if (!info && unread.has(tensor)) continue;
       if (!info) throw new UserError(`${path}: names tensor ${tensor} in ${name}, which does not hold it`);
       tensors.set(tensor, info);
     }
     const metadata = Object.assign({}, ...[...files.values()].map(file => file.metadata)) as Record<string, string>;
-    return { tensors, metadata, holder, read: tensor => holder(tensor).read(tensor), close };
+    return { tensors, unread, metadata, holder, read: tensor => holder(tensor).read(tensor), close };
   } catch (error) {
     await close();
     throw error;

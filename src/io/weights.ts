@@ -2,40 +2,30 @@ import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { UserError } from '../base/index.js';
 import type { NdArray } from './array.js';
-import { openBytes } from './bytes.js';
 import { readAllArrays, type ArrayFile } from './lazy.js';
 import { npzArrays } from './npz.js';
 import { openPt } from './pt.js';
 import { openSafetensors } from './safetensors.js';
 import { openShards } from './shards.js';
-import { selectContainer, selectFromTree } from './weights-container.js';
-import { openZip } from './zip.js';
-
-export interface WeightsOptions {
-  /**
-   * Which of several records of tensors in the file: a path of dict keys such as `ema` or `model.encoder`, or a prefix
-   * of the tensors' names. Default: where the top level holds no tensors, the first of `ema`, `model_ema`, `state_dict`,
-   * `model`, `module`, `params` that there is. `metadata.key` says which it was.
-   */
-  key?: string | undefined;
-}
+import { flatTree, selectContainer, selectFromTree, type WeightsChoice } from './weights-container.js';
+import { weightsFormat } from './weights-format.js';
 
 /**
  * Opens weights of any format: safetensors (also sharded, by its `.index.json`), a PyTorch checkpoint, .npz, or a folder
- * with one of them under its usual name. The format is told by the content, not the name. `module.` and `_orig_mod.`,
- * which parallel and compiled training put before every name, are cut off.
+ * with one of them under its usual name. The format is told by the content, not the name. What parallel and compiled
+ * training put into the names (`module.`, `_orig_mod.`) is taken out.
  */
-export async function openWeights(path: string, { key }: WeightsOptions = {}): Promise<ArrayFile> {
+export async function openWeights(path: string, choice: WeightsChoice = {}): Promise<ArrayFile> {
   const file = folderMember(path);
-  if (file.endsWith('.index.json')) return selectContainer(file, await openShards(file, openFlat), key);
-  const kind = await kindOf(file);
-  if (kind === 'pt') return await openCheckpoint(file, key);
-  return selectContainer(file, await (kind === 'npz' ? npzArrays(file) : openSafetensors(file)), key);
+  if (file.endsWith('.index.json'))
+    return await selected(await openShards(file, openFlat), shards => selectContainer(file, shards, choice));
+  if ((await weightsFormat(file)) === 'pt') return await selected(await openPt(file), pt => selectFromTree(pt, choice));
+  return await selected(await openFlat(file), flat => selectContainer(file, flat, choice));
 }
 
 /** Every tensor that `openWeights` finds. */
-export async function readWeights(path: string, options: WeightsOptions = {}): Promise<Record<string, NdArray>> {
-  const file = await openWeights(path, options);
+export async function readWeights(path: string, choice: WeightsChoice = {}): Promise<Record<string, NdArray>> {
+  const file = await openWeights(path, choice);
   try {
     return await readAllArrays(file);
   } finally {
@@ -43,27 +33,24 @@ export async function readWeights(path: string, options: WeightsOptions = {}): P
   }
 }
 
-const openFlat = (path: string): Promise<ArrayFile> => openWeights(path);
-
-async function openCheckpoint(path: string, key: string | undefined): Promise<ArrayFile> {
-  const pt = await openPt(path);
-  try {
-    return selectFromTree(pt, key);
-  } catch (error) {
-    await pt.close();
-    throw error;
-  }
+/** One file's tensors under the names in the file, which is how an index of shards knows them. */
+async function openFlat(path: string): Promise<ArrayFile> {
+  const format = await weightsFormat(path);
+  if (format === 'pt') return await selected(await openPt(path), flatTree);
+  return await (format === 'npz' ? npzArrays(path) : openSafetensors(path));
 }
 
-async function kindOf(path: string): Promise<'pt' | 'npz' | 'safetensors'> {
-  const source = await openBytes(path);
-  const start = await source.read(0, Math.min(2, source.size));
-  await source.close();
-  if (start[0] === 0x80) return 'pt';
-  if (start[0] !== 0x50 || start[1] !== 0x4b) return 'safetensors';
-  const zip = await openZip(path);
-  await zip.close();
-  return [...zip.members.keys()].some(name => name.endsWith('data.pkl')) ? 'pt' : 'npz';
+/** What is chosen of an open file; where the choice is refused the file is closed. */
+async function selected<F extends { close(): Promise<void> }>(
+  file: F,
+  select: (file: F) => ArrayFile,
+): Promise<ArrayFile> {
+  try {
+    return select(file);
+  } catch (error) {
+    await file.close();
+    throw error;
+  }
 }
 
 /** Names under which repositories and folders keep their weights, the preferred ones first. */

@@ -1,8 +1,10 @@
 import { EXIT, UserError, VERSION, type Log } from '../base/index.js';
 import {
   elementCount,
+  isFloat8,
   openWeights,
   refuseExisting,
+  widened,
   writeSafetensors,
   type ArrayFile,
   type DType,
@@ -30,8 +32,6 @@ export interface ConvertedWeights {
   key: string;
 }
 
-const FLOATS: DType[] = ['float16', 'bfloat16', 'float32', 'float64'];
-
 /** Weights of any format → one safetensors file, tensor by tensor, so that they need not fit in memory together. */
 export async function convertWeights(
   path: string,
@@ -40,7 +40,7 @@ export async function convertWeights(
   { log, signal }: ConvertContext,
 ): Promise<ConvertedWeights> {
   refuseExisting(out, force);
-  const weights = await openWeights(path, { key });
+  const weights = await openWeights(path, { key, log });
   const { tensors, metadata } = weights;
   if (tensors.size === 0) throw new UserError(`${path}: holds no tensors`);
   const progress = log.progress(`converting ${path}`, tensors.size, 'tensors');
@@ -65,7 +65,9 @@ function lazily(file: ArrayFile, dtype: DType | undefined, noted: (name: string)
       noted(name);
       return await file.read(name);
     };
-    return [name, { shape, dtype: dtype && FLOATS.includes(stored) ? dtype : stored, read }];
+    const chosen = dtype && widened(stored).startsWith('float') ? dtype : stored;
+    // Numbers of eight bits are kept as what they are read as.
+    return [name, { shape, dtype: isFloat8(chosen) ? 'float32' : chosen, read }];
   });
   return Object.fromEntries(entries);
 }

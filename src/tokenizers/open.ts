@@ -2,7 +2,7 @@ import { existsSync, statSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { parse } from 'yaml';
-import { messageOf, UserError } from '../base/index.js';
+import { messageOf, UserError, type Log } from '../base/index.js';
 import {
   combinedDigest,
   hubWeights,
@@ -14,11 +14,11 @@ import {
   sha256OfFile,
   type NdArray,
 } from '../io/index.js';
-import { prefixed } from '../nn/index.js';
+import { prefixed, under } from '../nn/index.js';
 import { isFeatureSpec, openFeatures } from './features.js';
 import { openOnnxTokenizer } from './onnx/tokenizer.js';
 import { FAMILIES } from './registry.js';
-import type { OpenOptions, Tokenizer, TokenizerSource } from './tokenizer.js';
+import type { OpenOptions, Tokenizer, TokenizerFamily, TokenizerSource } from './tokenizer.js';
 
 /**
  * Opens a tokenizer: a run folder; a weights file or folder of any published system; `hf:owner/name`;
@@ -29,21 +29,48 @@ export async function openTokenizer(spec: string, options: OpenOptions = {}): Pr
   if (spec.startsWith('onnx:')) return await openOnnxTokenizer(spec.slice('onnx:'.length), options);
   if (isFeatureSpec(spec)) return await openFeatures(spec, options);
   const source = await readSource(spec, options);
+  const found = recognised(source) ?? recognisedWithin(source, options.log);
+  if (!found) throw unknownWeights(source);
+  return await found.family.open(found.source, options);
+}
+
+interface Recognised {
+  family: TokenizerFamily;
+  source: TokenizerSource;
+}
+
+function recognised(source: TokenizerSource): Recognised | undefined {
   const family = FAMILIES.find(({ recognises }) => recognises(source));
-  if (!family) throw unknownWeights(source);
-  return await family.open(source, options);
+  return family && { family, source };
+}
+
+/** A tokenizer that is one module of what was trained, beside its losses or within a network that uses it. */
+function recognisedWithin(source: TokenizerSource, log?: Log): Recognised | undefined {
+  const [names, inner] = [Object.keys(source.weights), '.encoder.'];
+  const modules = new Set(names.filter(name => name.includes(inner)).map(name => name.slice(0, name.indexOf(inner))));
+  for (const module of modules) {
+    const found = recognised({ ...source, weights: under(source.weights, module) });
+    if (!found) continue;
+    log?.note(`${source.name}: takes the tokenizer (${found.family.name}) from its tensors under ${module}`);
+    return found;
+  }
+  return undefined;
 }
 
 async function readSource(spec: string, options: OpenOptions): Promise<TokenizerSource> {
   const path = spec.startsWith('hf:') ? await hubWeights(spec, options) : localPath(spec);
   const given = options.config === undefined ? undefined : await readConfigFile(options.config);
   if (isRun(path)) return await runSource(path, options);
+  const { log } = options;
   const [encoder, decoder] = path.split(',').map(part => part.trim());
   const second = decoder || siblingDecoder(encoder);
   const weights =
     second === undefined
-      ? await readWeights(encoder)
-      : { ...prefixed(await readWeights(encoder), 'encoder'), ...prefixed(await readWeights(second), 'decoder') };
+      ? await readWeights(encoder, { log })
+      : {
+          ...prefixed(await readWeights(encoder, { log }), 'encoder'),
+          ...prefixed(await readWeights(second, { log }), 'decoder'),
+        };
   return {
     name: encoder,
     weights,

@@ -29,6 +29,17 @@ describe('maetok convert, weights', () => {
     await file.close();
   });
 
+  test('float8 is written as the float32 numbers that it is, and what is passed over is warned of', async () => {
+    const file = 'fixtures/golden/io/checkpoints/float8.pt';
+    const { code, stdout } = await maetok('convert', file, '--out', at('f8.safetensors'));
+    expect([code, stdout.split('\n')[1]]).toEqual([0, `${file},${at('f8.safetensors')},,8,1286`]);
+    const { float8_e5m2 } = await readSafetensors(at('f8.safetensors'));
+    const expected = await readSafetensors('fixtures/golden/io/checkpoints/float8-as-float32.safetensors');
+    expect(float8_e5m2).toEqual(expected.float8_e5m2);
+    const kinds = ['convert', 'fixtures/golden/io/checkpoints/kinds.pt', '--out', at('kinds.safetensors')];
+    expect((await maetok(...kinds)).stderr).toMatch(/warning: .*passes over complex64 \(complex64\), .*coo \(sparse\)/);
+  });
+
   test('another record, in another precision; whole numbers stay whole', async () => {
     await writeNpz(at('w.npz'), {
       'net.w': f32([2], 1, 2),

@@ -46,7 +46,7 @@ const READERS: Record<string, Reader> = {
     for (const name of zip.members.keys()) await zip.read(name);
   },
   pt: async source => {
-    const weights = selectFromTree(await openPt(source), undefined);
+    const weights = selectFromTree(await openPt(source));
     for (const name of weights.tensors.keys()) await weights.read(name);
   },
 };

@@ -54,6 +54,72 @@ describe('a PyTorch checkpoint', () => {
   });
 });
 
+const CHECKPOINTS = `${GOLDEN}/checkpoints`;
+
+describe('checkpoints as trainers save them give the weights that are in them', () => {
+  test.each([
+    ['averaged.pt', undefined],
+    ['averaged-beside.pt', 'model_ema'],
+    ['generator-state.pt', 'model'],
+    ['scheduler.pt', 'model'],
+    ['compiled-inside.pt', undefined],
+    ['lightning.ckpt', 'state_dict'],
+  ])('%s', async (name, key) => {
+    const file = await openWeights(`${CHECKPOINTS}/${name}`);
+    await file.close();
+    expect(file.metadata.key).toBe(key);
+    expect(await readWeights(`${CHECKPOINTS}/${name}`)).toEqual(
+      await readSafetensors(`${CHECKPOINTS}/weights.safetensors`),
+    );
+  });
+});
+
+describe('everything that torch.load(weights_only=True) allows', () => {
+  const UNREAD = {
+    complex64: 'complex64',
+    complex128: 'complex128',
+    conjugate: 'complex64',
+    coo: 'sparse',
+    csr: 'sparse',
+    bsc: 'sparse',
+    per_tensor: 'quantized',
+    per_channel: 'quantized',
+    meta: 'on the meta device, without numbers',
+  };
+
+  test.each(['kinds.pt', 'kinds-legacy.pt'])('is read or passed over by name: %s', async name => {
+    const file = await openWeights(`${CHECKPOINTS}/${name}`);
+    await file.close();
+    expect(Object.fromEntries(file.unread!)).toEqual(UNREAD);
+    // The negative bit among them: PyTorch stores the numbers and turns their signs as it reads.
+    expect(await readWeights(`${CHECKPOINTS}/${name}`)).toEqual(
+      await readSafetensors(`${CHECKPOINTS}/kinds.safetensors`),
+    );
+  });
+
+  test('float8 of every kind is float32 exactly, all 256 codes, from both formats', async () => {
+    const expected = await readSafetensors(`${CHECKPOINTS}/float8-as-float32.safetensors`);
+    const { uint16, uint32, uint64, ...float8 } = await readWeights(`${CHECKPOINTS}/float8.pt`);
+    expect(float8).toEqual(expected);
+    expect(await readWeights(`${CHECKPOINTS}/float8.safetensors`)).toEqual(expected);
+    expect([uint16.data[1], uint32.data[1], uint64.data[1]]).toEqual([2 ** 16 - 1, 2 ** 32 - 1, 2n ** 64n - 1n]);
+  });
+
+  test('a safetensors file’s complex numbers are passed over by name', async () => {
+    const header = {
+      c: { dtype: 'C64', shape: [1], data_offsets: [0, 8] },
+      w: { dtype: 'F32', shape: [1], data_offsets: [8, 12] },
+    };
+    const json = Buffer.from(JSON.stringify(header));
+    const start = Buffer.alloc(8);
+    start.writeBigUInt64LE(BigInt(json.length));
+    await writeFile(at('complex.safetensors'), Buffer.concat([start, json, Buffer.alloc(12)]));
+    const file = await openWeights(at('complex.safetensors'));
+    await file.close();
+    expect([[...file.tensors.keys()], [...file.unread!]]).toEqual([['w'], [['c', 'C64']]]);
+  });
+});
+
 describe('a pickle that wants more than tensors is refused by name, and nothing is run', () => {
   const pickle = (...parts: (number[] | string)[]): Buffer =>
     Buffer.concat([Buffer.from([0x80, 2]), ...parts.map(part => Buffer.from(part as string, 'latin1'))]);
@@ -103,6 +169,14 @@ describe('weights of other formats', () => {
     expect(Object.keys(await readWeights(at('wrapped.safetensors')))).toEqual(['a', 'b']);
     await writeSafetensors(at('own.safetensors'), { 'module.a': one(1), b: one(2) });
     expect(Object.keys(await readWeights(at('own.safetensors')))).toEqual(['b', 'module.a']);
+  });
+
+  test('shards whose own names look wrapped keep the names of their index', async () => {
+    await writeSafetensors(at('s-1.safetensors'), { 'module.a': one(1) });
+    await writeSafetensors(at('s-2.safetensors'), { 'head.b': one(2) });
+    const map = { 'module.a': 's-1.safetensors', 'head.b': 's-2.safetensors' };
+    await writeFile(at('s.safetensors.index.json'), JSON.stringify({ weight_map: map }));
+    expect(await readWeights(at('s.safetensors.index.json'))).toEqual({ 'module.a': one(1), 'head.b': one(2) });
   });
 
   test('a key takes the names under it', async () => {

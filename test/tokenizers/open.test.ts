@@ -55,6 +55,26 @@ const renamed =
 
 const size32 = { imageSize: 32 };
 
+describe('a checkpoint of training', () => {
+  it.each<[what: string, rules: [RegExp, string], extra: Record<string, NdArray>]>([
+    [
+      'Lightning’s, beside a loss',
+      [/^/, 'model.'],
+      { 'loss.logvar': { shape: [1], dtype: 'float32', data: Float32Array.of(0) } },
+    ],
+    [
+      'parallel, with a counter',
+      [/^/, 'module.'],
+      { n_averaged: { shape: [], dtype: 'int64', data: BigInt64Array.of(3n) } },
+    ],
+    ['half compiled', [/^encoder\./, 'encoder._orig_mod.'], {}],
+  ])('opens as the tokenizer that it holds: %s', async (_what, rule, extra) => {
+    const plain = await published('sdvae-shift');
+    const wrapped = await published('sdvae-shift', weights => ({ ...renamed(rule)(weights), ...extra }));
+    expect(await roundTrip(wrapped.path, size32)).toEqual(await roundTrip(plain.path, size32));
+  });
+});
+
 describe('SD-VAE’s kin', () => {
   it('opens from its file or its folder, with the scale of its config.json', async () => {
     const { path, folder: at } = await published('sdvae-shift');
