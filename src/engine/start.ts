@@ -1,11 +1,13 @@
 import { createRequire } from 'node:module';
 import { EXIT, messageOf, UserError } from '../base/index.js';
 import { installedEngines, type Build, type InstalledEngine } from './installed.js';
+import { mendOnce } from './kernel-registry.js';
+import { splitLongSums } from './long-sums.js';
 import { nativeBackend } from './native.js';
 import { engineSettings } from './settings.js';
 import { startInstalled, startStock, stockPackage } from './tensorflow.js';
 import { tf } from './tf.js';
-import { hastenWasm } from './wasm.js';
+import { mendWasm } from './wasm.js';
 
 const require = createRequire(import.meta.url);
 
@@ -28,6 +30,7 @@ const STARTERS: Record<EngineKind, () => Promise<EngineKind>> = {
     await startInstalled(installed('gpu', 'no GPU build is installed (`maetok engine install --gpu`)'));
     if (nativeBackend()?.binding.isUsingGpuDevice() === true) return 'gpu';
     // One process holds one TensorFlow: this one goes on as the CPU's.
+    mendOnce('tensorflow', () => splitLongSums('tensorflow'));
     return 'native';
   },
   native: async () => {
@@ -36,22 +39,25 @@ const STARTERS: Record<EngineKind, () => Promise<EngineKind>> = {
     // A GPU build without its GPU is a CPU build.
     if (engine.build === 'gpu') process.env.CUDA_VISIBLE_DEVICES = '-1';
     await startInstalled(engine);
+    mendOnce('tensorflow', () => splitLongSums('tensorflow'));
     return 'native';
   },
   stock: async () => {
     const name = stockPackage();
     if (name === undefined) throw new Error('no tfjs-node has its own addon here');
     await startStock(name);
+    mendOnce('tensorflow', () => splitLongSums('tensorflow'));
     return 'stock';
   },
   wasm: async () => {
     require('@tensorflow/tfjs-backend-wasm');
     if (!(await tf.setBackend('wasm'))) throw new Error('WebAssembly could not be set up');
-    hastenWasm();
+    mendOnce('wasm', mendWasm);
     return 'wasm';
   },
   js: async () => {
     await tf.setBackend('cpu');
+    mendOnce('cpu', () => splitLongSums('cpu'));
     return 'js';
   },
 };

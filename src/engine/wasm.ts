@@ -1,47 +1,42 @@
 import type { TensorInfo } from '@tensorflow/tfjs';
+import { kernelOf, replaceKernel, type Backend, type Kernel } from './kernel-registry.js';
+import { splitLongSums } from './long-sums.js';
 import { tf } from './tf.js';
 import { openProduct, scratchBytes } from './wasm-product.js';
+import { openSum } from './wasm-sum.js';
 
 /*
- * Two kernels of TensorFlow.js 4.22 for WebAssembly that take several times longer than they need, as training sees them.
+ * Kernels of TensorFlow.js 4.22 for WebAssembly that take several times longer than they need, as training sees them, or
+ * whose results are off where many numbers meet.
  */
 
 /** What of the backend, and of the module in it, is used here. */
-interface Backend {
+interface WasmBackend extends Backend {
   wasm: { asm: { memory: WebAssembly.Memory }; _malloc(bytes: number): number; _free(address: number): void };
-  disposeData(dataId: object): boolean;
   makeOutput(shape: number[], dtype: 'float32'): TensorInfo;
   dataIdMap: { get(dataId: object): { memoryOffset: number } };
 }
-type Kernel = (inputs: Record<string, TensorInfo>, backend: Backend, attrs: object) => TensorInfo;
+type WasmKernel = Kernel<WasmBackend>;
 
-/** Puts the faster ways in their places. */
-export function hastenWasm(): void {
-  replace('Transpose', fastTranspose(kernelOf('Transpose')));
-  replace('BatchMatMul', fastMultiply(kernelOf('BatchMatMul')));
-}
-
-function kernelOf(name: string): Kernel {
-  const { kernelFunc } = tf.getKernel(name, 'wasm');
-  return (inputs, backend, attrs) => kernelFunc({ inputs, backend, attrs: attrs as never }) as TensorInfo;
-}
-
-function replace(kernelName: string, kernel: Kernel): void {
-  tf.unregisterKernel(kernelName, 'wasm');
-  tf.registerKernel({
-    kernelName,
-    backendName: 'wasm',
-    kernelFunc: ({ inputs, backend, attrs }) =>
-      kernel(inputs as Record<string, TensorInfo>, backend as Backend, attrs ?? {}),
-  });
+/** Puts the better ways in their places. */
+export function mendWasm(): void {
+  const { wasm } = tf.backend() as unknown as WasmBackend;
+  const mend = (name: string, better: (kernel: WasmKernel) => WasmKernel): void =>
+    replaceKernel(name, 'wasm', better(kernelOf(name, 'wasm')));
+  const sum = openSum(wasm.asm.memory);
+  mend('Transpose', fastTranspose);
+  mend('BatchMatMul', fastMultiply);
+  mend('Sum', kernel => exactSum(kernel, sum, () => 1));
+  mend('Mean', kernel => exactSum(kernel, sum, count => count));
+  splitLongSums('wasm');
 }
 
 /**
  * TensorFlow.js hands single products without transposed operands to XNNPACK and all others to a plain loop; every
  * gradient of a product has a transposed operand, and attention's products are batches. All float32 ones are ours.
  */
-function fastMultiply(multiply: Kernel): Kernel {
-  const { wasm } = tf.backend() as unknown as Backend;
+function fastMultiply(multiply: WasmKernel): WasmKernel {
+  const { wasm } = tf.backend() as unknown as WasmBackend;
   const product = openProduct(wasm.asm.memory);
   let scratch = { address: 0, bytes: 0 };
   const scratchOf = (bytes: number): number => {
@@ -91,7 +86,7 @@ function matrices({ shape }: TensorInfo, innerFirst: boolean) {
 }
 
 /** Five axes and more go one number at a time: axes are moved to their places one by one, as swaps of four merged axes. */
-function fastTranspose(transpose: Kernel): Kernel {
+function fastTranspose(transpose: WasmKernel): WasmKernel {
   return ({ x }, backend, attrs) => {
     const { perm } = attrs as { perm: number[] };
     if (perm.length < 5) return transpose({ x }, backend, attrs);
@@ -110,4 +105,41 @@ function fastTranspose(transpose: Kernel): Kernel {
     });
     return { ...current, shape: perm.map(axis => x.shape[axis]) };
   };
+}
+
+/** Neighbouring axes are summed over at once, from the last to the first; nothing is transposed. */
+function exactSum(
+  original: WasmKernel,
+  sum: ReturnType<typeof openSum>,
+  divisorOf: (count: number) => number,
+): WasmKernel {
+  return ({ x }, backend, attrs) => {
+    const { axis, keepDims } = attrs as { axis: number | number[] | null; keepDims: boolean };
+    const axes = tf.util.parseAxisParam(axis as number[], x.shape);
+    if (x.dtype !== 'float32' || axes.length === 0 || tf.util.sizeFromShape(x.shape) === 0)
+      return original({ x }, backend, attrs);
+    const address = ({ dataId }: TensorInfo): number => backend.dataIdMap.get(dataId).memoryOffset;
+    let current = x;
+    for (const [first, end] of runs(axes)) {
+      const size = (from: number, to?: number): number => tf.util.sizeFromShape(current.shape.slice(from, to));
+      const [outer, inner, after] = [size(0, first), size(first, end), size(end)];
+      const shape = current.shape.map((side, i) => (i >= first && i < end ? 1 : side));
+      const summed = backend.makeOutput(shape, 'float32');
+      sum({ from: address(current), to: address(summed), outer, inner, after, divisor: divisorOf(inner) });
+      if (current !== x) backend.disposeData(current.dataId);
+      current = summed;
+    }
+    return keepDims ? current : { ...current, shape: current.shape.filter((_, i) => !axes.includes(i)) };
+  };
+}
+
+/** Neighbouring axes as ranges, the last first: 0, 2, 3 → [2, 4), [0, 1). */
+function runs(axes: number[]): [first: number, end: number][] {
+  const found: [number, number][] = [];
+  for (const axis of [...axes].sort((a, b) => b - a)) {
+    const last = found.at(-1);
+    if (last?.[0] === axis + 1) last[0] = axis;
+    else found.push([axis, axis + 1]);
+  }
+  return found;
 }
