@@ -1,4 +1,5 @@
 export { EXIT, messageOf, unreadable, UserError, type FailureCode } from './errors.js';
+export { tryLock, withLock, type Holder } from './lock.js';
 export { silentLog, type Log, type Progress } from './log.js';
 export { nodeSupport } from './node-support.js';
 export { normalCdf, normalDensity, normalQuantile } from './normal.js';

@@ -139,22 +139,29 @@ export const analyzeGmm = defineCommand({
       );
       return;
     }
-    const protocol = protocolOf(chosen, sources, context);
-    const { analyzeGmm: analyze } = await import('../jobs/analyze-gmm.js');
-    const { openState } = await import('../jobs/gmm-state.js');
-    const state =
-      chosen.state === undefined ? undefined : await openState(chosen.state, { ...protocol, argv: undefined });
-    const { rows, fits } = await analyze(sources, settings, { log: context.log, signal: context.signal, state });
-    await writeFurtherTables(chosen, fits, settings, context, protocol);
-    if (chosen.saveModel !== undefined) await saveModels(chosen.saveModel, fits, chosen.force);
-    await writeTable(
-      context,
-      chosen.compat === 'official' ? [...COLUMNS, ...OFFICIAL_COLUMNS] : COLUMNS,
-      rows.map(row => ({ ...row })),
-      { out: chosen.out, force: chosen.force, protocol },
-    );
+    const { holdFolder } = await import('../io/index.js');
+    const analysed = (): Promise<void> => analyse(chosen, sources, settings, context);
+    await (chosen.state === undefined ? analysed() : holdFolder(chosen.state, { option: '--state' }, analysed));
   },
 });
+
+async function analyse(chosen: Chosen, sources: GmmSource[], settings: GmmSettings, context: Context): Promise<void> {
+  const { analyzeGmm: analyze } = await import('../jobs/analyze-gmm.js');
+  const { openState } = await import('../jobs/gmm-state.js');
+  const protocol = protocolOf(chosen, sources, context);
+  const { log, signal } = context;
+  const state =
+    chosen.state === undefined ? undefined : await openState(chosen.state, { ...protocol, argv: undefined }, log);
+  const { rows, fits } = await analyze(sources, settings, { log, signal, state });
+  await writeFurtherTables(chosen, fits, settings, context, protocol);
+  if (chosen.saveModel !== undefined) await saveModels(chosen.saveModel, fits, chosen.force);
+  await writeTable(
+    context,
+    chosen.compat === 'official' ? [...COLUMNS, ...OFFICIAL_COLUMNS] : COLUMNS,
+    rows.map(row => ({ ...row })),
+    { out: chosen.out, force: chosen.force, protocol },
+  );
+}
 
 /** @throws UserError for what the published script cannot do. */
 function refuseUnofficial({

@@ -1,10 +1,9 @@
-import { existsSync } from 'node:fs';
-import { rm } from 'node:fs/promises';
+import { readdir, rm } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { basename, extname, join } from 'node:path';
 import { z } from 'zod';
 import { EXIT, UserError, type Log } from '../base/index.js';
-import type { RunCommand, Study } from '../compare/index.js';
+import type { Plan, RunCommand, Study } from '../compare/index.js';
 import { runApart } from './apart.js';
 import { defineCommand, type Context } from './command.js';
 import { common, count, force } from './options.js';
@@ -57,12 +56,24 @@ export async function runStudy(
   chosen: z.output<typeof studyOptions>,
   context: Context,
 ): Promise<void> {
-  const { planStudy, readTables, runSteps, writeReport } = await import('../compare/index.js');
+  const { planStudy } = await import('../compare/index.js');
   const plan = planStudy(study, out);
   if (chosen.dryRun) {
     for (const { argv } of plan.steps) context.stdout.write(`maetok ${argv.map(quoted).join(' ')}\n`);
     return;
   }
+  const { holdFolder } = await import('../io/index.js');
+  await holdFolder(out, {}, () => studyHeld(study, plan, out, chosen, context));
+}
+
+async function studyHeld(
+  study: Study,
+  plan: Plan,
+  out: string,
+  chosen: z.output<typeof studyOptions>,
+  context: Context,
+): Promise<void> {
+  const { readTables, runSteps, writeReport } = await import('../compare/index.js');
   if (chosen.force) await removeStudy(out);
   const { jobs = 1 } = chosen;
   await runSteps(plan.steps, {
@@ -118,10 +129,11 @@ function tell(log: Log, label: string, line: string): void {
 
 /** Only a folder that a study made is emptied. */
 async function removeStudy(out: string): Promise<void> {
-  if (!existsSync(out)) return;
-  if (!existsSync(join(out, 'steps.json')))
+  const { LOCK } = await import('../io/index.js');
+  const names = (await readdir(out)).filter(name => name !== LOCK);
+  if (names.length > 0 && !names.includes('steps.json'))
     throw new UserError(`${out}: is there already and holds no study; choose another --out`, EXIT.failed);
-  await rm(out, { recursive: true });
+  for (const name of names) await rm(join(out, name), { recursive: true });
 }
 
 const quoted = (word: string): string => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`);

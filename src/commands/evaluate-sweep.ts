@@ -1,5 +1,4 @@
 import { existsSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
 import { EXIT, UserError, VERSION } from '../base/index.js';
 import type { FeatureExtractor } from '../features/index.js';
 import type { DistributionMetric } from '../metrics/index.js';
@@ -33,6 +32,18 @@ export async function evaluateSweep(
   extractor: FeatureExtractor,
   context: Context,
 ): Promise<void> {
+  const { holdFolder } = await import('../io/index.js');
+  const folder = `${chosen.out!.replace(/\.csv$/, '')}-samples`;
+  await holdFolder(folder, {}, () => sweepHeld(chosen, input, folder, extractor, context));
+}
+
+async function sweepHeld(
+  chosen: SweepOptions,
+  input: string,
+  folder: string,
+  extractor: FeatureExtractor,
+  context: Context,
+): Promise<void> {
   const { comparison, openReference } = await import('../jobs/evaluate-sets.js');
   const { applicable } = await import('../jobs/feature-side.js');
   const { featuresCard } = await import('../jobs/evaluation-rows.js');
@@ -62,7 +73,7 @@ export async function evaluateSweep(
       columns: [...new Set(['guidance', 'interval', ...varied])],
       samples: [...new Set(chosen.num)].sort((a, b) => a - b),
       rankBy,
-      folder: `${stem}-samples`,
+      folder,
     };
     const save = (rows: readonly SweepRow[]): Promise<void> =>
       writeTable(context, columnsOf(rows), rows as unknown as Row[], { out, force: true, protocol: card });
@@ -82,7 +93,8 @@ const columnsOf = (rows: readonly SweepRow[]): string[] => [...new Set(rows.flat
 async function knownRows(out: string, card: Record<string, unknown>): Promise<SweepRow[]> {
   if (!existsSync(out)) return [];
   const { readTable } = await import('../report/index.js');
-  const before = JSON.parse(await readFile(`${out}.protocol.json`, 'utf8').catch(() => '{}')) as typeof card;
+  const { readJsonRecord } = await import('../io/index.js');
+  const before = await readJsonRecord(`${out}.protocol.json`);
   const free = ['argv', 'version'];
   const changed = Object.keys(card).find(
     name => !free.includes(name) && JSON.stringify(before[name]) !== JSON.stringify(card[name]),

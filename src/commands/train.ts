@@ -95,7 +95,7 @@ async function rememberedOptions(model: string, typed: Record<string, unknown>):
     throw new UserError(
       `${typed.out}: is a run of ${String(config.model)}; go on with \`train ${String(config.model)}\``,
     );
-  const training = config.training as Record<string, unknown>;
+  const training = (config.training ?? {}) as Record<string, unknown>;
   const settings = Object.fromEntries([...Object.keys(loop), 'seed'].map(name => [name, training[name]]));
   const given = Object.entries({ ...(config.options as object), ...settings, precision: config.precision });
   return Object.fromEntries(given.filter(([, value]) => value !== undefined && value !== null));

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { z } from 'zod';
 import { EXIT, UserError, VERSION, type Log } from '../base/index.js';
 import { writeFileAtomic } from '../io/index.js';
 import type { Step } from './plan.js';
@@ -10,7 +11,11 @@ import { runSchedule } from './schedule.js';
 export type RunCommand = (argv: string[], label: string, signal: AbortSignal) => Promise<void>;
 
 /** What is done of a study: step → its command line and how long it took. */
-type StepRecord = Record<string, { argv: string[]; seconds: number; version: string }>;
+const stepRecord = z.record(
+  z.string(),
+  z.object({ argv: z.array(z.string()), seconds: z.number(), version: z.string() }),
+);
+type StepRecord = z.output<typeof stepRecord>;
 
 const RECORD = 'steps.json';
 
@@ -28,7 +33,7 @@ export interface RunStepsOptions {
  * the same command line is kept; a step it was in the middle of goes on or begins again.
  */
 export async function runSteps(steps: Step[], { out, run, log, signal, jobs }: RunStepsOptions): Promise<void> {
-  const record = await readRecord(out);
+  const record = await readRecord(out, log);
   const labels = new Map(steps.map((step, i) => [step, `[${i + 1}/${steps.length}] ${step.name}`]));
   const open = steps.filter(step => !isDone(step, record, out));
   for (const step of steps) if (!open.includes(step)) log.note(`${labels.get(step)!}: done before`);
@@ -61,9 +66,21 @@ export const interrupted = (): UserError => new UserError('interrupted; the same
 const reads = ({ argv }: Step, { output }: Step): boolean =>
   argv.some(word => word === output || word.endsWith(`=${output}`));
 
-async function readRecord(out: string): Promise<StepRecord> {
+/** Without a record, trained models and latents are gone on with, and tables are made again. */
+async function readRecord(out: string, log: Log): Promise<StepRecord> {
   const path = join(out, RECORD);
-  return existsSync(path) ? (JSON.parse(await readFile(path, 'utf8')) as StepRecord) : {};
+  if (!existsSync(path)) return {};
+  const outcome = stepRecord.safeParse(parsed(await readFile(path, 'utf8')));
+  if (!outcome.success) log.warn(`${path}: is damaged; every step looks itself what it has done`);
+  return outcome.data ?? {};
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
 }
 
 /** @throws where it was done with another command line */

@@ -1,10 +1,11 @@
 import { existsSync } from 'node:fs';
 import { readFile, rename, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { stringify } from 'csv-stringify/sync';
 import { EXIT, UserError, VERSION, type Progress } from '../base/index.js';
 import {
   encodePng,
+  holdFolder,
   makeFolder,
   refuseExisting,
   sha256OfText,
@@ -85,13 +86,21 @@ export async function exportNpz(dataset: ImageDataset, path: string, options: Ex
  * Writes PNGs, in class folders where there are classes, with `dataset.json` (where they come from) and, for drawn
  * pictures, `factors.csv`. The folder appears whole or not at all; only one that this function made is replaced.
  */
-export async function exportFolder(dataset: ImageDataset, folder: string, options: ExportOptions): Promise<void> {
+export async function exportFolder(dataset: ImageDataset, path: string, options: ExportOptions): Promise<void> {
+  const folder = resolve(path);
+  // The folder itself is replaced at the end, so its lock lies beside it.
+  await holdFolder(path, { lock: `${folder}.lock` }, () => exportHeld(dataset, folder, options));
+}
+
+async function exportHeld(dataset: ImageDataset, folder: string, options: ExportOptions): Promise<void> {
   if (existsSync(folder) && !(options.force && (await isOurs(folder)))) {
     const advice = options.force ? 'it was not written by maetok data; remove it first' : 'choose another --out';
     throw new UserError(`${folder}: already exists; ${advice}`, EXIT.failed);
   }
-  const partial = `${folder}.${process.pid}.partial`;
+  const partial = `${folder}.partial`;
   try {
+    // What a killed process had begun.
+    await rm(partial, { recursive: true, force: true });
     await makeFolder(partial);
     for (const name of dataset.classes) await makeFolder(join(partial, name));
     const factors: Record<string, string | number>[] = [];

@@ -70,17 +70,15 @@ export async function openDiffusion(path: string, options: OpenDiffusionOptions 
   return isRun(path) ? await openRun(path, options) : await openPublished(path, options);
 }
 
-async function openRun(folder: string, { weights = 'ema' }: OpenDiffusionOptions): Promise<Diffusion> {
-  const run = await readRun(folder);
+async function openRun(folder: string, options: OpenDiffusionOptions): Promise<Diffusion> {
+  const run = await readRun(folder, options);
   const outcome = runNetworkSchema.safeParse(run.config.network);
   if (!outcome.success)
     throw new UserError(`${folder}: is no run of a diffusion model (its model is ${JSON.stringify(run.config.model)})`);
   const { architecture: config, objective, mean, std, classes, labelDropout, tokenizer } = outcome.data;
-  const averaged = join(run.checkpoint, 'ema.safetensors');
-  const file = weights === 'ema' && existsSync(averaged) ? averaged : join(run.checkpoint, 'model.safetensors');
   const inputs = run.info.inputs as Record<string, string> | undefined;
   return {
-    ...loaded(folder, config, await readWeights(file)),
+    ...loaded(folder, config, await readWeights(run.weights)),
     objective,
     mean: Float32Array.from(mean),
     std: Float32Array.from(std),
@@ -90,7 +88,7 @@ async function openRun(folder: string, { weights = 'ema' }: OpenDiffusionOptions
     convention: 'own',
     step: run.step,
     latents: inputs?.latents,
-    digest: await sha256OfFile(file),
+    digest: run.digest,
   };
 }
 

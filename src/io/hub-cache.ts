@@ -10,7 +10,8 @@ import { makeFolder } from './folder.js';
 
 /*
  * The cache that Python's huggingface_hub keeps, so that both share their downloads:
- * models--OWNER--NAME/{refs/REVISION, snapshots/COMMIT/PATH → ../../blobs/ETAG, blobs/ETAG}.
+ * models--OWNER--NAME/{refs/REVISION, snapshots/COMMIT/PATH → ../../blobs/ETAG, blobs/ETAG}, and while a blob is being
+ * fetched .locks/models--OWNER--NAME/ETAG.lock.
  */
 
 /** One repository's part of the cache. */
@@ -21,6 +22,8 @@ export interface RepositoryCache {
   /** Where a file of a commit is, or would be. */
   snapshot(commit: string, path: string): string;
   blob(etag: string): string;
+  /** The file by whose lock one process at a time fetches a blob, Python's among them. */
+  lock(etag: string): string;
   /** Gives a finished blob its name in a commit. */
   link(etag: string, commit: string, path: string): Promise<string>;
 }
@@ -33,7 +36,8 @@ export function cacheFolder(): string {
 }
 
 export function repositoryCache(folder: string, repository: string): RepositoryCache {
-  const root = join(folder, `models--${repository.replace('/', '--')}`);
+  const name = `models--${repository.replace('/', '--')}`;
+  const root = join(folder, name);
   const snapshot = (commit: string, path: string): string => join(root, 'snapshots', commit, path);
   const blob = (etag: string): string => join(root, 'blobs', etag);
   return {
@@ -47,6 +51,7 @@ export function repositoryCache(folder: string, repository: string): RepositoryC
     },
     snapshot,
     blob,
+    lock: etag => join(folder, '.locks', name, `${etag}.lock`),
     async link(etag, commit, path) {
       const name = snapshot(commit, path);
       await makeFolder(dirname(name));

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
-import { EXIT, messageOf, silentLog, UserError, type Log } from '../base/index.js';
+import { EXIT, messageOf, silentLog, UserError, withLock, type Log } from '../base/index.js';
 import { makeFolder } from './folder.js';
 import { cacheFolder, hasIdentity, repositoryCache, type RepositoryCache } from './hub-cache.js';
 import { listed } from './names.js';
@@ -135,7 +135,10 @@ async function fetchFile(
   const etag = identity.sha256 ?? identity.oid;
   if (etag === undefined) throw new UserError(`hf:${at.repo}: the hub states no checksum of ${path}`);
   const blob = cache.blob(basename(etag));
-  if (!existsSync(blob)) {
+  const lock = cache.lock(basename(etag));
+  await makeFolder(dirname(lock));
+  await withLock(lock, { log: options.log ?? silentLog, signal: options.signal }, async () => {
+    if (existsSync(blob)) return;
     const label = `hf:${at.repo}/${path}`;
     const source = await hub.downloadFile({ ...at, path });
     if (!source) throw new UserError(`${label}: the hub does not have it`);
@@ -146,7 +149,7 @@ async function fetchFile(
       throw new UserError(`${label}: does not have the checksum that the hub states; it was removed, try again`);
     }
     await rename(`${blob}.incomplete`, blob);
-  }
+  });
   return await cache.link(basename(etag), at.revision, path);
 }
 

@@ -14,6 +14,7 @@ export { refuseExisting, writeAtomic, writeFileAtomic, type AtomicOptions } from
 export { memoryBytes, openBytes, partOf, type ByteSource } from './bytes.js';
 export { combinedDigest, sha256Of, sha256OfFile, sha256OfText } from './digest.js';
 export { makeFolder } from './folder.js';
+export { holdFolder, LOCK } from './hold.js';
 export { type ArrayFile, type ArrayInfo, type LazyArray } from './lazy.js';
 export { openNpy, readNpy, writeNpy, type NpyFile } from './npy.js';
 export { openNpz, readNpz, writeNpz, type ArrayStream, type NpzFile } from './npz.js';
@@ -37,9 +38,14 @@ export {
   checkpointSteps,
   isRun,
   newestCheckpoint,
+  newestWhole,
+  readJsonRecord,
+  readCheckpointState,
   readRun,
   readRunConfig,
   RUN,
+  STATE,
+  verifiedDigest,
   type Run,
 } from './run-folder.js';
 export {
@@ -56,5 +62,6 @@ export {
   type ImageStack,
   type RawImage,
 } from './images.js';
+export { isWholePng } from './png.js';
 export { openTar, type TarFile, type TarMember } from './tar.js';
 export { hubWeights, parseHubSpec, type HubOptions, type HubSpec } from './hub.js';

@@ -1,8 +1,10 @@
-import { existsSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { parse } from 'yaml';
-import { messageOf, UserError } from '../base/index.js';
+import { messageOf, silentLog, UserError, type Log } from '../base/index.js';
+import { sha256OfFile } from './digest.js';
+import { openSafetensors } from './safetensors.js';
 
 /** A training run on disk, as far as reading it goes. */
 export interface Run {
@@ -11,13 +13,23 @@ export interface Run {
   config: Record<string, unknown>;
   /** run.json: version, engine, seed, input digests, command lines, … */
   info: Record<string, unknown>;
-  /** Updates done at the newest checkpoint. */
+  /** Updates done at the checkpoint. */
   step: number;
-  /** Folder of the newest checkpoint: model, ema and optimizer .safetensors, state.json. */
+  /** Folder of the newest checkpoint that is whole: model, ema and optimizer .safetensors, state.json. */
   checkpoint: string;
+  /** The weights asked for in it, and their SHA-256. */
+  weights: string;
+  digest: string;
+}
+
+export interface ReadRunOptions {
+  /** `ema`: the moving average where the run keeps one. */
+  weights?: 'ema' | 'raw' | undefined;
+  log?: Log | undefined;
 }
 
 /** Names in a run folder. */
+export const STATE = 'state.json';
 export const RUN = { config: 'config.yaml', info: 'run.json', checkpoints: 'checkpoints', latest: 'latest' } as const;
 
 /** Whether a folder holds a run, with or without a checkpoint. */
@@ -25,12 +37,21 @@ export function isRun(folder: string): boolean {
   return existsSync(join(folder, RUN.config)) && existsSync(join(folder, RUN.info));
 }
 
-/** Opens a run at its newest checkpoint. @throws UserError where there is no run, or nothing was saved yet. */
-export async function readRun(folder: string): Promise<Run> {
+/**
+ * Opens a run at its newest checkpoint, or where the weights in that are damaged, at the one before.
+ * @throws UserError where there is no run, nothing was saved yet, or no checkpoint is whole.
+ */
+export async function readRun(folder: string, { weights = 'ema', log = silentLog }: ReadRunOptions = {}): Promise<Run> {
   const { config, info } = await readRunConfig(folder);
-  const newest = await newestCheckpoint(folder);
-  if (!newest) throw new UserError(`${folder}: this run has saved no checkpoint yet; go on with --resume`);
-  return { folder, config, info, ...newest };
+  const found = await newestWhole(folder, log, async ({ step, checkpoint }) => {
+    const { files } = await readCheckpointState(checkpoint);
+    const averaged = files ? 'ema.safetensors' in files : existsSync(join(checkpoint, 'ema.safetensors'));
+    const file = weights === 'ema' && averaged ? 'ema.safetensors' : 'model.safetensors';
+    const digest = await verifiedDigest(join(checkpoint, file), files?.[file]);
+    return { step, checkpoint, weights: join(checkpoint, file), digest };
+  });
+  if (!found) throw new UserError(`${folder}: this run has saved no checkpoint yet; go on with --resume`);
+  return { folder, config, info, ...found };
 }
 
 /** The run's configuration and information, also before its first checkpoint. */
@@ -43,6 +64,11 @@ export async function readRunConfig(folder: string): Promise<Pick<Run, 'config' 
   };
 }
 
+/** A map from a JSON file; empty where there is no such file. @throws UserError where it is damaged. */
+export async function readJsonRecord(path: string): Promise<Record<string, unknown>> {
+  return existsSync(path) ? await readRecord(path, text => JSON.parse(text) as unknown) : {};
+}
+
 async function readRecord(path: string, read: (text: string) => unknown): Promise<Record<string, unknown>> {
   try {
     const content = read(await readFile(path, 'utf8'));
@@ -53,13 +79,74 @@ async function readRecord(path: string, read: (text: string) => unknown): Promis
   }
 }
 
+export interface CheckpointPlace {
+  step: number;
+  checkpoint: string;
+}
+
 /** The checkpoint that `latest` names, or the one of the highest step where that pointer is missing. */
-export async function newestCheckpoint(folder: string): Promise<{ step: number; checkpoint: string } | undefined> {
-  const steps = await checkpointSteps(folder);
+export async function newestCheckpoint(folder: string): Promise<CheckpointPlace | undefined> {
+  return (await checkpointsNewestFirst(folder)).at(0);
+}
+
+async function checkpointsNewestFirst(folder: string): Promise<CheckpointPlace[]> {
+  const steps = (await checkpointSteps(folder)).reverse();
   const named = await readFile(join(folder, RUN.latest), 'utf8').catch(() => '');
-  const pointed = steps.find(step => checkpointName(step) === named.trim());
-  const step = pointed ?? steps.at(-1);
-  return step === undefined ? undefined : { step, checkpoint: join(folder, RUN.checkpoints, checkpointName(step)) };
+  const pointed = steps.filter(step => checkpointName(step) === named.trim());
+  return [...new Set([...pointed, ...steps])].map(step => ({
+    step,
+    checkpoint: join(folder, RUN.checkpoints, checkpointName(step)),
+  }));
+}
+
+/**
+ * What `read` gives of the newest checkpoint that it does not refuse, with a warning that names what was damaged in the
+ * newer ones; undefined where there is none at all. `read` refuses by a UserError.
+ * @throws UserError where every checkpoint is damaged.
+ */
+export async function newestWhole<T>(
+  folder: string,
+  log: Log,
+  read: (place: CheckpointPlace) => Promise<T>,
+): Promise<T | undefined> {
+  const damages: string[] = [];
+  for (const place of await checkpointsNewestFirst(folder)) {
+    try {
+      const found = await read(place);
+      for (const damage of damages) log.warn(`${damage}; going back to step ${place.step}`);
+      return found;
+    } catch (error) {
+      if (!(error instanceof UserError)) throw error;
+      damages.push(error.message);
+    }
+  }
+  if (damages.length === 0) return undefined;
+  throw new UserError(`${damages.join('; ')}; no checkpoint of this run is whole: train it again with --force`);
+}
+
+/** What state.json says besides the loop's own: the files saved with it and their SHA-256; older runs do not. */
+export interface CheckpointState extends Record<string, unknown> {
+  files?: Record<string, string>;
+}
+
+/** @throws UserError where state.json is missing, damaged, or another checkpoint's. */
+export async function readCheckpointState(checkpoint: string): Promise<CheckpointState> {
+  const path = join(checkpoint, STATE);
+  const state = await readRecord(path, text => JSON.parse(text) as unknown);
+  if (checkpointName(state.step as number) !== basename(checkpoint))
+    throw new UserError(`${path}: is damaged: it says step ${String(state.step)}`);
+  return state;
+}
+
+/** SHA-256 of a file of a checkpoint. @throws UserError where it is not as it was saved. */
+export async function verifiedDigest(path: string, saved: string | undefined): Promise<string> {
+  if (!existsSync(path)) throw new UserError(`${path}: is missing`);
+  const digest = await sha256OfFile(path);
+  if (saved !== undefined && digest !== saved)
+    throw new UserError(`${path}: is damaged: it is not as it was saved (${statSync(path).size} bytes)`);
+  // Runs of older versions hold no digests: whether the file is as long as its header says can be told.
+  if (saved === undefined) await (await openSafetensors(path)).close();
+  return digest;
 }
 
 export const checkpointName = (step: number): string => `step-${step}`;

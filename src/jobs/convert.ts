@@ -1,6 +1,7 @@
 import { EXIT, UserError, VERSION, type Log } from '../base/index.js';
 import {
   elementCount,
+  holdFolder,
   isFloat8,
   openWeights,
   refuseExisting,
@@ -88,13 +89,22 @@ export async function convertLatents(
   path: string,
   out: string,
   settings: LatentsConversion,
+  context: ConvertContext,
+): Promise<number> {
+  return await holdFolder(out, {}, () => convertHeld(path, out, settings, context));
+}
+
+async function convertHeld(
+  path: string,
+  out: string,
+  settings: LatentsConversion,
   { log, signal }: ConvertContext,
 ): Promise<number> {
   const latents = await openBoth(path, settings, log);
   try {
     const pictures = latents.flips ? latents.rows.count / 2 : latents.rows.count;
     const count = Math.min(pictures, settings.limit ?? Infinity);
-    const writer = await createLatentsWriter(out, await description(latents.rows, settings), settings);
+    const writer = await createLatentsWriter(out, await description(latents.rows, settings), { ...settings, log });
     const progress = log.progress(`converting ${path}`, count, 'pictures');
     const step = Math.max(1, Math.floor((8 << 20) / (4 * latents.rows.tokens * latents.rows.channels)));
     try {

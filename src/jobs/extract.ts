@@ -1,9 +1,11 @@
+import { existsSync } from 'node:fs';
 import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { z } from 'zod';
 import { EXIT, UserError, type Log } from '../base/index.js';
 import { loadBatch, type ImageBatch, type ImageDataset } from '../data/index.js';
 import { RandomStream, tf, type Tensor3D, type Tensor4D } from '../engine/index.js';
-import { makeFolder, writeFileAtomic } from '../io/index.js';
+import { holdFolder, makeFolder, writeFileAtomic } from '../io/index.js';
 import { createLatentsWriter, type LatentsDescription, type LatentsWriter } from '../latents/index.js';
 import type { Tokenizer } from '../tokenizers/index.js';
 
@@ -47,9 +49,19 @@ export async function extractLatents(
   data: ImageDataset,
   out: string,
   settings: ExtractSettings,
+  context: ExtractContext,
+): Promise<Extraction> {
+  return await holdFolder(out, {}, () => extractHeld(tokenizer, data, out, settings, context));
+}
+
+async function extractHeld(
+  tokenizer: Tokenizer,
+  data: ImageDataset,
+  out: string,
+  settings: ExtractSettings,
   { log, signal }: ExtractContext,
 ): Promise<Extraction> {
-  const writer = await createLatentsWriter(out, describe(tokenizer, data, settings), settings);
+  const writer = await createLatentsWriter(out, describe(tokenizer, data, settings), { ...settings, log });
   const skipped = await openSkipped(out, settings.resume === true && writer.rowsDone > 0);
   const encode = batchEncoder(tokenizer, settings);
   const progress = log.progress(`extracting ${data.name}`, data.count, 'pictures');
@@ -199,6 +211,15 @@ async function interrupted(writer: LatentsWriter, out: string, done: number, all
   );
 }
 
+async function readIndices(path: string): Promise<number[]> {
+  if (!existsSync(path)) return [];
+  try {
+    return z.array(z.int().nonnegative()).parse(JSON.parse(await readFile(path, 'utf8')));
+  } catch {
+    throw new UserError(`${path}: is damaged; --force extracts again`, EXIT.failed);
+  }
+}
+
 interface Skipped {
   readonly count: number;
   add(indices: number[]): Promise<void>;
@@ -209,9 +230,8 @@ interface Skipped {
 /** Unreadable pictures by index, kept in the folder: rows count readable ones only, so resuming needs to know them. */
 async function openSkipped(folder: string, resume: boolean): Promise<Skipped> {
   const path = join(folder, 'skipped.json');
-  const earlier = resume ? await readFile(path, 'utf8').catch(() => '[]') : '[]';
   if (!resume) await rm(path, { force: true });
-  const known = new Set(JSON.parse(earlier) as number[]);
+  const known = new Set(resume ? await readIndices(path) : []);
   const write = async (): Promise<void> => {
     await makeFolder(folder);
     await writeFileAtomic(path, `${JSON.stringify([...known].sort((a, b) => a - b))}\n`, { force: true });

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { EXIT, UserError } from '../base/index.js';
+import { EXIT, messageOf, UserError, type Log } from '../base/index.js';
 import { covarianceShape, mixtureFrom, type Fit, type FitState, type Mixture } from '../gmm/index.js';
 import { makeFolder, readNpz, writeFileAtomic, writeNpz, type NdArray } from '../io/index.js';
 
@@ -31,11 +31,13 @@ const SHARE = 0.05;
  * Opens or begins a state folder. `identity` says what the sweep is of: numbers from another one are not taken up.
  * @throws UserError where the folder belongs to another sweep.
  */
-export async function openState(folder: string, identity: Record<string, unknown>): Promise<SweepState> {
+export async function openState(folder: string, identity: Record<string, unknown>, log: Log): Promise<SweepState> {
   const card = join(folder, 'sweep.json');
   const text = `${JSON.stringify(identity, null, 2)}\n`;
   if (existsSync(card)) {
     const former = await readFile(card, 'utf8');
+    if (!former.endsWith('}\n'))
+      throw new UserError(`${card}: is damaged; remove ${folder} or choose another --state`, EXIT.failed);
     if (former !== text)
       throw new UserError(
         `${folder}: holds the state of another sweep (${firstDifference(former, text)}); choose another --state or remove it`,
@@ -48,21 +50,24 @@ export async function openState(folder: string, identity: Record<string, unknown
   const done = (name: string): string => join(folder, `${name}.npz`);
   const running = join(folder, 'running.npz');
   let nextSave = 0;
+  /** Nothing where the file is damaged: what it held is fitted again. */
+  const taken = async <T>(path: string, from: (arrays: Arrays) => T): Promise<T | undefined> => {
+    if (!existsSync(path)) return undefined;
+    try {
+      return from(await readNpz(path));
+    } catch (error) {
+      log.warn(`${path}: is damaged (${messageOf(error)}); what it held is fitted again`);
+      return undefined;
+    }
+  };
   return {
-    async finished(name) {
-      return existsSync(done(name)) ? fitFrom(done(name), await readNpz(done(name)), '') : undefined;
-    },
+    finished: name => taken(done(name), arrays => fitFrom(done(name), arrays, '')),
     async finish(name, fit) {
       await writeNpz(done(name), fitArrays(fit, ''), { force: true });
       await rm(running, { force: true });
       nextSave = 0;
     },
-    async running(name) {
-      if (!existsSync(running)) return undefined;
-      const arrays = await readNpz(running);
-      if (textOf(arrays.name) !== name) return undefined;
-      return stateFrom(running, arrays);
-    },
+    running: name => taken(running, arrays => (textOf(arrays.name) === name ? stateFrom(running, arrays) : undefined)),
     async save(name, state, now = false) {
       const started = performance.now();
       if (started < nextSave && !now) return;

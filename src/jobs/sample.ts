@@ -1,5 +1,5 @@
-import { existsSync, statSync } from 'node:fs';
-import { readdir, readFile, rm } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { EXIT, UserError, VERSION, type Log } from '../base/index.js';
@@ -9,7 +9,10 @@ import {
   decodeImage,
   encodePng,
   imageGrid,
-  makeFolder,
+  isWholePng,
+  LOCK,
+  readJsonRecord,
+  holdFolder,
   refuseExisting,
   stackedImages,
   writeFileAtomic,
@@ -67,8 +70,18 @@ export async function sampleImages(
   settings: SampleSettings,
   context: SampleContext,
 ): Promise<SampleResult> {
+  return await holdFolder(settings.out, {}, () => sampleHeld(diffusion, plan, tokenizer, settings, context));
+}
+
+async function sampleHeld(
+  diffusion: Diffusion,
+  plan: SamplingPlan,
+  tokenizer: Tokenizer,
+  settings: SampleSettings,
+  context: SampleContext,
+): Promise<SampleResult> {
   await openFolder(settings);
-  const missing = Array.from({ length: settings.num }, (_, k) => k).filter(k => !existsSync(pngPath(settings.out, k)));
+  const missing = await missingSamples(settings, context.log);
   const started = performance.now();
   await generate(missing, diffusion, plan, tokenizer, settings, context);
   const seconds = (performance.now() - started) / 1000;
@@ -77,14 +90,24 @@ export async function sampleImages(
   return { samples: settings.num, samplesPerSecond: missing.length / seconds };
 }
 
+/** Numbers of the samples that are not there, or only in part. */
+async function missingSamples({ out, num }: SampleSettings, log: Log): Promise<number[]> {
+  const missing: number[] = [];
+  for (let k = 0; k < num; k++) {
+    const path = pngPath(out, k);
+    if (existsSync(path) && (await isWholePng(path))) continue;
+    if (existsSync(path)) log.warn(`${path}: is damaged; it is sampled again`);
+    missing.push(k);
+  }
+  return missing;
+}
+
 const pngPath = (folder: string, k: number): string => join(folder, `${String(k).padStart(6, '0')}.png`);
 
 async function openFolder(settings: SampleSettings): Promise<void> {
   const { out, card, resume } = settings;
-  if (existsSync(out) && !statSync(out).isDirectory()) throw new UserError(`--out ${out}: is a file; name a folder`);
   if (resume) await refuseOtherWork(settings);
   else await refuseOccupied(settings);
-  await makeFolder(out);
   await writeFileAtomic(join(out, CARD), `${JSON.stringify({ version: VERSION, ...card }, null, 2)}\n`, {
     force: true,
   });
@@ -108,10 +131,10 @@ const isOwn = /^(\d{6,}\.png|samples\.(json|npz))$/;
 async function refuseOtherWork({ out, card }: SampleSettings): Promise<void> {
   const path = join(out, CARD);
   if (!existsSync(path)) {
-    if ((await readdir(out).catch(() => [])).length === 0) return;
+    if ((await readdir(out)).every(name => name === LOCK)) return;
     throw new UserError(`${out}: holds no ${CARD} to go on from; leave --resume out`);
   }
-  const before = JSON.parse(await readFile(path, 'utf8')) as Record<string, unknown>;
+  const before = await readJsonRecord(path);
   const changed = Object.keys(card).find(name => JSON.stringify(before[name]) !== JSON.stringify(card[name]));
   if (changed === undefined) return;
   const shown = (value: unknown): string => JSON.stringify(value ?? null);

@@ -1,8 +1,6 @@
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
-import { UserError } from '../base/index.js';
+import { UserError, type Log } from '../base/index.js';
 import { tf, type RandomStream } from '../engine/index.js';
-import { readRun, readWeights, sha256OfFile, type NdArray } from '../io/index.js';
+import { readRun, readWeights, type NdArray } from '../io/index.js';
 import { paramsFrom, uniform, type Params } from '../nn/index.js';
 import { initialParams, PROJECTION, readNetwork, type VitConfig, type VitNetwork } from '../tokenizers/vit/index.js';
 import type { TokenizerOptions } from './tokenizer-options.js';
@@ -15,22 +13,20 @@ export interface Start {
 }
 
 /** The run that `--from` names, with its moving average where it kept one. */
-export async function openStart({ from, stage }: TokenizerOptions): Promise<Start | undefined> {
+export async function openStart({ from, stage }: TokenizerOptions, log: Log): Promise<Start | undefined> {
   if (from === undefined) {
     if (stage === 'decoder')
       throw new UserError('--stage decoder: needs a trained encoder; name its run with --from RUN');
     return undefined;
   }
-  const { config, checkpoint } = await readRun(from);
+  const { config, weights, digest } = await readRun(from, { log });
   const network = config.network as Partial<VitNetwork> | undefined;
   if (network?.family !== 'vit')
     throw new UserError(`--from ${from}: is a run of ${String(config.model)}, not of maetok, ae or kl-vae`);
-  const average = join(checkpoint, 'ema.safetensors');
-  const path = existsSync(average) ? average : join(checkpoint, 'model.safetensors');
   return {
     config: readNetwork(from, network as VitNetwork),
-    weights: await readWeights(path),
-    digest: await sha256OfFile(path),
+    weights: await readWeights(weights),
+    digest,
   };
 }
 

@@ -70,7 +70,7 @@ async function prepare(model: VitModel, request: TrainingRequest<TokenizerOption
   const { auxNames, backbone, tokenizerModel } = await import('./tokenizer-model.js');
   const { openStart, startingParams } = await import('./tokenizer-start.js');
 
-  const start = await openStart(options);
+  const start = await openStart(options, log);
   const body = backbone(model, options, start?.config);
   const data = await openTokenizerData(body, request);
   const features = await openTokenizerFeatures(auxNames(model, options), body, data, request);

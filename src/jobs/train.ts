@@ -1,5 +1,6 @@
 import type { Log } from '../base/index.js';
 import { describeEngine, engineSettings } from '../engine/index.js';
+import { holdFolder } from '../io/index.js';
 import {
   DEFAULT_SETTINGS,
   measure,
@@ -34,8 +35,12 @@ export interface JobContext {
   signal: AbortSignal;
 }
 
-/** Trains a model into a run folder. Starts the engine. */
+/** Trains a model into a run folder, which no other process may write into meanwhile. Starts the engine. */
 export async function trainModel(order: TrainingOrder, context: JobContext): Promise<TrainResult> {
+  return await holdFolder(order.out, {}, () => trainHeld(order, context));
+}
+
+async function trainHeld(order: TrainingOrder, context: JobContext): Promise<TrainResult> {
   const { out, resume = false, force = false, command } = order;
   refuseFolder({ out, resume, force });
   const engine = await describeEngine();

@@ -1,3 +1,4 @@
+import type { Log } from '../base/index.js';
 import type { Layout } from './layout.js';
 
 /** What is written, beside the numbers. */
@@ -19,6 +20,8 @@ export interface LatentsWriterOptions {
   resume?: boolean | undefined;
   /** Pictures per shard; default 10,000 as LightningDiT has it, fewer where a shard would exceed a quarter GiB. */
   shardRows?: number | undefined;
+  /** Hears what a resumed extraction found damaged. */
+  log?: Log | undefined;
   /** Of several processes, each writing its own part of the pictures: which this is, and how many there are. */
   rank?: number | undefined;
   ranks?: number | undefined;

@@ -1,8 +1,8 @@
 import { existsSync } from 'node:fs';
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { EXIT, UserError } from '../base/index.js';
-import { makeFolder } from '../io/index.js';
+import { EXIT, messageOf, silentLog, UserError, type Log } from '../base/index.js';
+import { makeFolder, openSafetensors } from '../io/index.js';
 import { LATENTS_JSON, readLatentsJson } from './latents-json.js';
 import { readState, sameWork, stateFile, writeState, type WriterState } from './writer-state.js';
 import type { LatentsDescription, LatentsWriterOptions } from './writer-options.js';
@@ -22,17 +22,26 @@ export async function finishedRows(
     { tokens, channels, grid, dtype, meta },
     { tokens: now.tokens, channels: now.channels, grid: wanted, dtype: wantedType, meta: now.meta },
   );
-  return json.shards.filter(({ file }) => rankOf(file) === rank).reduce((sum, { rows }) => sum + rows, 0);
+  const own = json.shards.filter(({ file }) => rankOf(file) === rank);
+  for (const { file, rows } of own) {
+    const damage = await damageOf(join(folder, file), rows);
+    if (damage !== undefined)
+      throw new UserError(`${damage}; the latents are not whole any more: --force makes them again`, EXIT.failed);
+  }
+  return own.reduce((sum, { rows }) => sum + rows, 0);
 }
 
 /** A fresh start, or the shards that an interrupted run of the same work has left. */
 export async function startState(
   folder: string,
   fresh: WriterState,
-  { force = false, resume = false, ranks = 1 }: LatentsWriterOptions,
+  { force = false, resume = false, ranks = 1, log = silentLog }: LatentsWriterOptions,
 ): Promise<WriterState> {
   const earlier = resume ? await readState(folder, fresh.rank) : undefined;
-  if (earlier) sameWork(folder, earlier.work, fresh.work);
+  if (earlier) {
+    sameWork(folder, earlier.work, fresh.work);
+    await dropDamaged(folder, earlier, log);
+  }
   const kept = new Set(earlier?.shards.map(({ file }) => file)).add(stateFile(fresh.rank));
   const present = existsSync(folder) ? await readdir(folder) : [];
   const ours = present.filter(name => belongsTo(fresh.rank, ranks, name) && !(earlier && kept.has(name)));
@@ -43,6 +52,31 @@ export async function startState(
     await rm(join(folder, name), { force: true });
   if (!earlier) await writeState(folder, fresh);
   return earlier ?? fresh;
+}
+
+/** Leaves out the first shard that is not whole and those behind it: their pictures are encoded again. */
+async function dropDamaged(folder: string, { shards }: WriterState, log: Log): Promise<void> {
+  for (const [i, { file, rows }] of shards.entries()) {
+    const damage = await damageOf(join(folder, file), rows);
+    if (damage === undefined) continue;
+    const before = shards.slice(0, i).reduce((sum, shard) => sum + shard.rows, 0);
+    log.warn(`${damage}; going back to picture ${before}`);
+    shards.length = i;
+    return;
+  }
+}
+
+/** What is wrong with a shard that should hold at least `rows` pictures, as far as its header and its length tell. */
+async function damageOf(path: string, rows: number): Promise<string | undefined> {
+  if (!existsSync(path)) return `${path}: is missing`;
+  try {
+    const file = await openSafetensors(path);
+    await file.close();
+    const found = file.tensors.get('latents')?.shape[0] ?? 0;
+    return found < rows ? `${path}: holds ${found} pictures where ${rows} were saved` : undefined;
+  } catch (error) {
+    return messageOf(error);
+  }
 }
 
 function taken(folder: string, names: string[]): UserError {

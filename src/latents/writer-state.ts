@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
-import { UserError } from '../base/index.js';
+import { EXIT, messageOf, UserError } from '../base/index.js';
 import { writeFileAtomic } from '../io/index.js';
 import { readJson } from './latents-json.js';
 import type { ChannelMoments } from './statistics.js';
@@ -36,7 +36,10 @@ export function newState({ rank, ...work }: { rank: number } & Record<string, un
 
 export async function readState(folder: string, rank: number): Promise<WriterState | undefined> {
   const path = join(folder, stateFile(rank));
-  return existsSync(path) ? await readJson(path, schema) : undefined;
+  if (!existsSync(path)) return undefined;
+  return await readJson(path, schema).catch((error: unknown) => {
+    throw new UserError(`${messageOf(error)}; --force starts again`, EXIT.failed);
+  });
 }
 
 export async function writeState(folder: string, state: WriterState): Promise<void> {

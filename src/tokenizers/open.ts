@@ -94,11 +94,9 @@ function localPath(spec: string): string {
   );
 }
 
-async function runSource(folder: string, { weights = 'ema' }: OpenOptions): Promise<TokenizerSource> {
-  const { checkpoint, config } = await readRun(folder);
-  const averaged = join(checkpoint, 'ema.safetensors');
-  const path = weights === 'ema' && existsSync(averaged) ? averaged : join(checkpoint, 'model.safetensors');
-  return { name: folder, weights: await readWeights(path), config, digest: await sha256OfFile(path) };
+async function runSource(folder: string, { weights, log }: OpenOptions): Promise<TokenizerSource> {
+  const run = await readRun(folder, { weights: weights === 'model' ? 'raw' : 'ema', log });
+  return { name: folder, weights: await readWeights(run.weights), config: run.config, digest: run.digest };
 }
 
 /** `x_encoder.pth` stands beside `x_decoder.pth`: the two are one tokenizer. */

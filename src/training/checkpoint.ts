@@ -1,14 +1,19 @@
 import { existsSync } from 'node:fs';
-import { open, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { open, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { messageOf, UserError } from '../base/index.js';
+import { z } from 'zod';
+import { UserError } from '../base/index.js';
 import { tf } from '../engine/index.js';
 import {
   checkpointName,
   checkpointSteps,
   makeFolder,
+  readCheckpointState,
   readSafetensors,
   RUN,
+  sha256OfFile,
+  STATE,
+  verifiedDigest,
   writeFileAtomic,
   writeSafetensors,
   type LazyArray,
@@ -43,9 +48,13 @@ export async function saveCheckpoint(folder: string, { loop, networks }: Checkpo
   if (!existsSync(join(all, name))) {
     await makeFolder(partial);
     try {
-      for (const [file, params] of Object.entries(filesOf(networks)))
-        await writeSafetensors(join(partial, `${file}.safetensors`), lazily(params));
-      await writeFileAtomic(join(partial, 'state.json'), `${JSON.stringify(loop, null, 2)}\n`);
+      const files: Record<string, string> = {};
+      for (const [network, params] of Object.entries(filesOf(networks))) {
+        const file = `${network}.safetensors`;
+        await writeSafetensors(join(partial, file), lazily(params));
+        files[file] = await sha256OfFile(join(partial, file));
+      }
+      await writeFileAtomic(join(partial, STATE), `${JSON.stringify({ ...loop, files }, null, 2)}\n`);
       await syncFolder(partial);
       await rename(partial, join(all, name));
     } catch (error) {
@@ -75,14 +84,22 @@ export async function tidyCheckpoints(folder: string, step: number): Promise<voi
     await removeCheckpoint(folder, later);
 }
 
-/** Reads a checkpoint; its tensors are the caller's. */
+const loopState = z.object({
+  step: z.int().nonnegative(),
+  skipped: z.int().nonnegative(),
+  skippedInARow: z.int().nonnegative(),
+  window: z.record(z.string(), z.object({ sum: z.number(), count: z.number() })),
+});
+
+/** Reads a checkpoint; its tensors are the caller's. @throws UserError that names what is damaged. */
 export async function loadCheckpoint(checkpoint: string): Promise<Checkpoint> {
-  const path = join(checkpoint, 'state.json');
-  const loop = JSON.parse(
-    await readFile(path, 'utf8').catch((error: unknown) => {
-      throw new UserError(`${path}: cannot be read: ${messageOf(error)}`);
-    }),
-  ) as LoopState;
+  const { files, ...state } = await readCheckpointState(checkpoint);
+  const outcome = loopState.safeParse(state);
+  if (!outcome.success)
+    throw new UserError(`${join(checkpoint, STATE)}: is damaged: no ${outcome.error.issues[0].path.join('.')} in it`);
+  const loop: LoopState = outcome.data;
+  for (const file of Object.keys(files ?? { 'model.safetensors': '', 'optimizer.safetensors': '' }))
+    await verifiedDigest(join(checkpoint, file), files?.[file]);
   const read = async (file: string): Promise<Params> =>
     paramsFrom(await readSafetensors(join(checkpoint, `${file}.safetensors`)));
   const optimizers = await read('optimizer');

@@ -2,6 +2,7 @@ import { appendFileSync, existsSync } from 'node:fs';
 import { readFile, rm } from 'node:fs/promises';
 import { parse } from 'csv-parse/sync';
 import { stringify } from 'csv-stringify/sync';
+import { messageOf, UserError } from '../base/index.js';
 import { writeFileAtomic } from '../io/index.js';
 
 export type Cell = string | number;
@@ -26,7 +27,7 @@ export class CsvTable {
   /** Goes on with a table as it was after `step`: later rows are cut off. */
   static async resume(path: string, step: number): Promise<CsvTable> {
     if (!existsSync(path)) return new CsvTable(path, []);
-    const [columns = [], ...rows] = parseLines(await readFile(path, 'utf8'));
+    const [columns = [], ...rows] = parseLines(await readFile(path, 'utf8'), path);
     const kept = rows.filter(([at]) => Number(at) <= step);
     if (kept.length === 0) return await CsvTable.start(path);
     await writeFileAtomic(path, stringify([columns, ...kept]), { force: true });
@@ -43,16 +44,20 @@ export class CsvTable {
 
   /** New columns come with a new kind of row (a phase that starts later): former rows get empty cells. */
   private async widen(columns: string[]): Promise<void> {
-    const rows = existsSync(this.path) ? parseLines(await readFile(this.path, 'utf8')).slice(1) : [];
+    const rows = existsSync(this.path) ? parseLines(await readFile(this.path, 'utf8'), this.path).slice(1) : [];
     const padded = rows.map(row => columns.map((_, i) => row[i] ?? ''));
     await writeFileAtomic(this.path, stringify([columns, ...padded]), { force: true });
     this.columns = columns;
   }
 }
 
-function parseLines(content: string): string[][] {
+function parseLines(content: string, path: string): string[][] {
   const whole = content.slice(0, content.lastIndexOf('\n') + 1);
-  return parse(whole, { relax_column_count: true });
+  try {
+    return parse(whole, { relax_column_count: true });
+  } catch (error) {
+    throw new UserError(`${path}: is damaged: ${messageOf(error)}; move it away to go on without its rows`);
+  }
 }
 
 function text(value: Cell | undefined): string {

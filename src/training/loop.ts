@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { EXIT, messageOf, UserError, type Log } from '../base/index.js';
 import { tf } from '../engine/index.js';
-import { newestCheckpoint } from '../io/index.js';
+import { newestCheckpoint, newestWhole } from '../io/index.js';
 import { BatchQueue } from './batches.js';
 import { disposeCheckpoint, loadCheckpoint, saveCheckpoint, tidyCheckpoints, type LoopState } from './checkpoint.js';
 import { Diverged, Ledger } from './ledger.js';
@@ -40,7 +40,8 @@ export async function train(
   try {
     refuseLatePhases(task, settings);
     const run = await RunFolder.open(options, settings);
-    const state = run.newest ? await restore(trainer, run.newest.checkpoint) : { step: 0 };
+    const state = (options.resume ? await restore(trainer, options) : undefined) ?? { step: 0 };
+    await run.begin(state.step);
     await tidyCheckpoints(options.out, state.step);
     return await recorded(run, state.step, done => work(task, settings, { ...options, run, trainer, state, done }));
   } finally {
@@ -57,11 +58,14 @@ function refuseLatePhases({ phases = [] }: TrainingTask, { steps }: TrainingSett
     );
 }
 
-async function restore(trainer: Trainer, folder: string): Promise<LoopState> {
-  const checkpoint = await loadCheckpoint(folder);
-  trainer.restore(checkpoint.networks);
-  disposeCheckpoint(checkpoint);
-  return checkpoint.loop;
+/** Puts the trainer where the newest whole checkpoint is, if the run has got anywhere. */
+async function restore(trainer: Trainer, { out, log }: TrainOptions): Promise<LoopState | undefined> {
+  return await newestWhole(out, log, async ({ checkpoint: folder }) => {
+    const checkpoint = await loadCheckpoint(folder);
+    trainer.restore(checkpoint.networks);
+    disposeCheckpoint(checkpoint);
+    return checkpoint.loop;
+  });
 }
 
 /** Runs `body` and writes into run.json how it ended and where; `body` reports each step. */

@@ -1,9 +1,9 @@
-import { accessSync, constants, existsSync, statSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { readdir, rm } from 'node:fs/promises';
-import { dirname, join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { EXIT, UserError, VERSION } from '../base/index.js';
-import { isRun, makeFolder, newestCheckpoint, readRunConfig, RUN, writeFileAtomic } from '../io/index.js';
+import { isRun, makeFolder, readRunConfig, RUN, writeFileAtomic } from '../io/index.js';
 import { settingsThatDiffer, type TrainingSettings } from './settings.js';
 
 /** What config.yaml holds besides the settings of the loop. */
@@ -43,49 +43,38 @@ interface Session {
 
 export type Outcome = 'done' | 'interrupted' | 'diverged' | 'failed';
 
-/** An open run folder: config.yaml and run.json are written, the rest is the loop's. */
+type RunRecord = Record<string, unknown> & { sessions: Session[]; tables: string[] };
+
+/** An open run folder: once it has begun, config.yaml and run.json are written; the rest is the loop's. */
 export class RunFolder {
   private constructor(
     readonly folder: string,
-    /** Where to go on, if the run has got anywhere. */
-    readonly newest: { step: number; checkpoint: string } | undefined,
-    private readonly record: Record<string, unknown> & { sessions: Session[]; tables: string[] },
+    private readonly content: string,
+    private readonly record: RunRecord,
+    private readonly command: string[],
   ) {}
 
   /** Starts a run or opens one to go on with. @throws UserError where the folder holds what this run may not touch. */
   static async open(request: RunRequest, settings: TrainingSettings): Promise<RunFolder> {
-    const { out, resume } = request;
+    const { out, resume, config, inputs, info, command } = request;
     refuseFolder(request);
-    const existing = isRun(out) ? await readRunConfig(out) : undefined;
-    if (resume) return await RunFolder.goOn(request, settings, existing!);
-    await removeRun(out, existing?.info.tables);
-    return await RunFolder.begin(request, settings, { sessions: [], tables: [] });
+    const former = isRun(out) ? await readRunConfig(out) : undefined;
+    if (resume) refuseDifferences(request, settings, former!);
+    else await removeRun(out, former?.info.tables);
+    const record = {
+      ...{ version: VERSION, ...info, seed: settings.seed, inputs },
+      tables: resume ? listIn<string>(former!.info.tables) : [],
+      sessions: resume ? listIn<Session>(former!.info.sessions) : [],
+    };
+    return new RunFolder(out, stringify({ ...config, training: settings }), record, command);
   }
 
-  private static async goOn(
-    request: RunRequest,
-    settings: TrainingSettings,
-    existing: Awaited<ReturnType<typeof readRunConfig>>,
-  ): Promise<RunFolder> {
-    refuseDifferences(request, settings, existing);
-    const { sessions, tables } = existing.info as { sessions: Session[]; tables: string[] };
-    return await RunFolder.begin(request, settings, { sessions, tables });
-  }
-
-  private static async begin(
-    request: RunRequest,
-    settings: TrainingSettings,
-    { sessions, tables }: { sessions: Session[]; tables: string[] },
-  ): Promise<RunFolder> {
-    const { out, config, inputs, info, command } = request;
-    await makeFolder(out);
-    const newest = request.resume ? await newestCheckpoint(out) : undefined;
-    const session = { command, started: new Date().toISOString(), from: newest?.step ?? 0 };
-    const record = { version: VERSION, ...info, seed: settings.seed, inputs, tables, sessions: [...sessions, session] };
-    const run = new RunFolder(out, newest, record);
-    await writeFileAtomic(run.path(RUN.config), stringify({ ...config, training: settings }), { force: true });
-    await run.save();
-    return run;
+  /** Begins a session after `step` updates. */
+  async begin(step: number): Promise<void> {
+    await makeFolder(this.folder);
+    this.record.sessions.push({ command: this.command, started: new Date().toISOString(), from: step });
+    await writeFileAtomic(this.path(RUN.config), this.content, { force: true });
+    await this.save();
   }
 
   path(name: string): string {
@@ -114,9 +103,10 @@ export class RunFolder {
   }
 }
 
+const listIn = <T>(value: unknown): T[] => (Array.isArray(value) ? (value as T[]) : []);
+
 /** Stops before any work where a run may not be started, or not be gone on with, in a folder. */
 export function refuseFolder({ out, resume, force }: Pick<RunRequest, 'out' | 'resume' | 'force'>): void {
-  refuseUnwritable(out);
   if (resume && !isRun(out)) throw new UserError(`${out}: holds no run to go on with; leave --resume out to start one`);
   if (resume || force) return;
   if (isRun(out))
@@ -124,17 +114,6 @@ export function refuseFolder({ out, resume, force }: Pick<RunRequest, 'out' | 'r
   const taken = Object.values(RUN).find(name => existsSync(join(out, name)));
   if (taken !== undefined)
     throw new UserError(`${out}: holds a ${taken} already; choose another --out, or --force replaces it`, EXIT.failed);
-}
-
-function refuseUnwritable(out: string): void {
-  let existing = resolve(out);
-  while (!existsSync(existing)) existing = dirname(existing);
-  if (!statSync(existing).isDirectory()) throw new UserError(`--out ${out}: ${existing} is no folder`);
-  try {
-    accessSync(existing, constants.W_OK);
-  } catch {
-    throw new UserError(`--out ${out}: ${existing} may not be written to; choose another --out`, EXIT.failed);
-  }
 }
 
 /** Removes what a run writes, and nothing else. */

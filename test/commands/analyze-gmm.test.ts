@@ -1,10 +1,10 @@
 import { spawn } from 'node:child_process';
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, truncateSync, writeFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, it } from '@jest/globals';
-import { readNpz, writeNpy } from '../../src/io/index.js';
+import { holdFolder, readNpz, writeNpy } from '../../src/io/index.js';
 import { clusteredRows } from '../gmm/helpers.js';
 import { maetok, maetokWith } from '../helpers/cli.js';
 import { rowsOf } from '../helpers/csv.js';
@@ -229,6 +229,35 @@ describe('a sweep with --state', () => {
     expect(await exited).toBe('SIGKILL');
     const resumed = await maetok(...args(state));
     expect(resumed).toEqual(await maetok(...args(file('undisturbed'))));
+  });
+
+  it('fits again what is damaged in it, saying so', async () => {
+    const state = file('whole');
+    const before = await maetok(...args(state));
+    const [finished] = readdirSync(state).filter(name => name.endsWith('.npz'));
+    truncateSync(join(state, finished), 100);
+    writeFileSync(join(state, 'running.npz'), 'noise');
+    const { code, stdout, stderr } = await maetok(...args(state).filter(word => word !== '--quiet'));
+    expect([code, stdout]).toEqual([0, before.stdout]);
+    expect(stderr).toMatch(new RegExp(`${finished}: is damaged .*fitted again`));
+  });
+
+  it('is one line of complaint where its card is damaged, or another process uses it', async () => {
+    const state = file('torn');
+    mkdirSync(state);
+    writeFileSync(join(state, 'sweep.json'), '{ "seed"');
+    expect(await maetok(...args(state))).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/^maetok: .*sweep.json: is damaged; remove .* or choose another --state\n$/),
+    });
+    await holdFolder(state, {}, async () => {
+      expect(await maetok(...args(state))).toMatchObject({
+        code: 1,
+        stderr: expect.stringMatching(
+          /^maetok: .*torn: in use by process \d+ .*; wait for it or choose another --state\n$/,
+        ),
+      });
+    });
   });
 
   it('is not mixed with another sweep', async () => {

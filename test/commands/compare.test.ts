@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import { RandomNumbers } from '../../src/base/index.js';
-import { readRun, writeNpz } from '../../src/io/index.js';
+import { holdFolder, readRun, writeNpz } from '../../src/io/index.js';
 import { maetok, maetokWith } from '../helpers/cli.js';
 import { tempFolder } from '../helpers/temp.js';
 
@@ -63,6 +63,20 @@ describe('maetok compare', () => {
     const { code, stderr } = await maetok('compare', STUDY, '--out', out);
     expect(code).toBe(0);
     expect(stderr.match(/done before/g)).toHaveLength(3);
+    expect(readFileSync(join(out, 'steps.json'), 'utf8')).toBe(before);
+  });
+
+  it('a folder in which another process runs a study is refused, --force or not', async () => {
+    const before = readFileSync(join(out, 'steps.json'), 'utf8');
+    await holdFolder(out, {}, async () => {
+      for (const flags of [[], ['--force']])
+        expect(await maetok('compare', STUDY, '--out', out, '--quiet', ...flags)).toMatchObject({
+          code: 1,
+          stderr: expect.stringMatching(
+            /^maetok: .*study: in use by process \d+ .*; wait for it or choose another --out\n$/,
+          ),
+        });
+    });
     expect(readFileSync(join(out, 'steps.json'), 'utf8')).toBe(before);
   });
 

@@ -1,7 +1,8 @@
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import sharp from 'sharp';
+import { tryLock } from '../../src/base/index.js';
 import { readNpz } from '../../src/io/index.js';
 import { maetok } from '../helpers/cli.js';
 import { rowsOf } from '../helpers/csv.js';
@@ -59,6 +60,18 @@ describe('maetok data', () => {
     expect(code).toBe(1);
     expect(stderr).toMatch(/already exists; it was not written by maetok data/);
     expect(existsSync(file)).toBe(true);
+  });
+
+  test('a folder that another process writes is refused, and what a killed one had begun is cleared away', async () => {
+    const out = join(root, 'shared');
+    const write = () => maetok('data', SPEC, '--out', `${out}/`, '--quiet');
+    const lock = await tryLock(`${out}.lock`);
+    expect(await write()).toMatchObject({ code: 1, stderr: expect.stringMatching(/shared\/: in use by process \d+ /) });
+    if ('release' in lock) lock.release();
+    mkdirSync(join(`${out}.partial`, 'rest'), { recursive: true });
+    expect(await write()).toMatchObject({ code: 0 });
+    expect(readdirSync(root).filter(name => name.startsWith('shared'))).toEqual(['shared']);
+    expect(readdirSync(out)).not.toContain('rest');
   });
 
   test('--check lists broken pictures and fails; --out leaves them out', async () => {

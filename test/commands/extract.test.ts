@@ -5,7 +5,7 @@ import { beforeAll, describe, expect, it } from '@jest/globals';
 import { openImages } from '../../src/data/index.js';
 import { RandomStream, startEngine, tf } from '../../src/engine/index.js';
 import { extractLatents, type ExtractSettings } from '../../src/jobs/extract.js';
-import { readSafetensors } from '../../src/io/index.js';
+import { holdFolder, readSafetensors } from '../../src/io/index.js';
 import { openLatents } from '../../src/latents/index.js';
 import { silentLog } from '../../src/base/index.js';
 import { openTokenizer, type Tokenizer } from '../../src/tokenizers/index.js';
@@ -177,6 +177,19 @@ describe('going on', () => {
     });
     expect(await rowsOf(at)).toBeAllClose(whole, { rtol: 1e-6 });
     expect(readdirSync(at).sort()).toEqual(['latents.json', 'latents_rank00_shard000.safetensors']);
+  });
+
+  it('a folder that another process extracts into is refused', async () => {
+    const at = out();
+    await holdFolder(at, {}, () =>
+      withTokenizer(async tokenizer => {
+        const second = extractLatents(tokenizer, await openImages(SCENES), at, settings, {
+          log: silentLog,
+          signal: new AbortController().signal,
+        });
+        await expect(second).rejects.toThrow(/in use by process \d+ .*another --out$/);
+      }),
+    );
   });
 
   it('resuming other work is refused, and says what differs', async () => {

@@ -1,11 +1,28 @@
-import { copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, test } from '@jest/globals';
 import { parse, stringify } from 'yaml';
 import type { RunNetwork } from '../../src/diffusion/index.js';
 import { RandomStream, startEngine } from '../../src/engine/index.js';
-import { decodeImage, readNpz, readRun, readSafetensors, writeSafetensors, type NdArray } from '../../src/io/index.js';
+import {
+  decodeImage,
+  holdFolder,
+  readNpz,
+  readRun,
+  readSafetensors,
+  writeSafetensors,
+  type NdArray,
+} from '../../src/io/index.js';
 import { maetok, maetokWith } from '../helpers/cli.js';
 import { tempFolder } from '../helpers/temp.js';
 
@@ -26,6 +43,9 @@ async function change(folder: string, how: Change): Promise<string> {
   const arrays = await readSafetensors(file);
   how(arrays, config);
   await writeSafetensors(file, arrays, { force: true });
+  // Without its digests, so that the changed weights are not taken for damaged ones.
+  const state = JSON.parse(readFileSync(join(checkpoint, 'state.json'), 'utf8')) as object;
+  writeFileSync(join(checkpoint, 'state.json'), JSON.stringify({ ...state, files: undefined }));
   writeFileSync(path, stringify(config));
   return folder;
 }
@@ -147,10 +167,32 @@ describe('maetok sample', () => {
     expect(stopped.code).toBe(130);
     expect(stopped.stderr).toMatch(/interrupted; 2 samples are saved in .*, the same command with --resume goes on/);
     rmSync(png(parts, 0));
-    expect((await maetok(...words, '--num', '4', '--resume')).code).toBe(0);
+    truncateSync(png(parts, 1), 60);
+    const resumed = await maetok(...words, '--num', '4', '--resume');
+    expect(resumed).toMatchObject({
+      code: 0,
+      stderr: expect.stringMatching(/000001.png: is damaged; it is sampled again/),
+    });
     for (let k = 0; k < 4; k++)
       expect(difference(await pixels(whole, k), await pixels(parts, k))).toBeLessThanOrEqual(1);
     expect((await readNpz(join(parts, 'samples.npz'))).arr_0.shape).toEqual([4, 16, 16, 3]);
+  });
+
+  test('a folder that another process samples into is refused', async () => {
+    const out = fresh();
+    const refused = await holdFolder(out, {}, () => sample(out, '--num', '1'));
+    expect(refused).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/in use by process \d+ .*another --out\n$/),
+    });
+  });
+
+  test('a folder whose card is damaged is refused in one line', async () => {
+    const out = fresh();
+    mkdirSync(out);
+    writeFileSync(join(out, 'samples.json'), '{"model":');
+    const { code, stderr } = await sample(out, '--num', '1', '--resume');
+    expect([code, stderr]).toEqual([2, expect.stringMatching(/^maetok: .*samples.json: cannot be read: .*\n$/m)]);
   });
 
   test('a folder goes on only under the same settings', async () => {

@@ -6,6 +6,7 @@ import { z } from 'zod';
 import { defineTrainable } from '../../src/jobs/trainable.js';
 import { TRAINABLES } from '../../src/jobs/trainables.js';
 import { maetok, maetokWith } from '../helpers/cli.js';
+import { whileHeld } from '../helpers/holder.js';
 import { tempFolder } from '../helpers/temp.js';
 import { regression } from '../training/tiny.js';
 
@@ -124,6 +125,29 @@ describe('maetok train', () => {
     expect(stderr.trim().split('\n')).toHaveLength(1);
     expect(stderr).toMatch(message);
     expect(code).toBeGreaterThan(0);
+  });
+
+  it('is refused, with whatever flags, while another process trains there', async () => {
+    const out = fresh();
+    await maetok('train', 'tiny', '--out', out);
+    const before = readFileSync(join(out, 'metrics.csv'), 'utf8');
+    await whileHeld(out, async ({ pid }) => {
+      for (const flags of [['--resume', '--steps', '20'], ['--force'], []]) {
+        const { code, stderr } = await maetok('train', 'tiny', '--out', out, ...flags);
+        expect([code, stderr]).toEqual([
+          1,
+          expect.stringMatching(new RegExp(`^maetok: ${out}: in use by process ${pid} .*\n$`)),
+        ]);
+      }
+    });
+    expect(readFileSync(join(out, 'metrics.csv'), 'utf8')).toBe(before);
+    expect((await maetok('train', 'tiny', '--out', out, '--resume', '--steps', '20')).code).toBe(0);
+    const steps = readFileSync(join(out, 'metrics.csv'), 'utf8')
+      .trim()
+      .split('\n')
+      .slice(1)
+      .map(row => Number.parseInt(row));
+    expect(steps).toEqual([2, 4, 6, 8, 10, 12, 14, 16, 18, 20]);
   });
 
   it('refuses an occupied folder before it opens any data', async () => {

@@ -130,6 +130,24 @@ describe('running a study', () => {
     expect(ran).toEqual(['first', 'second', 'second --resume', 'third']);
   });
 
+  it('finds out what is done where its record is damaged, saying so', async () => {
+    const out = join(folder, 'unrecorded');
+    const ran: string[] = [];
+    const run = (argv: string[]): Promise<void> => {
+      ran.push(argv.join(' '));
+      mkdirSync(join(out, argv[0]), { recursive: true });
+      return Promise.resolve();
+    };
+    const warnings: string[] = [];
+    const log = { ...silentLog, warn: (message: string) => void warnings.push(message) };
+    await runSteps(steps(out), { out, run, log, signal, jobs: 1 });
+    writeFileSync(join(out, 'steps.json'), '{"first": {');
+    ran.length = 0;
+    await runSteps(steps(out), { out, run, log, signal, jobs: 1 });
+    expect(ran).toEqual(['first --force', 'second --resume', 'third --force']);
+    expect(warnings).toEqual([expect.stringMatching(/steps.json: is damaged; /)]);
+  });
+
   it('refuses to go on with other options, naming them', async () => {
     const out = join(folder, 'changed');
     const run = (argv: string[]): Promise<void> => {

@@ -1,6 +1,7 @@
-import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
+import { silentLog } from '../../src/base/index.js';
 import { openSafetensors, readSafetensors } from '../../src/io/index.js';
 import { createLatentsWriter, openLatents, type LatentsWriterOptions } from '../../src/latents/index.js';
 import { tempFolder } from '../helpers/temp.js';
@@ -144,6 +145,39 @@ describe('an interrupted extraction', () => {
     expect(writer.rowsDone).toBe(rows);
     await writeAll(folder, { resume: true });
     expect(await contents(folder)).toEqual(await contents(whole));
+  });
+
+  test.each([
+    ['truncated', 0, (path: string) => truncate(path, 100)],
+    ['empty', 1, (path: string) => writeFile(path, '')],
+    ['gone', 1, (path: string) => rm(path)],
+  ] as const)('whose shard is %s encodes its pictures again, and those behind them', async (_, shard, damage) => {
+    const whole = fresh();
+    await writeAll(whole);
+    const folder = await interrupted(6);
+    await damage(join(folder, `latents_rank00_shard00${shard}.safetensors`));
+    const warnings: string[] = [];
+    const log = { ...silentLog, warn: (message: string) => void warnings.push(message) };
+    await writeAll(folder, { resume: true, log });
+    expect(warnings).toEqual([
+      expect.stringMatching(new RegExp(`shard00${shard}.safetensors: .*; going back to picture ${3 * shard}$`)),
+    ]);
+    expect(await contents(folder)).toEqual(await contents(whole));
+  });
+
+  test('whose record is damaged is refused in one line', async () => {
+    const folder = await interrupted(4);
+    await writeFile(join(folder, 'unfinished_rank00.json'), '{"work"');
+    await expect(writeAll(folder, { resume: true })).rejects.toThrow(
+      /unfinished_rank00.json: cannot be read as JSON: .*; --force starts again$/,
+    );
+  });
+
+  test('that was finished and has lost a shard since is not taken for whole', async () => {
+    const folder = fresh();
+    await writeAll(folder);
+    await rm(join(folder, 'latents_rank00_shard001.safetensors'));
+    await expect(writeAll(folder, { resume: true })).rejects.toThrow(/shard001.safetensors: is missing; .*--force/);
   });
 
   test('of other work is not gone on with', async () => {

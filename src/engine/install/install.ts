@@ -3,7 +3,7 @@ import { createReadStream } from 'node:fs';
 import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import { EXIT, messageOf, UserError, type Log } from '../../base/index.js';
+import { EXIT, messageOf, UserError, withLock, type Log } from '../../base/index.js';
 import {
   engineCache,
   engineName,
@@ -16,7 +16,6 @@ import {
 } from '../installed.js';
 import { kernelDigest } from '../kernel-sources.js';
 import { compileBinding, findCompiler, isHeader } from './compile.js';
-import { withLock } from './lock.js';
 import { openPackages } from './packages.js';
 import { recipeFor, type Recipe } from './platform.js';
 import { requirementsOf, type Requirement } from './requirements.js';
@@ -64,6 +63,7 @@ export async function installEngine(options: InstallOptions): Promise<InstalledE
   const { gpu, log, signal, cache = engineCache() } = options;
   const recipe = recipeFor(gpu ? 'gpu' : 'cpu');
   const name = engineName(TENSORFLOW_VERSION, recipe.build);
+  await mkdir(cache, { recursive: true });
   return await withLock(join(cache, `${name}.lock`), { log, signal }, async () => {
     await removeLeftovers(cache, name);
     const present = installedEngines(cache).find(engine => engine.build === recipe.build);

@@ -1,8 +1,7 @@
 import { rename, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import type { Log } from '../../base/index.js';
+import { withLock, type Log } from '../../base/index.js';
 import { engineCache, installedEngines, type Build } from '../installed.js';
-import { withLock } from './lock.js';
 
 /** Removes every installed engine of this build; returns the folders that are gone. */
 export async function removeEngine(
