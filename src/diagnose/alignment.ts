@@ -1,4 +1,4 @@
-import { mostSimilar, tf, type Tensor2D } from '../engine/index.js';
+import { mostSimilar, tf, unitRows } from '../engine/index.js';
 import type { Sample } from './rows.js';
 
 export interface Alignment {
@@ -27,10 +27,7 @@ export async function alignment(a: Sample, b: Sample, k: number): Promise<Alignm
 type Kernel = Map<number, number>[];
 
 async function neighbourKernel({ rows, width, data }: Sample, k: number): Promise<Kernel> {
-  const x = tf.tidy(() => {
-    const raw = tf.tensor2d(data, [rows, width]);
-    return raw.div<Tensor2D>(tf.maximum(tf.sqrt(raw.square().sum(1, true)), 1e-12));
-  });
+  const x = tf.tidy(() => unitRows(tf.tensor2d(data, [rows, width])));
   const found = await mostSimilar(x, [{ x, start: 0 }], k + 1);
   x.dispose();
   return Array.from({ length: rows }, (_, i) => {

@@ -3,6 +3,7 @@ export { mleDimension, twoNn, type NeighbourDistances } from './dimension.js';
 export { excessKurtosis } from './kurtosis.js';
 export {
   channelSummary,
+  streamedRedundancy,
   tokenCorrelations,
   tokenRedundancy,
   tokenStds,

@@ -1,4 +1,4 @@
-import { eigh, matMul, product, tf, type Tensor2D } from '../engine/index.js';
+import { eigh, matMul, product, rowProducts, tf, type Tensor2D } from '../engine/index.js';
 import { columnMeans, type LabelledSample } from './rows.js';
 
 /* How far classes stand apart, by Euclidean distance between rows as they are. */
@@ -115,44 +115,62 @@ export interface FisherRatio {
  * Fisher's ratio tr(S_w⁻¹ S_b) of the covariance between classes to that within, the latter shrunk as Ledoit & Wolf
  * (2004) choose it, since with few rows per dimension it could not be inverted.
  */
-export function fisherRatio(sample: LabelledSample, { counts, centres }: ClassCentres): FisherRatio {
-  const { rows, width, data, labels, classes } = sample;
-  const residuals = Float64Array.from(data, (value, at) => {
-    const row = Math.floor(at / width);
-    return value - centres[labels[row] * width + (at - row * width)];
+export async function fisherRatio(sample: LabelledSample, { counts }: ClassCentres): Promise<FisherRatio> {
+  const { rows, width, labels, classes } = sample;
+  const { dims, points } = await centredPoints(sample);
+  const offsets = new Float64Array(classes * dims);
+  points.forEach((value, at) => {
+    const k = labels[Math.floor(at / dims)];
+    offsets[k * dims + (at % dims)] += value / counts[k];
   });
-  const within = product(residuals, residuals, { m: width, k: rows, n: width, transposeA: true });
+  const residuals = points.map((value, at) => value - offsets[labels[Math.floor(at / dims)] * dims + (at % dims)]);
+  const within = product(residuals, residuals, { m: dims, k: rows, n: dims, transposeA: true });
   for (let at = 0; at < within.length; at++) within[at] /= rows;
-  const { shrinkage, scale } = ledoitWolf(residuals, within, rows, width);
-  const mean = columnMeans(sample);
-  const { values, vectors } = eigh(within, width);
+  const { shrinkage, scale } = ledoitWolf(residuals, within, { rows, dims, width });
+  const { values, vectors } = eigh(within, dims);
   // Each centre's squared length in the metric of the shrunk S_w, whose eigenvectors shrinking leaves alone.
-  const offsets = centres.map((value, at) => value - mean[at % width]);
-  const along = product(offsets, vectors, { m: classes, k: width, n: width });
+  const along = product(offsets, vectors, { m: classes, k: dims, n: dims });
   let ratio = 0;
   for (let k = 0; k < classes; k++)
-    for (let j = 0; j < width; j++)
+    for (let j = 0; j < dims; j++)
       ratio +=
-        ((counts[k] / rows) * along[k * width + j] ** 2) /
+        ((counts[k] / rows) * along[k * dims + j] ** 2) /
         ((1 - shrinkage) * Math.max(0, values[j]) + shrinkage * scale);
   return { ratio, shrinkage };
 }
 
-/** The intensity, and the mean variance that is the target's diagonal. */
+/**
+ * The rows about their mean, [rows, dims]; fewer rows than columns along the axes that they span, which turns them and
+ * leaves everything between them as it is.
+ */
+async function centredPoints(sample: LabelledSample): Promise<{ dims: number; points: Float64Array }> {
+  const { rows, width, data } = sample;
+  const mean = columnMeans(sample);
+  if (rows >= width) return { dims: width, points: Float64Array.from(data, (value, at) => value - mean[at % width]) };
+  const { values, vectors } = eigh(await rowProducts(sample, sample, mean), rows);
+  // The smallest is the mean's, which is taken out.
+  const dims = rows - 1;
+  const points = new Float64Array(rows * dims);
+  for (let i = 0; i < rows; i++)
+    for (let j = 0; j < dims; j++)
+      points[i * dims + j] = vectors[i * rows + j + 1] * Math.sqrt(Math.max(0, values[j + 1]));
+  return { dims, points };
+}
+
+/** The intensity, and the mean variance over all of `width` that is the target's diagonal. */
 function ledoitWolf(
   residuals: Float64Array,
   covariance: Float64Array,
-  rows: number,
-  width: number,
+  { rows, dims, width }: { rows: number; dims: number; width: number },
 ): { shrinkage: number; scale: number } {
   let trace = 0;
-  for (let j = 0; j < width; j++) trace += covariance[j * width + j];
+  for (let j = 0; j < dims; j++) trace += covariance[j * dims + j];
   const scale = trace / width;
   const squares = covariance.reduce((sum, value) => sum + value * value, 0);
   let fourths = 0;
   for (let i = 0; i < rows; i++) {
     let norm = 0;
-    for (let j = 0; j < width; j++) norm += residuals[i * width + j] ** 2;
+    for (let j = 0; j < dims; j++) norm += residuals[i * dims + j] ** 2;
     fourths += norm * norm;
   }
   // ‖S − scale·I‖² and the estimate of E‖S − Σ‖², both per dimension.

@@ -1,32 +1,29 @@
-/* How many directions a latent space uses, from the eigenvalues of its covariance matrix (in any order). */
+/*
+ * How many directions a latent space uses, from the eigenvalues of its covariance matrix in any order. Those that are
+ * rounding must be 0 already: how large they may be is known where the covariance was summed.
+ */
 
 const sum = (values: Float64Array): number => values.reduce((total, value) => total + value, 0);
 
-/** Rounding leaves eigenvalues of a singular matrix a little below zero. */
-const nonNegative = (spectrum: Float64Array): Float64Array => spectrum.map(value => Math.max(0, value));
-
 /** exp of the entropy of λ / Σλ (Roy & Vetterli 2007): as many equal eigenvalues would be as spread out. */
 export function effectiveRank(spectrum: Float64Array): number {
-  const values = nonNegative(spectrum);
-  const total = sum(values);
-  return Math.exp(-values.reduce((h, value) => (value > 0 ? h + (value / total) * Math.log(value / total) : h), 0));
+  const total = sum(spectrum);
+  return Math.exp(-spectrum.reduce((h, value) => (value > 0 ? h + (value / total) * Math.log(value / total) : h), 0));
 }
 
 /** (Σλ)² / Σλ² */
 export function participationRatio(spectrum: Float64Array): number {
-  const values = nonNegative(spectrum);
-  return sum(values) ** 2 / sum(values.map(value => value * value));
+  return sum(spectrum) ** 2 / sum(spectrum.map(value => value * value));
 }
 
 /** Σλ / λ₁, the stable rank of the centred data matrix: ‖X‖²_F / ‖X‖²₂. */
 export function stableRank(spectrum: Float64Array): number {
-  return sum(nonNegative(spectrum)) / largest(spectrum);
+  return sum(spectrum) / largest(spectrum);
 }
 
-/** Directions whose variance is more than rounding leaves. */
+/** Directions that vary. */
 export function numericalRank(spectrum: Float64Array): number {
-  const least = largest(spectrum) * spectrum.length * 2 ** -40;
-  return spectrum.filter(value => value > least).length;
+  return spectrum.filter(value => value > 0).length;
 }
 
 /** Largest over smallest eigenvalue, of the directions that vary at all. */

@@ -7,8 +7,10 @@ export {
   linearAlgebra,
   NotPositiveDefiniteError,
   product,
+  rowProducts,
   triangularSolve,
   type Eigen,
+  type FloatRows,
   type ProductShape,
 } from './linalg/index.js';
 export { valueAndGradients, type ValueAndGradients } from './gradients.js';
@@ -36,7 +38,7 @@ export {
 } from './kernels.js';
 export { matMul, type MatMulOptions } from './matmul.js';
 export { openOnnx, type OnnxNetwork } from './onnx.js';
-export { mostSimilar, nearestNeighbours, type Neighbours, type RowBlock } from './neighbours.js';
+export { mostSimilar, nearestNeighbours, unitRows, type Neighbours, type RowBlock } from './neighbours.js';
 export { runOp, type Attribute, type OpAttributes } from './native.js';
 export { RandomStream } from './random.js';
 export { engineSettings } from './settings.js';

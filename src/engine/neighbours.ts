@@ -17,6 +17,17 @@ export interface Neighbours {
   values: Float32Array;
 }
 
+/**
+ * Rows scaled to unit length, so that inner products are cosines; a row of zeros stays. Over their largest entry first,
+ * since squares of small or large numbers leave single precision's range.
+ */
+export const unitRows = (x: Tensor2D): Tensor2D =>
+  tf.tidy(() => {
+    const orOne = (norm: Tensor): Tensor => tf.where(norm.greater(0), norm, tf.onesLike(norm));
+    const bounded: Tensor2D = x.div(orOne(x.abs().max(1, true)));
+    return bounded.div(orOne(bounded.square().sum(1, true).sqrt()));
+  });
+
 /** Inner products held at once. */
 const PRODUCTS = 2 ** 23;
 /** Rows whose best product is found before any is looked at on its own. */

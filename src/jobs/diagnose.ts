@@ -20,6 +20,7 @@ import {
   powerLaw,
   silhouette,
   stableRank,
+  streamedRedundancy,
   tokenCorrelations,
   tokenRedundancy,
   tokenStds,
@@ -27,9 +28,9 @@ import {
   uniformity,
   type Sample,
 } from '../diagnose/index.js';
-import { eigenvalues, nearestNeighbours } from '../engine/index.js';
+import { nearestNeighbours } from '../engine/index.js';
 import type { RowSource } from '../io/index.js';
-import { dimensionsFor, rowMoments, type Moments } from '../pca/index.js';
+import { dimensionsFor, rowStatistics, type RowStatistics } from '../pca/index.js';
 import { randomRows, sampleOf } from './row-sample.js';
 import { tokenPlane } from './token-plane.js';
 
@@ -99,7 +100,7 @@ export async function diagnoseLatents(
 interface Task extends DiagnoseSource {
   settings: DiagnoseSettings;
   log: Log;
-  moments: () => Promise<Moments>;
+  moments: () => Promise<RowStatistics>;
   spectrum: () => Promise<Float64Array>;
   /** The rows that measures of pairs take. */
   sample: () => Promise<Sample>;
@@ -110,19 +111,13 @@ function remembered({ rows }: DiagnoseSource, settings: DiagnoseSettings, log: L
   const { threads = availableParallelism(), sample: most, seed } = settings;
   const moments = once(async () => {
     const progress = log.progress(`${rows.name}: moments`, rows.rows, 'rows');
-    const found = await rowMoments(rows, { threads, onRows: seen => progress.update(seen) });
+    const found = await rowStatistics(rows, { threads, onRows: seen => progress.update(seen) });
     progress.stop();
     return found;
   });
   return {
     moments,
-    spectrum: once(async () => {
-      const { rows: count, mean, scatter } = await moments();
-      return eigenvalues(
-        scatter.map(value => value / (count - 1)),
-        mean.length,
-      ).reverse();
-    }),
+    spectrum: once(async () => (await moments()).spectrum()),
     sample: once(() => sampleOf(rows, randomRows(rows.rows, most, seed))),
   };
 }
@@ -153,7 +148,7 @@ function checkRows({ name, rows }: DiagnoseSource, { features, groups, neighbour
 const MEASURES: Record<MeasureGroup, (task: Task) => Promise<Measured[]>> = {
   async spectrum({ rows: { rows }, spectrum: find }) {
     const spectrum = await find();
-    const total = spectrum.reduce((sum, value) => sum + Math.max(0, value), 0);
+    const total = spectrum.reduce((sum, value) => sum + value, 0);
     const { slope, ranks, r2 } = powerLaw(spectrum);
     const setting = `ranks=${ranks[0]}-${ranks[1]}`;
     return [
@@ -201,12 +196,15 @@ const MEASURES: Record<MeasureGroup, (task: Task) => Promise<Measured[]>> = {
       { measure: 'excess_kurtosis', value: kurtosis[kurtosis.length - 1], setting: 'largest', rows },
     ];
   },
-  async tokens({ tokens, rows: { rows }, moments: find }) {
+  async tokens({ tokens, rows: source, moments: find }) {
     const moments = await find();
+    const { rows } = source;
     const { mean, std, dead } = channelSummary(moments, tokens);
     const perToken = tokenStds(moments, tokens);
     const setting = `tokens=${tokens}`;
-    const redundancy = tokenRedundancy(tokenCorrelations(moments, tokens), tokens);
+    const redundancy = moments.scatter
+      ? tokenRedundancy(tokenCorrelations(moments.scatter, tokens), tokens)
+      : await streamedRedundancy(source, moments, tokens);
     return [
       { measure: 'channel_mean_largest', value: Math.max(...mean.map(Math.abs)), rows },
       { measure: 'channel_std_smallest', value: Math.min(...std), rows },
@@ -229,7 +227,7 @@ const MEASURES: Record<MeasureGroup, (task: Task) => Promise<Measured[]>> = {
     const sample = { ...(await draw()), labels, classes };
     const { rows } = sample;
     const centres = classCentres(sample);
-    const { ratio, shrinkage } = fisherRatio(sample, centres);
+    const { ratio, shrinkage } = await fisherRatio(sample, centres);
     return [
       { measure: 'fisher_ratio', value: ratio, setting: `shrinkage=${shrinkage}`, rows },
       { measure: 'silhouette', value: await silhouette(sample, centres), rows },

@@ -6,8 +6,8 @@ import { fitPca, pcaReduction, reducedRows } from '../pca/index.js';
 export async function planarStart(data: Float32Array, rows: number, width: number): Promise<Float32Array> {
   const source = arrayRows('rows', data, rows, width);
   const out = new Float32Array(rows * 2);
-  const dims = Math.min(2, width);
-  const pca = await fitPca(source, { dims, threads: availableParallelism() });
+  const pca = await fitPca(source, { dims: Math.min(2, width, rows), threads: availableParallelism() });
+  const { dims } = pca;
   for await (const chunk of reducedRows(pcaReduction(pca, { dims, standardize: false }), source).chunks())
     for (let i = 0; i < chunk.rows; i++)
       for (let k = 0; k < dims; k++) out[2 * (chunk.start + i) + k] = chunk.data[i * dims + k];

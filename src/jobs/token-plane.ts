@@ -2,7 +2,7 @@ import { RandomNumbers, type Log } from '../base/index.js';
 import { channelSummary } from '../diagnose/index.js';
 import { nearestNeighbours } from '../engine/index.js';
 import type { RowSource } from '../io/index.js';
-import type { Moments } from '../pca/index.js';
+import type { RowStatistics } from '../pca/index.js';
 import { tsne } from '../umap/index.js';
 import { planarStart } from './planar-start.js';
 import { randomRows, sampleOf } from './row-sample.js';
@@ -16,7 +16,7 @@ const ITERATIONS = 1000;
  */
 export async function tokenPlane(
   { name, rows: source, tokens }: { name: string; rows: RowSource; tokens: number },
-  moments: Moments,
+  moments: RowStatistics,
   { positions, seed }: { positions: number; seed: number },
   log: Log,
 ): Promise<Float32Array> {

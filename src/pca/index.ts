@@ -10,4 +10,5 @@ export {
   type PcaOptions,
 } from './pca.js';
 export { columnReduction, pcaReduction, reducedRows, type Reduction } from './reduction.js';
+export { rowStatistics, type RowStatistics } from './statistics.js';
 export { leadingSpectrum, type Spectrum } from './spectrum.js';

@@ -11,11 +11,13 @@ export interface Moments {
   mean: Float64Array;
   /** Σ (x − mean)(x − mean)ᵀ, [width, width], both triangles. */
   scatter: Float64Array;
+  /** What the products were summed in. */
+  precision: Precision;
 }
 
 export interface MomentsOptions {
   threads: number;
-  /** Default: double precision up to a width where it takes minutes. */
+  /** Default: double precision unless many rows are so wide that it takes minutes. */
   precision?: Precision | undefined;
   /** Called with the rows seen so far. */
   onRows?: ((rows: number) => void) | undefined;
@@ -23,21 +25,26 @@ export interface MomentsOptions {
 }
 
 const BLOCK_BYTES = 32 << 20;
-/** From here on products are in single precision, of centred rows: good to about 1e-6 / √rows of the largest value. */
+/** Beyond both, products are in single precision, of centred rows: good to about 1e-7 of the largest eigenvalue. */
 const WIDE = 1536;
+const PRODUCTS = 2 ** 35;
 
 /**
  * Streams once over the rows. They are taken in panels of their own, in their order, so that chunks, shards and threads
  * make no difference at all. @throws UserError where numbers are not finite, counted and located.
  */
 export async function rowMoments(source: RowSource, options: MomentsOptions): Promise<Moments> {
-  const precision = options.precision ?? (source.width > WIDE ? 'float32' : 'float64');
+  const precision = options.precision ?? defaultPrecision(source);
   const byEngine = precision === 'float32' && engineIsNative();
   return await finish(
     source,
+    precision,
     byEngine ? await engineSums(source, options) : await threadSums(source, precision, options),
   );
 }
+
+const defaultPrecision = ({ rows, width }: RowSource): Precision =>
+  width > WIDE && rows * width ** 2 > PRODUCTS ? 'float32' : 'float64';
 
 async function threadSums(source: RowSource, precision: Precision, options: MomentsOptions): Promise<CentredSums> {
   const { width } = source;
@@ -107,7 +114,11 @@ function centreOn(
 }
 
 /** From about the centre to about the mean, in place. */
-async function finish(source: RowSource, { rows, centre, sums, products: scatter }: CentredSums): Promise<Moments> {
+async function finish(
+  source: RowSource,
+  precision: Precision,
+  { rows, centre, sums, products: scatter }: CentredSums,
+): Promise<Moments> {
   const { width } = source;
   const rest = sums.map(sum => sum / rows);
   if (!rest.every(Number.isFinite)) throw await notFinite(source);
@@ -116,7 +127,7 @@ async function finish(source: RowSource, { rows, centre, sums, products: scatter
       const value = scatter[i * width + j] - rows * rest[i] * rest[j];
       scatter[i * width + j] = scatter[j * width + i] = value;
     }
-  return { rows, mean: rest.map((value, j) => value + centre[j]), scatter };
+  return { rows, mean: rest.map((value, j) => value + centre[j]), scatter, precision };
 }
 
 /** Which rows hold NaN or infinity. */

@@ -1,13 +1,15 @@
 import { EXIT, UserError } from '../base/index.js';
 import type { RowSource } from '../io/index.js';
 import { rowMoments, type Moments, type MomentsOptions } from './moments.js';
+import { numericalRank, roundingShare } from './rounding.js';
+import { axesOfRows, gramPairs, rowGram } from './row-gram.js';
 import { leadingSpectrum } from './spectrum.js';
 
 /** Principal axes of rows; arrays are double precision, row-major. */
 export interface Pca {
   /** Numbers per row. */
   width: number;
-  /** As many axes as were asked for; more may be known. */
+  /** As many axes as were asked for, unless fewer vary by more than rounding; more may be known. */
   dims: number;
   /** Rows it was fitted on. */
   rows: number;
@@ -27,42 +29,92 @@ export type Dimensions = { dims: number } | { variance: number };
 
 export type PcaOptions = Dimensions & MomentsOptions & { solver?: 'all' | 'block' | undefined };
 
-/** @throws UserError where more axes are asked for than there are, or the rows do not vary. */
+/**
+ * In the smaller of rows and columns. Axes along which rows differ by rounding alone are none, as the last of as many axes
+ * as there are rows. @throws UserError where more axes are asked for than rows or columns allow, or the rows do not vary.
+ */
 export async function fitPca(source: RowSource, options: PcaOptions): Promise<Pca> {
-  if (source.rows < 2) throw new UserError(`${source.name}: PCA needs two rows or more`, EXIT.failed);
-  const moments = await rowMoments(source, options);
-  return principalAxes(source.name, moments, options);
+  const { name, rows, width } = source;
+  if (rows < 2) throw new UserError(`${name}: PCA needs two rows or more`, EXIT.failed);
+  if ('dims' in options && options.dims > Math.min(width, rows))
+    throw new UserError(
+      `${name}: --dims ${options.dims} is more than its ${rows} rows of ${width} numbers allow (${Math.min(width, rows)})`,
+    );
+  return rows < width
+    ? await axesFromRows(source, options)
+    : principalAxes(name, await rowMoments(source, options), options);
+}
+
+async function axesFromRows(source: RowSource, options: PcaOptions): Promise<Pca> {
+  const { name, rows, width } = source;
+  const gram = await rowGram(source, options);
+  const total = trace(gram.products, rows);
+  requireVariance(name, total);
+  const pairs = gramPairs(gram);
+  const components = await axesOfRows(source, gram.mean, pairs);
+  const { mean } = gram;
+  return described({ width, rows, mean, total, components, values: pairs.values, all: true, residual: 0 }, options);
 }
 
 export function principalAxes(name: string, moments: Moments, options: Dimensions & Pick<PcaOptions, 'solver'>): Pca {
-  const { rows, mean, scatter } = moments;
+  const { rows, mean, scatter, precision } = moments;
   const width = mean.length;
   // The scatter's spectrum is the covariance's but for a factor: a second matrix of this size need not be.
-  let total = 0;
-  for (let i = 0; i < width; i++) total += scatter[i * width + i];
-  if (!(total > 0)) throw new UserError(`${name}: its rows are all the same, there is nothing to analyse`, EXIT.failed);
-  const most = Math.min(width, rows);
-  if ('dims' in options && options.dims > most)
-    throw new UserError(
-      `${name}: --dims ${options.dims} is more than its ${rows} rows of ${width} numbers allow (${most})`,
-    );
-  const needed = (values: Float64Array): number | undefined =>
-    'dims' in options
-      ? values.length >= options.dims
-        ? options.dims
-        : undefined
-      : dimensionsFor(values, total, options.variance);
+  const total = trace(scatter, width);
+  requireVariance(name, total);
   const found = leadingSpectrum(scatter, width, {
-    enough: values => needed(values) !== undefined,
+    enough: values => needed(values, total, options) !== undefined,
     solver: options.solver,
   });
-  const values = found.values.slice(0, most).map(value => Math.max(0, value));
-  const dims = needed(values) ?? values.length;
+  const rank = Math.min(rows - 1, numericalRank(found.values, roundingShare(precision, width)));
+  return described(
+    {
+      width,
+      rows,
+      mean,
+      total,
+      values: found.values.slice(0, rank),
+      components: found.vectors.slice(0, rank * width),
+      all: found.values.length === width,
+      residual: found.residual,
+    },
+    options,
+  );
+}
+
+function trace(matrix: Float64Array, n: number): number {
+  let sum = 0;
+  for (let i = 0; i < n; i++) sum += matrix[i * n + i];
+  return sum;
+}
+
+function requireVariance(name: string, total: number): void {
+  if (!(total > 0)) throw new UserError(`${name}: its rows are all the same, there is nothing to analyse`, EXIT.failed);
+}
+
+/** How many of these variances the options ask for; undefined where they are too few to tell. */
+function needed(values: Float64Array, total: number, options: Dimensions): number | undefined {
+  if ('variance' in options) return dimensionsFor(values, total, options.variance);
+  return values.length >= options.dims ? options.dims : undefined;
+}
+
+/** Eigenpairs of the scatter, descending, as variances and axes with their signs settled. */
+interface Pairs extends Pick<Pca, 'width' | 'rows' | 'mean' | 'components' | 'residual'> {
+  values: Float64Array;
+  /** Whether there are no others. */
+  all: boolean;
+  /** The scatter's trace. */
+  total: number;
+}
+
+function described({ values, all, total, ...pca }: Pairs, options: Dimensions): Pca {
+  const { width, rows, components } = pca;
+  for (let k = 0; k < values.length; k++) pointUp(components.subarray(k * width, (k + 1) * width));
   const spectrum = values.map(value => value / (rows - 1));
-  const components = found.vectors.slice(0, spectrum.length * width);
-  for (let k = 0; k < spectrum.length; k++) pointUp(components.subarray(k * width, (k + 1) * width));
-  const totalVariance = total / (rows - 1);
-  return { width, dims, rows, mean, components, spectrum, totalVariance, residual: found.residual };
+  // Where all are known their own sum is the whole, whose parts then never sum to more.
+  const totalVariance = all ? spectrum.reduce((sum, value) => sum + value, 0) : total / (rows - 1);
+  const dims = needed(spectrum, totalVariance, options) ?? spectrum.length;
+  return { ...pca, dims, spectrum, totalVariance };
 }
 
 /** The fewest leading variances whose cumulative share is strictly greater than `share`, as scikit-learn counts. */
@@ -75,11 +127,12 @@ export function dimensionsFor(spectrum: Float64Array, totalVariance: number, sha
   return undefined;
 }
 
-/** Share of the variance that the first `dims` axes explain. */
+/** Share of the variance that the first `dims` axes explain, at most 1. */
 export function explainedShare({ spectrum, totalVariance }: Pca, dims: number): number {
   let sum = 0;
   for (let k = 0; k < dims; k++) sum += spectrum[k];
-  return sum / totalVariance;
+  // A block's eigenvalues are rounded apart from the trace that is the whole.
+  return Math.min(1, sum / totalVariance);
 }
 
 /** scikit-learn's rule for signs: an axis' entry of largest magnitude is positive. */

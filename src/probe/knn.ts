@@ -1,4 +1,4 @@
-import { mostSimilar, tf, type Neighbours, type Tensor2D } from '../engine/index.js';
+import { mostSimilar, tf, unitRows, type Neighbours } from '../engine/index.js';
 import type { FeatureMatrix } from './matrix.js';
 
 /** Temperature of the votes in DINO's protocol (Caron et al. 2021). */
@@ -20,10 +20,10 @@ export async function knnScores(
   votes: Votes = 'weighted',
 ): Promise<Float32Array[]> {
   const scores = ks.map(() => new Float32Array(queries.rows * classes));
-  const directions = train.blocks.map(({ x, start }) => ({ x: normalised(x), start }));
+  const directions = train.blocks.map(({ x, start }) => ({ x: unitRows(x), start }));
   try {
     for (const { x, start } of queries.blocks) {
-      const unit = normalised(x);
+      const unit = unitRows(x);
       const nearest = await mostSimilar(unit, directions, Math.max(...ks));
       unit.dispose();
       const weigh = votes === 'majority' ? () => 1 : (cosine: number) => Math.exp((cosine - 1) / TEMPERATURE);
@@ -35,9 +35,6 @@ export async function knnScores(
   }
   return scores;
 }
-
-const normalised = (x: Tensor2D): Tensor2D =>
-  tf.tidy(() => x.div<Tensor2D>(tf.maximum(tf.sqrt(x.square().sum(1, true)), 1e-12)));
 
 function vote(
   { k: found, rows, values }: Neighbours,

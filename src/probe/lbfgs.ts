@@ -29,6 +29,7 @@ export interface LbfgsResult {
 const [FEWEST_PAIRS, MOST_PAIRS] = [8, 30];
 const PAIR_NUMBERS = 2 ** 24;
 const ARMIJO = 1e-4;
+const LEAST_CURVATURE = 1e-10;
 const SHORTEST_STEP = 2 ** -20;
 
 /**
@@ -55,7 +56,8 @@ export async function lbfgs(
     const step = subtract(next.x, point.x);
     const change = subtract(next.gradient, point.gradient);
     const curvature = dot(step, change);
-    if (curvature > 1e-10 * dot(change, change)) {
+    // The cosine of the two, which no unit of either changes.
+    if (curvature > LEAST_CURVATURE * Math.sqrt(dot(step, step) * dot(change, change))) {
       pairs.push({ step, change, curvature });
       if (pairs.length > memory) pairs.shift();
     }

@@ -47,7 +47,8 @@ export async function standardisation(source: RowSource): Promise<Standardisatio
     const offset = mean[j] / rows;
     const variance = squares[j] / rows - offset * offset;
     mean[j] = offset + (shift?.[j] ?? 0);
-    scale[j] = variance > 1e-12 * Math.max(1, mean[j] * mean[j]) ? Math.sqrt(variance) : 1;
+    // Of one and the same number all differences, and so the variance, are exactly 0.
+    scale[j] = variance > 0 ? Math.sqrt(variance) : 1;
   }
   return { mean, scale };
 }
@@ -61,17 +62,12 @@ export async function featureMatrix(
   const { width, rows } = source;
   const blocks: FeatureMatrix['blocks'] = [];
   const chunkRows = Math.max(1, Math.floor(BLOCK_NUMBERS / width));
-  const shift = tf.tensor1d(Float32Array.from(mean));
-  const factor = tf.tensor1d(Float32Array.from(scale, s => 1 / s));
   for await (const { start, rows: count, data } of source.chunks({ chunkRows })) {
-    const x = tf.tidy(() =>
-      tf
-        .tensor2d(data.slice(0, count * width), [count, width])
-        .sub(shift)
-        .mul<Tensor2D>(factor),
-    );
-    blocks.push({ x, start });
+    // In double precision: an offset far above the deviation would leave single precision few digits.
+    const scaled = new Float32Array(count * width);
+    for (let i = 0, at = 0; i < count; i++)
+      for (let j = 0; j < width; j++, at++) scaled[at] = (data[at] - mean[j]) / scale[j];
+    blocks.push({ x: tf.tensor2d(scaled, [count, width]), start });
   }
-  tf.dispose([shift, factor]);
   return { rows, width, labels, blocks, dispose: () => tf.dispose(blocks.map(({ x }) => x)) };
 }

@@ -16,6 +16,7 @@ import {
   meanCosine,
   mleDimension,
   silhouette,
+  streamedRedundancy,
   tokenCorrelations,
   tokenRedundancy,
   tokenStds,
@@ -25,6 +26,7 @@ import {
 } from '../../src/diagnose/index.js';
 import { nearestNeighbours, startEngine, tf } from '../../src/engine/index.js';
 import { arrayRows } from '../../src/io/index.js';
+import { rowStatistics } from '../../src/pca/index.js';
 
 interface Golden {
   versions: Record<string, string>;
@@ -71,8 +73,8 @@ describe('with labels, scikit-learn’s values', () => {
     expect(calinskiHarabasz(sample, classCentres(sample))).toBeCloseTo(value('calinski_harabasz'), 4);
   });
 
-  it('Fisher’s ratio with Ledoit and Wolf’s shrinkage', () => {
-    const { ratio, shrinkage } = fisherRatio(sample, classCentres(sample));
+  it('Fisher’s ratio with Ledoit and Wolf’s shrinkage', async () => {
+    const { ratio, shrinkage } = await fisherRatio(sample, classCentres(sample));
     expect(shrinkage).toBeCloseTo(value('shrinkage'), 6);
     expect(ratio).toBeCloseTo(value('fisher_ratio'), 5);
   });
@@ -155,7 +157,7 @@ describe('tokens and channels', () => {
     for (let i = 0; i < 400; i++)
       for (let a = 0; a < 4; a++)
         for (let b = 0; b < 4; b++) scatter[a * 4 + b] += (data[i * 4 + a] - mean[a]) * (data[i * 4 + b] - mean[b]);
-    return { rows: 400, mean, scatter };
+    return { rows: 400, mean, scatter, squares: Float64Array.from([0, 5, 10, 15], at => scatter[at]) };
   }
 
   it('a channel that does not vary is dead', () => {
@@ -166,11 +168,17 @@ describe('tokens and channels', () => {
   });
 
   it('copies of one token are wholly redundant, independent ones not', () => {
-    expect(tokenRedundancy(tokenCorrelations(moments(), 2), 2)).toBeCloseTo(1, 10);
+    expect(tokenRedundancy(tokenCorrelations(moments().scatter, 2), 2)).toBeCloseTo(1, 10);
     const scatter = Float64Array.from({ length: 16 }, (_, at) => (at % 5 === 0 ? 1 : 0));
-    const independent = tokenCorrelations({ rows: 400, mean: new Float64Array(4), scatter }, 2);
-    expect(tokenRedundancy(independent, 2)).toBe(0);
+    expect(tokenRedundancy(tokenCorrelations(scatter, 2), 2)).toBe(0);
     expect(tokenStds(moments(), 2)[0]).toBeCloseTo(Math.SQRT2, 0);
+  });
+
+  it('redundancy is the same streamed over the rows as from the scatter', async () => {
+    const rows = arrayRows('x', sample.data, sample.rows, sample.width);
+    const { scatter, ...moments } = await rowStatistics(rows, { threads: 1 });
+    const expected = tokenRedundancy(tokenCorrelations(scatter!, 4), 4);
+    expect(await streamedRedundancy(rows, moments, 4)).toBeCloseTo(expected, 12);
   });
 
   it('excess kurtosis is SciPy’s', async () => {

@@ -56,6 +56,28 @@ describe('logistic regression', () => {
     data.dispose();
   });
 
+  it.each([1e-7, 5e-7, 1e6])('learns the same from features in another unit: × %d', async unit => {
+    const width = recorded.x[0].length;
+    const labels = Int32Array.from(recorded.labels);
+    const standardised = async (scale: number) => {
+      const x = Float32Array.from(recorded.x.flat(), value => (value + 3) * scale);
+      const source = arrayRows('x', x, recorded.x.length, width);
+      return await featureMatrix(source, labels, await standardisation(source));
+    };
+    const learnt = async (scale: number) => {
+      const data = await standardised(scale);
+      const [model] = await fitLogistic(data, { classes: 4, inversePenalties: [1] });
+      const own = score(await logisticScores(model, data), labels, 4).accuracy;
+      const [votes] = await knnScores(data, data, 4, [5]);
+      data.dispose();
+      return { own, weights: model.weights, knn: score(votes, labels, 4).accuracy };
+    };
+    const [one, other] = [await learnt(1), await learnt(unit)];
+    expect(other.weights).toBeAllClose(one.weights, { rtol: 1e-3, atol: 1e-4 });
+    expect([other.own, other.knn]).toEqual([one.own, one.knn]);
+    expect(one.own).toBeGreaterThan(0.5);
+  });
+
   it('leaves no tensors behind', async () => {
     const before = tf.memory().numTensors;
     const data = await recordedMatrix();

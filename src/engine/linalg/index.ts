@@ -1,26 +1,9 @@
-import { nativeBackend } from '../native.js';
-import { javascriptAlgebra } from './javascript.js';
-import { openLapack } from './lapack.js';
-import type { Eigen, LinearAlgebra, ProductShape } from './solver.js';
-import { tensorflowAlgebra } from './tensorflow.js';
+import { linearAlgebra } from './choice.js';
+import type { Eigen, ProductShape } from './solver.js';
 
+export { availableAlgebras, linearAlgebra } from './choice.js';
+export { rowProducts, type FloatRows } from './row-products.js';
 export { NotPositiveDefiniteError, type Eigen, type LinearAlgebra, type ProductShape } from './solver.js';
-
-let lapack: LinearAlgebra | undefined | null = null;
-
-/** The fastest that is here: a GPU, else LAPACK where it is installed, else TensorFlow on the CPU, else JavaScript. */
-export function linearAlgebra(): LinearAlgebra {
-  const native = nativeBackend();
-  if (native?.binding.isUsingGpuDevice()) return tensorflowAlgebra;
-  if (lapack === null) lapack = openLapack();
-  return lapack ?? (native ? tensorflowAlgebra : javascriptAlgebra);
-}
-
-/** Every solver that works here, for tests and `doctor`. */
-export function availableAlgebras(): LinearAlgebra[] {
-  if (lapack === null) lapack = openLapack();
-  return [...(lapack ? [lapack] : []), ...(nativeBackend() ? [tensorflowAlgebra] : []), javascriptAlgebra];
-}
 
 /** Eigenvalues and eigenvectors of a symmetric matrix `a` [n, n], row-major. @throws where `a` is not finite. */
 export function eigh(a: Float64Array, n: number): Eigen {

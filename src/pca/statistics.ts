@@ -1,0 +1,41 @@
+import { eigenvalues } from '../engine/index.js';
+import type { RowSource } from '../io/index.js';
+import { rowMoments, type MomentsOptions } from './moments.js';
+import { numericalRank, roundingShare } from './rounding.js';
+import { rowGram } from './row-gram.js';
+
+/** What measures of a latent space read of its second moments. */
+export interface RowStatistics {
+  rows: number;
+  /** [width] */
+  mean: Float64Array;
+  /** Σ (x − mean)² of every column, [width]. */
+  squares: Float64Array;
+  /** Σ (x − mean)(x − mean)ᵀ, [width, width], unless there are fewer rows than columns. */
+  scatter?: Float64Array;
+  /** The covariance's eigenvalues (n − 1 in the denominator), descending; 0 where there is only rounding. [width] */
+  spectrum: () => Float64Array;
+}
+
+/** In the smaller of rows and columns. @throws UserError where numbers are not finite. */
+export async function rowStatistics(source: RowSource, options: MomentsOptions): Promise<RowStatistics> {
+  const { rows, width } = source;
+  if (rows < width) {
+    const { mean, squares, products } = await rowGram(source, options);
+    const share = roundingShare('float64', rows);
+    return { rows, mean, squares, spectrum: () => spectrumOf(products, rows, width, share) };
+  }
+  const { mean, scatter, precision } = await rowMoments(source, options);
+  const squares = Float64Array.from({ length: width }, (_, j) => scatter[j * width + j]);
+  const share = roundingShare(precision, width);
+  return { rows, mean, squares, scatter, spectrum: () => spectrumOf(scatter, rows, width, share) };
+}
+
+/** Of products [n, n] of `rows` centred rows, whose rank is less than their number. */
+function spectrumOf(products: Float64Array, rows: number, width: number, share: number): Float64Array {
+  const values = eigenvalues(products, Math.sqrt(products.length)).reverse();
+  const rank = Math.min(rows - 1, numericalRank(values, share));
+  const spectrum = new Float64Array(width);
+  for (let k = 0; k < rank; k++) spectrum[k] = values[k] / (rows - 1);
+  return spectrum;
+}
