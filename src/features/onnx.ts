@@ -16,6 +16,8 @@ const SCHEMA = z.strictObject({
   name: z.string().optional(),
   /** Pictures are resized to this side, bilinearly; `null` feeds them as they are. */
   size: z.number().int().positive().nullable().default(224),
+  /** Pictures per call, for networks that were exported with a fixed batch without saying so. */
+  batch: z.number().int().positive().optional(),
   layout: z.enum(['nchw', 'nhwc']).default('nchw'),
   /** Values of black and white, before mean and standard deviation; ImageNet's are the default. */
   range: z.array(z.number()).length(2).default([0, 1]),
@@ -43,11 +45,14 @@ const ADM_CHANNELS = 7;
 /** Any encoder as an ONNX network; `isInception` for an export of ADM's graph, whose outputs are found by their names. */
 export async function openOnnxFeatures(path: string, { isInception = false } = {}): Promise<FeatureExtractor> {
   const config = await readConfig(path, isInception ? ADM : {});
-  const network = await openOnnx(path);
+  const network = await openOnnx(path, config.batch);
   const outputs = outputsOf(path, network, config, isInception);
   const run = async (pixels: Tensor4D): Promise<FeatureTensors> => {
     const input = tf.tidy(() => prepared(config, pixels));
-    const results = await network.run({ [network.inputs[0]]: input });
+    const results = await network.run(
+      input,
+      outputs.map(([, output]) => output),
+    );
     const features = tf.tidy(() =>
       Object.fromEntries(outputs.map(([set, output]) => [set, flattened(results[output], set, config)])),
     );

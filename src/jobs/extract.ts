@@ -124,7 +124,8 @@ function describe(tokenizer: Tokenizer, data: ImageDataset, settings: ExtractSet
 export const posteriorOf = (
   { posterior }: Tokenizer,
   settings: Pick<ExtractSettings, 'posterior'>,
-): Tokenizer['posterior'] => (posterior === 'none' ? 'none' : (settings.posterior ?? posterior));
+): Tokenizer['posterior'] =>
+  posterior === 'none' || posterior === 'sampled inside' ? posterior : (settings.posterior ?? posterior);
 
 type Encoded = { latents: Float32Array; flipped?: Float32Array };
 

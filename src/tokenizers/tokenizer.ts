@@ -23,8 +23,11 @@ export interface Tokenizer {
   readonly parameters: number | undefined;
   /** sha256 of the weights, for protocol cards. */
   readonly digest: string;
-  /** What its own pipeline extracts, the mode or a sample of the posterior; `none`: latents are deterministic. */
-  readonly posterior: 'mode' | 'sample' | 'none';
+  /**
+   * What its own pipeline extracts, the mode or a sample of the posterior; `none`: latents are deterministic; `sampled
+   * inside`: by an encoder whose random numbers nobody can choose.
+   */
+  readonly posterior: 'mode' | 'sample' | 'none' | 'sampled inside';
   /** Latents are (z − shift) · scale of the network's own z. */
   readonly latentShift: number;
   readonly latentScale: number;

@@ -60,6 +60,18 @@ describe('extractors without weights', () => {
 describe('ONNX encoders', () => {
   const ENCODER = 'fixtures/golden/onnx/encoder.onnx';
 
+  test('an encoder made for four pictures at a time gives any number what one for any number gives', async () => {
+    copyFileSync('fixtures/golden/onnx/encoder.onnx', join(root, 'any.onnx'));
+    copyFileSync('fixtures/golden/onnx/encoder-of-4.onnx', join(root, 'four.onnx'));
+    for (const name of ['any', 'four']) writeFileSync(join(root, `${name}.yaml`), 'size: 16\n');
+    const pixels = tf.concat([0.2, 0.5, 0.9, 0.1, 0.7].map(grey => picture(16, x => 255 * x * grey)));
+    const [any, four] = await Promise.all(
+      ['any', 'four'].map(name => pooled(`onnx:${join(root, name)}.onnx`, pixels)),
+    );
+    expect(four).toHaveLength(20);
+    expect(four).toBeAllClose(any, { rtol: 1e-5 });
+  });
+
   test('the YAML beside it says how to feed it; a map is averaged over its places', async () => {
     copyFileSync(ENCODER, join(root, 'small.onnx'));
     writeFileSync(join(root, 'small.yaml'), 'size: 16\nrange: [-1, 1]\nmean: [0, 0, 0]\nstd: [1, 1, 1]\n');

@@ -258,6 +258,48 @@ describe('ONNX networks', () => {
     tokenizer.dispose();
   });
 
+  const ofFour = (parts: string): string => {
+    writeFileSync(yaml, `${parts}image_size: 16\npixels: { range: [0, 1] }\n`);
+    return `onnx:${yaml}`;
+  };
+
+  it.each([
+    ['as it says itself', 'encoder-of-4', ''],
+    ['as its YAML says', 'encoder-of-4-unsaid', 'batch: 4\n'],
+  ])('a network made for four pictures at a time takes any number: %s', async (_, encoder, batch) => {
+    const decoder = `decoder: ${GOLDEN}/onnx/decoder-of-4.onnx\n`;
+    const tokenizer = await openTokenizer(ofFour(`encoder: ${GOLDEN}/onnx/${encoder}.onnx\n${decoder}${batch}`));
+    const images = tf.tile(given(), [3, 1, 1, 1]);
+    const before = tf.memory().numTensors;
+    const latents = await tokenizer.encode(images);
+    const decoded = await tokenizer.decode(latents);
+    expect(await latents.data()).toBeAllClose(Array(3).fill(recorded.tokens).flat(), { rtol: 1e-5 });
+    expect(await decoded.data()).toBeAllClose(Array(3).fill(recorded.decoded).flat(), { rtol: 1e-5 });
+    expect(tf.memory().numTensors - before).toBe(2);
+    tokenizer.dispose();
+  });
+
+  it('a batch or a size that the network does not take is named', async () => {
+    const encoder = `encoder: ${GOLDEN}/onnx/encoder-of-4.onnx\n`;
+    await expect(openTokenizer(ofFour(`${encoder}batch: 2\n`))).rejects.toThrow(/was made for 4 at a time, not 2/);
+    await expect(openTokenizer(ofFour(encoder), { imageSize: 32 })).rejects.toThrow(
+      /input 'pixels' is \[4, 3, 16, 16\], not \[n, 3, 32, 32\]/,
+    );
+  });
+
+  it('an encoder that samples inside is warned of, and its card says so', async () => {
+    const warnings: string[] = [];
+    const log: Log = { ...silentLog, warn: (message: string) => void warnings.push(message) };
+    const sampling = await openTokenizer(`onnx:${GOLDEN}/onnx/encoder-sampling.onnx`, { imageSize: 16, log });
+    expect(sampling.posterior).toBe('sampled inside');
+    expect(warnings).toEqual([expect.stringMatching(/encodes one picture in two ways.*digests of latents differ/)]);
+    sampling.dispose();
+    const steady = await openTokenizer(`onnx:${GOLDEN}/onnx/encoder.onnx`, { imageSize: 16, log });
+    expect(steady.posterior).toBe('none');
+    expect(warnings).toHaveLength(1);
+    steady.dispose();
+  });
+
   it('without a decoder it encodes only, and a field that does not exist is named', async () => {
     const tokenizer = await openTokenizer(`onnx:${GOLDEN}/onnx/encoder.onnx`, { imageSize: 16 });
     await expect(tokenizer.decode(tf.zeros([1, 4, 4]))).rejects.toThrow(/has no decoder/);

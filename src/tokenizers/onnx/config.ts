@@ -14,7 +14,7 @@ const SCHEMA = z.strictObject({
   decoder: z.string().optional(),
   name: z.string().optional(),
   image_size: z.number().int().positive().default(256),
-  /** Images per call, for networks exported with a fixed batch. */
+  /** Images per call, for networks that were exported with a fixed batch without saying so. */
   batch: z.number().int().positive().optional(),
   pixels: z
     .strictObject({

@@ -11,10 +11,11 @@ import { readOnnxSpec, type LatentLayout, type OnnxConfig } from './config.js';
 /** Other people's encoder and, optionally, decoder as ONNX networks. */
 export async function openOnnxTokenizer(spec: string, options: OpenOptions): Promise<Tokenizer> {
   const { encoder: path, decoder: decoderPath, config } = await readOnnxSpec(spec);
-  const encoder = await openOnnx(path);
-  const decoder = decoderPath === undefined ? undefined : await openOnnx(decoderPath);
+  const encoder = await openOnnx(path, config.batch);
+  const decoder = decoderPath === undefined ? undefined : await openOnnx(decoderPath, config.batch);
   const imageSize = options.imageSize ?? config.image_size;
-  const { layout, shape, grid } = await probe(path, encoder, config, imageSize);
+  const { layout, shape, grid, samples } = await probe(path, encoder, config, imageSize);
+  if (samples) options.log?.warn(samplesInside(path));
   const known = { ...config.latents, layout };
   return {
     name: config.name ?? basename(path).replace(/\.onnx$/, ''),
@@ -24,18 +25,18 @@ export async function openOnnxTokenizer(spec: string, options: OpenOptions): Pro
     ...(grid ? { grid } : {}),
     parameters: undefined,
     digest: await digestOf(path, decoderPath),
-    posterior: config.latents.moments ? config.latents.posterior : 'none',
+    posterior: samples ? 'sampled inside' : config.latents.moments ? config.latents.posterior : 'none',
     latentShift: config.latents.shift,
     latentScale: config.latents.scale,
     pixels: pixelsOf(config),
     encode: async (images, { noise } = {}) => {
-      const output = await inBatches(encoder, toNetwork(config, images), config.batch);
+      const output = await firstOutput(encoder, toNetwork(config, images));
       return finish(output, z => latentsOf(known, z, noise));
     },
     decode: async latents => {
       if (!decoder) throw new UserError(`${path}: has no decoder; name it after the encoder: onnx:ENCODER,DECODER`);
       const input = tf.tidy(() => toLayout(layout, unscaled(known, latents)));
-      return finish(await inBatches(decoder, input, config.batch), pixels => fromNetwork(config, pixels));
+      return finish(await firstOutput(decoder, input), pixels => fromNetwork(config, pixels));
     },
     dispose: () => void Promise.all([encoder.close(), decoder?.close()]),
   };
@@ -47,11 +48,15 @@ interface Probed {
   layout: LatentLayout;
   shape: [tokens: number, channels: number];
   grid: [rows: number, columns: number] | undefined;
+  /** Two encodings of one picture differ. */
+  samples: boolean;
 }
 
-/** One grey picture through the encoder tells the shape of its latents. */
+/** One grey picture through the encoder tells the shape of its latents; a second time, whether it draws numbers. */
 async function probe(path: string, encoder: OnnxNetwork, config: OnnxConfig, size: number): Promise<Probed> {
-  const output = await inBatches(encoder, toNetwork(config, tf.zeros([1, size, size, 3])), 1);
+  const encodeGrey = (): Promise<Tensor> => firstOutput(encoder, toNetwork(config, tf.zeros([1, size, size, 3])));
+  const output = await encodeGrey();
+  const samples = differ(output, await encodeGrey());
   const { rank } = output;
   const layout = config.latents.layout ?? (rank === 4 ? 'nchw' : 'tokens');
   if (rank !== (layout === 'nchw' || layout === 'nhwc' ? 4 : 3))
@@ -62,8 +67,21 @@ async function probe(path: string, encoder: OnnxNetwork, config: OnnxConfig, siz
   const tokens = finish(output, z => latentsOf({ ...config.latents, layout }, z, undefined));
   const shape = tokens.shape.slice(1) as [number, number];
   tokens.dispose();
-  return { layout, shape, grid: grid as [number, number] | undefined };
+  return { layout, shape, grid: grid as [number, number] | undefined, samples };
 }
+
+/** Beyond what the order of sums makes; `b` is freed. */
+function differ(a: Tensor, b: Tensor): boolean {
+  const far = finish(b, other => a.sub(other).abs().max().greater(a.abs().max().mul(1e-5)));
+  const [answer] = far.dataSync();
+  far.dispose();
+  return answer === 1;
+}
+
+const samplesInside = (path: string): string =>
+  `${path}: encodes one picture in two ways: it draws random numbers inside, which no seed of maetok's reaches. No ` +
+  'extraction can be repeated, digests of latents differ from run to run; export the mean, or mean and log-variance ' +
+  'with latents.moments: true in its YAML';
 
 /** Network output → latents [n, tokens, channels] as they are handed on. */
 function latentsOf(latents: Latents, output: Tensor, noise: EncodeOptions['noise']): Tensor3D {
@@ -117,18 +135,13 @@ const pixelsOf = ({ pixels: { range, mean, std } }: OnnxConfig): string =>
   (mean.some(m => m !== 0) || std.some(s => s !== 1) ? `, minus ${mean.join('/')} over ${std.join('/')}` : '');
 
 /** The first output for the only input; `x` is freed. */
-async function inBatches(network: OnnxNetwork, x: Tensor, batch: number | undefined): Promise<Tensor> {
-  const rows = x.shape[0];
-  const size = batch ?? rows;
-  const outputs: Tensor[] = [];
-  for (let from = 0; from < rows; from += size) {
-    const part = tf.slice(x, from, Math.min(size, rows - from));
-    const results = await network.run({ [network.inputs[0]]: part });
-    outputs.push(results[network.outputs[0]]);
-    tf.dispose([part, ...network.outputs.slice(1).map(name => results[name])]);
+async function firstOutput(network: OnnxNetwork, x: Tensor): Promise<Tensor> {
+  const [name] = network.outputs;
+  try {
+    return (await network.run(x, [name]))[name];
+  } finally {
+    x.dispose();
   }
-  x.dispose();
-  return finish(outputs, ([first, ...more]) => (more.length === 0 ? first.clone() : tf.concat([first, ...more])));
 }
 
 /** Applies `f` and frees everything but its result. */
