@@ -38,14 +38,18 @@ export const plot = defineCommand({
   inputs: { name: 'CSV', describe: 'CSV files, each may be named (mae=FILE); none: standard input', min: 0, max: 64 },
   options,
   async run(chosen, inputs, context) {
-    const { chartOf, renderSvg, requireSameProtocol, stack } = await import('../report/index.js');
+    const { chartOf, filter, leftOut, renderSvg, requireSameProtocol, stack } = await import('../report/index.js');
     const files = chartFiles('--out', chosen.out);
     const tables = await readTables(inputs, context);
     if (!chosen.force) requireSameProtocol(tables.flatMap(({ card }) => card ?? []));
-    const table = keep(stack(tables.map(({ table }) => table)), chosen.where);
+    const stacked = stack(tables.map(({ table }) => table));
+    const table = chosen.where === undefined ? stacked : filter(stacked, chosen.where);
     const { force, scale } = chosen;
-    if (files.length === 0) context.stdout.write(`${await renderSvg(chartOf(table, chosen))}\n`);
-    else await writeChart(context, table, chosen, { files, force, scale });
+    await writeChart(context, table, chosen, { files, force, scale });
+    if (files.length > 0) return;
+    context.stdout.write(`${await renderSvg(chartOf(table, chosen))}\n`);
+    const missing = leftOut(table, chosen);
+    if (missing !== undefined) context.log.warn(missing);
   },
 });
 
@@ -59,7 +63,7 @@ async function readTables(inputs: string[], context: Context): Promise<Read[]> {
   if (inputs.length === 0) {
     const chunks: Buffer[] = [];
     for await (const chunk of context.stdin) chunks.push(Buffer.from(chunk));
-    return [{ table: parseTable(Buffer.concat(chunks).toString('utf8'), 'standard input'), card: undefined }];
+    return [{ table: parseTable(Buffer.concat(chunks), 'standard input'), card: undefined }];
   }
   return await Promise.all(
     namedInputs(inputs).map(async ({ name, path }) => ({
@@ -77,18 +81,4 @@ async function cardBeside(path: string): Promise<ProtocolCard | undefined> {
   } catch (error) {
     throw new UserError(`${card}: is no protocol card: ${messageOf(error)}`);
   }
-}
-
-/** Rows whose columns have the values that `a=1,b=x` names. */
-function keep(table: Table, where: string | undefined): Table {
-  if (where === undefined) return table;
-  const wanted = where.split(',').map(clause => {
-    const [column, value] = clause.split('=').map(word => word.trim()) as [string, string | undefined];
-    if (value === undefined || !table.columns.includes(column))
-      throw new UserError(`--where ${clause}: write column=value with one of ${table.columns.join(', ')}`);
-    return [column, value] as const;
-  });
-  const rows = table.rows.filter(row => wanted.every(([column, value]) => String(row[column]) === value));
-  if (rows.length === 0) throw new UserError(`--where ${where}: no row of ${table.name} is of this kind`);
-  return { ...table, rows };
 }

@@ -39,6 +39,7 @@ export const scoreboard = defineCommand({
     const path = inputs.at(0) ?? job.PUBLISHED;
     const table = await readTable(path);
     const rows = job.scoreboard(table, { target, measures, seed });
+    for (const line of job.omissions(table, { target, measures, seed }, rows)) context.log.warn(line);
     for (const line of job.explanations(rows)) context.log.note(line);
     await writeTable(context, job.SCOREBOARD_COLUMNS, rows as unknown as Row[], {
       out,

@@ -21,10 +21,12 @@ export async function writeChart(
 ): Promise<void> {
   if (files.length === 0) return;
   const { writeFileAtomic } = await import('../io/index.js');
-  const { chartOf, rasterise, renderSvg } = await import('../report/index.js');
+  const { chartOf, leftOut, rasterise, renderSvg } = await import('../report/index.js');
   const svg = await renderSvg(chartOf(table, choice));
   for (const path of files) {
     await writeFileAtomic(path, extname(path) === '.png' ? rasterise(svg, scale) : svg, { force });
     log.note(`wrote ${path}`);
   }
+  const missing = leftOut(table, choice);
+  if (missing !== undefined) log.warn(missing);
 }

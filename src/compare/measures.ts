@@ -18,7 +18,7 @@ function lastRow(table: Table, source: string, seed: number, wanted: TableRow, b
 }
 
 const found = (row: TableRow | undefined, column: string) =>
-  row && typeof row[column] === 'number' ? { row, column } : undefined;
+  row && typeof row[column] === 'number' && !Number.isNaN(row[column]) ? { row, column } : undefined;
 
 export const MEASURES: Measure[] = [
   {

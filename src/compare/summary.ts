@@ -57,7 +57,9 @@ export function judgeClaims(study: Study, tables: StudyTables): Table {
     const sign = measure.better === 'higher' ? 1 : -1;
     const differences = study.seeds.flatMap(seed => {
       const [a, b] = [better, worse].map(source => measure.find(tables, source, seed));
-      return a && b ? [sign * (Number(a.row[a.column]) - Number(b.row[b.column]))] : [];
+      // Both perfect: an infinite PSNR less another says nothing.
+      const difference = a && b ? sign * (Number(a.row[a.column]) - Number(b.row[b.column])) : NaN;
+      return Number.isNaN(difference) ? [] : [difference];
     });
     if (differences.length === 0) return [];
     const { mean, low, high, count } = estimate(differences);

@@ -60,7 +60,9 @@ function stacked(name: string, tables: (Table | undefined)[]): Table {
 export function where(table: Table, wanted: TableRow): Table {
   return {
     ...table,
-    rows: table.rows.filter(row => Object.entries(wanted).every(([column, value]) => row[column] === value)),
+    rows: table.rows.filter(row =>
+      Object.entries(wanted).every(([column, value]) => String(row[column]) === String(value)),
+    ),
   };
 }
 
@@ -75,7 +77,9 @@ export function overSeeds(table: Table, keys: string[], value: string): Table {
     groups.set(key, [...(groups.get(key) ?? []), row]);
   }
   const rows = [...groups.values()].flatMap(group => {
-    const numbers = group.map(row => row[value]).filter(number => typeof number === 'number');
+    const numbers = group
+      .map(row => row[value])
+      .filter(number => typeof number === 'number' && Number.isFinite(number)) as number[];
     if (numbers.length === 0) return [];
     const [first] = group;
     const own = { [`${value}_low`]: first[`${value}_low`] ?? null, [`${value}_high`]: first[`${value}_high`] ?? null };

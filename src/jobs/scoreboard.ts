@@ -1,6 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import { RandomNumbers, UserError } from '../base/index.js';
-import type { Table, TableRow } from '../report/index.js';
+import { isNumeric, wordIn, type Table, type TableRow } from '../report/index.js';
 import { interval, kendall, permutationTest, spearman } from './scoreboard-correlation.js';
 
 /** The numbers that MAETok's authors published; every row says where. */
@@ -9,7 +9,7 @@ export const PUBLISHED = fileURLToPath(new URL('../../studies/maetok-paper.csv',
 /** Names under which tables have the quality of what was generated, the first one found is meant. */
 const TARGETS = ['gfid', 'fid', 'generation', 'fd'];
 /** Columns that are about a measurement and no measure themselves. */
-const NO_MEASURE = /(_low|_high|_std)$|^(seeds?|images|rows)$/;
+const NO_MEASURE = /(_low|_high|_std)$|^(index|seeds?|images|rows)$/;
 const SETTING = 'setting';
 /** Below this many a rank correlation is ±1 or nothing. */
 const FEWEST = 3;
@@ -67,8 +67,6 @@ export function scoreboard(table: Table, { target, measures, seed }: ScoreboardS
   return board;
 }
 
-const isNumeric = (table: Table, column: string): boolean => table.rows.some(row => typeof row[column] === 'number');
-
 function targetOf(table: Table, named: string | undefined): string {
   const target = named ?? TARGETS.find(column => isNumeric(table, column));
   if (target !== undefined && isNumeric(table, target)) return target;
@@ -90,7 +88,7 @@ function measuresOf(table: Table, target: string, named: readonly string[] | und
 
 /** Values of rows that have both. */
 function pairsOf(rows: readonly TableRow[], measure: string, target: string): [x: number[], y: number[]] {
-  const both = rows.filter(row => typeof row[measure] === 'number' && typeof row[target] === 'number');
+  const both = rows.filter(row => Number.isFinite(row[measure]) && Number.isFinite(row[target]));
   return [both.map(row => row[measure] as number), both.map(row => row[target] as number)];
 }
 
@@ -139,6 +137,40 @@ function holm(rows: ScoreboardRow[]): ScoreboardRow[] {
     if (most <= LEVEL) row.verdict = 'correlates';
   });
   return rows;
+}
+
+/** What of the table is judged in part or not at all, and why: one line per measure. */
+export function omissions(
+  table: Table,
+  { target, measures }: ScoreboardSettings,
+  board: readonly ScoreboardRow[],
+): string[] {
+  const goal = targetOf(table, target);
+  const numeric = measuresOf(table, goal, measures);
+  const judged = new Set(board.map(({ measure }) => measure));
+  const partly = [goal, ...numeric].flatMap(column => {
+    const cells = table.rows.map(row => row[column]).filter(value => typeof value === 'number');
+    const finite = cells.filter(Number.isFinite).length;
+    const what = [...new Set(cells.filter(value => !Number.isFinite(value)).map(String))].join(', ');
+    return finite === cells.length
+      ? []
+      : [`${column}: judged on its ${finite} finite values; ${cells.length - finite} left out (${what})`];
+  });
+  const constant = numeric
+    .filter(column => !judged.has(column))
+    .map(column => `${column}: not judged, it does not vary where '${goal}' has numbers`);
+  const wordy = (measures ? [] : table.columns).flatMap(column => {
+    const values = table.rows.map(row => row[column]).filter(value => value !== null);
+    const isMeasure = values.some(value => Number.isFinite(Number(value))) && wordIn(table, column) !== undefined;
+    const word = values.find(value => !Number.isFinite(Number(value)));
+    return isMeasure && word !== undefined && column !== SETTING
+      ? [`${column}: not judged, it holds words ('${word}')`]
+      : [];
+  });
+  const infinite = (measures ? [] : table.columns)
+    .filter(column => !isNumeric(table, column) && table.rows.some(row => typeof row[column] === 'number'))
+    .map(column => `${column}: not judged, it has no finite value`);
+  return [...partly, ...constant, ...wordy, ...infinite];
 }
 
 /** What the verdicts mean, one line per setting that has any to explain. */

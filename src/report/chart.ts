@@ -1,6 +1,6 @@
 import type { TopLevelSpec } from 'vega-lite';
 import { RandomNumbers, UserError } from '../base/index.js';
-import { distinct, isNumeric, type Table, type TableRow } from './table.js';
+import { distinct, isNumeric, wordIn, type Table, type TableRow, type Value } from './table.js';
 import { PALETTE, THEME, titleOf } from './theme.js';
 
 export type ChartKind = 'line' | 'bar' | 'scatter';
@@ -121,13 +121,32 @@ function requireOne(table: Table, ...columns: string[]): string {
 /** A Vega-Lite chart of the table: by its own rule, changed where `choice` says otherwise. */
 export function chartOf(table: Table, choice: ChartChoice = {}): TopLevelSpec {
   const chosen = choose(table, choice);
+  requireColumns(table, chosen);
+  return specOf(table, chosen);
+}
+
+function requireColumns(table: Table, chosen: Chosen): void {
   for (const column of [chosen.x, chosen.y, chosen.color, chosen.facet, chosen.rows, chosen.dash]) {
     if (column !== undefined && !has(table, column))
       throw new UserError(`${table.name}: no column '${column}'; there are ${table.columns.join(', ')}`);
   }
-  if (!isNumeric(table, chosen.y))
-    throw new UserError(`${table.name}: column '${chosen.y}' holds no numbers, so it cannot be the y axis`);
-  return specOf(table, chosen);
+  if (isNumeric(table, chosen.y)) return;
+  const word = wordIn(table, chosen.y);
+  throw new UserError(
+    `${table.name}: column '${chosen.y}' holds ${word === undefined ? 'no finite numbers' : `no numbers ('${word}')`}, so it cannot be the y axis`,
+  );
+}
+
+/** What of the table is not in its chart, in words: points that have no finite number, or none above 0 on a logarithmic axis. */
+export function leftOut(table: Table, choice: ChartChoice = {}): string | undefined {
+  const chosen = choose(table, choice);
+  const axes = [chosen.x, chosen.y].filter(column => isNumeric(table, column));
+  const measured = table.rows.filter(row => axes.every(column => row[column] !== null));
+  const missing = measured.filter(row => !axes.every(column => hasPlace(row, column, chosen)));
+  if (missing.length === 0) return undefined;
+  const values = axes.flatMap(column => missing.filter(row => !hasPlace(row, column, chosen)).map(row => row[column]));
+  const what = [...new Set(values.map(String))].slice(0, 3).join(', ');
+  return `${missing.length} of ${measured.length} points are not drawn: ${axes.join(' or ')} is ${what} there`;
 }
 
 function choose(table: Table, choice: ChartChoice): Chosen {
@@ -181,19 +200,39 @@ function panels(table: Table, chosen: Chosen): object {
   };
 }
 
-/** Rows that have both coordinates. Logarithmic axes hold positive numbers only. */
-function drawable(table: Table, { kind, x, y, logX, logY }: Chosen): TableRow[] {
-  const positive = (column: string, row: TableRow): boolean => Number(row[column]) > 0;
-  const rows = table.rows.filter(
-    row => row[x] !== null && row[y] !== null && !(logX && !positive(x, row)) && !(logY && !positive(y, row)),
+/** Can the row be placed along this axis? Logarithmic ones hold positive numbers only. */
+function hasPlace(row: TableRow, column: string, { x, y, logX, logY }: Chosen): boolean {
+  const value = row[column];
+  if (typeof value !== 'number') return typeof value === 'string';
+  const isLogarithmic = (column === x && logX) || (column === y && logY);
+  return Number.isFinite(value) && !(isLogarithmic && value <= 0);
+}
+
+/** Rows that have both coordinates. One without a y breaks its line there, and its bar is absent. */
+function drawable(table: Table, chosen: Chosen): Record<string, Value>[] {
+  const { kind, x, y } = chosen;
+  const placed = table.rows.filter(row => hasPlace(row, x, chosen) && row[y] !== null);
+  const isWhole = (row: TableRow): boolean => typeof row[y] === 'number' && hasPlace(row, y, chosen);
+  if (!placed.some(isWhole)) throw new UserError(`${table.name}: no row has numbers to draw in both '${x}' and '${y}'`);
+  const rows = (kind === 'scatter' ? placed.filter(isWhole) : placed).map(row =>
+    fielded(row, isWhole(row) ? {} : { [y]: null }),
   );
-  if (rows.length === 0) throw new UserError(`${table.name}: no row has both '${x}' and '${y}'`);
   // Points drawn class by class would hide all classes but the last.
   return kind === 'scatter' ? Array.from(new RandomNumbers(0).permutation(rows.length), at => rows[at]) : rows;
 }
 
-/** Dots and brackets in a column's name are no path. */
-const field = (column: string): string => column.replace(/[.[\]\\]/g, '\\$&');
+/** The row under Vega's names; a chart has no place for what is not finite. */
+const fielded = (row: TableRow, changed: TableRow): TableRow =>
+  Object.fromEntries(
+    Object.entries({ ...row, ...changed }).map(([column, value]) => [
+      field(column),
+      typeof value === 'number' && !Number.isFinite(value) ? null : value,
+    ]),
+  );
+
+/** What Vega calls a column: `k's`, `a.b` and `x[0]` would be expressions and paths there. */
+const field = (column: string): string =>
+  /^[a-z]\w*$/i.test(column) ? column : `column_${Buffer.from(column).toString('hex')}`;
 
 type Encoding = Record<string, unknown>;
 

@@ -1,5 +1,15 @@
-export { chartOf, type ChartChoice, type ChartKind } from './chart.js';
+export { chartOf, leftOut, type ChartChoice, type ChartKind } from './chart.js';
 export { htmlReport, markdownTable, type Report, type Section } from './html.js';
 export { requireSameProtocol, type ProtocolCard } from './protocol.js';
 export { rasterise, renderSvg } from './render.js';
-export { parseTable, readTable, stack, type Table, type TableRow, type Value } from './table.js';
+export {
+  filter,
+  isNumeric,
+  parseTable,
+  readTable,
+  stack,
+  type Table,
+  type TableRow,
+  wordIn,
+  type Value,
+} from './table.js';

@@ -5,7 +5,10 @@ import { messageOf, unreadable, UserError } from '../base/index.js';
 export type Value = number | string | null;
 export type TableRow = Record<string, Value>;
 
-/** Rows under named columns; a column is numeric where all its filled cells are. */
+/**
+ * Rows under named columns. A column is numeric where all its filled cells are numbers, infinite (±Infinity) or missing
+ * (NaN); an empty cell is null: nothing was measured.
+ */
 export interface Table {
   /** What the table is called where it has no `source` column: a file's or a run's name. */
   name: string;
@@ -15,44 +18,149 @@ export interface Table {
 
 /** Reads a CSV file, called by its path. @throws UserError naming the file. */
 export async function readTable(path: string): Promise<Table> {
-  const text = await readFile(path, 'utf8').catch((error: unknown) => {
+  const bytes = await readFile(path).catch((error: unknown) => {
     throw unreadable(path, error);
   });
-  return parseTable(text, path);
+  return parseTable(bytes, path);
 }
 
-/** Reads CSV text with a header line. Empty cells and `nan` are null. @throws UserError naming the line. */
-export function parseTable(text: string, name: string): Table {
+/**
+ * Reads a CSV table with a header line, as maetok, pandas, R and spreadsheets write it: separated by commas, or by
+ * semicolons (then 1,5 is a number) or tabs where the header has no comma. @throws UserError naming the line.
+ */
+export function parseTable(content: string | Uint8Array, name: string): Table {
+  const text = typeof content === 'string' ? content : decoded(content);
+  const separator = separatorOf(text);
   let cells: string[][];
   try {
-    cells = parse(text, { skip_empty_lines: true, bom: true });
+    cells = parse(text, {
+      bom: true,
+      delimiter: separator,
+      record_delimiter: ['\r\n', '\n', '\r'],
+      skip_empty_lines: true,
+      skip_records_with_empty_values: true,
+      trim: true,
+    });
   } catch (error) {
     throw new UserError(`${name}: not a CSV table: ${messageOf(error)}`);
   }
-  const [columns, ...lines] = cells;
-  if (lines.length === 0) throw new UserError(`${name}: the table has no rows; was the command before it successful?`);
-  const numeric = columns.map((_, j) => lines.every(line => isMissing(line[j]) || Number.isFinite(Number(line[j]))));
-  const value = (cell: string, j: number): Value => (isMissing(cell) ? null : numeric[j] ? Number(cell) : cell);
-  const rows = lines.map(line => Object.fromEntries(columns.map((column, j) => [column, value(line[j], j)])));
-  return { name, columns, rows };
+  if (cells.length < 2) throw new UserError(`${name}: the table has no rows; was the command before it successful?`);
+  const [header, ...lines] = cells;
+  // Row names, which pandas and R write under no name.
+  const columns = header.map(column => (column === '' ? 'index' : column));
+  const twice = columns.find((column, j) => columns.indexOf(column) !== j);
+  if (twice !== undefined) throw new UserError(`${name}: two columns are called '${twice}'; rename one of them`);
+  const decimal = (cell: string): string => (separator === ';' ? cell.replace(/^([+-]?\d*),(\d+)/, '$1.$2') : cell);
+  const read = columns.map((_, j) => readColumn(lines.map(line => decimal(line[j]))));
+  return {
+    name,
+    columns,
+    rows: lines.map((_, i) => Object.fromEntries(columns.map((column, j) => [column, read[j][i]]))),
+  };
 }
 
-const isMissing = (cell: string): boolean => cell === '' || cell.toLowerCase() === 'nan';
+/** Spreadsheets also write UTF-16. */
+const decoded = (bytes: Uint8Array): string =>
+  Buffer.from(bytes).toString(bytes[0] === 0xff && bytes[1] === 0xfe ? 'utf16le' : 'utf8');
+
+function separatorOf(text: string): string {
+  const header = (/^\s*(.*)$/m.exec(text)?.[1] ?? '').replace(/"[^"]*"/g, '');
+  return [',', ';', '\t'].find(separator => header.includes(separator)) ?? ',';
+}
+
+const NUMBER = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
+/** An identifier, as 007: its zeros are part of it. */
+const PADDED = /^0\d+$/;
+const INFINITE = /^([+-]?)inf(inity)?$/i;
+/** What pandas takes for missing, with what spreadsheets say of a failed formula. `none` is a word of ours. */
+const MISSING = new Set(
+  ['', 'nan', 'NaN', 'NAN', '-nan', '-NaN', 'NA', 'N/A', 'n/a', '<NA>', 'null', 'NULL', 'None', '#N/A', '#NA'].concat([
+    '#N/A N/A',
+    '#NUM!',
+    '#DIV/0!',
+    '#VALUE!',
+    '1.#IND',
+    '-1.#IND',
+    '1.#QNAN',
+    '-1.#QNAN',
+    '1.#INF',
+    '-nan(ind)',
+  ]),
+);
+
+/** The number that a cell says: NaN where it is missing, undefined where it says something else. */
+function numberIn(cell: string): number | undefined {
+  if (MISSING.has(cell)) return NaN;
+  const infinite = INFINITE.exec(cell);
+  if (infinite) return infinite[1] === '-' ? -Infinity : Infinity;
+  return NUMBER.test(cell) ? Number(cell) : undefined;
+}
+
+function readColumn(cells: readonly string[]): Value[] {
+  const numbers = cells.map(numberIn);
+  if (numbers.every(value => value !== undefined) && !cells.some(cell => PADDED.test(cell)))
+    return numbers.map((value, i) => (cells[i] === '' ? null : value));
+  // As pandas and R write what is true.
+  const logical = cells.every(cell => MISSING.has(cell) || /^(true|false)$/i.test(cell));
+  return cells.map(cell => (cell === '' || /^-?nan$/i.test(cell) ? null : logical ? cell.toLowerCase() : cell));
+}
+
+/** Columns judged again after rows came or went: what is left may be numbers only. */
+function reread({ columns, rows, ...table }: Table): Table {
+  const words = columns.filter(column => rows.some(row => typeof row[column] === 'string'));
+  const read = words.map(column => readColumn(rows.map(row => String(row[column] ?? ''))));
+  const again = (i: number): TableRow => Object.fromEntries(words.map((column, j) => [column, read[j][i]]));
+  return { ...table, columns, rows: rows.map((row, i) => ({ ...row, ...again(i) })) };
+}
 
 /** Tables of the same kind under each other; rows of one without a `source` column get its name there. */
 export function stack(tables: Table[]): Table {
   if (tables.length === 1) return tables[0];
   const columns = ['source', ...new Set(tables.flatMap(table => table.columns).filter(column => column !== 'source'))];
-  const rows = tables.flatMap(({ name, rows }) => rows.map(row => ({ source: name, ...row })));
-  return { name: tables.map(table => table.name).join(', '), columns, rows };
+  const empty = Object.fromEntries(columns.map(column => [column, null]));
+  const rows = tables.flatMap(({ name, rows }) => rows.map(row => ({ ...empty, source: name, ...row })));
+  return reread({ name: tables.map(table => table.name).join(', '), columns, rows });
+}
+
+/**
+ * The rows whose columns have the values that `metric=fid,value=inf` names, compared as the cells are read: 1e3 is 1000.
+ * @throws UserError where it names no column, or no row is left.
+ */
+export function filter(table: Table, conditions: string): Table {
+  const names = [...table.columns].sort((a, b) => b.length - a.length).map(escaped);
+  const found = [...conditions.matchAll(new RegExp(`(?:^|,)\\s*(${names.join('|')})\\s*=`, 'g'))];
+  if (found.at(0)?.index !== 0)
+    throw new UserError(`--where ${conditions}: write column=value with one of ${table.columns.join(', ')}`);
+  const wanted = found.map(({ index, 0: start, 1: column }, i) => {
+    const value = conditions.slice(index + start.length, found.at(i + 1)?.index).trim();
+    return { column, value, number: numberIn(value) };
+  });
+  const rows = table.rows.filter(row => wanted.every(one => isAlike(row[one.column] ?? null, one)));
+  if (rows.length === 0) throw new UserError(`--where ${conditions}: no row of ${table.name} is of this kind`);
+  return reread({ ...table, rows });
+}
+
+const escaped = (text: string): string => text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
+
+function isAlike(cell: Value, wanted: { value: string; number: number | undefined }): boolean {
+  if (cell === null) return wanted.value === '';
+  if (typeof cell === 'number') return Object.is(cell, wanted.number) || cell === wanted.number;
+  return cell === wanted.value || (/^(true|false)$/.test(cell) && cell === wanted.value.toLowerCase());
 }
 
 /** Is there a number in this column? */
 export function isNumeric(table: Table, column: string): boolean {
-  return table.rows.some(row => typeof row[column] === 'number');
+  return table.rows.some(row => Number.isFinite(row[column]));
 }
+
+/** Of a column of words the first that says no number. */
+export const wordIn = (table: Table, column: string): string | undefined =>
+  table.rows.map(row => row[column]).find(value => typeof value === 'string' && numberIn(value) === undefined) as
+    string | undefined;
 
 /** The distinct values of a column, in order of appearance. */
 export function distinct(table: Table, column: string): Value[] {
-  return [...new Set(table.rows.map(row => row[column] ?? null))].filter(value => value !== null);
+  return [...new Set(table.rows.map(row => row[column] ?? null))].filter(
+    value => value !== null && !Number.isNaN(value),
+  );
 }

@@ -16,6 +16,8 @@ export const THEME: Config = {
   line: { strokeWidth: 2 },
   point: { size: 40, filled: true },
   view: { stroke: null },
+  // A line has a gap where nothing finite was measured.
+  mark: { invalid: 'break-paths-filter-domains' },
 };
 
 const TITLES: Record<string, string> = {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { RandomNumbers } from '../../src/base/index.js';
-import { explanations, PUBLISHED, scoreboard } from '../../src/jobs/scoreboard.js';
+import { explanations, omissions, PUBLISHED, scoreboard } from '../../src/jobs/scoreboard.js';
 import { interval, kendall, permutationTest, ranks, spearman } from '../../src/jobs/scoreboard-correlation.js';
 import { parseTable, readTable } from '../../src/report/index.js';
 
@@ -74,6 +74,23 @@ describe('scoreboard', () => {
     expect(() => scoreboard(parseTable('probe,gfid\n1,2', 'one.csv'), { seed: 0 })).toThrow(
       /one\.csv: no measure varies/,
     );
+  });
+
+  test('what is not finite is left out of its measure, and every measure left out is named', () => {
+    const rows = ['5,1,20,1,x', '4,2,inf,1,2', '3,3,22,1,3', '2.5,2.5,25,1,4', '2,4,26,1,5'].map(
+      (row, i) => `${i},${row}`,
+    );
+    const table = parseTable(`,gfid,rfid,psnr,same,odd\n${rows.join('\n')}\n`, 'board.csv');
+    const board = scoreboard(table, { seed: 0 });
+    expect(board.map(({ measure, tokenizers }) => [measure, tokenizers])).toEqual([
+      ['rfid', 5],
+      ['psnr', 4],
+    ]);
+    expect(omissions(table, { seed: 0 }, board)).toEqual([
+      'psnr: judged on its 4 finite values; 1 left out (Infinity)',
+      "same: not judged, it does not vary where 'gfid' has numbers",
+      "odd: not judged, it holds words ('x')",
+    ]);
   });
 
   test('the published numbers: settings apart, three tokenizers said to be too few', async () => {
