@@ -73,10 +73,12 @@ async function examineApart(kind: EngineKind, signal: AbortSignal): Promise<Row>
   const { parse } = await import('csv-parse/sync');
   const { stdout, code, complaint } = await runApart(['doctor', '--engine', kind], { signal });
   if (code === 0) return parse<Row>(stdout, { columns: true })[0];
+  const { installedEngines } = await import('../engine/installed.js');
+  const installed = kind === 'native' && installedEngines().length > 0;
   // An exit code is our own word that it can't start; anything else is a crash.
   return {
     engine: kind,
-    status: typeof code === 'number' ? 'absent' : 'broken',
+    status: typeof code === 'number' && !installed ? 'absent' : 'broken',
     note: complaint || `ended by ${code}`,
   };
 }
@@ -86,7 +88,9 @@ async function advice(rows: Row[]): Promise<string[]> {
   const { queryGpu } = await import('../engine/index.js');
   const ready = new Map(rows.filter(({ status }) => status === 'ready').map(row => [row.engine, row]));
   const hints: string[] = [];
-  if (!ready.has('native') && !ready.has('gpu'))
+  if (rows.some(({ engine, status }) => engine === 'native' && status === 'broken'))
+    hints.push('faster: the native engine does not start; `maetok engine install --force` builds it once more');
+  else if (!ready.has('native') && !ready.has('gpu'))
     hints.push('faster: `maetok engine install` sets up the native engine, several times the speed of WebAssembly');
   if (!ready.has('gpu') && queryGpu() !== undefined)
     hints.push('faster: there is an NVIDIA GPU here; `maetok engine install --gpu` sets its engine up');

@@ -67,6 +67,15 @@ describe('maetok doctor', () => {
     expect(Number(row[columns.indexOf('gflops_f32')])).toBeGreaterThan(0);
   });
 
+  test('an engine that is installed and does not start is broken, and says why', async () => {
+    putEngine();
+    const { code, stdout, stderr } = await maetok('doctor');
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^native,broken,.*engine native can't start: /m);
+    expect(stderr).toContain('`maetok engine install --force`');
+    expect(stderr).toContain(`Node ${process.version} is supported`);
+  }, 180_000);
+
   test('an engine that is not here: exit 1 and the way to it', async () => {
     const { code, stderr } = await maetok('doctor', '--engine', 'gpu');
     expect(code).toBe(1);

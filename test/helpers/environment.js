@@ -15,6 +15,7 @@ const SHARED = [
   'Int16Array',
   'Uint32Array',
   'Int32Array',
+  'Float16Array',
   'Float32Array',
   'Float64Array',
   'BigInt64Array',
@@ -25,6 +26,7 @@ const SHARED = [
 export default class SharedRealmEnvironment extends TestEnvironment {
   async setup() {
     await super.setup();
-    for (const name of SHARED) this.global[name] = globalThis[name];
+    // Node has Float16Array since 24.
+    for (const name of SHARED.filter(each => each in globalThis)) this.global[name] = globalThis[name];
   }
 }
