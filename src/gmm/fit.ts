@@ -53,6 +53,8 @@ export interface FitState {
 
 /** Falls of the bound up to this share of it are rounding in single precision. */
 const ROUNDING = 2e-6;
+/** Iterations that gain nothing, one of them a fall, after which only rounding is left. */
+const PATIENCE = 6;
 
 /**
  * Expectation–maximisation as scikit-learn's GaussianMixture does it: the same steps, stopping rule and choice among
@@ -94,6 +96,8 @@ async function fitOnce(
   let model = await settle(...(await begin(ws, options, random, from, total)));
   let converged = false;
   let excused = false;
+  // The first bound that may be held against later ones: re-seeding starts them anew.
+  let since = lowerBounds.length;
   while (lowerBounds.length < maxIter && !converged) {
     const bound = await expectation(ws, components);
     const former = lowerBounds.at(-1) ?? -Infinity;
@@ -103,7 +107,8 @@ async function fitOnce(
     const { collapsed } = await update(ws, model, { regularisation: regCovar, bounded: true });
     model = await settle(model, collapsed);
     excused = collapsed.length > 0;
-    converged = Math.abs(bound - former) < tol;
+    if (excused) since = lowerBounds.length;
+    converged = Math.abs(bound - former) < tol || hasLevelledOff(lowerBounds.slice(since), tol);
     const state = (): FitState => ({
       restart,
       mixture: exportMixture(ws, model),
@@ -117,6 +122,17 @@ async function fitOnce(
   const logLikelihood = await expectation(ws, components);
   const mixture = exportMixture(ws, model);
   return { mixture, converged, iterations: lowerBounds.length, lowerBounds, logLikelihood, restart, reseeded, falls };
+}
+
+/**
+ * Exact steps never fall. Where some did and the last few led no higher than those before, covariances are so close to
+ * singular (duplicated rows make them so) that single precision moves the bound about by more than there is to gain.
+ */
+function hasLevelledOff(bounds: number[], tol: number): boolean {
+  if (bounds.length <= PATIENCE) return false;
+  const last = bounds.slice(-PATIENCE);
+  const fell = last.some((bound, i) => i > 0 && bound < last[i - 1]);
+  return fell && Math.max(...last) < Math.max(...bounds.slice(0, -PATIENCE)) + tol;
 }
 
 /** One E-step; the mean log-likelihood. */

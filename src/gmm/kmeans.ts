@@ -9,6 +9,8 @@ export type Start = (typeof STARTS)[number];
 /** scikit-learn's limits for the k-means before a mixture. */
 const LLOYD_ITERATIONS = 300;
 const LLOYD_TOLERANCE = 1e-4;
+/** What rounding may leave of a distance, in standard deviations of the rows. */
+const DISTANCE_ROUNDING = 1e-5;
 
 /**
  * Divides the rows among `components` centres: leaves each row's component in `best` and the centres in `means`.
@@ -71,16 +73,18 @@ function drawProportionally(logs: Float32Array, uniform: number): number {
 
 /** Lloyd's iterations from the assignment and sums at hand. */
 async function lloyd(ws: Workspace, components: number): Promise<void> {
-  const tolerance = LLOYD_TOLERANCE * (await meanVariance(ws));
+  const variance = await meanVariance(ws);
+  const tolerance = LLOYD_TOLERANCE * variance;
+  const slack = DISTANCE_ROUNDING * Math.sqrt(variance);
   for (let iteration = 0; iteration < LLOYD_ITERATIONS; iteration++) {
-    const moved = await moveCentres(ws, components);
+    const moved = await moveCentres(ws, components, slack);
     await ws.pass(components, ['assign', 'average+']);
     if (moved <= tolerance) break;
   }
 }
 
 /** Centres to the means of their rows, an empty one's to the row farthest from its own; gives Σ shift². */
-async function moveCentres(ws: Workspace, components: number): Promise<number> {
+async function moveCentres(ws: Workspace, components: number, slack: number): Promise<number> {
   const { f32, f64, layout } = ws;
   const { width, dims } = layout;
   const empty: number[] = [];
@@ -99,7 +103,7 @@ async function moveCentres(ws: Workspace, components: number): Promise<number> {
       squared += shift * shift;
     }
     // A little more than it is, for the rounding of distances.
-    f32[layout.drift / 4 + k] = Math.sqrt(squared) * 1.0001 + 1e-5;
+    f32[layout.drift / 4 + k] = Math.sqrt(squared) * 1.0001 + slack;
     total += squared;
   }
   if (empty.length > 0) {
@@ -132,9 +136,11 @@ async function meanVariance(ws: Workspace): Promise<number> {
   for (let j = 0; j < dims; j++) {
     let sum = 0;
     let squares = 0;
+    // About the first row, so that a common offset costs no digits.
     for (let i = 0; i < count; i++) {
-      sum += rows[i * dims + j];
-      squares += rows[i * dims + j] ** 2;
+      const x = rows[i * dims + j] - rows[j];
+      sum += x;
+      squares += x * x;
     }
     variance += squares / count - (sum / count) ** 2;
   }

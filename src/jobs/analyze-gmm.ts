@@ -25,6 +25,7 @@ import {
 import type { RowSource } from '../io/index.js';
 import { cachedRows, reducedRows } from '../pca/index.js';
 import { ALGORITHMS, type Algorithm, type FitContext } from './gmm-algorithms.js';
+import { distinctRows } from './distinct-rows.js';
 import { nullRows, type Control } from './gmm-nulls.js';
 import { openSpaces, type GmmSource, type Space, type SpaceSettings } from './gmm-space.js';
 import { noState, type SweepState } from './gmm-state.js';
@@ -214,6 +215,11 @@ async function sweep(
       `${space.source}: ${largest} components need at least as many rows to fit on; there are ${train.rows}`,
       EXIT.failed,
     );
+  const distinct = await distinctRows(train, largest);
+  if (distinct < largest)
+    context.log.warn(
+      `${space.source}: only ${distinct} of its ${train.rows} rows are distinct, fewer than ${largest} components; duplicates share theirs`,
+    );
   const ws = await openWorkspace(train, { components: largest, covariance, memory: memory / 2, threads, signal });
   try {
     const score = (mixture: Mixture): Promise<Float32Array> => scoreRows(ws, mixture, heldout, settings, signal);
@@ -317,7 +323,7 @@ function reported(fit: Fit, label: string, log: Log): Fit {
   if (reseeded > 0) log.note(`${label}: ${reseeded} collapsed components were set up anew`);
   if (falls > 0)
     log.warn(
-      `${label}: the likelihood fell in ${falls} iterations: covariances are all but singular, as where a component has fewer rows than dimensions; a larger --reg-covar, fewer components or fewer --dims steady them`,
+      `${label}: the likelihood fell in ${falls} iterations: covariances are all but singular, as where a component has fewer distinct rows than dimensions; a larger --reg-covar, fewer components or fewer --dims steady them`,
     );
   return fit;
 }

@@ -133,6 +133,10 @@ export async function comparison(
       const compared = sides === 'sample' || moments?.[needs] ? null : (side?.count() ?? null);
       const scores = await scoresOf(entry, extractor, sample, against, settings);
       const common = { source: name, features: extractor.name, images: sample.count(), reference_images: compared };
+      if (entry.metric.name === 'kid' && scores.every(({ std }) => std === undefined))
+        context.log.warn(
+          `${name}: ${sample.count()} pictures on each side are a single subset for ${entry.name}, which has no deviation then`,
+        );
       rows.push(...scores.map(score => ({ ...score, ...common })));
     }
     return rows;

@@ -51,6 +51,9 @@ export const kid: DistributionMetric<KeptRows> = {
   value: async (sample, reference, { seed }) => {
     const [x, y] = [together(sample), together(reference!)];
     const size = Math.min(SUBSET_SIZE, x.rows, y.rows);
+    // A subset as large as both sets is both sets: drawn again it is the same, and has no spread to tell of.
+    if (size === x.rows && size === y.rows)
+      return [{ variant: `all ${size}, no subsets`, value: await polynomialMmd(x, y) }];
     const draw = (side: string, rows: FeatureRows, i: number): FeatureRows =>
       chosenRows(rows, new RandomNumbers(seed, `kid/${side}`).at(i).permutation(rows.rows).subarray(0, size));
     const values: number[] = [];

@@ -1,4 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
+import { RandomNumbers } from '../../src/base/index.js';
 import { arrayRows, type RowSource } from '../../src/io/index.js';
 import {
   COVARIANCE_TYPES,
@@ -39,6 +40,37 @@ async function fit(
 }
 
 const rows = clusteredRows(1500, 6, 5);
+
+describe('duplicated rows', () => {
+  it.each([0, 1, 4])('end the fit where only rounding moves the likelihood (seed %d)', async seed => {
+    const ten = new RandomNumbers(seed).normals(10 * 5);
+    const data = Float32Array.from({ length: 400 * 5 }, (_, at) => ten[at % ten.length]);
+    const { converged, iterations, falls } = await fit(arrayRows('ten', data, 400, 5));
+    expect(converged).toBe(true);
+    expect(iterations).toBeLessThan(15);
+    expect(falls).toBeLessThan(8);
+  });
+});
+
+describe('the unit of the rows', () => {
+  it.each([1e-7, 1e6])('changes nothing but the unit of a mixture: × %d', async unit => {
+    const scaled = clusteredRows(600, 4, 3);
+    const data = new Float32Array(600 * 4);
+    for await (const chunk of scaled.chunks()) data.set(chunk.data, chunk.start * 4);
+    const one = await fit(arrayRows('x', data, 600, 4), { components: 3, regCovar: 1e-6 });
+    const other = await fit(
+      arrayRows(
+        'x',
+        data.map(x => x * unit),
+        600,
+        4,
+      ),
+      { components: 3, regCovar: 1e-6 * unit ** 2 },
+    );
+    expect(other.mixture.weights).toBeAllClose(one.mixture.weights, { rtol: 1e-3 });
+    expect(other.mixture.means.map(mean => mean / unit)).toBeAllClose(one.mixture.means, { rtol: 1e-3, atol: 1e-3 });
+  });
+});
 
 describe('a mixture fit', () => {
   it.each(COVARIANCE_TYPES)('never lowers its bound and beats one component (%s)', async covariance => {

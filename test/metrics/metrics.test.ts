@@ -34,6 +34,23 @@ async function score(name: string, sample: FeatureRows, reference: FeatureRows, 
 }
 const named = (scores: MetricScore[], metric: string): number => scores.find(found => found.metric === metric)!.value;
 
+/** Bińkowski et al. (2018), eq. 4, term by term, of sets of equal size. */
+function kernelDistance(a: FeatureRows, b: FeatureRows): number {
+  const { rows, width } = a;
+  const kernel = (x: FeatureRows, i: number, y: FeatureRows, j: number): number => {
+    let inner = 0;
+    for (let f = 0; f < width; f++) inner += x.data[i * width + f] * y.data[j * width + f];
+    return (inner / width + 1) ** 3;
+  };
+  let sum = 0;
+  for (let i = 0; i < rows; i++)
+    for (let j = 0; j < rows; j++) {
+      if (i !== j) sum += (kernel(a, i, a, j) + kernel(b, i, b, j)) / (rows * (rows - 1));
+      sum -= (2 * kernel(a, i, b, j)) / rows ** 2;
+    }
+  return sum;
+}
+
 describe('distances between sets of features', () => {
   test('grow with the shift, and are near nothing for two draws of the same', async () => {
     const [a, b, far] = [normals('a', 400), normals('b', 400), normals('c', 400, 1)];
@@ -42,6 +59,15 @@ describe('distances between sets of features', () => {
       const [away] = await score(name, a, far);
       expect(away.value).toBeGreaterThan(20 * Math.abs(near.value));
     }
+  });
+
+  test('subsets that are the whole sets have no spread: the kernel distance is that of the sets, alone', async () => {
+    const [a, b] = [normals('a', 60), normals('b', 60, 0.5)];
+    const [whole] = await score('kid', a, b);
+    expect(whole.value).toBeCloseTo(kernelDistance(a, b), 5);
+    expect(whole.std).toBeUndefined();
+    const [drawn] = await score('kid', a, normals('c', 90, 0.5));
+    expect(drawn.std!).toBeGreaterThan(0);
   });
 
   test('the interval of the Fréchet distance holds it, narrows with more images and hangs on the seed alone', async () => {
