@@ -43,6 +43,22 @@ export const words = z.preprocess(
   z.array(z.string().min(1, 'has an empty word between its commas')),
 );
 
+/** How pictures that are more than 8-bit RGB become that; `Decoding` of the io room says what each means. */
+export const decoding = {
+  exif: z
+    .enum(['ignore', 'turn'])
+    .default('ignore')
+    .describe('orientation that EXIF asks for: ignored, as Pillow reads pictures, or applied'),
+  alpha: z
+    .enum(['drop', 'white'])
+    .default('drop')
+    .describe('transparency: dropped, as Pillow’s convert("RGB") has it, or laid over white'),
+  grey16: z
+    .enum(['clip', 'scale'])
+    .default('clip')
+    .describe('16-bit grey: clipped at 255, as Pillow has it, or its upper eight bits'),
+};
+
 const UNITS: Record<string, number> = { '': 1, K: 2 ** 10, M: 2 ** 20, G: 2 ** 30, T: 2 ** 40 };
 
 /** An amount of memory: `4GB`, `512M` or a number of bytes. */

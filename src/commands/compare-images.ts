@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { UserError } from '../base/index.js';
 import { defineCommand, type Context } from './command.js';
 import { namedInputs } from './inputs.js';
-import { common, count, force, limit, words } from './options.js';
+import { common, count, decoding, force, limit, words } from './options.js';
 import { writeTable, type Row } from './table.js';
 
 const options = z.object({
@@ -14,6 +14,7 @@ const options = z.object({
     .optional()
     .describe('tables that the page saved, one per judge: who wins how often'),
   limit: limit.describe('the first N pictures of each set'),
+  ...decoding,
   strict: z.boolean().default(false).describe('stop at a picture that cannot be read instead of leaving its pair out'),
   force,
   ...common,
@@ -42,7 +43,7 @@ export const compareImages = defineCommand({
 });
 
 async function writePage(chosen: Options, inputs: string[], context: Context): Promise<void> {
-  const { out, limit, strict } = chosen;
+  const { out } = chosen;
   if (inputs.length !== 2) throw new UserError('compare-images needs two sets of pictures, or --judgments FILE.csv');
   if (out === undefined) throw new UserError('compare-images needs --out FILE.html: the page to write');
   const { openImages } = await import('../data/index.js');
@@ -52,7 +53,7 @@ async function writePage(chosen: Options, inputs: string[], context: Context): P
   const [a, b] = await Promise.all(
     namedInputs(inputs).map(async ({ name, path }) => ({
       name,
-      images: await openImages(path, { limit, strict, log: context.log }),
+      images: await openImages(path, { ...chosen, log: context.log }),
     })),
   );
   try {

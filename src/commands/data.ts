@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { EXIT, UserError } from '../base/index.js';
 import type { ImageDataset } from '../data/index.js';
 import { defineCommand, type Context } from './command.js';
-import { common, count, force, limit } from './options.js';
+import { common, count, decoding, force, limit } from './options.js';
 import { writeTable, type Row } from './table.js';
 
 const options = z.object({
@@ -11,7 +11,8 @@ const options = z.object({
     .default('all')
     .describe('which part; held out by seed where there are no folders'),
   limit: limit.describe('the first N pictures only'),
-  size: count.optional().describe('centre crop to this side, exactly as ADM’s code does it'),
+  size: count.optional().describe('centre crop to this side, exactly as ADM’s code on Pillow 13 does it'),
+  ...decoding,
   check: z.boolean().default(false).describe('decode every picture and list the broken ones; exit 1 if there are any'),
   out: z.string().optional().describe('write the pictures: FILE.npz, or a folder of PNGs in class folders'),
   grid: z.string().optional().describe('a look at pictures spread over the set: FILE.png'),
@@ -134,11 +135,12 @@ async function exported(dataset: ImageDataset, chosen: Options, context: Context
   } finally {
     progress.stop();
   }
-  context.log.note(`${out}: ${dataset.count - dataset.broken.size} pictures written`);
+  const left = dataset.broken.size > 0 ? `, ${dataset.broken.size} unreadable ones left out` : '';
+  context.log.note(`${out}: ${dataset.count - dataset.broken.size} pictures written${left}`);
 }
 
 async function writeGrid(dataset: ImageDataset, path: string, { num, size, force }: Options): Promise<void> {
-  const { centreCrop, spread } = await import('../data/index.js');
+  const { centreCrop, nothingReadable, spread } = await import('../data/index.js');
   const { imageGrid, refuseExisting, writePng } = await import('../io/index.js');
   refuseExisting(path, force);
   const images = [];
@@ -150,5 +152,6 @@ async function writeGrid(dataset: ImageDataset, path: string, { num, size, force
       dataset.reportBroken(index, error);
     }
   }
+  if (images.length === 0) throw nothingReadable(dataset);
   await writePng(path, imageGrid(images), { force });
 }

@@ -1,13 +1,15 @@
 import { existsSync } from 'node:fs';
 import { EXIT, UserError, VERSION } from '../base/index.js';
 import type { FeatureExtractor } from '../features/index.js';
+import type { Decoding } from '../io/index.js';
 import type { DistributionMetric } from '../metrics/index.js';
 import type { SweepPlan, SweepRow } from '../jobs/sweep.js';
 import type { Context } from './command.js';
 import { namedInput } from './inputs.js';
+import { decodingOf } from './options.js';
 import { writeTable, type Row } from './table.js';
 
-export interface SweepOptions {
+export interface SweepOptions extends Decoding {
   sweep: string;
   reference?: string | undefined;
   tokenizer?: string | undefined;
@@ -56,10 +58,11 @@ async function sweepHeld(
   if (rankBy === undefined) throw new UserError('--sweep ranks settings by the Fréchet distance; --metrics needs fid');
   const out = chosen.out!;
   const stem = out.replace(/\.csv$/, '');
-  const reference = await openReference(chosen.reference!, { strict: chosen.strict, log: context.log });
+  const decoding = decodingOf(chosen);
+  const reference = await openReference(chosen.reference!, { ...decoding, strict: chosen.strict, log: context.log });
   try {
     const card = {
-      ...{ command: 'evaluate', task: 'sweep', version: VERSION, argv: context.argv, model },
+      ...{ command: 'evaluate', task: 'sweep', version: VERSION, argv: context.argv, model, decoding },
       ...{ tokenizer: chosen.tokenizer ?? null, reference: reference.digest, metrics: metrics.map(({ name }) => name) },
       ...{ features: featuresCard(extractor), crop: chosen.size ?? 'none', bootstrap: chosen.bootstrap },
       ...{ precision: chosen.precision, seed: chosen.seed },

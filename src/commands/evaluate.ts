@@ -7,7 +7,7 @@ import type { EvaluationRow } from '../jobs/evaluation-rows.js';
 import { defineCommand, type Context } from './command.js';
 import { evaluateSweep } from './evaluate-sweep.js';
 import { namedInputs } from './inputs.js';
-import { common, count, counts, force, limit, outFile, whole, words } from './options.js';
+import { common, count, counts, decoding, decodingOf, force, limit, outFile, whole, words } from './options.js';
 import { writeTable, type Row } from './table.js';
 import { openChosenTokenizer, tokenizerOptions } from './tokenizer-options.js';
 
@@ -54,6 +54,7 @@ const options = z.object({
     .describe('with --sweep: samples for every setting, then for the best of them; default 1000,10000'),
   best: count.default(3).describe('with --sweep: how many settings go on to more samples'),
   resume: z.boolean().default(false).describe('with --sweep: go on with --out, measuring only what it lacks'),
+  ...decoding,
   strict: z.boolean().default(false).describe('stop at a picture that cannot be read instead of leaving it out'),
   out: outFile,
   force,
@@ -117,6 +118,7 @@ export const evaluate = defineCommand({
           command: 'evaluate',
           version: VERSION,
           argv: context.argv,
+          decoding: decodingOf(chosen),
           ...card,
           crop: size === undefined ? 'none' : `center (ADM) ${size}`,
           features: featuresCard(extractor),
@@ -232,15 +234,12 @@ async function comparisons(chosen: Options, inputs: string[], judges: Judges, co
   const { extractor } = judges;
   if (!extractor && !chosen.paired) throw new UserError(NO_FEATURES);
   const { limit, strict } = chosen;
-  const reference = await openReference(chosen.reference!, {
-    limit: chosen.paired ? limit : undefined,
-    strict,
-    log: context.log,
-  });
+  const reading = { ...decodingOf(chosen), strict, log: context.log };
+  const reference = await openReference(chosen.reference!, { ...reading, limit: chosen.paired ? limit : undefined });
   const samples: { name: string; images: ImageDataset }[] = [];
   try {
     for (const { name, path } of namedInputs(inputs)) {
-      samples.push({ name, images: await openImages(path, { limit, strict, log: context.log }) });
+      samples.push({ name, images: await openImages(path, { ...reading, limit }) });
     }
     const card = {
       task: chosen.paired ? 'reconstruction' : 'generation',
@@ -266,13 +265,14 @@ async function paired(
   judges: Judges,
   context: Context,
 ): Promise<EvaluationRow[]> {
+  const { firstReadable } = await import('../data/index.js');
   const { evaluateReconstructions, fromPictures } = await import('../jobs/evaluate-reconstructions.js');
   if (!originals) throw new UserError(`${chosen.reference}: holds no pictures; --paired compares picture with picture`);
   if (images.count !== originals.count)
     throw new UserError(
       `${name}: has ${images.count} pictures, --reference ${originals.count}; --paired needs one for each (--limit cuts both)`,
     );
-  const [{ width, height }, original] = await Promise.all([images.read(0), originals.read(0)]);
+  const [{ width, height }, original] = await Promise.all([firstReadable(images), firstReadable(originals)]);
   if (chosen.size === undefined && (original.width !== width || original.height !== height))
     throw new UserError(
       `${name}: has pictures of ${width}×${height}, --reference of ${original.width}×${original.height}; ` +

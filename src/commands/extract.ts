@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { defineCommand } from './command.js';
-import { common, count, force, limit } from './options.js';
+import { common, count, decoding, force, limit } from './options.js';
 import { openChosenTokenizer, tokenizerOptions } from './tokenizer-options.js';
 
 const options = z.object({
@@ -17,6 +17,7 @@ const options = z.object({
   batchSize: count.default(8).describe('pictures per forward pass'),
   dtype: z.enum(['float32', 'float16', 'bfloat16']).default('float32').describe('numbers on disk'),
   shardRows: count.optional().describe('pictures per shard; default 10000, fewer where latents are large'),
+  ...decoding,
   strict: z.boolean().default(false).describe('stop at a picture that cannot be read instead of leaving it out'),
   resume: z.boolean().default(false).describe('go on with an interrupted extraction into --out'),
   force,
@@ -41,8 +42,7 @@ export const extract = defineCommand({
     await startEngine();
     const tokenizer = await openChosenTokenizer(chosen, context.log);
     try {
-      const { split, limit, strict } = chosen;
-      const data = await openImages(chosen.data, { split, limit, strict, log: context.log });
+      const data = await openImages(chosen.data, { ...chosen, log: context.log });
       try {
         const done = await extractLatents(tokenizer, data, chosen.out, { ...chosen, spec: chosen.tokenizer }, context);
         const left = done.skipped > 0 ? `, ${done.skipped} unreadable ones left out` : '';

@@ -1,7 +1,8 @@
 import { z } from 'zod';
 import { count, whole } from '../base/schemas.js';
+import type { Decoding } from '../io/index.js';
 
-export { bytes, count, counts, list, nonNegative, number, positive, whole, words } from '../base/schemas.js';
+export { bytes, count, counts, decoding, list, nonNegative, number, positive, whole, words } from '../base/schemas.js';
 
 /** Every command has these. */
 export const common = {
@@ -15,6 +16,9 @@ export const common = {
   verbose: z.boolean().default(false).describe('stack traces and the engine’s own messages'),
   config: z.string().optional().describe('YAML file of options; flags win over it'),
 };
+
+/** What of a command's options says how pictures are decoded, for its protocol card. */
+export const decodingOf = ({ exif, alpha, grey16 }: Decoding): Decoding => ({ exif, alpha, grey16 });
 
 export const force = z.boolean().default(false).describe('replace what is already there');
 export const outFile = z

@@ -3,7 +3,20 @@ import { UserError, VERSION, type Log } from '../base/index.js';
 import type { ProbeSource } from '../jobs/probe.js';
 import { defineCommand } from './command.js';
 import { openNamedLatents } from './open-latents.js';
-import { common, count, counts, list, dropNonfinite, force, number, outFile, positive, words } from './options.js';
+import {
+  common,
+  count,
+  counts,
+  decoding,
+  decodingOf,
+  dropNonfinite,
+  force,
+  list,
+  number,
+  outFile,
+  positive,
+  words,
+} from './options.js';
 import { refuseOutputs, writeTable, type Row } from './table.js';
 
 const NAME = ['source', 'feature', 'probe', 'setting', 'control'];
@@ -41,6 +54,7 @@ const options = z.object({
     .optional()
     .describe('also probe raw pixels: of these pictures, in the latents’ order; with --test their train and val parts'),
   pixelsSize: count.default(32).describe('side that the pictures of --pixels are cropped to'),
+  ...decoding,
   test: z.string().optional().describe('latents of a test set; default: rows held out by seed'),
   split: number
     .gt(0)
@@ -108,6 +122,7 @@ export const probe = defineCommand({
       dims: chosen.dims ?? null,
       test: chosen.test ?? null,
       pixelsSize: chosen.pixels === undefined ? null : chosen.pixelsSize,
+      decoding: chosen.pixels === undefined ? null : decodingOf(chosen),
       sources: digests,
     };
     const table = (out: string | undefined, columns: string[], rows: object[]): Promise<void> =>
@@ -124,10 +139,11 @@ export const probe = defineCommand({
 
 /** The latent spaces, raw pixels where they were asked for, and digests of it all. */
 async function openSources(
-  { test: testPath, pixels, pixelsSize, dropNonfinite: drop }: z.output<typeof options>,
+  chosen: z.output<typeof options>,
   inputs: string[],
   log: Log,
 ): Promise<{ sources: ProbeSource[]; digests: Record<string, string> }> {
+  const { test: testPath, pixels, pixelsSize: size, dropNonfinite: drop } = chosen;
   if (inputs.length === 0 && pixels === undefined)
     throw new UserError('nothing to probe: name latents (mae=latents/mae), or pictures with --pixels');
   const opening = { log, dropNonfinite: drop };
@@ -137,7 +153,8 @@ async function openSources(
   const digests = Object.fromEntries(opened.map(({ name, digest }) => [name, digest]));
   if (pixels === undefined) return { sources, digests };
   const { pixelSource, warnOfOtherPictures } = await import('../jobs/probe-pixels.js');
-  const { source, digest } = await pixelSource(pixels, { size: pixelsSize, tested: test !== undefined, log });
+  const reading = { ...decodingOf(chosen), size, tested: test !== undefined, log };
+  const { source, digest } = await pixelSource(pixels, reading);
   for (const { latents } of sources) warnOfOtherPictures(source.latents, latents, log);
   return { sources: [...sources, source], digests: { ...digests, pixels: digest } };
 }

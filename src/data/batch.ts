@@ -1,4 +1,5 @@
 import { EXIT, RandomNumbers, UserError } from '../base/index.js';
+import type { RawImage } from '../io/index.js';
 import { DRAWS, type CropOptions } from './crop.js';
 import type { ImageDataset } from './dataset.js';
 import { prepare } from './prepare.js';
@@ -89,5 +90,20 @@ export function toBatch(dataset: ImageDataset, rows: Square[], size: number): Im
 }
 
 /** What to say where not one picture can be read. */
-export const nothingReadable = ({ name, count }: ImageDataset): UserError =>
-  new UserError(`${name}: none of its ${count} pictures can be read`, EXIT.failed);
+export const nothingReadable = ({ name, count }: Pick<ImageDataset, 'name' | 'count'>): UserError =>
+  new UserError(
+    `${name}: none of its ${count} pictures can be read; \`maetok data … --check\` says why of each`,
+    EXIT.failed,
+  );
+
+/** The first picture that can be read, at `wanted` where it is drawn. @throws UserError where none can. */
+export async function firstReadable(dataset: ImageDataset, wanted?: number): Promise<RawImage> {
+  for (let index = 0; index < dataset.count; index++) {
+    try {
+      return await dataset.read(index, wanted);
+    } catch (error) {
+      dataset.reportBroken(index, error);
+    }
+  }
+  throw nothingReadable(dataset);
+}

@@ -1,8 +1,10 @@
 import { messageOf, UserError, type Log } from '../base/index.js';
-import { decodeImage, type RawImage } from '../io/index.js';
+import { decodeImage, type Decoding, type RawImage } from '../io/index.js';
 
-/** A picture as its source keeps it: an encoded file, encoded bytes, or pixels. */
-export type StoredImage = { path: string } | { name: string; bytes: Uint8Array } | RawImage;
+/** A picture as its source keeps it, an encoded file or encoded bytes, with how to decode it; or pixels. */
+export type StoredImage = EncodedImage | RawImage;
+
+type EncodedImage = ({ path: string } | { name: string; bytes: Uint8Array }) & { decoding?: Decoding };
 
 /** What a kind of data set has to say; `makeDataset` gives it the rest. */
 export interface ImageSource {
@@ -26,6 +28,8 @@ export interface ImageSource {
 
 /** Pictures by index, with labels where they have some. */
 export interface ImageDataset extends Required<Pick<ImageSource, 'close'>>, Omit<ImageSource, 'close'> {
+  /** For protocol cards. */
+  decoding: Decoding;
   read(index: number, wanted?: number): Promise<RawImage>;
   /** Pictures that could not be read so far. */
   readonly broken: ReadonlySet<number>;
@@ -33,30 +37,57 @@ export interface ImageDataset extends Required<Pick<ImageSource, 'close'>>, Omit
   reportBroken(index: number, error: unknown): void;
 }
 
-export interface Strictness {
+export interface ReadingOptions {
   log: Log;
   /** A broken picture stops the work instead of being skipped. */
   strict: boolean;
+  decoding: Decoding;
 }
 
-export function makeDataset(source: ImageSource, { log, strict }: Strictness): ImageDataset {
+/** So many broken pictures are warned of one by one; of the rest the number is told at the end. */
+const NAMED = 20;
+
+export function makeDataset(source: ImageSource, { log, strict, decoding }: ReadingOptions): ImageDataset {
   const broken = new Set<number>();
+  const stored = async (index: number, wanted?: number): Promise<StoredImage> => {
+    const image = await source.stored(index, wanted);
+    return 'data' in image ? image : { ...image, decoding };
+  };
   return {
     ...source,
+    decoding,
     broken,
-    read: async (index, wanted) => await decodeStored(await source.stored(index, wanted)),
+    stored,
+    read: async (index, wanted) => await decodeStored(await stored(index, wanted)),
     reportBroken: (index, error) => {
       if (strict || !(error instanceof UserError)) throw error;
-      if (!broken.has(index)) log.warn(`${messageOf(error)}; skipped`);
+      if (!broken.has(index) && broken.size < NAMED) log.warn(`${messageOf(error)}; skipped`);
       broken.add(index);
     },
-    close: async () => await source.close?.(),
+    close: async () => {
+      if (broken.size > NAMED) log.warn(`${source.name}: ${broken.size} pictures in all could not be read`);
+      const lost = classesLost(source, broken);
+      if (lost.length > 0) log.warn(`${source.name}: no picture of these classes could be read: ${lost.join(', ')}`);
+      await source.close?.();
+    },
   };
+}
+
+/** Classes that have pictures, of which all are broken. */
+function classesLost({ classes, labels }: ImageSource, broken: ReadonlySet<number>): string[] {
+  if (!labels || broken.size === 0) return [];
+  const seen = new Set<number>(labels.filter((_, index) => broken.has(index)));
+  labels.forEach((label, index) => {
+    if (!broken.has(index)) seen.delete(label);
+  });
+  return [...seen].map(label => classes[label]);
 }
 
 export async function decodeStored(stored: StoredImage): Promise<RawImage> {
   if ('data' in stored) return stored;
-  return 'path' in stored ? await decodeImage(stored.path) : await decodeImage(stored.bytes, stored.name);
+  return 'path' in stored
+    ? await decodeImage(stored.path, stored.decoding)
+    : await decodeImage(stored.bytes, stored.decoding, stored.name);
 }
 
 /** The pictures at `indices` of a data set, as one of its own. `note` says in the digest which part it is. */

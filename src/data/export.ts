@@ -14,7 +14,7 @@ import {
   type RawImage,
   type TypedArray,
 } from '../io/index.js';
-import { severalAtOnce } from './batch.js';
+import { firstReadable, nothingReadable, severalAtOnce } from './batch.js';
 import { centreCrop } from './crop.js';
 import { subset, type ImageDataset } from './dataset.js';
 import { requireOneSize, spread } from './inspect.js';
@@ -56,7 +56,7 @@ async function* pictures(dataset: ImageDataset, { size, signal, progress }: Expo
 export async function exportNpz(dataset: ImageDataset, path: string, options: ExportOptions): Promise<void> {
   refuseExisting(path, options.force);
   const { size } = options;
-  const { width, height } = size === undefined ? await dataset.read(0) : { width: size, height: size };
+  const { width, height } = size === undefined ? await firstReadable(dataset) : { width: size, height: size };
   const first = { name: dataset.pictureName(0), width, height };
   async function* chunks(): AsyncIterable<TypedArray> {
     for await (const batch of pictures(dataset, options)) {
@@ -104,14 +104,17 @@ async function exportHeld(dataset: ImageDataset, folder: string, options: Export
     await makeFolder(partial);
     for (const name of dataset.classes) await makeFolder(join(partial, name));
     const factors: Record<string, string | number>[] = [];
+    let written = 0;
     for await (const batch of pictures(dataset, options)) {
       await severalAtOnce(
         batch,
         async ({ index, image }) => await writePicture(partial, fileName(dataset, index), image),
       );
+      written += batch.length;
       for (const { index } of batch)
         if (dataset.factors) factors.push({ file: fileName(dataset, index), ...dataset.factors(index) });
     }
+    if (written === 0) throw nothingReadable(dataset);
     if (factors.length > 0) await writeFile(join(partial, 'factors.csv'), stringify(factors, { header: true }));
     await writeFile(join(partial, CARD), card(dataset, options));
     if (existsSync(folder)) await rm(folder, { recursive: true });
@@ -131,8 +134,16 @@ function fileName({ classes, labels, count }: ImageDataset, index: number): stri
 }
 
 function card(dataset: ImageDataset, { size }: ExportOptions): string {
-  const { name, digest, count, broken } = dataset;
-  const content = { maetok: VERSION, name, digest, pictures: count - broken.size, skipped: broken.size, size };
+  const { name, digest, decoding, count, broken } = dataset;
+  const content = {
+    maetok: VERSION,
+    name,
+    digest,
+    decoding,
+    pictures: count - broken.size,
+    skipped: broken.size,
+    size,
+  };
   return `${JSON.stringify(content, null, 2)}\n`;
 }
 
@@ -141,9 +152,10 @@ async function isOurs(folder: string): Promise<boolean> {
   return text.includes('"maetok"');
 }
 
-/** A data set less the pictures that were found broken. */
+/** A data set less the pictures that were found broken. @throws UserError where none are left. */
 export function without(dataset: ImageDataset, broken: readonly { index: number }[]): ImageDataset {
   if (broken.length === 0) return dataset;
+  if (broken.length === dataset.count) throw nothingReadable(dataset);
   const left = new Set(broken.map(({ index }) => index));
   const kept = Int32Array.from(spread(dataset.count, dataset.count).filter(index => !left.has(index)));
   return subset(dataset, kept, dataset.name, sha256OfText(`${dataset.digest} without ${[...left].join(' ')}`));

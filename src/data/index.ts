@@ -1,4 +1,11 @@
-export { loadBatch, severalAtOnce, type ImageBatch, type LoadOptions } from './batch.js';
+export {
+  firstReadable,
+  loadBatch,
+  nothingReadable,
+  severalAtOnce,
+  type ImageBatch,
+  type LoadOptions,
+} from './batch.js';
 export { centreCrop, randomCrop, type CropOptions } from './crop.js';
 export type { ImageDataset } from './dataset.js';
 export { exportFolder, exportNpz, without, type ExportOptions } from './export.js';

@@ -1,6 +1,6 @@
 import { EXIT, UserError, type Progress } from '../base/index.js';
 import { imageSize } from '../io/index.js';
-import { severalAtOnce } from './batch.js';
+import { nothingReadable, severalAtOnce } from './batch.js';
 import type { ImageDataset, StoredImage } from './dataset.js';
 
 export interface SizeRange {
@@ -15,17 +15,21 @@ export interface SizeRange {
 /** Headers looked at in a data set of any size, spread evenly over it. */
 const MOST_LOOKED_AT = 2000;
 
-/** Widths and heights from the pictures' headers. A picture without a readable header is passed over. */
+/**
+ * Widths and heights from the pictures' headers. A picture without a readable header is passed over with a warning, or
+ * stops the work where the data set was opened `strict`. @throws UserError where no header can be read.
+ */
 export async function sizeRange(dataset: ImageDataset): Promise<SizeRange> {
   const sizes = await severalAtOnce(spread(dataset.count, MOST_LOOKED_AT), async index => {
     try {
       return await sizeOf(await dataset.stored(index));
     } catch (error) {
-      if (error instanceof UserError) return undefined;
-      throw error;
+      dataset.reportBroken(index, error);
+      return undefined;
     }
   });
   const known = sizes.filter(size => size !== undefined);
+  if (known.length === 0) throw nothingReadable(dataset);
   const range = (side: 'width' | 'height', best: (...sides: number[]) => number): number =>
     best(...known.map(size => size[side]));
   return {
@@ -39,7 +43,9 @@ export async function sizeRange(dataset: ImageDataset): Promise<SizeRange> {
 
 async function sizeOf(stored: StoredImage): Promise<{ width: number; height: number }> {
   if ('data' in stored) return stored;
-  return 'path' in stored ? await imageSize(stored.path) : await imageSize(stored.bytes, stored.name);
+  return 'path' in stored
+    ? await imageSize(stored.path, stored.decoding)
+    : await imageSize(stored.bytes, stored.decoding, stored.name);
 }
 
 /** At most `most` indices below `count`, evenly spread, the first one included. */

@@ -1,7 +1,7 @@
 import { statSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { RandomNumbers, silentLog, UserError, type Log } from '../base/index.js';
-import { isImageName, sha256OfText } from '../io/index.js';
+import { isImageName, PILLOW, sha256OfText, type Decoding } from '../io/index.js';
 import { makeDataset, subset, type ImageDataset, type ImageSource } from './dataset.js';
 import { openNpyImages, openNpzImages } from './sources/arrays.js';
 import { entries, openFolder } from './sources/folder.js';
@@ -12,7 +12,8 @@ import { openTars } from './sources/tar.js';
 /** Which part of a data set is meant. */
 export type Split = 'train' | 'val' | 'all';
 
-export interface OpenImagesOptions {
+/** `exif`, `alpha` and `grey16` say how pictures are decoded; by default as Pillow does it. */
+export interface OpenImagesOptions extends Partial<Decoding> {
   /**
    * `train` and `val` are the folders (or idx files) of those names where there are some; elsewhere a share of the
    * pictures is held out by `splitSeed`. Default `all`: every picture, train before val.
@@ -31,10 +32,16 @@ export interface OpenImagesOptions {
 
 /** What `openImages` reads, for help and for `maetok data`. */
 export const DATA_SPECS: readonly [spec: string, meaning: string][] = [
-  ['FOLDER', 'pictures in class folders (class = folder), or without classes; train/ and val/ folders are splits'],
+  [
+    'FOLDER',
+    'pictures (JPEG, PNG, WebP, TIFF, BMP, PPM, PGM, GIF, AVIF) in class folders (class = folder), or without classes; train/ and val/ folders are splits',
+  ],
   ['FILE.npy, FILE.npz', "uint8 [n, height, width, 3]; in .npz as 'images' or 'arr_0', labels as 'labels' or 'arr_1'"],
   ['train-images-idx3-ubyte[.gz]', 'MNIST’s format, or the folder that holds such files; labels beside them'],
-  ['FILE.tar, FOLDER of .tar', 'WebDataset shards: pictures with .cls labels, or class folders inside'],
+  [
+    'FILE.tar, FOLDER of .tar [?picture=FIELD]',
+    'WebDataset shards: pictures with .cls labels, or class folders inside; FIELD where a sample has several pictures',
+  ],
   [
     `${SCENES}[?count=&size=&classes=&textures=&backgrounds=&spread=&seed=]`,
     'textured shapes on backgrounds, drawn on demand; the first so many textures and backgrounds, and per cent of the range of place, size and rotation',
@@ -47,9 +54,10 @@ export const DATA_SPECS: readonly [spec: string, meaning: string][] = [
  */
 export async function openImages(spec: string, options: OpenImagesOptions = {}): Promise<ImageDataset> {
   const { split = 'all', heldOut = 0.1, splitSeed = 0, limit, strict = false, log = silentLog } = options;
-  const { train, val } = partsOf(spec);
+  const { train, val } = partsOf(spec, log);
   const source = val ? await chosenPart(basename(resolve(spec)), await train(), await val(), split) : await train();
-  const whole = makeDataset(source, { log, strict });
+  const { exif = PILLOW.exif, alpha = PILLOW.alpha, grey16 = PILLOW.grey16 } = options;
+  const whole = makeDataset(source, { log, strict, decoding: { exif, alpha, grey16 } });
   const dataset = val ? whole : divided(whole, split, heldOut, splitSeed);
   if (limit === undefined || limit >= dataset.count) return dataset;
   const first = Int32Array.from({ length: limit }, (_, i) => i);
@@ -63,19 +71,20 @@ interface Parts {
   val?: Part;
 }
 
-function partsOf(spec: string): Parts {
+function partsOf(spec: string, log: Log): Parts {
   if (spec === SCENES || spec.startsWith(`${SCENES}?`)) return { train: () => Promise.resolve(openScenes(spec)) };
   if (spec.startsWith('synthetic:')) throw new UserError(`${spec}: unknown; ${SCENES} is the procedural data set`);
-  const found = statSync(spec, { throwIfNoEntry: false });
+  const [, path, picture] = /^(.*?)(?:\?picture=(.+))?$/s.exec(spec)!;
+  const found = statSync(path, { throwIfNoEntry: false });
   if (!found) throw new UserError(`${spec}: no such file or folder; --data names pictures (\`maetok data\` lists how)`);
-  return found.isDirectory() ? folderParts(spec) : { train: () => openFile(spec) };
+  return found.isDirectory() ? folderParts(path, { log, picture }) : { train: () => openFile(path, picture) };
 }
 
-async function openFile(path: string): Promise<ImageSource> {
+async function openFile(path: string, picture: string | undefined): Promise<ImageSource> {
   if (path.endsWith('.npz')) return await openNpzImages(path);
   if (path.endsWith('.npy')) return await openNpyImages(path);
   if (/\.(tar|tgz|tar\.gz)$/.test(path))
-    return await openTars(basename(path).replace(/\.(tar|tgz)(\.gz)?$/, ''), [path]);
+    return await openTars(basename(path).replace(/\.(tar|tgz)(\.gz)?$/, ''), [path], picture);
   if (isIdxImages(path)) return await openIdx(path);
   throw new UserError(`${path}: is not known as pictures; ${DATA_SPECS.map(([form]) => form).join(', ')} can be read`);
 }
@@ -83,16 +92,25 @@ async function openFile(path: string): Promise<ImageSource> {
 const TRAIN = ['train', 'training'];
 const VAL = ['val', 'valid', 'validation', 'test'];
 
-function folderParts(folder: string): Parts {
+interface FolderReading {
+  log: Log;
+  /** The field of WebDataset's samples that is the picture. */
+  picture: string | undefined;
+}
+
+function folderParts(folder: string, reading: FolderReading): Parts {
   const { folders, files } = entries(folder);
   const called = (names: string[]): string | undefined =>
     names.map(name => folders.find(found => found.toLowerCase() === name)).find(found => found !== undefined);
   const [train, val] = [called(TRAIN), called(VAL)];
   if (train !== undefined && val !== undefined)
-    return { train: folderParts(join(folder, train)).train, val: folderParts(join(folder, val)).train };
+    return {
+      train: folderParts(join(folder, train), reading).train,
+      val: folderParts(join(folder, val), reading).train,
+    };
   // A root whose one folder holds the class folders: that folder is meant.
   const only = folders.length === 1 && !files.some(isImageName) ? join(folder, folders[0]) : undefined;
-  if (only !== undefined && entries(only).folders.length > 0) return folderParts(only);
+  if (only !== undefined && entries(only).folders.length > 0) return folderParts(only, reading);
   const idx = files.filter(isIdxImages);
   if (idx.length > 0) return idxParts(folder, idx);
   const tars = files.filter(name => name.endsWith('.tar'));
@@ -103,9 +121,10 @@ function folderParts(folder: string): Parts {
         openTars(
           name,
           tars.map(file => join(folder, file)),
+          reading.picture,
         ),
     };
-  return { train: () => Promise.resolve(openFolder(folder)) };
+  return { train: () => Promise.resolve(openFolder(folder, reading.log)) };
 }
 
 /** `train-…` and `t10k-…` (or `test-…`), as MNIST and its successors come. */

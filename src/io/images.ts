@@ -1,5 +1,4 @@
 import sharp from 'sharp';
-import { messageOf, UserError } from '../base/index.js';
 import { writeFileAtomic, type AtomicOptions } from './atomic.js';
 
 /** A picture: 8-bit RGB, row-major, channels last. */
@@ -8,61 +7,6 @@ export interface RawImage {
   height: number;
   /** [height · width · 3] */
   data: Uint8Array;
-}
-
-// Several pictures at once, one thread each: that fills the cores better than several threads on a small picture.
-sharp.concurrency(1);
-
-/** File names that are taken for pictures. */
-export const isImageName = (name: string): boolean => /\.(jpe?g|png|webp|gif|tiff?|avif|bmp)$/i.test(name);
-
-/**
- * Decodes PNG, JPEG, WebP and what else sharp reads, from a file or from its bytes, as 8-bit RGB: grey is widened to
- * three channels, CMYK converted, the EXIF orientation applied, transparency laid over white. An embedded colour
- * profile is left alone, as Pillow leaves it.
- * @throws UserError where the bytes are no whole picture.
- */
-export async function decodeImage(source: string | Uint8Array, name = 'picture'): Promise<RawImage> {
-  const label = typeof source === 'string' ? source : name;
-  try {
-    const { data, info } = await opened(source)
-      .autoOrient()
-      .flatten({ background: '#ffffff' })
-      .toColourspace('srgb')
-      .raw({ depth: 'uchar' })
-      .toBuffer({ resolveWithObject: true });
-    const pixels = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
-    return { width: info.width, height: info.height, data: info.channels === 3 ? pixels : widened(pixels) };
-  } catch (error) {
-    throw unreadable(label, error);
-  }
-}
-
-/** Width and height as `decodeImage` will give them, from the header alone. */
-export async function imageSize(
-  source: string | Uint8Array,
-  name = 'picture',
-): Promise<{ width: number; height: number }> {
-  try {
-    const { autoOrient } = await opened(source).metadata();
-    return autoOrient;
-  } catch (error) {
-    throw unreadable(typeof source === 'string' ? source : name, error);
-  }
-}
-
-/** A truncated or damaged picture is an error here, never a half-grey picture; a mere oddity of the encoder is not. */
-const opened = (source: string | Uint8Array) => sharp(source, { failOn: 'error', ignoreIcc: true });
-
-function unreadable(name: string, error: unknown): UserError {
-  const reason = messageOf(error).split('\n')[0];
-  return new UserError(`${name}: cannot be read as a picture: ${reason}`, undefined, { cause: error });
-}
-
-function widened(grey: Uint8Array): Uint8Array {
-  const out = new Uint8Array(grey.length * 3);
-  for (let i = 0; i < grey.length; i++) out.fill(grey[i], 3 * i, 3 * i + 3);
-  return out;
 }
 
 /** The picture as PNG bytes. */

@@ -48,12 +48,10 @@ export {
   verifiedDigest,
   type Run,
 } from './run-folder.js';
+export { decodeImage, imageSize, isImageName, PILLOW, type Decoding } from './decode.js';
 export {
-  decodeImage,
   encodePng,
   imageGrid,
-  imageSize,
-  isImageName,
   stackedImages,
   toBytes,
   writeImageGrid,

@@ -3,7 +3,7 @@ import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { EXIT, UserError, type Log } from '../base/index.js';
-import { loadBatch, type ImageBatch, type ImageDataset } from '../data/index.js';
+import { loadBatch, nothingReadable, type ImageBatch, type ImageDataset } from '../data/index.js';
 import { RandomStream, tf, type Tensor3D, type Tensor4D } from '../engine/index.js';
 import { holdFolder, makeFolder, writeFileAtomic } from '../io/index.js';
 import { createLatentsWriter, type LatentsDescription, type LatentsWriter } from '../latents/index.js';
@@ -79,7 +79,7 @@ async function extractHeld(
   } finally {
     progress.stop();
   }
-  if (rows === 0) throw new UserError(`${data.name}: none of its ${data.count} pictures can be read`, EXIT.failed);
+  if (rows === 0) throw nothingReadable(data);
   await writer.finish();
   return {
     rows,
@@ -108,6 +108,7 @@ function describe(tokenizer: Tokenizer, data: ImageDataset, settings: ExtractSet
       },
       data: { name: data.name, digest: data.digest, count: data.count },
       image_size: tokenizer.imageSize,
+      decoding: data.decoding,
       crop: 'center (ADM)',
       pixels: tokenizer.pixels,
       latent_shift: tokenizer.latentShift,

@@ -1,10 +1,10 @@
-import { EXIT, UserError, type Log } from '../base/index.js';
-import { loadBatch, openImages, type ImageDataset, type Split } from '../data/index.js';
-import { arrayRows } from '../io/index.js';
+import type { Log } from '../base/index.js';
+import { loadBatch, nothingReadable, openImages, type ImageDataset, type Split } from '../data/index.js';
+import { arrayRows, type Decoding } from '../io/index.js';
 import type { ProbeSource } from './probe.js';
 import type { LabelledLatents } from './probe-parts.js';
 
-export interface PixelOptions {
+export interface PixelOptions extends Decoding {
   /** Side of the centre crop. */
   size: number;
   /** The pictures' train part is probed and their val part tested on; else all of them are split by seed. */
@@ -15,10 +15,10 @@ export interface PixelOptions {
 /** Raw pixels as one more source. The digest is that of the pictures. */
 export async function pixelSource(
   spec: string,
-  { size, tested, log }: PixelOptions,
+  { size, tested, log, ...decoding }: PixelOptions,
 ): Promise<{ source: ProbeSource; digest: string }> {
   const part = async (split: Split): Promise<{ rows: LabelledLatents; digest: string }> => {
-    const dataset = await openImages(spec, { split, log });
+    const dataset = await openImages(spec, { ...decoding, split, log });
     try {
       return { rows: await pixelRows(dataset, size, log), digest: dataset.digest };
     } finally {
@@ -51,8 +51,7 @@ async function pixelRows(dataset: ImageDataset, size: number, log: Log): Promise
     progress.update(first + indices.length);
   }
   progress.stop();
-  if (rows === 0)
-    throw new UserError(`${dataset.name}: none of its ${dataset.count} pictures can be read`, EXIT.failed);
+  if (rows === 0) throw nothingReadable(dataset);
   const name = 'pixels';
   const source = arrayRows(
     name,

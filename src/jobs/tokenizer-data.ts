@@ -1,4 +1,12 @@
-import { openImages, trainingBatches, type Augmentation, type ImageBatch, type ImageDataset } from '../data/index.js';
+import { UserError } from '../base/index.js';
+import {
+  openImages,
+  spread,
+  trainingBatches,
+  type Augmentation,
+  type ImageBatch,
+  type ImageDataset,
+} from '../data/index.js';
 import type { VitConfig } from '../tokenizers/vit/index.js';
 import type { TokenizerOptions } from './tokenizer-options.js';
 import type { TrainingRequest } from './trainable.js';
@@ -22,10 +30,12 @@ export async function openTokenizerData(
   { imageSize }: Pick<VitConfig, 'imageSize'>,
   { options, settings, log }: TrainingRequest<TokenizerOptions>,
 ): Promise<TokenizerData> {
-  const { data, heldOut } = options;
+  const { data, heldOut, exif, alpha, grey16 } = options;
+  const reading = { heldOut, exif, alpha, grey16, log };
   const augmentation = options.augmentation ?? (imageSize >= CROPPED_FROM ? 'random-crop' : 'flip');
-  const train = await openImages(data, { split: 'train', heldOut, log });
-  const val = await openImages(data, { split: 'val', heldOut, log });
+  const train = await openImages(data, { ...reading, split: 'train' });
+  const val = await openImages(data, { ...reading, split: 'val' });
+  await requireReadable(val, options.evaluationImages);
   const sizes = options.sizes ?? [imageSize];
   const { batchSize, seed } = settings;
   const buckets = sizes.map(size => trainingBatches(train, { batchSize, size, augmentation, seed }));
@@ -41,4 +51,19 @@ export async function openTokenizerData(
       await val.close();
     },
   };
+}
+
+/** Known before the first step, not at the first evaluation. */
+async function requireReadable(val: ImageDataset, count: number): Promise<void> {
+  for (const index of spread(val.count, count)) {
+    try {
+      await val.read(index);
+      return;
+    } catch (error) {
+      val.reportBroken(index, error);
+    }
+  }
+  throw new UserError(
+    `${val.name}: none of the validation pictures can be read; mend them, or give others as a val/ folder or by --held-out`,
+  );
 }

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { loadBatch, spread, type ImageDataset } from '../data/index.js';
+import { loadBatch, nothingReadable, spread, type ImageDataset } from '../data/index.js';
 import { tf, type Tensor, type Tensor4D } from '../engine/index.js';
 import { arrayRows, writeImageGrid } from '../io/index.js';
 import { PAIR_METRICS } from '../metrics/index.js';
@@ -125,6 +125,7 @@ async function encoded(
       reconstructions: reconstructions.slice(0, shown),
     });
   }
+  if (parts.length === 0) throw nothingReadable(dataset);
   return {
     latents: joined(parts.map(part => part.latents)),
     labels: Int32Array.from(joined(parts.map(part => Float32Array.from(part.labels)))),

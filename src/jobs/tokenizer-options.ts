@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { count, counts, list, nonNegative, positive, whole, words } from '../base/schemas.js';
+import { count, counts, decoding, list, nonNegative, positive, whole, words } from '../base/schemas.js';
 // Not through the room's door, which would wake the engine for --help.
 import { CRITICS } from '../tokenizers/losses/names.js';
 import { VIT_SIZES, type VitSize } from '../tokenizers/vit/presets.js';
@@ -109,6 +109,7 @@ export const tokenizerOptions = z.object({
     .enum(['none', 'flip', 'random-crop'])
     .optional()
     .describe('random-crop: the published one; default from 64 pixels on, else flip'),
+  ...decoding,
   heldOut: positive.max(0.9).default(0.1).describe('share kept for validation where the data have no such part'),
   evaluationImages: count.default(256).describe('validation pictures per evaluation'),
 });

@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { describe, expect, test } from '@jest/globals';
+import { dirname, join } from 'node:path';
+import { beforeAll, describe, expect, test } from '@jest/globals';
 import sharp from 'sharp';
 import { tryLock } from '../../src/base/index.js';
 import { readNpz } from '../../src/io/index.js';
@@ -99,5 +99,36 @@ describe('maetok data', () => {
     expect(code).toBe(2);
     expect(stderr.trim().split('\n')).toHaveLength(1);
     expect(stderr).toMatch(/pictures of different sizes .*16×16.*20×20.*give --size/);
+  });
+
+  describe('where not one picture can be read', () => {
+    const folder = join(root, 'all-broken');
+    beforeAll(() => {
+      for (const name of ['a/1.png', 'b/1.jpg']) {
+        mkdirSync(dirname(join(folder, name)), { recursive: true });
+        writeFileSync(join(folder, name), 'no picture');
+      }
+    });
+
+    test.each([
+      ['the description', []],
+      ['a folder', ['--out', join(root, 'none')]],
+      ['an archive', ['--out', join(root, 'none.npz')]],
+      ['a look', ['--grid', join(root, 'none.png')]],
+      ['an evaluation', ['evaluate']],
+      ['training', ['train']],
+    ])('%s ends in one line and writes nothing', async (_, words) => {
+      const commands: Record<string, string[]> = {
+        evaluate: ['evaluate', folder, '--reference', folder, '--features', 'hog'],
+        train: ['train', 'ae', '--data', folder, '--steps', '1', '--out', join(root, 'none')],
+      };
+      const { code, stderr } = await maetok(...(commands[words[0]] ?? ['data', folder, ...words]));
+      expect(code).toBeGreaterThan(0);
+      const lines = stderr.trim().split('\n');
+      expect(lines.filter(line => line.startsWith('maetok: '))).toHaveLength(1);
+      expect(lines.at(-1)).toMatch(/none of .*pictures can be read|0 readable pictures/);
+      expect(stderr).not.toMatch(/defect/);
+      for (const name of ['none', 'none.npz', 'none.png']) expect(existsSync(join(root, name))).toBe(false);
+    });
   });
 });

@@ -1,10 +1,12 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, test } from '@jest/globals';
 import sharp from 'sharp';
 import { pack } from 'tar-stream';
+import { silentLog, type Log } from '../../src/base/index.js';
 import { loadBatch, openImages } from '../../src/data/index.js';
 import { encodePng, writeNpy, writeNpz, type RawImage } from '../../src/io/index.js';
 import { tempFolder } from '../helpers/temp.js';
@@ -75,38 +77,69 @@ describe('folders', () => {
 });
 
 describe('decoding', () => {
-  const pixel = async (path: string): Promise<number[]> => [
-    ...(await (await openImages(join(root, path))).read(0)).data.subarray(0, 3),
-  ];
+  test('is chosen where a data set is opened, and is what its card says', async () => {
+    mkdirSync(join(root, 'turned'));
+    await sharp({ create: { width: 6, height: 4, channels: 4, background: { r: 9, g: 9, b: 9, alpha: 0 } } })
+      .withMetadata({ orientation: 6 })
+      .png()
+      .toFile(join(root, 'turned/1.png'));
+    const asPillow = await openImages(join(root, 'turned'));
+    expect(await asPillow.read(0)).toMatchObject({ width: 6, height: 4, data: new Uint8Array(72).fill(9) });
+    const otherwise = await openImages(join(root, 'turned'), { exif: 'turn', alpha: 'white' });
+    expect(await otherwise.read(0)).toMatchObject({ width: 4, height: 6, data: new Uint8Array(72).fill(255) });
+    expect(otherwise.decoding).toEqual({ exif: 'turn', alpha: 'white', grey16: 'clip' });
+    const { images } = await loadBatch(otherwise, [0], { size: 4, crop: 'center', flip: false });
+    expect(images[0]).toBe(1);
+  });
+});
 
-  test('grey is widened, transparency laid over white, 16 bits become 8', async () => {
-    mkdirSync(join(root, 'odd/grey'), { recursive: true });
-    await sharp({ create: { width: 4, height: 4, channels: 3, background: '#404040' } })
-      .greyscale()
-      .jpeg()
-      .toFile(join(root, 'odd/grey/1.jpg'));
-    expect(await pixel('odd/grey')).toEqual([64, 64, 64]);
-    mkdirSync(join(root, 'odd/clear'));
-    await sharp({ create: { width: 4, height: 4, channels: 4, background: { r: 10, g: 20, b: 30, alpha: 0 } } })
-      .png()
-      .toFile(join(root, 'odd/clear/1.png'));
-    expect(await pixel('odd/clear')).toEqual([255, 255, 255]);
-    mkdirSync(join(root, 'odd/deep'));
-    await sharp({ create: { width: 4, height: 4, channels: 3, background: '#804020' } })
-      .toColourspace('rgb16')
-      .png()
-      .toFile(join(root, 'odd/deep/1.png'));
-    expect(await pixel('odd/deep')).toEqual([128, 64, 32]);
+describe('what cannot be read', () => {
+  const kept = (): { log: Log; said: string[] } => {
+    const said: string[] = [];
+    return { log: { ...silentLog, warn: text => said.push(text) }, said };
+  };
+
+  test('links to nothing, folders and pipes by a picture’s name are skipped and named, or stop the work', async () => {
+    await put('odd/a.png', plain(1));
+    symlinkSync('/nowhere', join(root, 'odd/b.png'));
+    symlinkSync('c.png', join(root, 'odd/c.png'));
+    execFileSync('mkfifo', [join(root, 'odd/d.png')]);
+    const { log, said } = kept();
+    const dataset = await openImages(join(root, 'odd'), { log });
+    const batch = await loadBatch(dataset, [0, 1, 2, 3], { size: 8, crop: 'center', flip: false });
+    expect([...batch.indices]).toEqual([0]);
+    expect(said).toHaveLength(3);
+    expect(said[0]).toMatch(/b\.png.*link to no file; skipped/);
+    const strict = await openImages(join(root, 'odd'), { strict: true });
+    await expect(loadBatch(strict, [1], { size: 8, crop: 'center', flip: false })).rejects.toThrow(/b\.png/);
   });
 
-  test('the EXIF orientation is applied', async () => {
-    mkdirSync(join(root, 'turned'));
-    await sharp({ create: { width: 6, height: 4, channels: 3, background: '#000000' } })
-      .withMetadata({ orientation: 6 })
-      .jpeg()
-      .toFile(join(root, 'turned/1.jpg'));
-    const { width, height } = await (await openImages(join(root, 'turned'))).read(0);
-    expect([width, height]).toEqual([4, 6]);
+  test('a class folder without pictures keeps its label and is named', async () => {
+    await put('gap/a/1.png', plain(1));
+    mkdirSync(join(root, 'gap/b'));
+    await put('gap/c/1.png', plain(3));
+    const { log, said } = kept();
+    const dataset = await openImages(join(root, 'gap'), { log });
+    expect(dataset.classes).toEqual(['a', 'b', 'c']);
+    expect([...dataset.labels!]).toEqual([0, 2]);
+    expect(said).toEqual([expect.stringMatching(/1 of 3 class folders hold no pictures \(b\)/)]);
+  });
+
+  test('a class of which no picture can be read is named in the end', async () => {
+    await put('lost/a/1.png', plain(1));
+    mkdirSync(join(root, 'lost/b'));
+    writeFileSync(join(root, 'lost/b/1.png'), 'nothing');
+    const { log, said } = kept();
+    const dataset = await openImages(join(root, 'lost'), { log });
+    await loadBatch(dataset, [0, 1], { size: 8, crop: 'center', flip: false });
+    await dataset.close();
+    expect(said.at(-1)).toMatch(/no picture of these classes could be read: b/);
+  });
+
+  test('a link back to a folder around it is not followed', async () => {
+    await put('loop/a/1.png', plain(1));
+    symlinkSync('..', join(root, 'loop/a/up'));
+    expect((await openImages(join(root, 'loop'))).count).toBe(1);
   });
 });
 
@@ -208,6 +241,67 @@ describe('tar shards', () => {
     expect(dataset.classes).toEqual(['cat', 'dog']);
     expect([...dataset.labels!]).toEqual([1, 0]);
     await dataset.close();
+  });
+
+  const [one, two] = [plain(1), plain(2)];
+  const sample = async (key: string, ...fields: string[]): Promise<[string, Uint8Array | string][]> =>
+    await Promise.all(
+      fields.map(async (field): Promise<[string, Uint8Array | string]> => [
+        `${key}.${field}`,
+        /cls$/i.test(field) ? key.slice(-1) : await encodePng(field.includes('.') ? two : one),
+      ]),
+    );
+
+  test.each([
+    ['another field that is a picture', ['png', 'seg.png', 'cls']],
+    ['extensions in capitals', ['PNG', 'CLS']],
+    ['folders with dots', ['png', 'cls']],
+  ])('as webdataset 1.0.2 reads them: %s', async (name, fields) => {
+    const keys = ['set.v1/0', 'set.v1/1'];
+    const path = await tar(`${name}.tar`, (await Promise.all(keys.map(key => sample(key, ...fields)))).flat());
+    const dataset = await openImages(path);
+    expect([...dataset.labels!]).toEqual([0, 1]);
+    expect((await dataset.read(1)).data[0]).toBe(1);
+    await dataset.close();
+  });
+
+  test('members that webdataset passes over are no pictures: hidden ones and its own records', async () => {
+    const png = await encodePng(two);
+    const path = await tar('passed-over.tar', [
+      ['__meta__/a.png', png],
+      ['._0.png', 'resource fork'],
+      ...(await sample('0', 'png', 'cls')),
+      ['LICENSE', 'text'],
+      ['notes.txt', 'text'],
+    ]);
+    const dataset = await openImages(path);
+    expect(dataset.count).toBe(1);
+    await dataset.close();
+  });
+
+  test.each([
+    ['keys with dots', ['v1.0', 'v1.1'], ['png', 'cls'], /sample 'v1' holds 0\.png, 0\.cls, 1\.png.*first dot/],
+    ['one field twice', ['0'], ['png', 'PNG'], /sample '0' has two members for png: 0\.png and 0\.PNG/],
+    ['several pictures', ['0'], ['png', 'jpg', 'cls'], /several pictures; say which.*\?picture=png/],
+    ['none by a plain extension', ['0'], ['input.png', 'cls'], /\?picture=input\.png/],
+    ['a key that comes back', ['0', '1', '0'], ['png'], /members of sample '0' do not stand together/],
+  ])('never a wrong label or picture silently: %s', async (name, keys, fields, message) => {
+    const path = await tar(`${name}.tar`, (await Promise.all(keys.map(key => sample(key, ...fields)))).flat());
+    await expect(openImages(path)).rejects.toThrow(message);
+  });
+
+  test('?picture= names the field that is the picture', async () => {
+    const path = await tar('chosen.tar', await sample('0', 'png', 'seg.png', 'cls'));
+    expect(await values(`${path}?picture=seg.png`)).toEqual([2]);
+  });
+
+  test.each(['', 'x', '-1'])("a label '%s' among numbers is refused", async label => {
+    const path = await tar('label.tar', [
+      ...(await sample('0', 'png', 'cls')),
+      ...(await sample('1', 'png')),
+      ['1.cls', label],
+    ]);
+    await expect(openImages(path)).rejects.toThrow(/1\.cls: says/);
   });
 
   test('a compressed and a damaged archive are refused', async () => {

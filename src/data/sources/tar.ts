@@ -1,22 +1,26 @@
-import { basename, dirname } from 'node:path';
+import { dirname } from 'node:path';
 import { UserError } from '../../base/index.js';
 import { isImageName, openTar, sha256OfText, type TarFile, type TarMember } from '../../io/index.js';
 import type { ImageSource } from '../dataset.js';
+import { classNames } from './arrays.js';
 
 interface Sample {
   shard: TarFile;
   path: string;
   image: TarMember;
   /** Its `.cls` member, WebDataset's label. */
-  label?: TarMember;
+  label?: TarMember | undefined;
 }
 
 /**
- * Tar shards as WebDataset writes them: the members of one sample share their name up to the first dot; `.cls` holds
- * its label. Without any `.cls`, the folders inside the archive are the classes. Shards are indexed once (headers only)
- * and then read at any place. The digest covers the members' names and sizes.
+ * Tar shards as webdataset 1.0.2 reads them: neighbouring members with one key (the name up to the first dot of its
+ * last part) are one sample, what follows the dot is the field, in small letters. The picture is the one field that is
+ * an extension of pictures, or the `picture` that is asked for; `.cls` holds the label. Without any `.cls`, the folders
+ * inside the archive are the classes. Shards are indexed once (headers only) and then read at any place. The digest
+ * covers the members' names and sizes.
+ * @throws UserError where samples have no such field or several, a field twice, or members far from each other.
  */
-export async function openTars(name: string, paths: string[]): Promise<ImageSource> {
+export async function openTars(name: string, paths: string[], picture?: string): Promise<ImageSource> {
   const shards: TarFile[] = [];
   const close = async (): Promise<void> => {
     await Promise.all(shards.map(shard => shard.close()));
@@ -26,7 +30,10 @@ export async function openTars(name: string, paths: string[]): Promise<ImageSour
     for (const path of paths) {
       const shard = await openTar(path);
       shards.push(shard);
-      samples.push(...samplesOf(path, shard));
+      for (const group of groupsOf(path, shard)) {
+        const image = pictureOf(path, group, picture);
+        if (image) samples.push({ shard, path, image, label: group.fields.get('cls') });
+      }
     }
     if (samples.length === 0) throw new UserError(`${paths[0]}: holds no pictures (png, jpg, webp, …)`);
     const listing = samples.map(({ image }) => `${image.name} ${image.size}\n`).join('');
@@ -50,19 +57,60 @@ export async function openTars(name: string, paths: string[]): Promise<ImageSour
 
 const pictureName = ({ path, image }: Sample): string => `${path}:${image.name}`;
 
-/** Up to the first dot of the last part. */
-const keyOf = (member: string): string => {
-  const dot = member.indexOf('.', member.lastIndexOf('/') + 1);
-  return dot < 0 ? member : member.slice(0, dot);
-};
+/** Members with one key. */
+interface Group {
+  key: string;
+  fields: Map<string, TarMember>;
+}
 
-function samplesOf(path: string, shard: TarFile): Sample[] {
-  const labels = new Map(
-    shard.members.filter(member => member.name.endsWith('.cls')).map(member => [keyOf(member.name), member]),
+/** Key and field; names that begin with a dot or have none (webdataset passes them over) do not match. */
+const NAME = /^((?:.*\/|)[^.]+)[.]([^/]*)$/s;
+/** Names of webdataset's own records. */
+const META = /^__[^/]*__($|\/)/;
+
+function groupsOf(path: string, shard: TarFile): Group[] {
+  const groups = new Map<string, Group>();
+  let current: Group | undefined;
+  for (const member of shard.members) {
+    const match = NAME.exec(member.name);
+    if (!match || META.test(member.name)) continue;
+    const [, key, suffix] = match;
+    const field = suffix.toLowerCase();
+    if (current?.key !== key) {
+      if (groups.has(key))
+        throw new UserError(
+          `${path}: the members of sample '${key}' do not stand together (${member.name} comes later), so that webdataset ` +
+            'takes them for two samples; pack them sorted: tar --sort=name',
+        );
+      current = { key, fields: new Map() };
+      groups.set(key, current);
+    }
+    const twin = current.fields.get(field);
+    if (twin)
+      throw new UserError(`${path}: sample '${key}' has two members for ${field}: ${twin.name} and ${member.name}`);
+    current.fields.set(field, member);
+  }
+  return [...groups.values()];
+}
+
+/** Nothing for a sample that has to do with no picture, such as a file of notes. */
+function pictureOf(path: string, { key, fields }: Group, picture: string | undefined): TarMember | undefined {
+  const names = [...fields.keys()];
+  const pictures = names.filter(field => isImageName(`.${field}`));
+  const plain = pictures.filter(field => !field.includes('.'));
+  if (picture !== undefined && fields.has(picture)) return fields.get(picture);
+  if (picture === undefined && plain.length === 1) return fields.get(plain[0]);
+  if (pictures.length === 0 && !fields.has('cls')) return undefined;
+  const held = `${path}: sample '${key}' holds ${names.slice(0, 8).join(', ')}${names.length > 8 ? ', …' : ''}`;
+  // Where even the labels stand under dotted fields, samples have run together, and no field is the picture of all.
+  const runTogether = names.some(field => field.endsWith('.cls'));
+  const choices = pictures.length > 0 && !runTogether ? `, e.g. ${path}?picture=${pictures[0]}` : '';
+  if (picture !== undefined) throw new UserError(`${held}; ?picture=${picture} is none of them`);
+  if (plain.length > 1) throw new UserError(`${held}: several pictures; say which is meant${choices}`);
+  throw new UserError(
+    `${held}, no png, jpg or the like: the key ends at the first dot of a name; rename its members without dots in the key` +
+      (choices && `, or say which field is the picture${choices}`),
   );
-  return shard.members
-    .filter(member => isImageName(member.name) && !basename(member.name).startsWith('.'))
-    .map(image => ({ shard, path, image, label: labels.get(keyOf(image.name)) }));
 }
 
 async function labelsOf(samples: Sample[]): Promise<{ classes: string[]; labels?: Int32Array }> {
@@ -74,21 +122,25 @@ async function labelsOf(samples: Sample[]): Promise<{ classes: string[]; labels?
   return { classes, labels: Int32Array.from(folders, folder => labelOf.get(folder)!) };
 }
 
-/** Whole numbers are labels; any other words are class names, in byte order. */
-async function writtenLabels(samples: Sample[]): Promise<{ classes: string[]; labels: Int32Array }> {
+/** Longer ones are names, such as identifiers. */
+const isNumber = (word: string): boolean => /^\+?\d{1,7}$/.test(word);
+
+/** Whole numbers are labels; where all are words instead, they are class names, in byte order. */
+async function writtenLabels(samples: Sample[]): Promise<{ classes: string[]; labels?: Int32Array }> {
   const words: string[] = [];
   for (const sample of samples) {
     if (!sample.label) throw new UserError(`${pictureName(sample)}: has no .cls member, though others have one`);
-    words.push(
-      Buffer.from(await sample.shard.read(sample.label))
-        .toString('utf8')
-        .trim(),
-    );
+    const word = Buffer.from(await sample.shard.read(sample.label))
+      .toString('utf8')
+      .trim();
+    if (word === '' || /^-\d+$/.test(word) || isNumber(word) !== isNumber(words[0] ?? word))
+      throw new UserError(
+        `${sample.path}:${sample.label.name}: says '${word.slice(0, 40)}'; labels must all be whole numbers from 0, or all be names`,
+      );
+    words.push(word);
   }
-  const numeric = words.every(word => /^\d{1,9}$/.test(word));
-  const classes = numeric
-    ? Array.from({ length: 1 + words.reduce((most, word) => Math.max(most, Number(word)), 0) }, (_, i) => String(i))
-    : [...new Set(words)].sort();
+  if (isNumber(words[0])) return classNames(Int32Array.from(words, Number));
+  const classes = [...new Set(words)].sort();
   const labelOf = new Map(classes.map((word, label) => [word, label]));
-  return { classes, labels: Int32Array.from(words, word => labelOf.get(numeric ? String(Number(word)) : word)!) };
+  return { classes, labels: Int32Array.from(words, word => labelOf.get(word)!) };
 }

@@ -1,0 +1,245 @@
+import { readFile } from 'node:fs/promises';
+import sharp, { type Sharp } from 'sharp';
+import { messageOf, UserError } from '../base/index.js';
+import { bmpSize, readBmp, type LayeredImage } from './bmp.js';
+import type { RawImage } from './images.js';
+import {
+  avifTurn,
+  firstGifFrame,
+  isPngGrey16,
+  jpegChannels,
+  pictureFormat,
+  tiffTags,
+  type PictureFormat,
+} from './picture-headers.js';
+import { pnmSize, readPnm } from './pnm.js';
+
+/** How pictures that are more than 8-bit RGB become that; part of what every number measured on them means. */
+export interface Decoding {
+  /** The orientation that EXIF (in AVIF: the file's own boxes) asks for: left as it is, or applied. */
+  exif: 'ignore' | 'turn';
+  /** Transparency: its channel dropped, whatever colours lie beneath; or laid over white. */
+  alpha: 'drop' | 'white';
+  /** Grey of 16 bits: clipped at 255, or its upper eight bits. */
+  grey16: 'clip' | 'scale';
+}
+
+/** What `Image.open(file).convert('RGB')` of Pillow 13 gives, which the published pipelines read pictures with. */
+export const PILLOW: Decoding = { exif: 'ignore', alpha: 'drop', grey16: 'clip' };
+
+// Several pictures at once, one thread each: that fills the cores better than several threads on a small picture.
+sharp.concurrency(1);
+
+/** File names that are taken for pictures: torchvision's, GIF and AVIF. */
+export const isImageName = (name: string): boolean => /\.(jpe?g|png|ppm|bmp|pgm|pbm|tiff?|webp|gif|avif)$/i.test(name);
+
+/**
+ * Decodes a picture, from a file or from its bytes, as 8-bit RGB. By default it equals Pillow's `convert('RGB')` bit by
+ * bit, except AVIF's colours, whose halved planes libheif widens otherwise: grey and palettes are widened, CMYK
+ * multiplied out, an embedded colour profile left alone; of an animation the first picture is taken. A TIFF's
+ * orientation is always applied, as Pillow has it.
+ * @throws UserError where the bytes are no whole picture of a kind that is read.
+ */
+export async function decodeImage(
+  source: string | Uint8Array,
+  decoding: Decoding = PILLOW,
+  name = 'picture',
+): Promise<RawImage> {
+  try {
+    const bytes = typeof source === 'string' ? await readFile(source) : source;
+    return await READERS[formatOf(bytes)](bytes, decoding);
+  } catch (error) {
+    throw unreadable(typeof source === 'string' ? source : name, error);
+  }
+}
+
+/** Width and height as `decodeImage` will give them, from the header alone. */
+export async function imageSize(
+  source: string | Uint8Array,
+  { exif }: Decoding = PILLOW,
+  name = 'picture',
+): Promise<{ width: number; height: number }> {
+  try {
+    const found = await opened(source)
+      .metadata()
+      .catch(() => undefined);
+    if (found && found.format !== 'heif' && found.format !== 'svg') {
+      const { width, height, autoOrient } = found;
+      return exif === 'turn' || found.format === 'tiff' ? autoOrient : { width, height };
+    }
+    const bytes = typeof source === 'string' ? await readFile(source) : source;
+    const format = formatOf(bytes);
+    if (format === 'bmp') return bmpSize(bytes);
+    if (format === 'pnm') return pnmSize(bytes);
+    const { width, height } = await opened(bytes).metadata();
+    return exif === 'ignore' && avifTurn(bytes).quarters % 2 === 1
+      ? { width: height, height: width }
+      : { width, height };
+  } catch (error) {
+    throw unreadable(typeof source === 'string' ? source : name, error);
+  }
+}
+
+function formatOf(bytes: Uint8Array): PictureFormat {
+  if (bytes.length === 0) throw new UserError('the file is empty');
+  const format = pictureFormat(bytes);
+  if (!format)
+    throw new UserError('it begins like no format that is read (JPEG, PNG, WebP, TIFF, BMP, PNM, GIF, AVIF)');
+  return format;
+}
+
+/** A truncated or damaged picture is an error here, never a half-grey picture; a mere oddity of the encoder is not. */
+const opened = (source: string | Uint8Array) => sharp(source, { failOn: 'error', ignoreIcc: true });
+
+const turned = (image: Sharp, { exif }: Pick<Decoding, 'exif'>): Sharp =>
+  exif === 'turn' ? image.autoOrient() : image;
+
+const READERS: Record<PictureFormat, (bytes: Uint8Array, decoding: Decoding) => Promise<RawImage>> = {
+  async jpeg(bytes, decoding) {
+    return jpegChannels(bytes) === 4 ? await cmyk(bytes, decoding) : await rgb(bytes, decoding);
+  },
+  async png(bytes, decoding) {
+    return isPngGrey16(bytes) && decoding.grey16 === 'clip'
+      ? await clippedGrey(bytes, decoding)
+      : await rgb(bytes, decoding);
+  },
+  async tiff(bytes, decoding) {
+    const { space, depth } = await opened(bytes).metadata();
+    const { photometric, compression } = tiffTags(bytes);
+    refuseOddTiff(photometric, compression, space, depth);
+    const upright: Decoding = { ...decoding, exif: 'turn' };
+    if (space === 'cmyk') return await cmyk(bytes, upright, depth === 'ushort' ? 8 : 0);
+    return depth === 'ushort' && space === 'grey16' && decoding.grey16 === 'clip'
+      ? await clippedGrey(bytes, upright)
+      : await rgb(bytes, upright);
+  },
+  async gif(bytes, decoding) {
+    const frame = firstGifFrame(bytes);
+    if (!frame || decoding.alpha === 'white') return await rgb(bytes, decoding);
+    return filledAround(await rgb(frame.bytes, decoding), frame);
+  },
+  webp: rgb,
+  async avif(bytes, decoding) {
+    const image = await rgb(bytes, decoding);
+    return decoding.exif === 'turn' ? image : await turnedBack(image, bytes);
+  },
+  bmp(bytes, { alpha }) {
+    const image = readBmp(bytes);
+    return Promise.resolve(alpha === 'white' ? overWhite(image) : image);
+  },
+  pnm: (bytes, { grey16 }) => Promise.resolve(readPnm(bytes, grey16)),
+};
+
+async function rgb(bytes: Uint8Array, decoding: Decoding): Promise<RawImage> {
+  const image = turned(opened(bytes), decoding);
+  const opaque = decoding.alpha === 'white' ? image.flatten({ background: '#ffffff' }) : image.removeAlpha();
+  const { data, info } = await opaque
+    .toColourspace('srgb')
+    .raw({ depth: 'uchar' })
+    .toBuffer({ resolveWithObject: true });
+  const pixels = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+  return { width: info.width, height: info.height, data: info.channels === 3 ? pixels : widened(pixels) };
+}
+
+/**
+ * Inks of 8 bits (or 16, of which the lower `shift` are dropped) on paper, without the press profile that sharp would
+ * convert by: the share of white that black and colour leave.
+ */
+async function cmyk(bytes: Uint8Array, decoding: Decoding, shift = 0): Promise<RawImage> {
+  const { data, info } = await turned(opened(bytes), decoding)
+    .pipelineColourspace('cmyk')
+    .toColourspace('cmyk')
+    .raw({ depth: shift > 0 ? 'ushort' : 'uchar' })
+    .toBuffer({ resolveWithObject: true });
+  const { width, height, channels } = info;
+  const inks = shift > 0 ? words(data) : data;
+  const out = new Uint8Array(width * height * 3);
+  for (let from = 0, to = 0; to < out.length; from += channels) {
+    const white = 255 - (inks[from + 3] >> shift);
+    for (let c = 0; c < 3; c++) out[to++] = white - share(inks[from + c] >> shift, white);
+  }
+  return { width, height, data: out };
+}
+
+/** a · b / 255, rounded. */
+function share(a: number, b: number): number {
+  const product = a * b + 128;
+  return ((product >> 8) + product) >> 8;
+}
+
+async function clippedGrey(bytes: Uint8Array, decoding: Decoding): Promise<RawImage> {
+  const { data, info } = await turned(opened(bytes), decoding)
+    .pipelineColourspace('grey16')
+    .removeAlpha()
+    .toColourspace('grey16')
+    .raw({ depth: 'ushort' })
+    .toBuffer({ resolveWithObject: true });
+  const grey = Uint8Array.from(words(data), level => Math.min(255, level));
+  return { width: info.width, height: info.height, data: widened(grey) };
+}
+
+/** Numbers of 16 bits, which may begin anywhere in memory. */
+const words = (data: Uint8Array): Uint16Array => new Uint16Array(new Uint8Array(data).buffer);
+
+const JPEG_IN_TIFF = [6, 7];
+
+/** What libvips would read as something else than Pillow does. */
+function refuseOddTiff(photometric: number | undefined, compression: number | undefined, space = '', depth = ''): void {
+  const kind =
+    photometric === 6 && !JPEG_IN_TIFF.includes(compression ?? 0)
+      ? 'YCbCr without JPEG compression'
+      : photometric === 0 && depth === 'ushort'
+        ? '16-bit grey with white as zero'
+        : space === 'scrgb' || depth === 'char' || depth === 'short'
+          ? `${space} numbers of type ${depth}`
+          : undefined;
+  if (kind) throw new UserError(`a TIFF of ${kind} is not read; convert it to 8-bit RGB`);
+}
+
+/** What the first picture of an animation leaves free has one colour. */
+function filledAround(
+  image: RawImage,
+  { left, top, width, height, rest }: NonNullable<ReturnType<typeof firstGifFrame>>,
+) {
+  for (let y = 0; y < image.height; y++) {
+    const inside = y >= top && y < top + height;
+    for (let x = 0; x < image.width; x++) {
+      if (inside && x === left) x += width;
+      if (x < image.width) image.data.set(rest, (y * image.width + x) * 3);
+    }
+  }
+  return image;
+}
+
+/** libheif turns what it decodes; the mirror came last, so it goes first. */
+async function turnedBack({ width, height, data }: RawImage, bytes: Uint8Array): Promise<RawImage> {
+  const { quarters, mirror } = avifTurn(bytes);
+  if (quarters === 0 && !mirror) return { width, height, data };
+  const mirrored = sharp(data, { raw: { width, height, channels: 3 } });
+  const plain = mirror ? await mirrored[mirror]().raw().toBuffer() : data;
+  const back = await sharp(plain, { raw: { width, height, channels: 3 } })
+    .rotate(90 * quarters)
+    .raw()
+    .toBuffer({ resolveWithObject: true });
+  return { width: back.info.width, height: back.info.height, data: new Uint8Array(back.data) };
+}
+
+function overWhite({ width, height, data, alpha }: LayeredImage): RawImage {
+  if (!alpha) return { width, height, data };
+  const out = data.map((level, i) => 255 - share(255 - level, alpha[Math.floor(i / 3)]));
+  return { width, height, data: out };
+}
+
+function unreadable(name: string, error: unknown): UserError {
+  const { code } = error as NodeJS.ErrnoException;
+  const said = code === 'ENOENT' ? 'no such file, or a link to none' : messageOf(error).split('\n')[0];
+  // libvips keeps its messages in one place for all threads, where another picture's may have taken this one's away.
+  const reason = said === 'Unknown error' ? 'damaged or cut short' : said;
+  return new UserError(`${name}: cannot be read as a picture: ${reason}`, undefined, { cause: error });
+}
+
+function widened(grey: Uint8Array): Uint8Array {
+  const out = new Uint8Array(grey.length * 3);
+  for (let i = 0; i < grey.length; i++) out.fill(grey[i], 3 * i, 3 * i + 3);
+  return out;
+}
