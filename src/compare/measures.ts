@@ -7,6 +7,8 @@ export interface Measure {
   /** Column head and axis title for people. */
   title: string;
   better: 'lower' | 'higher';
+  /** What its number holds for: columns of the summary, whose names say whose they are → of the row that holds it. */
+  context?: Record<string, string>;
   /** The row of one space and seed that holds it, and in which column. */
   find: (tables: StudyTables, source: string, seed: number) => { row: TableRow; column: string } | undefined;
 }
@@ -27,6 +29,7 @@ export const MEASURES: Measure[] = [
     better: 'lower',
     find: ({ nll }, source, seed) =>
       found(lastRow(nll, source, seed, { control: 'none' }, 'components'), 'nll_per_dim'),
+    context: { nll_dims: 'dims', nll_components: 'components' },
   },
   {
     name: 'gain',
@@ -44,6 +47,7 @@ export const MEASURES: Measure[] = [
           found(lastRow(probe, source, seed, { feature: 'flattened', probe: kind, control: 'none' }), 'accuracy'),
         )
         .find(row => row !== undefined),
+    context: { probe_kind: 'probe', probe_dims: 'dims' },
   },
   {
     name: 'diffusion_loss',
@@ -54,6 +58,7 @@ export const MEASURES: Measure[] = [
         lastRow(diffusion, source, seed, { split: 'heldout', weights: 'ema', bin: 'all' }, 'step'),
         'loss_normalised',
       ),
+    context: { diffusion_step: 'step' },
   },
   {
     name: 'reconstruction',
@@ -70,6 +75,7 @@ export const MEASURES: Measure[] = [
     find: ({ reconstruction }, source, seed) =>
       found(lastRow(reconstruction, source, seed, { metric: 'rfid' }), 'value') ??
       found(lastRow(reconstruction, source, seed, { metric: 'rfd' }), 'value'),
+    context: { reconstruction_features: 'features', reconstruction_images: 'images' },
   },
   {
     name: 'generation',
@@ -78,6 +84,7 @@ export const MEASURES: Measure[] = [
     find: ({ generation }, source, seed) =>
       found(lastRow(generation, source, seed, { metric: 'fid' }), 'value') ??
       found(lastRow(generation, source, seed, { metric: 'fd' }), 'value'),
+    context: { generation_features: 'features', generation_images: 'images' },
   },
 ];
 

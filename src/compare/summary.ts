@@ -16,33 +16,38 @@ export function summarise(study: Study, { spaces }: Plan, tables: StudyTables): 
   );
   const rows = names.map((source): TableRow => ({
     source,
-    dims: numberOf(tables.probe, source, 'dims') ?? null,
     ...published(study, source),
     ...(Object.assign({}, ...measures.map(measure => cells(measure, study, tables, source))) as TableRow),
     seeds: study.seeds.length,
   }));
-  const columns = measures.flatMap(({ name }) => [name, `${name}_low`, `${name}_high`]);
+  const columns = measures.flatMap(({ name, context = {} }) => [
+    ...[name, `${name}_low`, `${name}_high`],
+    ...Object.keys(context),
+  ]);
   const ofPaper = new Set(names.flatMap(source => Object.keys(published(study, source))));
-  return { name: 'summary', columns: ['source', 'dims', ...ofPaper, ...columns, 'seeds'], rows };
+  return { name: 'summary', columns: ['source', ...ofPaper, ...columns, 'seeds'], rows };
 }
 
 const published = ({ paper }: Study, source: string): TableRow =>
   Object.fromEntries(Object.entries(paper?.rows[source] ?? {}).map(([column, value]) => [`paper_${column}`, value]));
 
-const numberOf = (table: Table, source: string, column: string): number | undefined => {
-  const value = table.rows.find(row => row.source === source && row.feature === 'flattened')?.[column];
-  return typeof value === 'number' ? value : undefined;
-};
-
 /** Over several seeds Student's interval; of one, the measurement's own. */
-function cells({ name, find }: Measure, { seeds }: Study, tables: StudyTables, source: string): TableRow {
+function cells({ name, find, context = {} }: Measure, { seeds }: Study, tables: StudyTables, source: string): TableRow {
   const found = seeds.map(seed => find(tables, source, seed)).filter(one => one !== undefined);
   if (found.length === 0) return { [name]: null, [`${name}_low`]: null, [`${name}_high`]: null };
   const { mean, low, high, count } = estimate(found.map(({ row, column }) => Number(row[column])));
   const [{ row, column }] = found;
   const stem = column === 'value' ? '' : `${column}_`;
   const own = count > 1 ? [low, high] : [row[`${stem}low`] ?? null, row[`${stem}high`] ?? null];
-  return { [name]: mean, [`${name}_low`]: own[0], [`${name}_high`]: own[1] };
+  const around: TableRow = {};
+  for (const [summary, from] of Object.entries(context)) around[summary] = allOf(found.map(one => one.row[from]));
+  return { [name]: mean, [`${name}_low`]: own[0], [`${name}_high`]: own[1], ...around };
+}
+
+/** The value of all seeds, or every value where they differ. */
+function allOf(values: (TableRow[string] | undefined)[]): TableRow[string] {
+  const different = [...new Set(values.map((value): TableRow[string] => value ?? null))];
+  return different.length === 1 ? different[0] : different.join('; ');
 }
 
 export type Verdict = 'holds' | 'does not hold' | 'undecided' | 'as expected (one seed)' | 'not as expected (one seed)';

@@ -9,7 +9,8 @@ export const PUBLISHED = fileURLToPath(new URL('../../studies/maetok-paper.csv',
 /** Names under which tables have the quality of what was generated, the first one found is meant. */
 const TARGETS = ['gfid', 'fid', 'generation', 'fd'];
 /** Columns that are about a measurement and no measure themselves. */
-const NO_MEASURE = /(_low|_high|_std)$|^(index|seeds?|images|rows)$/;
+const NO_MEASURE =
+  /(_low|_high|_std)$|^(index|seeds?|images|rows)$|^(nll|probe|diffusion|reconstruction|generation)_(dims|components|step|images)$/;
 const SETTING = 'setting';
 /** Below this many a rank correlation is ±1 or nothing. */
 const FEWEST = 3;

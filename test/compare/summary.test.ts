@@ -49,8 +49,33 @@ describe('the summary of a study', () => {
     expect(columns).toEqual(expect.arrayContaining(['probe', 'diffusion_loss']));
     // Nothing was measured of mixtures, so there is no column for them.
     expect(columns).not.toContain('gain');
-    expect(rows[0]).toMatchObject({ source: 'mae', dims: 256, probe: 0.5, probe_low: 0.4, diffusion_loss: 0.8 });
+    expect(rows[0]).toMatchObject({ source: 'mae', probe: 0.5, probe_low: 0.4, diffusion_loss: 0.8 });
     expect(rows[1]).toMatchObject({ source: 'ae', probe: 0.4, diffusion_loss: null });
+  });
+
+  it('says of each measure what it holds for, under a name of its own', () => {
+    const one = study([0]);
+    const fit = { source: 'mae', seed: 0, control: 'none', dims: 15, components: 50, nll_per_dim: 1.2, gain: 3 };
+    const fd = { source: 'mae', seed: 0, metric: 'fd', features: 'hog', images: 64, value: 7 };
+    const { rows, columns } = summarise(one, planStudy(one, 'out'), {
+      ...tables({ mae: [0.5] }),
+      nll: table({ ...fit, components: 10 }, fit),
+      generation: table(fd),
+    });
+    expect(columns).not.toContain('dims');
+    expect(rows[0]).toMatchObject({
+      ...{ nll_dims: 15, nll_components: 50, probe_kind: 'logistic', probe_dims: 256, diffusion_step: 100 },
+      ...{ generation_features: 'hog', generation_images: 64 },
+    });
+  });
+
+  it('of seeds that differ in what a measure holds for gives every value', () => {
+    const two = study([0, 1]);
+    const probe = [15, 16].map((dims, seed) => ({
+      ...{ source: 'mae', seed, feature: 'flattened', probe: 'logistic', control: 'none', dims, accuracy: 0.5 },
+    }));
+    const { rows } = summarise(two, planStudy(two, 'out'), { ...tables({}), probe: table(...probe) });
+    expect(rows[0]).toMatchObject({ probe_dims: '15; 16', probe_kind: 'logistic' });
   });
 
   it('of several seeds gives means with Student’s interval', () => {
@@ -70,7 +95,7 @@ describe('what a paper measured of the same tokenizers', () => {
   it('stands before what is measured here', () => {
     const one = beside({ mae: { rfid: 0.85 }, ae: { rfid: 0.67, gfid: 24.47 } });
     const { rows, columns } = summarise(one, planStudy(one, 'out'), tables({ mae: [0.5], ae: [0.4] }));
-    expect(columns.slice(0, 5)).toEqual(['source', 'dims', 'paper_rfid', 'paper_gfid', 'probe']);
+    expect(columns.slice(0, 5)).toEqual(['source', 'paper_rfid', 'paper_gfid', 'probe', 'probe_low']);
     expect(rows[0]).toMatchObject({ paper_rfid: 0.85, probe: 0.5 });
     expect(rows[1]).toMatchObject({ paper_gfid: 24.47 });
   });

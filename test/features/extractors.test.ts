@@ -65,9 +65,7 @@ describe('ONNX encoders', () => {
     copyFileSync('fixtures/golden/onnx/encoder-of-4.onnx', join(root, 'four.onnx'));
     for (const name of ['any', 'four']) writeFileSync(join(root, `${name}.yaml`), 'size: 16\n');
     const pixels = tf.concat([0.2, 0.5, 0.9, 0.1, 0.7].map(grey => picture(16, x => 255 * x * grey)));
-    const [any, four] = await Promise.all(
-      ['any', 'four'].map(name => pooled(`onnx:${join(root, name)}.onnx`, pixels)),
-    );
+    const [any, four] = await Promise.all(['any', 'four'].map(name => pooled(`onnx:${join(root, name)}.onnx`, pixels)));
     expect(four).toHaveLength(20);
     expect(four).toBeAllClose(any, { rtol: 1e-5 });
   });

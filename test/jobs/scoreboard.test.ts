@@ -59,6 +59,21 @@ describe('scoreboard', () => {
   const line = (i: number): string => `t${i},${i},${[3, 1, 2, 6, 4, 5][i]},${i * i},${i + 1}`;
   const table = parseTable(`name,good,poor,gfid,good_low\n${[0, 1, 2, 3, 4, 5].map(line).join('\n')}`, 'table.csv');
 
+  test('what a study’s summary says beside its measures is no measure', () => {
+    const columns = [
+      'gain',
+      'nll_dims',
+      'nll_components',
+      'probe_dims',
+      'diffusion_step',
+      'generation_images',
+      'seeds',
+    ];
+    const rows = [1, 2, 3, 4].map(i => [i, ...columns.map((_, j) => i * (j + 1))].join(','));
+    const summary = parseTable(`gfid,${columns.join(',')}\n${rows.join('\n')}`, 'summary.csv');
+    expect(scoreboard(summary, { seed: 0 }).map(({ measure }) => measure)).toEqual(['gain']);
+  });
+
   test('a measure that orders tokenizers as gFID does correlates; one that does not is undecided', () => {
     const [good, poor] = scoreboard(table, { seed: 0 });
     expect(good).toMatchObject({ measure: 'good', target: 'gfid', tokenizers: 6, spearman: 1, verdict: 'correlates' });
