@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, it } from '@jest/globals';
+import { inverse, Matrix } from 'ml-matrix';
 import { RandomNumbers } from '../../src/base/index.js';
 import {
   alignment,
@@ -23,6 +24,7 @@ import {
   twoNn,
   uniformity,
   type LabelledSample,
+  type Sample,
 } from '../../src/diagnose/index.js';
 import { nearestNeighbours, startEngine, tf } from '../../src/engine/index.js';
 import { arrayRows } from '../../src/io/index.js';
@@ -143,6 +145,60 @@ describe('isotropy', () => {
     const cosines = [0.6, -0.8, 0];
     const mean = cosines.reduce((a, b) => a + b) / 3;
     expect(meanCosine({ rows: 3, width: 2, data: flat(rows) })).toBeCloseTo(mean, 6);
+  });
+});
+
+describe('fewer rows than columns', () => {
+  const [rows, width] = [18, 24];
+  const few: LabelledSample = {
+    rows,
+    width,
+    data: Float32Array.from(new RandomNumbers(4).normals(rows * width)),
+    labels: Int32Array.from({ length: rows }, (_, row) => row % 3),
+    classes: 3,
+  };
+
+  it('have the Fisher ratio that the definition gives in all columns', async () => {
+    const centres = classCentres(few);
+    const { ratio, shrinkage } = await fisherRatio(few, centres);
+    const mean = columnMeans(few);
+    const within = new Matrix(width, width);
+    for (let i = 0; i < rows; i++) {
+      const rest = Array.from(
+        { length: width },
+        (_, j) => few.data[i * width + j] - centres.centres[few.labels[i] * width + j],
+      );
+      within.add(Matrix.columnVector(rest).mmul(Matrix.rowVector(rest)).div(rows));
+    }
+    const target = Matrix.eye(width, width).mul((shrinkage * within.trace()) / width);
+    const metric = inverse(Matrix.mul(within, 1 - shrinkage).add(target));
+    let expected = 0;
+    for (let k = 0; k < 3; k++) {
+      const offset = Matrix.columnVector(Array.from(mean, (m, j) => centres.centres[k * width + j] - m));
+      expected += (centres.counts[k] / rows) * offset.transpose().mmul(metric).mmul(offset).get(0, 0);
+    }
+    expect(ratio).toBeCloseTo(expected, 8);
+    expect(shrinkage).toBeGreaterThan(0);
+  });
+});
+
+describe('the unit of the rows', () => {
+  it.each([1e-7, 1e6])('changes no measure: × %d', async unit => {
+    const scaled = { ...sample, data: sample.data.map(x => x * unit) };
+    const measures = async (of: LabelledSample): Promise<number[]> => {
+      const centres = classCentres(of);
+      const { ratio, shrinkage } = await fisherRatio(of, centres);
+      const rows = arrayRows('x', of.data, of.rows, of.width);
+      const distances = await nearestNeighbours(of.data, of.rows, of.width, 10);
+      const other: Sample = { rows: of.rows, width: of.width, data: of.data.map(x => x * x) };
+      const { cknna } = await alignment(of, other, 10);
+      return [
+        ...[ratio, shrinkage, await silhouette(of, centres), daviesBouldin(of, centres), calinskiHarabasz(of, centres)],
+        ...[twoNn(distances), mleDimension(distances), meanCosine(of), cknna],
+        ...(await excessKurtosis(rows, columnMeans(of))),
+      ];
+    };
+    expect(await measures(scaled)).toBeAllClose(await measures(sample), { rtol: 1e-3, atol: 1e-4 });
   });
 });
 
