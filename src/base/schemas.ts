@@ -85,3 +85,9 @@ function expandRange(item: unknown): unknown[] {
   if (!(length >= 1 && length <= LONGEST_RANGE)) return [item];
   return Array.from({ length }, (_, i) => first + i * step);
 }
+
+/** Types that NumPy writes under no name: their files say `V2` or `V1`, memory of two bytes or one. */
+export const namelessDtype = z
+  .enum(['bfloat16', 'float8_e4m3fn', 'float8_e5m2', 'float8_e4m3fnuz', 'float8_e5m2fnuz', 'float8_e8m0fnu'])
+  .optional()
+  .describe('what the numbers in .npy or .npz latents are where NumPy kept no name of their type (V2, V1)');

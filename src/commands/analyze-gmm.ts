@@ -10,6 +10,7 @@ import {
   dropNonfinite,
   force,
   limit,
+  namelessDtype,
   nonNegative,
   number,
   outFile,
@@ -72,6 +73,7 @@ const options = z.object({
   flips: z.boolean().default(false).describe('take the mirrored copies in too'),
   posterior: z.enum(['mode', 'sample']).default('mode').describe('of latents stored as moments: mean or a sample'),
   dropNonfinite,
+  dtype: namelessDtype,
   dryRun: z.boolean().default(false).describe('only say what it would take: dimensions, memory, passes, time'),
   out: outFile,
   force,
@@ -195,7 +197,7 @@ async function openSources(chosen: Chosen, inputs: string[], { log }: Context): 
   if (chosen.test !== undefined && inputs.length > 1)
     throw new UserError('--test goes with one input: held-out latents belong to one tokenizer');
   const { flips, posterior, dropNonfinite, seed, limit } = chosen;
-  const opening = { flips, posterior, dropNonfinite, seed, limit, log };
+  const opening = { flips, posterior, dropNonfinite, seed, limit, nameless: chosen.dtype, log };
   const heldout = chosen.test === undefined ? undefined : (await openRows(chosen.test, opening)).rows;
   const sources = await openNamedLatents(inputs, opening);
   return sources.map(({ name, rows, digest }) => ({ name, rows, heldout, digest }));

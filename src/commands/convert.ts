@@ -2,10 +2,17 @@ import { extname } from 'node:path';
 import { z } from 'zod';
 import { UserError } from '../base/index.js';
 import { defineCommand } from './command.js';
-import { common, count, dropNonfinite, force, limit } from './options.js';
+import { common, count, dropNonfinite, force, limit, namelessDtype } from './options.js';
 import { writeTable } from './table.js';
 
-const DTYPES = { f32: 'float32', f16: 'float16', bf16: 'bfloat16' } as const;
+const DTYPES = {
+  f32: 'float32',
+  f16: 'float16',
+  bf16: 'bfloat16',
+  float32: 'float32',
+  float16: 'float16',
+  bfloat16: 'bfloat16',
+} as const;
 
 const options = z.object({
   out: z
@@ -18,7 +25,13 @@ const options = z.object({
     .describe(
       'which weights of a checkpoint: ema, model, state_dict, or a path such as model.encoder; default: averaged ones first, and the log says which',
     ),
-  dtype: z.enum(['f32', 'f16', 'bf16']).optional().describe('floating-point numbers on disk; default: as they are'),
+  dtype: z
+    .enum(['f32', 'f16', 'bf16', 'float32', 'float16', 'bfloat16'])
+    .optional()
+    .describe('floating-point numbers on disk; default: as they are'),
+  inputDtype: namelessDtype.describe(
+    'what the numbers of a .npy or .npz are where NumPy kept no name of their type (V2, V1); default: --dtype bfloat16, if given',
+  ),
   posterior: z.enum(['mode', 'sample']).default('mode').describe('of latents that are a posterior’s moments'),
   dropNonfinite,
   limit,
@@ -36,6 +49,10 @@ export const convert = defineCommand({
     ['maetok convert vavae.pt', 'writes vavae.safetensors'],
     ['maetok convert model.ckpt --key state_dict --dtype bf16 --out small.safetensors', 'one record, half the size'],
     ['maetok convert latents_from_python.npz --out latents/mine', 'latents with labels, into shards'],
+    [
+      'maetok convert bf16.npy --input-dtype bfloat16 --dtype f32 --out latents/mine',
+      'numbers whose type is not named',
+    ],
     ['maetok convert edm2-vae-sd.zip --posterior sample --out latents/sd', 'a sample of each posterior'],
   ],
   inputs: { name: 'input', describe: 'weights, or latents as every command reads them' },
@@ -44,12 +61,13 @@ export const convert = defineCommand({
     const { convertLatents, convertWeights } = await import('../jobs/convert.js');
     const out = chosen.out ?? withSafetensors(input);
     const dtype = chosen.dtype && DTYPES[chosen.dtype];
+    const nameless = chosen.inputDtype ?? (dtype === 'bfloat16' ? dtype : undefined);
     if (out.endsWith('.safetensors')) {
-      const { tensors, parameters, key } = await convertWeights(input, out, { ...chosen, dtype }, context);
+      const { tensors, parameters, key } = await convertWeights(input, out, { ...chosen, dtype, nameless }, context);
       const row = { input, out, key, tensors, parameters };
       await writeTable(context, Object.keys(row), [row], {});
     } else {
-      const row = { input, out, pictures: await convertLatents(input, out, { ...chosen, dtype }, context) };
+      const row = { input, out, pictures: await convertLatents(input, out, { ...chosen, dtype, nameless }, context) };
       await writeTable(context, Object.keys(row), [row], {});
     }
   },

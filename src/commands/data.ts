@@ -82,7 +82,7 @@ async function described(dataset: ImageDataset, split: string): Promise<Row> {
     name: dataset.name,
     split,
     pictures: dataset.count,
-    classes: dataset.classes.length,
+    classes: classCount(dataset),
     min_width: sizes.minWidth,
     max_width: sizes.maxWidth,
     min_height: sizes.minHeight,
@@ -90,6 +90,11 @@ async function described(dataset: ImageDataset, split: string): Promise<Row> {
     sizes_looked_at: sizes.looked,
     digest: dataset.digest,
   };
+}
+
+/** Names that only count up to the largest label are no more classes than occur. */
+function classCount({ classes, labels }: ImageDataset): number {
+  return labels && classes.every((name, i) => name === String(i)) ? new Set(labels).size : classes.length;
 }
 
 async function check(dataset: ImageDataset, context: Context): Promise<void> {

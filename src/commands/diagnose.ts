@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { VERSION } from '../base/index.js';
 import { defineCommand } from './command.js';
-import { common, count, dropNonfinite, force, limit, number, outFile, words } from './options.js';
+import { common, count, dropNonfinite, force, limit, namelessDtype, number, outFile, words } from './options.js';
 import { refuseOutputs, writeTable, type Row } from './table.js';
 
 const COLUMNS = ['source', 'group', 'measure', 'value', 'setting', 'rows'];
@@ -28,6 +28,7 @@ const options = z.object({
   threads: count.optional().describe('threads to use; default all cores'),
   limit,
   dropNonfinite,
+  dtype: namelessDtype,
   out: outFile,
   force,
   ...common,
@@ -49,7 +50,8 @@ export const diagnose = defineCommand({
     const { openNamedLatents } = await import('./open-latents.js');
     const { diagnoseLatents } = await import('../jobs/diagnose.js');
     await startEngine();
-    const opening = { dropNonfinite: chosen.dropNonfinite, limit: chosen.limit, log: context.log };
+    const { dropNonfinite, limit, dtype: nameless } = chosen;
+    const opening = { dropNonfinite, limit, nameless, log: context.log };
     const sources = await openNamedLatents(inputs, opening);
     const features = (await openNamedLatents(chosen.features === undefined ? [] : [chosen.features], opening)).at(0);
     const { neighbours, sample, positions, seed, threads } = chosen;
@@ -72,8 +74,8 @@ export const diagnose = defineCommand({
         sources: Object.fromEntries(sources.map(({ name, digest }) => [name, digest])),
         features: features?.digest ?? null,
         ...settings,
-        limit: chosen.limit ?? null,
-        dropNonfinite: chosen.dropNonfinite,
+        limit: limit ?? null,
+        dropNonfinite,
         argv: context.argv,
       },
     });

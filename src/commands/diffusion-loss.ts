@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { VERSION } from '../base/index.js';
 import { defineCommand } from './command.js';
-import { common, count, dropNonfinite, force, outFile } from './options.js';
+import { common, count, dropNonfinite, force, namelessDtype, outFile } from './options.js';
 import { refuseOutputs, writeTable } from './table.js';
 
 const options = z.object({
@@ -25,6 +25,7 @@ const options = z.object({
   batchSize: count.default(64).describe('rows at a time; changes nothing but speed'),
   heads: count.optional().describe('of published weights: attention heads, where they cannot be told'),
   dropNonfinite,
+  dtype: namelessDtype,
   out: outFile,
   force,
   ...common,

@@ -2,7 +2,19 @@ import { z } from 'zod';
 import { count, whole } from '../base/schemas.js';
 import type { Decoding } from '../io/index.js';
 
-export { bytes, count, counts, decoding, list, nonNegative, number, positive, whole, words } from '../base/schemas.js';
+export {
+  bytes,
+  count,
+  counts,
+  decoding,
+  list,
+  namelessDtype,
+  nonNegative,
+  number,
+  positive,
+  whole,
+  words,
+} from '../base/schemas.js';
 
 /** Every command has these. */
 export const common = {

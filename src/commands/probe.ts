@@ -12,6 +12,7 @@ import {
   dropNonfinite,
   force,
   list,
+  namelessDtype,
   number,
   outFile,
   positive,
@@ -73,6 +74,7 @@ const options = z.object({
   perClass: z.string().optional().describe('CSV of every class’ accuracy'),
   confusion: z.string().optional().describe('CSV of which class is taken for which'),
   dropNonfinite,
+  dtype: namelessDtype,
   out: outFile,
   force,
   ...common,
@@ -143,10 +145,10 @@ async function openSources(
   inputs: string[],
   log: Log,
 ): Promise<{ sources: ProbeSource[]; digests: Record<string, string> }> {
-  const { test: testPath, pixels, pixelsSize: size, dropNonfinite: drop } = chosen;
+  const { test: testPath, pixels, pixelsSize: size, dropNonfinite: drop, dtype } = chosen;
   if (inputs.length === 0 && pixels === undefined)
     throw new UserError('nothing to probe: name latents (mae=latents/mae), or pictures with --pixels');
-  const opening = { log, dropNonfinite: drop };
+  const opening = { log, dropNonfinite: drop, nameless: dtype };
   const opened = await openNamedLatents(inputs, opening);
   const test = testPath === undefined ? undefined : (await openNamedLatents([testPath], opening))[0];
   const sources: ProbeSource[] = opened.map(latents => ({ latents, test }));

@@ -3,7 +3,18 @@ import { VERSION } from '../base/index.js';
 import type { Picture } from '../jobs/umap.js';
 import { defineCommand } from './command.js';
 import type { OpenedLatents } from './open-latents.js';
-import { common, count, dropNonfinite, force, limit, nonNegative, number, outFile, words } from './options.js';
+import {
+  common,
+  count,
+  dropNonfinite,
+  force,
+  limit,
+  namelessDtype,
+  nonNegative,
+  number,
+  outFile,
+  words,
+} from './options.js';
 import { refuseOutputs, writeTable } from './table.js';
 import { chartFiles, writeChart } from './write-chart.js';
 
@@ -38,6 +49,7 @@ const options = z.object({
     .describe('CSV of how far each picture keeps neighbourhoods: trustworthiness, continuity'),
   limit,
   dropNonfinite,
+  dtype: namelessDtype,
   out: outFile,
   force,
   ...common,
@@ -61,7 +73,9 @@ export const umap = defineCommand({
     const { picturesOf } = await import('../jobs/umap.js');
     await startEngine();
     const { dropNonfinite, limit: first } = chosen;
-    const sources = await openNamedLatents(inputs, { dropNonfinite, limit: first, log: context.log });
+    const sources = await openNamedLatents(inputs, {
+      ...{ dropNonfinite, limit: first, nameless: chosen.dtype, log: context.log },
+    });
     const { method: methods, neighbours, minDist, epochs, perplexity, iterations, sample, seed } = chosen;
     const settings = { methods, neighbours, minDist, perplexity, iterations, sample, seed };
     const pictures: Picture[] = [];

@@ -102,6 +102,9 @@ async function exportHeld(dataset: ImageDataset, folder: string, options: Export
     // What a killed process had begun.
     await rm(partial, { recursive: true, force: true });
     await makeFolder(partial);
+    const unfit = dataset.classes.find(name => /^\.{0,2}$|[/\\\0]/.test(name));
+    if (unfit !== undefined)
+      throw new UserError(`${dataset.name}: class '${unfit}' cannot name a folder; write --out FILE.npz instead`);
     for (const name of dataset.classes) await makeFolder(join(partial, name));
     const factors: Record<string, string | number>[] = [];
     let written = 0;

@@ -10,7 +10,7 @@ export {
   type ChannelSummary,
   type LatentMoments,
 } from './moments.js';
-export { columnMeans, compactLabels, meanCosine, type LabelledSample, type Sample } from './rows.js';
+export { columnMeans, meanCosine, type LabelledSample, type Sample } from './rows.js';
 export {
   calinskiHarabasz,
   classCentres,

@@ -35,10 +35,3 @@ export function meanCosine({ rows, width, data }: Sample): number {
   const norm = total.reduce((sum, value) => sum + value * value, 0);
   return used < 2 ? NaN : (norm - used) / (used * (used - 1));
 }
-
-/** Renumbers labels from 0 without gaps. */
-export function compactLabels(labels: Int32Array): { labels: Int32Array; classes: number } {
-  const known = [...new Set(labels)].sort((a, b) => a - b);
-  const number = new Map(known.map((label, i) => [label, i]));
-  return { labels: labels.map(label => number.get(label)!), classes: known.length };
-}

@@ -12,11 +12,14 @@ export {
 } from './array.js';
 export { refuseExisting, writeAtomic, writeFileAtomic, type AtomicOptions } from './atomic.js';
 export { memoryBytes, openBytes, partOf, type ByteSource } from './bytes.js';
+export { classesFrom, labelsByName, namedClasses, presentClasses, type Classes } from './classes.js';
 export { combinedDigest, sha256Of, sha256OfFile, sha256OfText } from './digest.js';
 export { makeFolder } from './folder.js';
 export { holdFolder, LOCK } from './hold.js';
 export { type ArrayFile, type ArrayInfo, type LazyArray } from './lazy.js';
 export { openNpy, readNpy, writeNpy, type NpyFile } from './npy.js';
+export type { NamelessDType, NpyOptions } from './npy-header.js';
+export type { TextArray } from './npy-text.js';
 export { openNpz, readNpz, writeNpz, type ArrayStream, type NpzFile } from './npz.js';
 export { arrayRows, chunkPlan, lazyRows, npyRows, tensorRows, type RowReader } from './row-sources.js';
 export type { ChunkOptions, RowChunk, RowSource } from './rows.js';

@@ -1,15 +1,30 @@
 import { UserError } from '../base/index.js';
 import type { ByteSource } from './bytes.js';
 import { bytesPer, elementCount, type DType } from './array.js';
+import type { Float8 } from './float8.js';
 
-/** What stands before the numbers of a .npy file (NumPy enhancement proposal 1, versions 1 to 3). */
-export interface NpyHeader {
+/** Types of numbers that NumPy itself lacks; a library beside it writes their bytes under no name. */
+export type NamelessDType = 'bfloat16' | Float8;
+
+export interface NpyOptions {
+  /** What numbers are whose type the file does not name; default: they are refused. */
+  nameless?: NamelessDType | undefined;
+}
+
+/** What stands before the items of a .npy file (NumPy enhancement proposal 1, versions 1 to 3). */
+export interface NpyPreamble {
   shape: number[];
+  /** NumPy's code of the items' type: `<f4`, `|S12`. */
+  descr: string;
+  fortranOrder: boolean;
+  /** Where the items begin. */
+  dataOffset: number;
+}
+
+/** The same where the items are numbers. */
+export interface NpyHeader extends Omit<NpyPreamble, 'descr'> {
   dtype: DType;
   bigEndian: boolean;
-  fortranOrder: boolean;
-  /** Where the numbers begin. */
-  dataOffset: number;
 }
 
 const MAGIC = [0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59];
@@ -26,17 +41,38 @@ const KINDS: Record<string, DType> = {
   i4: 'int32',
   u8: 'uint64',
   i8: 'int64',
+  // How ml_dtypes, which JAX and TensorFlow save through, calls the one of its types that keeps a letter.
+  f1: 'float8_e5m2',
   f2: 'float16',
   f4: 'float32',
   f8: 'float64',
 };
 
 /** Reads and checks a header; the numbers it promises are all there. */
-export async function readNpyHeader(source: ByteSource): Promise<NpyHeader> {
+export async function readNpyHeader(source: ByteSource, { nameless }: NpyOptions = {}): Promise<NpyHeader> {
+  const { descr, ...preamble } = await readNpyPreamble(source);
+  const header = { ...preamble, ...numberType(source.name, descr, nameless) };
+  checkSize(source, header, header.dtype, bytesPer(header.dtype));
+  return header;
+}
+
+/** Refuses a file that is shorter than its header promises. */
+export function checkSize(source: ByteSource, { shape, dataOffset }: NpyPlace, type: string, itemBytes: number): void {
+  const needed = elementCount(shape) * itemBytes;
+  if (!Number.isSafeInteger(needed) || dataOffset + needed > source.size)
+    throw new UserError(
+      `${source.name}: is truncated: its header promises ${type} [${shape.join(', ')}], ${needed} bytes, but ${source.size - dataOffset} follow`,
+    );
+}
+
+type NpyPlace = Pick<NpyPreamble, 'shape' | 'dataOffset'>;
+
+/** Reads a header whatever the items are. */
+export async function readNpyPreamble(source: ByteSource): Promise<NpyPreamble> {
   if (source.size < 10) throw new UserError(`${source.name}: is not a .npy file (only ${source.size} bytes)`);
   const start = await source.read(0, 10);
   if (MAGIC.some((byte, i) => start[i] !== byte))
-    throw new UserError(`${source.name}: is not a .npy file (it does not begin with \\x93NUMPY)`);
+    throw new UserError(`${source.name}: is not a .npy file (${beginning(start)})`);
   const version = start[6];
   if (version < 1 || version > 3)
     throw new UserError(`${source.name}: .npy version ${version} is unknown; 1, 2 and 3 can be read`);
@@ -46,35 +82,69 @@ export async function readNpyHeader(source: ByteSource): Promise<NpyHeader> {
   if (length > LONGEST_HEADER) throw new UserError(`${source.name}: its header claims ${length} bytes; it is damaged`);
   const dataOffset = 8 + lengthBytes + length;
   const text = Buffer.from(await source.read(8 + lengthBytes, length)).toString('latin1');
-  const header = { ...parseHeader(source.name, text), dataOffset };
-  const needed = elementCount(header.shape) * bytesPer(header.dtype);
-  if (!Number.isSafeInteger(needed) || dataOffset + needed > source.size)
-    throw new UserError(
-      `${source.name}: is truncated: its header promises ${header.dtype} [${header.shape.join(', ')}], ${needed} bytes, but ${source.size - dataOffset} follow`,
-    );
-  return header;
+  return { ...parseHeader(source.name, text), dataOffset };
 }
 
+/** Stands for the list of fields that a type of records has instead of a code. */
+const RECORDS = 'records';
+
+/** Whether items of this type are numbers, be their type named or not. */
+export const holdsNumbers = (descr: string): boolean => NAMELESS.test(descr) || Object.hasOwn(KINDS, descr.slice(1));
+
+const NAMELESS = /^[<>|=]V[12]$/;
+
 /** The Python dict literal of the header. */
-function parseHeader(name: string, text: string): Omit<NpyHeader, 'dataOffset'> {
-  const descr = /'descr'\s*:\s*'([^']*)'/.exec(text)?.[1];
+function parseHeader(name: string, text: string): Omit<NpyPreamble, 'dataOffset'> {
+  const descr = /'descr'\s*:\s*'([^']*)'/.exec(text)?.[1] ?? (/'descr'\s*:\s*\[/.test(text) ? RECORDS : undefined);
   const order = /'fortran_order'\s*:\s*(True|False)/.exec(text)?.[1];
   const sides = /'shape'\s*:\s*\(([\d\sL,]*)\)/.exec(text)?.[1];
-  if (descr === undefined && text.includes("'descr'"))
-    throw new UserError(`${name}: holds records with named fields; save one plain array`);
   if (descr === undefined || order === undefined || sides === undefined)
     throw new UserError(`${name}: its .npy header cannot be understood; the file is damaged`);
-  const dtype = KINDS[descr.slice(1)] as DType | undefined;
-  if (!dtype || !'<>|='.includes(descr[0])) {
-    const pickled = descr.includes('O') ? ' (Python objects, which are never unpickled)' : '';
-    throw new UserError(`${name}: dtype ${descr}${pickled} cannot be read; save it as float32 or an integer type`);
-  }
   const shape = sides
     .split(',')
     .map(side => side.replace('L', '').trim())
     .filter(Boolean)
     .map(Number);
-  return { shape, dtype, bigEndian: descr[0] === '>', fortranOrder: order === 'True' };
+  return { shape, descr, fortranOrder: order === 'True' };
+}
+
+function numberType(
+  name: string,
+  descr: string,
+  nameless: NamelessDType | undefined,
+): Pick<NpyHeader, 'dtype' | 'bigEndian'> {
+  const known = KINDS as Record<string, DType | undefined>;
+  const isNameless = NAMELESS.test(descr);
+  const fits = nameless !== undefined && Number(descr[2]) === bytesPer(nameless);
+  if (isNameless && !fits) throw namelessError(name, descr);
+  const dtype = isNameless ? nameless : known[descr.slice(1)];
+  if (dtype && '<>|='.includes(descr[0])) return { dtype, bigEndian: descr[0] === '>' };
+  if (descr === RECORDS) throw new UserError(`${name}: holds records with named fields; save one plain array`);
+  throw new UserError(`${name}: dtype ${descr}${meaning(descr)}; save it as float32 or an integer type`);
+}
+
+/** `V` is memory of whatever kind. */
+function namelessError(name: string, descr: string): UserError {
+  const [what, remedy] = descr.endsWith('2')
+    ? ['bfloat16 is saved so', '--dtype bfloat16 reads it as that']
+    : ['8-bit floating point is saved so', '--dtype float8_e4m3fn or float8_e5m2 reads it as that'];
+  return new UserError(
+    `${name}: dtype ${descr} says only how many bytes an item has (${what}); ${remedy}, or save it as float32`,
+  );
+}
+
+function meaning(descr: string): string {
+  if (descr.includes('O')) return ' (Python objects, which are never unpickled) cannot be read';
+  if (/[US]\d+$/.test(descr)) return ' is text where numbers were expected';
+  if (descr.includes('c')) return ' (complex numbers) cannot be read';
+  return ' cannot be read';
+}
+
+/** What a file that is no .npy seems to be, for a message. */
+function beginning(start: Uint8Array): string {
+  if (start[0] === 0x1f && start[1] === 0x8b) return 'it is gzipped; gunzip it first';
+  if (start[0] === 0x50 && start[1] === 0x4b) return 'it is a zip archive, so call it .npz';
+  return 'it does not begin with \\x93NUMPY';
 }
 
 const DESCR = new Map(Object.entries(KINDS).map(([kind, dtype]) => [dtype, kind]));

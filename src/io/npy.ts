@@ -11,12 +11,12 @@ import {
 } from './array.js';
 import { writeAtomic, type AtomicOptions } from './atomic.js';
 import { openBytes, type ByteSource } from './bytes.js';
-import { npyHeader, readNpyHeader, type NpyHeader } from './npy-header.js';
+import { npyHeader, readNpyHeader, type NpyHeader, type NpyOptions } from './npy-header.js';
 
 /** A .npy file whose rows (first axis) can be read a few at a time. */
 export interface NpyFile {
   shape: number[];
-  /** As stored; what is read of float16 comes as float32. */
+  /** As stored; what is narrower than float32 is read as that. */
   dtype: DType;
   read(): Promise<NdArray>;
   /** Rows `start` to `end` (exclusive) as an array of the same rank. */
@@ -25,10 +25,10 @@ export interface NpyFile {
 }
 
 /** Opens a .npy file or the same bytes elsewhere. Checks the header and that all numbers are there. */
-export async function openNpy(path: string | ByteSource): Promise<NpyFile> {
+export async function openNpy(path: string | ByteSource, options: NpyOptions = {}): Promise<NpyFile> {
   const source = typeof path === 'string' ? await openBytes(path) : path;
   try {
-    const header = await readNpyHeader(source);
+    const header = await readNpyHeader(source, options);
     return {
       shape: header.shape,
       dtype: header.dtype,
@@ -65,9 +65,23 @@ export function npyBytesBefore({ shape, dtype }: NdArray): Uint8Array {
   return npyHeader(shape, dtype);
 }
 
+/** Bytes of one read: Node 20 has no buffer of more than 4 GiB. */
+const PIECE = 2 ** 30;
+
 async function readAll(source: ByteSource, header: NpyHeader): Promise<NdArray> {
   const { shape, dtype, bigEndian, fortranOrder, dataOffset } = header;
-  const data = decode(await source.read(dataOffset, elementCount(shape) * bytesPer(dtype)), dtype, bigEndian);
+  const [count, size] = [elementCount(shape), bytesPer(dtype)];
+  const part = async (start: number, length: number): Promise<TypedArray> =>
+    decode(await source.read(dataOffset + start * size, length * size), dtype, bigEndian);
+  const step = PIECE / size;
+  let data = await part(0, Math.min(count, step));
+  if (count > step) {
+    const first = data;
+    data = new (first.constructor as new (length: number) => TypedArray)(count);
+    const fill = (numbers: TypedArray, at: number): void => (data as Float32Array).set(numbers as Float32Array, at);
+    fill(first, 0);
+    for (let at = step; at < count; at += step) fill(await part(at, Math.min(count - at, step)), at);
+  }
   return { shape, dtype: widened(dtype), data: fortranOrder ? fromFortran(data, shape) : data };
 }
 

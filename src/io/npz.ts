@@ -8,7 +8,8 @@ import { memoryBytes, type ByteSource } from './bytes.js';
 import { readAllArrays, type ArrayFile, type ArrayInfo } from './lazy.js';
 import { listed } from './names.js';
 import { encodeChecked } from './narrow.js';
-import { npyHeader } from './npy-header.js';
+import { holdsNumbers, npyHeader, readNpyHeader, readNpyPreamble, type NpyOptions } from './npy-header.js';
+import { readValues, type TextArray } from './npy-text.js';
 import { openNpy, type NpyFile } from './npy.js';
 import { openZip } from './zip.js';
 
@@ -18,9 +19,13 @@ export interface NpzFile {
   /** The arrays' names, without `.npy`. */
   names: string[];
   /** One array whose rows can be read a few at a time; in place where it is stored uncompressed. */
-  open(name: string): Promise<NpyFile>;
+  open(name: string, options?: NpyOptions): Promise<NpyFile>;
   /** One whole array, its checksum verified. */
-  read(name: string): Promise<NdArray>;
+  read(name: string, options?: NpyOptions): Promise<NdArray>;
+  /** The same for what may be numbers or text. */
+  readValues(name: string): Promise<NdArray | TextArray>;
+  /** Shapes and types of all arrays of numbers; text, objects and what else an archive holds are left out. */
+  numbers(options?: NpyOptions): Promise<Map<string, ArrayInfo>>;
   close(): Promise<void>;
 }
 
@@ -31,6 +36,7 @@ export interface ArrayStream extends ArrayInfo {
 }
 
 const SUFFIX = '.npy';
+const LARGEST_PIECE = 2 ** 30;
 
 /** Opens a .npz archive and reads its directory. */
 export async function openNpz(path: string | ByteSource): Promise<NpzFile> {
@@ -43,19 +49,37 @@ export async function openNpz(path: string | ByteSource): Promise<NpzFile> {
       throw new UserError(`${zip.name}: holds no array ${name}; it has ${listed(names)}`);
     return name + SUFFIX;
   };
+  const bytesOf = async (name: string): Promise<ByteSource> => {
+    const size = zip.members.get(member(name))!;
+    // In one piece, so that the checksum of a stored member is verified too; beyond that, as a stream.
+    if (size > LARGEST_PIECE) return await zip.open(member(name));
+    return memoryBytes(`${zip.name}:${name}`, await zip.read(member(name)));
+  };
+  const open: NpzFile['open'] = async (name, options) => await openNpy(await zip.open(member(name)), options);
   return {
     name: zip.name,
     names,
-    open: async name => await openNpy(await zip.open(member(name))),
-    async read(name) {
-      const bytes = memoryBytes(`${zip.name}:${name}`, await zip.read(member(name)));
-      return await (await openNpy(bytes)).read();
+    open,
+    read: async (name, options) => await (await openNpy(await bytesOf(name), options)).read(),
+    readValues: async name => await readValues(await bytesOf(name)),
+    async numbers(options) {
+      const found = new Map<string, ArrayInfo>();
+      for (const name of names) {
+        const source = await zip.open(member(name));
+        const { descr } = await readNpyPreamble(source);
+        if (holdsNumbers(descr)) {
+          const { shape, dtype } = await readNpyHeader(source, options);
+          found.set(name, { shape, dtype });
+        }
+        await source.close();
+      }
+      return found;
     },
     close: () => zip.close(),
   };
 }
 
-/** Every array of an archive. */
+/** Every array of numbers of an archive. */
 export async function readNpz(path: string): Promise<Record<string, NdArray>> {
   const file = await npzArrays(path);
   try {
@@ -65,16 +89,12 @@ export async function readNpz(path: string): Promise<Record<string, NdArray>> {
   }
 }
 
-/** An archive as a file of arrays whose shapes are known. */
-export async function npzArrays(path: string): Promise<ArrayFile> {
+/** The numbers of an archive as a file of arrays whose shapes are known. */
+export async function npzArrays(path: string, options: NpyOptions = {}): Promise<ArrayFile> {
   const npz = await openNpz(path);
   try {
-    const tensors = new Map<string, ArrayInfo>();
-    for (const name of npz.names) {
-      const { dtype, shape } = await npz.open(name);
-      tensors.set(name, { dtype, shape });
-    }
-    return { tensors, metadata: {}, read: name => npz.read(name), close: () => npz.close() };
+    const tensors = await npz.numbers(options);
+    return { tensors, metadata: {}, read: name => npz.read(name, options), close: () => npz.close() };
   } catch (error) {
     await npz.close();
     throw error;

@@ -1,6 +1,7 @@
 import { silentLog, UserError, type Log } from '../base/index.js';
 import type { ArrayFile } from './lazy.js';
 import { listed } from './names.js';
+import type { NamelessDType } from './npy-header.js';
 import type { PtFile } from './pt.js';
 import { TensorValue } from './pt-names.js';
 import { weightNames, withoutWrappers } from './weights-names.js';
@@ -15,6 +16,8 @@ export interface WeightsChoice {
   key?: string | undefined;
   /** False: never the averaged weights. */
   averaged?: boolean | undefined;
+  /** What an .npz holds where NumPy kept no name of the type. */
+  nameless?: NamelessDType | undefined;
   /** Told which record was taken, what was left out and what cannot be read. */
   log?: Log | undefined;
 }

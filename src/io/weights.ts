@@ -18,9 +18,11 @@ import { weightsFormat } from './weights-format.js';
 export async function openWeights(path: string, choice: WeightsChoice = {}): Promise<ArrayFile> {
   const file = folderMember(path);
   if (file.endsWith('.index.json'))
-    return await selected(await openShards(file, openFlat), shards => selectContainer(file, shards, choice));
+    return await selected(await openShards(file, path => openFlat(path)), shards =>
+      selectContainer(file, shards, choice),
+    );
   if ((await weightsFormat(file)) === 'pt') return await selected(await openPt(file), pt => selectFromTree(pt, choice));
-  return await selected(await openFlat(file), flat => selectContainer(file, flat, choice));
+  return await selected(await openFlat(file, choice), flat => selectContainer(file, flat, choice));
 }
 
 /** Every tensor that `openWeights` finds. */
@@ -34,10 +36,10 @@ export async function readWeights(path: string, choice: WeightsChoice = {}): Pro
 }
 
 /** One file's tensors under the names in the file, which is how an index of shards knows them. */
-async function openFlat(path: string): Promise<ArrayFile> {
+async function openFlat(path: string, { nameless }: WeightsChoice = {}): Promise<ArrayFile> {
   const format = await weightsFormat(path);
   if (format === 'pt') return await selected(await openPt(path), flatTree);
-  return await (format === 'npz' ? npzArrays(path) : openSafetensors(path));
+  return await (format === 'npz' ? npzArrays(path, { nameless }) : openSafetensors(path));
 }
 
 /** What is chosen of an open file; where the choice is refused the file is closed. */

@@ -1,8 +1,8 @@
 import * as zlib from 'node:zlib';
-import { promisify } from 'node:util';
 import yauzl, { type Entry, type ZipFile } from 'yauzl';
 import { messageOf, UserError } from '../base/index.js';
-import { memoryBytes, openBytes, partOf, type ByteSource } from './bytes.js';
+import { openBytes, partOf, type ByteSource } from './bytes.js';
+import { checkSum, inflatedBytes } from './inflate.js';
 import { zipReader } from './zip-reader.js';
 
 /** A .zip archive (also .npz and .pt): members by name, read at any place. Zip64 included. */
@@ -10,7 +10,7 @@ export interface ZipArchive {
   readonly name: string;
   /** Every file in the archive with its size once unpacked, in the archive's order. */
   members: Map<string, number>;
-  /** A member as a source: a stored one is read in place, a deflated one is unpacked into memory. */
+  /** A member as a source: a stored one is read in place, a deflated one is unpacked as far as it is read. */
   open(member: string): Promise<ByteSource>;
   /** A whole member, its checksum verified. */
   read(member: string): Promise<Uint8Array>;
@@ -19,9 +19,6 @@ export interface ZipArchive {
 
 const STORED = 0;
 const DEFLATED = 8;
-/** Deflate cannot shrink further than this; a member that claims more is crafted to fill the memory. */
-const LARGEST_RATIO = 1032;
-const inflate = promisify<Uint8Array, zlib.ZlibOptions, Buffer>(zlib.inflateRaw);
 
 /** Opens an archive and reads its directory. */
 export async function openZip(path: string | ByteSource): Promise<ZipArchive> {
@@ -59,20 +56,16 @@ async function archiveOver(source: ByteSource): Promise<ZipArchive> {
 }
 
 async function openMember(source: ByteSource, zip: ZipFile, entry: Entry): Promise<ByteSource> {
-  const name = `${source.name}:${entry.fileName}`;
   const packed = await packedBytes(source, zip, entry);
   if (entry.compressionMethod === STORED) return packed;
-  return memoryBytes(name, await unpack(name, entry, await packed.read(0, packed.size)));
+  return inflatedBytes(packed.name, packed, { size: entry.uncompressedSize, crc32: entry.crc32 });
 }
 
 async function readMember(source: ByteSource, zip: ZipFile, entry: Entry): Promise<Uint8Array> {
-  const name = `${source.name}:${entry.fileName}`;
-  const packed = await packedBytes(source, zip, entry);
-  const bytes = await packed.read(0, packed.size);
-  const whole = entry.compressionMethod === STORED ? bytes : await unpack(name, entry, bytes);
-  // Node has had crc32 since 20.15.
-  if ('crc32' in zlib && zlib.crc32(whole) !== entry.crc32)
-    throw new UserError(`${name}: its checksum does not match; the file is damaged, download or make it again`);
+  const member = await openMember(source, zip, entry);
+  const whole = await member.read(0, member.size).finally(() => member.close());
+  // A deflated one has been checked as it was unpacked.
+  if (entry.compressionMethod === STORED && 'crc32' in zlib) checkSum(member.name, zlib.crc32(whole), entry.crc32);
   return whole;
 }
 
@@ -90,15 +83,4 @@ async function packedBytes(source: ByteSource, zip: ZipFile, entry: Entry): Prom
   } catch (error) {
     throw damaged(name, error);
   }
-}
-
-async function unpack(name: string, entry: Entry, bytes: Uint8Array): Promise<Uint8Array> {
-  const { uncompressedSize: size } = entry;
-  if (size > (bytes.length + 64) * LARGEST_RATIO)
-    throw new UserError(`${name}: claims ${size} bytes out of ${bytes.length}, which no deflated file gives`);
-  const whole = await inflate(bytes, { maxOutputLength: Math.max(1, size) }).catch((error: unknown) => {
-    throw new UserError(`${name}: cannot be unpacked: ${messageOf(error)}`);
-  });
-  if (whole.length !== size) throw new UserError(`${name}: unpacks to ${whole.length} bytes instead of ${size}`);
-  return whole;
 }

@@ -10,6 +10,7 @@ import {
   type ArrayFile,
   type DType,
   type LazyArray,
+  type NamelessDType,
 } from '../io/index.js';
 import { createLatentsWriter, openLatents, type Latents, type LatentsDescription } from '../latents/index.js';
 
@@ -21,6 +22,8 @@ export interface ConvertContext {
 export interface WeightsConversion {
   /** Which record of a checkpoint; default as `openWeights` chooses. */
   key?: string | undefined;
+  /** What an .npz holds where NumPy kept no name of the type. */
+  nameless?: NamelessDType | undefined;
   /** Of the floating-point tensors; default: as they are. */
   dtype?: DType | undefined;
   force?: boolean | undefined;
@@ -37,11 +40,11 @@ export interface ConvertedWeights {
 export async function convertWeights(
   path: string,
   out: string,
-  { key, dtype, force }: WeightsConversion,
+  { key, dtype, nameless, force }: WeightsConversion,
   { log, signal }: ConvertContext,
 ): Promise<ConvertedWeights> {
   refuseExisting(out, force);
-  const weights = await openWeights(path, { key, log });
+  const weights = await openWeights(path, { key, nameless, log });
   const { tensors, metadata } = weights;
   if (tensors.size === 0) throw new UserError(`${path}: holds no tensors`);
   const progress = log.progress(`converting ${path}`, tensors.size, 'tensors');
@@ -75,6 +78,8 @@ function lazily(file: ArrayFile, dtype: DType | undefined, noted: (name: string)
 
 export interface LatentsConversion {
   dtype?: LatentsDescription['dtype'];
+  /** What a .npy or .npz holds where NumPy kept no name of the type. */
+  nameless?: NamelessDType | undefined;
   posterior?: 'mode' | 'sample' | undefined;
   seed?: number | undefined;
   dropNonfinite?: boolean | undefined;

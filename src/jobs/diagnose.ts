@@ -6,7 +6,6 @@ import {
   channelSummary,
   classCentres,
   columnMeans,
-  compactLabels,
   conditionNumber,
   daviesBouldin,
   effectiveRank,
@@ -29,7 +28,7 @@ import {
   type Sample,
 } from '../diagnose/index.js';
 import { nearestNeighbours } from '../engine/index.js';
-import type { RowSource } from '../io/index.js';
+import { presentClasses, type RowSource } from '../io/index.js';
 import { dimensionsFor, rowStatistics, type RowStatistics } from '../pca/index.js';
 import { randomRows, sampleOf } from './row-sample.js';
 import { tokenPlane } from './token-plane.js';
@@ -222,7 +221,8 @@ const MEASURES: Record<MeasureGroup, (task: Task) => Promise<Measured[]>> = {
       return [];
     }
     const drawn = randomRows(source.rows, most, seed);
-    const { labels, classes } = compactLabels(drawn.map(row => source.labels![row]));
+    const { labels, present } = presentClasses(drawn.map(row => source.labels![row]));
+    const classes = present.length;
     if (classes < 2) throw new UserError(`${name}: all rows have the same label; leave classes out of --measure`);
     const sample = { ...(await draw()), labels, classes };
     const { rows } = sample;

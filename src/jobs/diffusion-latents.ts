@@ -1,6 +1,7 @@
 import { RandomNumbers, UserError, type Log } from '../base/index.js';
-import { splitRows, type Split } from '../io/index.js';
+import { splitRows, type NamelessDType, type Split } from '../io/index.js';
 import { openLatents, type Latents } from '../latents/index.js';
+import { modelClasses } from './diffusion-classes.js';
 
 /* Latents as a diffusion model sees them: normalised per channel, each with a class. */
 
@@ -14,6 +15,8 @@ export interface NormalisedLatents {
   mean: Float32Array;
   std: Float32Array;
   classes: number;
+  /** Names of the classes, where they have some. */
+  classNames?: string[];
   /** Class of a row; 0 for all where the latents have none. */
   label: (row: number) => number;
   /** Rows by number, normalised, [rows, tokens, channels]. */
@@ -25,21 +28,26 @@ export interface NormalisedOptions {
   /** Default: where there are some. */
   flips?: boolean | undefined;
   classes?: number | undefined;
+  /** Names of a model's classes, which the latents' classes are found among. */
+  classNames?: string[] | undefined;
   /** Leave out rows that hold NaN or infinite numbers. */
   dropNonfinite?: boolean | undefined;
+  /** What the numbers of .npy and .npz files are where NumPy kept no name of their type. */
+  dtype?: NamelessDType | undefined;
   /** Default: the latents' own. */
   normalisation?: { mean: Float32Array; std: Float32Array } | undefined;
   log: Log;
 }
 
 export async function openNormalised(path: string, options: NormalisedOptions): Promise<NormalisedLatents> {
-  const { classes: classCount, dropNonfinite, log } = options;
-  const plain = await openLatents(path, { classCount, dropNonfinite, log });
+  const { dropNonfinite, dtype: nameless, log } = options;
+  const plain = await openLatents(path, { dropNonfinite, nameless, log });
   const flips = options.flips ?? plain.hasFlips;
-  const source = flips ? await openLatents(path, { classCount, dropNonfinite, flips }) : plain;
+  const source = flips ? await openLatents(path, { dropNonfinite, nameless, flips }) : plain;
   if (source !== plain) await plain.close();
   const { mean, std } = options.normalisation ?? (await usableStatistics(source, log));
-  const { channels, tokens, labels } = source;
+  const { channels, tokens } = source;
+  const { labels, classes, names } = modelClasses(source, options);
   const pictures = flips ? source.count / 2 : source.count;
   return {
     source,
@@ -48,7 +56,8 @@ export async function openNormalised(path: string, options: NormalisedOptions): 
     width: tokens * channels,
     mean,
     std,
-    classes: classCount ?? source.classes?.length ?? largest(labels) + 1,
+    classes,
+    ...(names && { classNames: names }),
     label: row => labels?.[row % pictures] ?? 0,
     read: async rows => normalised(await source.read(rows), mean, std),
     digest: await source.digest(),
@@ -62,9 +71,6 @@ async function usableStatistics(source: Latents, log: Log): Promise<{ mean: Floa
   if (dead > 0) log.warn(`${source.name}: ${dead} of ${std.length} channels are constant; they are only centred`);
   return { mean: Float32Array.from(mean), std: Float32Array.from(std, value => (value === 0 ? 1 : value)) };
 }
-
-const largest = (labels: Int32Array | undefined): number =>
-  labels ? labels.reduce((most, label) => Math.max(most, label), 0) : 0;
 
 /** (z − mean) / std per channel, in place. */
 function normalised(data: Float32Array, mean: Float32Array, std: Float32Array): Float32Array {

@@ -1,6 +1,6 @@
 import { EXIT, UserError, type Log } from '../base/index.js';
 import { lossByTime, openDiffusion, type Diffusion, type FrozenSet, type TimeLoss } from '../diffusion/index.js';
-import { isRun, readRunConfig, sha256OfFile } from '../io/index.js';
+import { isRun, readRunConfig, sha256OfFile, type NamelessDType } from '../io/index.js';
 import { floorSubtraction, type BeyondFloor } from './diffusion-floor.js';
 import { openNormalised, splitPictures, type NormalisedLatents } from './diffusion-latents.js';
 import { diffusionOptions } from './diffusion-options.js';
@@ -20,6 +20,7 @@ export interface LossSettings {
   unconditional: boolean;
   batchSize: number;
   dropNonfinite: boolean;
+  dtype?: NamelessDType | undefined;
   seed: number;
   /** Of published weights. */
   heads?: number | undefined;
@@ -88,9 +89,11 @@ async function openFitting(diffusion: Diffusion, settings: LossSettings, log: Lo
   const latents = await openNormalised(settings.latents, {
     flips: false,
     classes: config.classes,
+    classNames: diffusion.classes,
     // Published weights do not tell theirs: the latents' own it is.
     normalisation: step === undefined ? undefined : { mean, std },
     dropNonfinite: settings.dropNonfinite,
+    dtype: settings.dtype,
     log,
   });
   const { tokens, channels } = latents.source;

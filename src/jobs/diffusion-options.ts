@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { count, nonNegative, positive } from '../base/schemas.js';
+import { count, namelessDtype, nonNegative, positive } from '../base/schemas.js';
 
 /** Names of `maetok train <model>` for diffusion models. */
 export const DIFFUSION_MODELS = [
@@ -36,6 +36,7 @@ export const diffusionOptions = z.object({
   repaWidth: count.default(2048).describe('width of the projector'),
   repaWeight: positive.default(0.5).describe('weight of the alignment'),
   dropNonfinite: z.boolean().default(false).describe('leave out latents that are NaN or infinite'),
+  dtype: namelessDtype,
   flips: z.boolean().optional().describe('use the mirrored copies too; default: where the latents have them'),
   split: positive.max(0.99).default(0.9).describe('share of rows to train on; the rest is held out for the loss curve'),
   evaluationSamples: count.default(320).describe('frozen (row, noise, time) per part and evaluation'),

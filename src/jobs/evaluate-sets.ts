@@ -3,9 +3,10 @@ import { EXIT, UserError, type Log } from '../base/index.js';
 import { centreCrop, openImages, requireOneSize, severalAtOnce, type ImageDataset } from '../data/index.js';
 import { tf, type Tensor4D } from '../engine/index.js';
 import type { FeatureExtractor, FeatureSet } from '../features/index.js';
-import { asFloat64, openNpz, sha256OfFile, type RawImage } from '../io/index.js';
+import { sha256OfFile, type RawImage } from '../io/index.js';
 import type { DistributionMetric, Moments } from '../metrics/index.js';
 import { applicable, featureSide, scoresOf, type FeatureSide, type SideSettings } from './feature-side.js';
+import { statisticsIn } from './reference-statistics.js';
 import type { EvaluationRow } from './evaluation-rows.js';
 
 export interface EvaluateContext {
@@ -18,7 +19,7 @@ export interface Reference {
   name: string;
   digest: string;
   images?: ImageDataset;
-  /** Means and covariances of Inception's features. */
+  /** Means and covariances of features, as a rule Inception's. */
   moments?: Partial<Record<FeatureSet, Moments>>;
   close(): Promise<void>;
 }
@@ -34,64 +35,23 @@ export interface NamedImages {
   images: ImageDataset;
 }
 
-/** Opens a reference: pictures in any form, or a `.npz` that holds `mu` and `sigma` (and `mu_s`, `sigma_s`). */
+/**
+ * Opens a reference: pictures in any form, or a `.npz` that holds `mu` and `sigma` (and `mu_s`, `sigma_s`), whatever
+ * else it says of itself.
+ */
 export async function openReference(spec: string, options: Parameters<typeof openImages>[1]): Promise<Reference> {
-  const moments = spec.endsWith('.npz') ? await momentsIn(spec) : undefined;
-  if (moments && !moments.hasImages)
-    return {
-      name: basename(spec),
-      digest: await sha256OfFile(spec),
-      moments: moments.found,
-      close: () => Promise.resolve(),
-    };
+  const { moments, hasImages } = spec.endsWith('.npz') ? await statisticsIn(spec) : { hasImages: true };
+  if (moments && !hasImages)
+    return { name: basename(spec), digest: await sha256OfFile(spec), moments, close: () => Promise.resolve() };
   const images = await openImages(spec, options);
   return {
     name: images.name,
     digest: images.digest,
     images,
-    ...(moments && { moments: moments.found }),
+    ...(moments && { moments }),
     close: () => images.close(),
   };
 }
-
-const STATISTICS: readonly [set: FeatureSet, mean: string, covariance: string][] = [
-  ['pooled', 'mu', 'sigma'],
-  ['spatial', 'mu_s', 'sigma_s'],
-];
-
-async function momentsIn(
-  path: string,
-): Promise<{ found: Partial<Record<FeatureSet, Moments>>; hasImages: boolean } | undefined> {
-  const npz = await openNpz(path);
-  try {
-    const found: Partial<Record<FeatureSet, Moments>> = {};
-    if (isHalf(npz.names))
-      throw new UserError(
-        `${path}: holds ${npz.names.join(', ')}; statistics are a mean and a covariance (mu and sigma, mu_s and sigma_s)`,
-      );
-    for (const [set, mean, covariance] of STATISTICS) {
-      if (!npz.names.includes(mean) || !npz.names.includes(covariance)) continue;
-      const [mu, sigma] = [await npz.read(mean), await npz.read(covariance)];
-      const width = mu.data.length;
-      if (sigma.data.length !== width * width)
-        throw new UserError(
-          `${path}: ${covariance} is [${sigma.shape.join(', ')}] though ${mean} has ${width} numbers`,
-        );
-      const moments = { mean: asFloat64(mu.data), covariance: asFloat64(sigma.data) };
-      if (!moments.mean.every(Number.isFinite) || !moments.covariance.every(Number.isFinite))
-        throw new UserError(`${path}: ${mean} or ${covariance} holds NaN or infinity; the statistics are damaged`);
-      found[set] = moments;
-    }
-    const hasImages = npz.names.some(name => !STATISTICS.flat().includes(name));
-    return Object.keys(found).length > 0 ? { found, hasImages } : undefined;
-  } finally {
-    await npz.close();
-  }
-}
-
-/** Means without covariances, or the other way round. */
-const isHalf = (names: readonly string[]): boolean =>
-  STATISTICS.some(([, mean, covariance]) => names.includes(mean) !== names.includes(covariance));
 
 /** The scores of one set of samples. */
 export type Compare = (sample: NamedImages) => Promise<EvaluationRow[]>;
@@ -104,7 +64,7 @@ export async function comparison(
   settings: SetSettings,
   context: EvaluateContext,
 ): Promise<Compare> {
-  const moments = fitting(reference, extractor);
+  const moments = fitting(reference, extractor, context.log);
   const wanted = applicable(extractor, metrics);
   const throughImages = wanted
     .filter(({ metric }) => metric.sides === 'both' && !(moments?.[metric.needs] && metric.known))
@@ -158,16 +118,21 @@ function warnOfSizes(name: string, sample: FeatureSide, reference: string, side:
 /** Only samples are resampled, so nothing need be kept of the reference for it. */
 const forReference = (settings: SetSettings): SetSettings => ({ ...settings, bootstrap: 0 });
 
-/** Statistics in a file are those of the FID network: no other features may be compared with them. */
-function fitting(reference: Reference, extractor: FeatureExtractor): Reference['moments'] {
-  const { moments } = reference;
+/** A file of statistics does not say of which network; the number of its features has to tell. */
+function fitting(reference: Reference, extractor: FeatureExtractor, log: Log): Reference['moments'] {
+  const { moments, images, name } = reference;
   const width = moments?.pooled?.mean.length;
-  if (!moments || (extractor.isInception && (width === undefined || width === extractor.widths.pooled))) return moments;
-  if (reference.images) return undefined;
-  throw new UserError(
-    `${reference.name}: holds statistics of ${width ?? 'unknown'} Inception features, no pictures; ` +
-      `${extractor.name} needs a reference of pictures`,
-  );
+  const fits = width === undefined ? extractor.isInception : width === extractor.widths.pooled;
+  if (!moments || (fits && extractor.isInception)) return moments;
+  // Pictures are the surer reference where there are some: the statistics beside them are Inception's.
+  if (images) return undefined;
+  if (!fits)
+    throw new UserError(
+      `${name}: holds statistics of ${width ?? 'unknown'} features, no pictures; ${extractor.name} has ` +
+        `${extractor.widths.pooled}: name the features they were taken of, or a reference of pictures`,
+    );
+  log.warn(`${name}: does not say of which features its statistics are; they are taken for those of ${extractor.name}`);
+  return moments;
 }
 
 export function warnOfFew(name: string, count: number, extractor: FeatureExtractor, log: Log): void {

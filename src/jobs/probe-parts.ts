@@ -1,5 +1,5 @@
 import { UserError } from '../base/index.js';
-import { selectedRows, splitRows, type RowSource } from '../io/index.js';
+import { namedClasses, selectedRows, splitRows, type Classes, type RowSource } from '../io/index.js';
 
 /** Labelled latents: rows [tokens · channels]. */
 export interface LabelledLatents {
@@ -7,7 +7,7 @@ export interface LabelledLatents {
   rows: RowSource;
   tokens: number;
   /** Names of the classes, where known. */
-  classes?: readonly string[];
+  classes?: readonly string[] | undefined;
 }
 
 /** Rows to train on and rows to test on. */
@@ -17,27 +17,25 @@ export interface ProbeParts {
   test: RowSource;
   testLabels: Int32Array;
   classes: number;
+  classNames: string[];
 }
 
-/** `test` absent: rows are split by seed. @throws UserError where labels are missing, all the same, or do not fit. */
+/** Classes are those that occur, counted from 0 in their order. `test` absent: rows are split by seed. @throws UserError where labels are missing, all the same, or do not fit. */
 export function probeParts(
   latents: LabelledLatents,
   test: LabelledLatents | undefined,
   { trainShare, seed }: { trainShare: number; seed: number },
 ): ProbeParts {
-  const labels = labelsOf(latents);
-  const classes = 1 + labels.reduce((most, label) => Math.max(most, label), 0);
-  if (classes < 2 || labels.every(label => label === labels[0]))
-    throw new UserError(`${latents.name}: all rows have the same label, there is nothing to probe for`);
+  const { labels, classes: classNames } = namedClasses(labelsOf(latents));
+  const classes = classNames.length;
+  if (classes < 2) throw new UserError(`${latents.name}: all rows have the same label, there is nothing to probe for`);
   if (test) {
-    const testLabels = labelsOf(test);
+    const testLabels = labelsAmong(classNames, latents, test);
     if (test.rows.width !== latents.rows.width)
       throw new UserError(
         `${test.name}: its latents have ${test.rows.width} numbers, those of ${latents.name} ${latents.rows.width}; test on latents of the same tokenizer`,
       );
-    const unknown = testLabels.find(label => label >= classes);
-    if (unknown !== undefined) throw new UserError(`${test.name}: label ${unknown} does not occur in ${latents.name}`);
-    return { train: latents.rows, trainLabels: labels, test: test.rows, testLabels, classes };
+    return { train: latents.rows, trainLabels: labels, test: test.rows, testLabels, classes, classNames };
   }
   if (latents.rows.rows < 10)
     throw new UserError(
@@ -51,13 +49,26 @@ export function probeParts(
     test: selectedRows(latents.rows, split.heldout),
     testLabels: take(split.heldout),
     classes,
+    classNames,
   };
 }
 
-function labelsOf({ name, rows }: LabelledLatents): Int32Array {
+/** Test rows' classes, found among those of the training rows: by name where both have names, else by number. */
+function labelsAmong(classNames: string[], latents: LabelledLatents, test: LabelledLatents): Int32Array {
+  const own = labelsOf(test);
+  const byName = own.classes !== undefined && latents.classes !== undefined;
+  const known = byName ? classNames : namedClasses({ labels: labelsOf(latents).labels }).classes;
+  const { labels, classes } = namedClasses(byName ? own : { labels: own.labels });
+  const places = classes.map(name => known.indexOf(name));
+  const unknown = places.indexOf(-1);
+  if (unknown >= 0) throw new UserError(`${test.name}: label ${classes[unknown]} does not occur in ${latents.name}`);
+  return labels.map(label => places[label]);
+}
+
+function labelsOf({ name, rows, classes }: LabelledLatents): Classes {
   if (!rows.labels)
     throw new UserError(
       `${name}: has no labels, which a probe needs; extract from a folder with a subfolder per class`,
     );
-  return rows.labels;
+  return { labels: rows.labels, ...(classes && classes.length > 0 && { classes: [...classes] }) };
 }

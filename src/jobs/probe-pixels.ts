@@ -1,6 +1,6 @@
 import type { Log } from '../base/index.js';
 import { loadBatch, nothingReadable, openImages, type ImageDataset, type Split } from '../data/index.js';
-import { arrayRows, type Decoding } from '../io/index.js';
+import { arrayRows, presentClasses, type Decoding } from '../io/index.js';
 import type { ProbeSource } from './probe.js';
 import type { LabelledLatents } from './probe-parts.js';
 
@@ -70,8 +70,14 @@ export function warnOfOtherPictures(pixels: LabelledLatents, latents: LabelledLa
     log.warn(
       `pixels: ${own.rows} pictures, but ${latents.name} has ${theirs.rows} rows; the two are not probed on the same pictures`,
     );
-  else if (own.labels && theirs.labels?.some((label, row) => label !== own.labels![row]))
+  else if (own.labels && theirs.labels && !areSameClasses(own.labels, theirs.labels))
     log.warn(
       `pixels: their labels are not those of ${latents.name} row by row; the two are not split into the same train and test pictures`,
     );
+}
+
+/** Whether the rows fall into the same classes, however either side counts them. */
+function areSameClasses(a: Int32Array, b: Int32Array): boolean {
+  const [own, theirs] = [presentClasses(a).labels, presentClasses(b).labels];
+  return own.every((label, row) => label === theirs[row]);
 }

@@ -50,7 +50,7 @@ export interface Probed {
   row: ProbeRow;
   /** [classes, classes]: test rows of class i that were taken for class j. */
   confusion: Int32Array;
-  classNames: readonly string[];
+  classNames: string[];
 }
 
 /** Probes every source: feature × control × probe. */
@@ -114,7 +114,7 @@ async function probeOne(
         probed.push({
           row: rowOf(task, { source: latents.name, feature, probe, setting: result.setting, control }, result),
           confusion: result.scored.confusion,
-          classNames: latents.classes ?? [],
+          classNames: parts.classNames,
         });
   } finally {
     data.dispose();
@@ -164,7 +164,7 @@ export function classRows({ row, confusion, classNames }: Probed): ClassRow[] {
     const [low, high] = wilson(counts[label], total);
     return {
       ...nameOf(row),
-      class: classNames[label] ?? String(label),
+      class: classNames[label],
       test_rows: total,
       accuracy: counts[label] / total,
       accuracy_low: low,
@@ -183,12 +183,11 @@ export interface ConfusionRow extends ProbeName {
 
 /** Every cell of the confusion matrix whose class occurs among the test rows. */
 export function confusionRows({ row, confusion, classNames }: Probed): ConfusionRow[] {
-  const called = (label: number): string => classNames[label] ?? String(label);
   return occurring(confusion, row.classes).flatMap(({ label, counts, total }) =>
     Array.from(counts, (count, taken) => ({
       ...nameOf(row),
-      class: called(label),
-      taken_for: called(taken),
+      class: classNames[label],
+      taken_for: classNames[taken],
       test_rows: count,
       share: count / total,
     })),

@@ -1,4 +1,5 @@
 import { RandomNumbers, readNumber, UserError } from '../base/index.js';
+import { areCounted, shown } from './diffusion-classes.js';
 
 /**
  * Which class each sample is of: `balanced` takes the classes in turn, `random` draws by seed, and names or numbers are
@@ -23,14 +24,11 @@ function labelOf(word: string, classes: number, names: string[] | undefined): nu
   const named = names?.indexOf(word) ?? -1;
   if (named >= 0) return named;
   const label = readNumber(word);
-  if (label === undefined || !Number.isInteger(label))
+  // Where names are numbers, another number is no place among them.
+  if (label === undefined || !Number.isInteger(label) || (names && !areCounted(names)))
     throw new UserError(
-      `--labels ${word}: no class of this name${names ? ` (${shown(names)})` : ''}; give numbers, balanced or random`,
+      `--labels ${word}: no class of this name${names ? ` (${shown(names)})` : ''}; give ${names && !areCounted(names) ? '' : 'numbers, '}balanced or random`,
     );
   if (label < 0 || label >= classes) throw new UserError(`--labels ${word}: the model has classes 0 to ${classes - 1}`);
   return label;
 }
-
-const SHOWN = 5;
-const shown = (names: string[]): string =>
-  names.slice(0, SHOWN).join(', ') + (names.length > SHOWN ? `, … ${names.length} in all` : '');

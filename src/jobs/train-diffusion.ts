@@ -89,7 +89,7 @@ async function prepare(
     objective: recipe.objective,
     mean: Array.from(latents.mean),
     std: Array.from(latents.std),
-    classes: latents.source.classes,
+    classes: latents.classNames,
     labelDropout: options.labelDropout,
     tokenizer: tokenizerOf(latents),
   };

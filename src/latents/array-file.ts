@@ -1,43 +1,55 @@
 import { existsSync } from 'node:fs';
 import { UserError } from '../base/index.js';
-import { openNpy, openNpz, openSafetensors, type ArrayInfo, type NdArray } from '../io/index.js';
-import { labelsFrom } from './labels.js';
+import {
+  classesFrom,
+  openBytes,
+  openNpy,
+  openNpz,
+  openSafetensors,
+  type ArrayInfo,
+  type NdArray,
+  type NpyOptions,
+  type TextArray,
+} from '../io/index.js';
 import { pieceOf, pieceStore, type OpenPiece, type RowArray } from './pieces.js';
 import type { LatentsStore } from './store.js';
 
-/** A file of named arrays, open. */
+/** A file of named arrays, open. Only what is asked for is looked at: beside latents stands whatever their maker liked. */
 interface NamedArrays {
-  arrays: Map<string, ArrayInfo>;
-  read(name: string): Promise<NdArray>;
+  names: string[];
+  info(name: string): Promise<ArrayInfo>;
+  /** All arrays of numbers. */
+  numbers(): Promise<Map<string, ArrayInfo>>;
+  values(name: string): Promise<NdArray | TextArray>;
   rows(name: string): Promise<RowArray>;
   close(): Promise<void>;
 }
 
 /**
  * Latents in one .npy, .npz or .safetensors file. Which array: the one that `#name` after the path says (`#train` is
- * short for `#train.latents` or `#train.features`), else `latents`, else the only one that can be it. Its labels are
- * called `labels`, under the same prefix; flipped copies end in `_flip`.
+ * short for `#train.latents` or `#train.features`), else `latents`, else the only one that can be it. Its labels, numbers
+ * or text, are called `labels`, under the same prefix; flipped copies end in `_flip`.
  */
-export async function arrayFileStore(given: string): Promise<LatentsStore> {
+export async function arrayFileStore(given: string, options: NpyOptions): Promise<LatentsStore> {
   const { path, fragment } = splitFragment(given);
-  const file = await openNamed(path);
+  const file = await openNamed(path, options);
   try {
-    const chosen = chooseArray(given, file.arrays, fragment);
-    const flip = `${chosen}_flip`;
-    const { shape } = file.arrays.get(chosen)!;
+    const chosen = await chooseArray(given, file, fragment);
+    const flip = file.names.find(name => name === `${chosen}_flip`);
+    const { shape } = await file.info(chosen);
     const open = async (): Promise<OpenPiece> => {
-      const opened = await openNamed(path);
+      const opened = await openNamed(path, options);
       return {
         latents: await opened.rows(chosen),
-        ...(opened.arrays.has(flip) && { flipped: await opened.rows(flip) }),
+        ...(flip !== undefined && { flipped: await opened.rows(flip) }),
         close: () => opened.close(),
       };
     };
-    const piece = pieceOf(given, shape, file.arrays.get(flip)?.shape, open);
-    const labels = labelName(chosen, file.arrays);
+    const piece = pieceOf(given, shape, flip === undefined ? undefined : (await file.info(flip)).shape, open);
+    const labels = labelName(chosen, file.names);
     return pieceStore([piece], {
       name: given,
-      ...(labels && { labels: labelsFrom(`${path}#${labels}`, await file.read(labels), piece.rows) }),
+      ...(labels && classesFrom(`${path}#${labels}`, await file.values(labels), piece.rows)),
       meta: {},
       files: () => [path],
     });
@@ -59,11 +71,11 @@ const LABELS = ['labels', 'label'];
 const lastPart = (name: string): string => name.slice(name.lastIndexOf('.') + 1);
 const prefixOf = (name: string): string => name.slice(0, name.lastIndexOf('.') + 1);
 
-function chooseArray(given: string, arrays: Map<string, ArrayInfo>, fragment: string | undefined): string {
+async function chooseArray(given: string, file: NamedArrays, fragment: string | undefined): Promise<string> {
   const wanted = fragment === undefined ? NAMES : [fragment, ...NAMES.map(name => `${fragment}.${name}`)];
-  const exact = wanted.find(name => arrays.has(name));
+  const exact = wanted.find(name => file.names.includes(name));
   if (exact !== undefined) return exact;
-  const possible = [...arrays]
+  const possible = [...(await file.numbers())]
     .filter(([name, { shape }]) => shape.length > 1 && !LABELS.includes(lastPart(name)) && !name.endsWith('_flip'))
     .map(([name]) => name);
   if (fragment === undefined && possible.length === 1) return possible[0];
@@ -74,50 +86,75 @@ function chooseArray(given: string, arrays: Map<string, ArrayInfo>, fragment: st
   throw new UserError(`${given}: has ${has}; say which, e.g. ${given}#${possible[0]}`);
 }
 
-function labelName(latents: string, arrays: Map<string, ArrayInfo>): string | undefined {
-  return LABELS.map(name => prefixOf(latents) + name).find(name => arrays.has(name));
+function labelName(latents: string, names: string[]): string | undefined {
+  return LABELS.map(name => prefixOf(latents) + name).find(name => names.includes(name));
 }
 
-async function openNamed(path: string): Promise<NamedArrays> {
-  if (path.endsWith('.npy')) return await namedNpy(path);
-  return path.endsWith('.npz') ? await namedNpz(path) : await namedSafetensors(path);
+/** By what the file begins with: names are not always right. */
+async function openNamed(path: string, options: NpyOptions): Promise<NamedArrays> {
+  const kind = await kindOf(path);
+  if (kind === 'safetensors') return await namedSafetensors(path);
+  return kind === 'npz' ? await namedNpz(path, options) : await namedNpy(path, options);
 }
 
-async function namedNpy(path: string): Promise<NamedArrays> {
-  const file = await openNpy(path);
+const KINDS = ['npz', 'safetensors', 'npy'] as const;
+
+/** Where a file begins like none of them, its name decides whose complaint is heard. */
+async function kindOf(path: string): Promise<(typeof KINDS)[number]> {
+  const source = await openBytes(path);
+  try {
+    const start = Buffer.from(await source.read(0, Math.min(9, source.size)));
+    if (start.toString('latin1', 0, 2) === 'PK') return 'npz';
+    if (start.toString('latin1', 1, 6) === 'NUMPY') return 'npy';
+    // A header of JSON, after its length.
+    if (start.length === 9 && start[8] === 0x7b && start.readBigUInt64LE(0) < source.size) return 'safetensors';
+    return KINDS.find(kind => path.endsWith(`.${kind}`)) ?? 'npy';
+  } finally {
+    await source.close();
+  }
+}
+
+async function namedNpy(path: string, options: NpyOptions): Promise<NamedArrays> {
+  const file = await openNpy(path, options);
+  const info = { shape: file.shape, dtype: file.dtype };
   return {
-    arrays: new Map([['latents', { shape: file.shape, dtype: file.dtype }]]),
-    read: () => file.read(),
+    names: ['latents'],
+    info: () => Promise.resolve(info),
+    numbers: () => Promise.resolve(new Map([['latents', info]])),
+    values: () => file.read(),
     rows: () => Promise.resolve(file),
     close: () => file.close(),
   };
 }
 
 async function namedSafetensors(path: string): Promise<NamedArrays> {
-  const file = await openSafetensors(path);
+  const { tensors, ...file } = await openSafetensors(path);
   return {
-    arrays: file.tensors,
-    read: name => file.read(name),
+    names: [...tensors.keys()],
+    info: name => Promise.resolve(tensors.get(name)!),
+    numbers: () => Promise.resolve(tensors),
+    values: name => file.read(name),
     rows: name =>
       Promise.resolve({
-        shape: file.tensors.get(name)!.shape,
+        shape: tensors.get(name)!.shape,
         readRows: (start, end) => file.readRows(name, start, end),
       }),
     close: () => file.close(),
   };
 }
 
-async function namedNpz(path: string): Promise<NamedArrays> {
+async function namedNpz(path: string, options: NpyOptions): Promise<NamedArrays> {
   const file = await openNpz(path);
-  try {
-    const arrays = new Map<string, ArrayInfo>();
-    for (const name of file.names) {
-      const { shape, dtype } = await file.open(name);
-      arrays.set(name, { shape, dtype });
-    }
-    return { arrays, read: name => file.read(name), rows: name => file.open(name), close: () => file.close() };
-  } catch (error) {
-    await file.close();
-    throw error;
-  }
+  return {
+    names: file.names,
+    info: async name => {
+      const array = await file.open(name, options);
+      await array.close();
+      return { shape: array.shape, dtype: array.dtype };
+    },
+    numbers: () => file.numbers(options),
+    values: name => file.readValues(name),
+    rows: name => file.open(name, options),
+    close: () => file.close(),
+  };
 }

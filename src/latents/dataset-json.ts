@@ -1,7 +1,15 @@
 import { join } from 'node:path';
 import { z } from 'zod';
 import { messageOf, UserError } from '../base/index.js';
-import { memoryBytes, openNpy, openZip, type NdArray } from '../io/index.js';
+import {
+  classesFrom,
+  memoryBytes,
+  openNpy,
+  openZip,
+  type Classes,
+  type NdArray,
+  type NpyOptions,
+} from '../io/index.js';
 import { readJson } from './latents-json.js';
 import { perImageStore, type Items } from './per-image.js';
 import type { Posterior } from './posterior.js';
@@ -11,29 +19,35 @@ export const DATASET_JSON = 'dataset.json';
 
 const schema = z.object({
   labels: z
-    .array(z.tuple([z.string(), z.int()]))
+    .array(z.tuple([z.string(), z.union([z.int(), z.string()])]))
     .nullable()
     .optional(),
 });
 
+type Label = number | string;
 type Dataset = z.infer<typeof schema>;
 
 /** In EDM2's and REPA's files of this name, standard deviations follow the means. */
 const MOMENTS = 'mean-std';
 
 /** A folder as REPA has it: one .npy per picture, and `dataset.json` with their classes. */
-export async function npyFolderStore(folder: string, files: string[], posterior: Posterior): Promise<LatentsStore> {
+export async function npyFolderStore(
+  folder: string,
+  files: string[],
+  posterior: Posterior,
+  options: NpyOptions,
+): Promise<LatentsStore> {
   const path = join(folder, DATASET_JSON);
   const paths = files.map(file => join(folder, file));
   const items = itemsOf(files, paths, () =>
-    Promise.resolve({ read: index => readNpyAt(paths[index]), close: () => Promise.resolve() }),
+    Promise.resolve({ read: index => readNpyAt(paths[index], options), close: () => Promise.resolve() }),
   );
   const dataset = await readJson(path, schema);
   return await perImageStore(items, about(folder, path, dataset, files, [path, ...paths]), posterior);
 }
 
 /** The same in a zip archive, as EDM2 has it. */
-export async function zipStore(path: string, posterior: Posterior): Promise<LatentsStore> {
+export async function zipStore(path: string, posterior: Posterior, options: NpyOptions): Promise<LatentsStore> {
   const zip = await openZip(path);
   const members = [...zip.members.keys()];
   const files = members.filter(name => name.endsWith('.npy')).sort();
@@ -49,7 +63,7 @@ export async function zipStore(path: string, posterior: Posterior): Promise<Late
     const items = itemsOf(files, names, async () => {
       const opened = await openZip(path);
       const read = async (index: number): Promise<NdArray> =>
-        await (await openNpy(memoryBytes(names[index], await opened.read(files[index])))).read();
+        await (await openNpy(memoryBytes(names[index], await opened.read(files[index])), options)).read();
       return { read, close: () => opened.close() };
     });
     return await perImageStore(items, about(path, `${path}:${DATASET_JSON}`, dataset, files, [path]), posterior);
@@ -62,8 +76,8 @@ function itemsOf(files: string[], names: string[], open: Items['open']): Items {
   return { names, flips: false, spread: files[0].includes(MOMENTS) ? 'std' : undefined, open };
 }
 
-async function readNpyAt(path: string): Promise<NdArray> {
-  const file = await openNpy(path);
+async function readNpyAt(path: string, options: NpyOptions): Promise<NdArray> {
+  const file = await openNpy(path, options);
   return await file.read().finally(() => file.close());
 }
 
@@ -76,15 +90,32 @@ function parseDataset(where: string, text: string): Dataset {
 }
 
 function about(name: string, where: string, { labels }: Dataset, files: string[], sources: string[]) {
-  return { name, ...(labels && { labels: labelsOf(where, labels, files) }), meta: {}, files: () => sources };
+  return { name, ...(labels && labelsOf(where, labels, files)), meta: {}, files: () => sources };
 }
 
 /** By file name; where the pairs name the pictures instead of the latents, both are paired in the order of their names. */
-function labelsOf(where: string, pairs: [string, number][], files: string[]): Int32Array {
+function labelsOf(where: string, pairs: [string, Label][], files: string[]): Classes {
   const byName = new Map(pairs);
-  if (files.every(file => byName.has(file))) return Int32Array.from(files, file => byName.get(file)!);
+  if (files.every(file => byName.has(file)))
+    return asClasses(
+      where,
+      files.map(file => byName.get(file)!),
+    );
   if (pairs.length !== files.length)
     throw new UserError(`${where}: names ${pairs.length} files, but there are latents of ${files.length} pictures`);
   const inOrder = [...pairs].sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));
-  return Int32Array.from(inOrder, ([, label]) => label);
+  return asClasses(
+    where,
+    inOrder.map(([, label]) => label),
+  );
+}
+
+function asClasses(where: string, labels: Label[]): Classes {
+  const shape = [labels.length];
+  const numbers = labels.filter(label => typeof label === 'number');
+  const values =
+    numbers.length === labels.length
+      ? ({ shape, dtype: 'float64', data: Float64Array.from(numbers) } as const)
+      : { shape, text: labels.map(String) };
+  return classesFrom(where, values, labels.length);
 }

@@ -1,5 +1,5 @@
 import { silentLog, type Log, UserError } from '../base/index.js';
-import { combinedDigest, selectedRows, sha256OfFile, type RowSource } from '../io/index.js';
+import { combinedDigest, selectedRows, sha256OfFile, type NamelessDType, type RowSource } from '../io/index.js';
 import { splitFragment } from './array-file.js';
 import { checkLabels } from './labels.js';
 import type { Layout } from './layout.js';
@@ -18,6 +18,8 @@ export interface LatentsOptions {
   seed?: number | undefined;
   /** How many classes there are, so that labels beyond them are refused. Default: as many as the files name. */
   classCount?: number | undefined;
+  /** What the numbers of .npy and .npz files are where NumPy kept no name of their type. */
+  nameless?: NamelessDType | undefined;
   log?: Log | undefined;
 }
 
@@ -29,6 +31,7 @@ export interface Latents extends Layout {
   readonly count: number;
   /** Whether mirrored copies are there to be asked for. */
   readonly hasFlips: boolean;
+  /** One class per row: places among the names, or the classes' own numbers where there are none. */
   readonly labels?: Int32Array;
   /** Names of the classes, where known. */
   readonly classes?: string[];
@@ -51,7 +54,8 @@ export interface Latents extends Layout {
  * file (`file#array` where it holds several). Two-dimensional latents become tokens in the order of their rows.
  */
 export async function openLatents(path: string, options: LatentsOptions = {}): Promise<Latents> {
-  const store = await openStore(path, { take: options.posterior ?? 'mode', seed: options.seed ?? 0 });
+  const { posterior = 'mode', seed = 0, nameless } = options;
+  const store = await openStore(path, { take: posterior, seed }, { nameless });
   if (store.count === 0) throw new UserError(`${path}: holds no rows`);
   if (store.labels) checkLabels(path, store.labels, options.classCount ?? store.classes?.length);
   if (options.flips && !store.flips)

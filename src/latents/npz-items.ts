@@ -1,7 +1,6 @@
 import { basename, dirname, join } from 'node:path';
 import { UserError } from '../base/index.js';
-import { openBytes, openNpz, openZip } from '../io/index.js';
-import { labelsByName } from './class-names.js';
+import { labelsByName, openNpz, type NpyOptions } from '../io/index.js';
 import { perImageStore, type Items } from './per-image.js';
 import type { Posterior, Spread } from './posterior.js';
 import type { LatentsStore } from './store.js';
@@ -13,7 +12,12 @@ const KINDS: { name: string; spread?: Spread }[] = [{ name: 'zq' }, { name: 'mom
  * A folder of one .npz per picture: MAETok's `path`, `zq`, `zq_flip`, or MAR's `moments`, `moments_flip`. The class is
  * the file's folder; where all lie in one folder, that of the picture which `path` names.
  */
-export async function npzFolderStore(folder: string, files: string[], posterior: Posterior): Promise<LatentsStore> {
+export async function npzFolderStore(
+  folder: string,
+  files: string[],
+  posterior: Posterior,
+  options: NpyOptions,
+): Promise<LatentsStore> {
   const paths = files.map(file => join(folder, file));
   const first = await openNpz(paths[0]);
   await first.close();
@@ -26,7 +30,11 @@ export async function npzFolderStore(folder: string, files: string[], posterior:
     names: paths,
     flips: first.names.includes(`${kind.name}_flip`),
     spread: kind.spread,
-    open: () => Promise.resolve({ read: (i, flipped) => readOne(paths[i], kind.name, flipped), close: nothing }),
+    open: () =>
+      Promise.resolve({
+        read: (i, flipped) => readOne(paths[i], kind.name + (flipped ? '_flip' : ''), options),
+        close: nothing,
+      }),
   };
   const classNames = await classesOf(files, paths, first.names.includes('path'));
   return await perImageStore(
@@ -38,10 +46,10 @@ export async function npzFolderStore(folder: string, files: string[], posterior:
 
 const nothing = (): Promise<void> => Promise.resolve();
 
-async function readOne(path: string, name: string, flipped: boolean) {
+async function readOne(path: string, name: string, options: NpyOptions) {
   const npz = await openNpz(path);
   try {
-    return await npz.read(flipped ? `${name}_flip` : name);
+    return await npz.read(name, options);
   } finally {
     await npz.close();
   }
@@ -56,18 +64,13 @@ async function classesOf(files: string[], paths: string[], named: boolean): Prom
   return classes.every(name => name !== '' && name !== '.') ? classes : undefined;
 }
 
-/** The text in `path.npy`: NumPy's fixed-width Unicode or bytes, which hold no numbers and so are no `NdArray`. */
 async function picturePath(path: string): Promise<string> {
-  const zip = await openZip(await openBytes(path));
+  const npz = await openNpz(path);
   try {
-    const bytes = Buffer.from(await zip.read('path.npy'));
-    const header = bytes.subarray(0, bytes.indexOf('\n') + 1).toString('latin1');
-    const kind = /'descr': '[<|=]([US])\d+'/.exec(header)?.[1];
-    if (!kind) throw new UserError(`${path}: its path is no text; the class cannot be told`);
-    const text = bytes.subarray(header.length);
-    const characters = kind === 'U' ? new Uint32Array(new Uint8Array(text).buffer) : text;
-    return String.fromCodePoint(...Array.from(characters).filter(code => code > 0 && code <= 0x10ffff));
+    const values = await npz.readValues('path');
+    if ('text' in values) return values.text[0];
+    throw new UserError(`${path}: its path is no text; the class cannot be told`);
   } finally {
-    await zip.close();
+    await npz.close();
   }
 }

@@ -2,6 +2,8 @@ import { existsSync } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import { sep } from 'node:path';
 import { UserError } from '../base/index.js';
+import type { NpyOptions } from '../io/index.js';
+
 import { arrayFileStore, splitFragment } from './array-file.js';
 import { DATASET_JSON, npyFolderStore, zipStore } from './dataset-json.js';
 import { npzFolderStore } from './npz-items.js';
@@ -10,16 +12,17 @@ import { shardStore } from './shards.js';
 import type { LatentsStore } from './store.js';
 
 /** Tells a dialect by what lies there, and opens it. */
-export async function openStore(given: string, posterior: Posterior): Promise<LatentsStore> {
+export async function openStore(given: string, posterior: Posterior, options: NpyOptions = {}): Promise<LatentsStore> {
   const { path } = splitFragment(given);
   if (!existsSync(path)) throw new UserError(`${path}: no such latents`);
-  if ((await stat(path)).isDirectory()) return await openFolder(path, posterior);
-  if (path.endsWith('.zip')) return await zipStore(path, posterior);
-  if (/\.(npy|npz|safetensors)$/.test(path)) return await arrayFileStore(given);
-  throw new UserError(`${path}: latents are a folder, or a .npy, .npz, .safetensors or .zip file`);
+  if ((await stat(path)).isDirectory()) return await openFolder(path, posterior, options);
+  if (path.endsWith('.zip')) return await zipStore(path, posterior, options);
+  if (/\.(pt|pth|ckpt|bin)$/.test(path))
+    throw new UserError(`${path}: is no file of latents; \`maetok convert ${path} --out x.safetensors\` makes one`);
+  return await arrayFileStore(given, options);
 }
 
-async function openFolder(path: string, posterior: Posterior): Promise<LatentsStore> {
+async function openFolder(path: string, posterior: Posterior, options: NpyOptions): Promise<LatentsStore> {
   const top = await readdir(path);
   const unfinished = top.find(name => /^unfinished_rank\d+\.json$/.test(name));
   if (unfinished !== undefined)
@@ -31,9 +34,9 @@ async function openFolder(path: string, posterior: Posterior): Promise<LatentsSt
   if (shards.length > 0) return await shardStore(path, shards);
   const files = (await readdir(path, { recursive: true })).map(name => name.split(sep).join('/')).sort();
   const npy = files.filter(name => name.endsWith('.npy'));
-  if (top.includes(DATASET_JSON) && npy.length > 0) return await npyFolderStore(path, npy, posterior);
+  if (top.includes(DATASET_JSON) && npy.length > 0) return await npyFolderStore(path, npy, posterior, options);
   const npz = files.filter(name => name.endsWith('.npz'));
-  if (npz.length > 0) return await npzFolderStore(path, npz, posterior);
+  if (npz.length > 0) return await npzFolderStore(path, npz, posterior, options);
   throw new UserError(
     `${path}: holds no latents: neither LightningDiT's shards, nor one .npz per picture, nor .npy files with ${DATASET_JSON}`,
   );

@@ -1,8 +1,16 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { UserError } from '../base/index.js';
-import { asFloat64, openSafetensors, readWeights, type SafetensorsFile } from '../io/index.js';
-import { labelsFrom } from './labels.js';
+import {
+  asFloat64,
+  classesFrom,
+  elementCount,
+  openSafetensors,
+  readWeights,
+  type Classes,
+  type NdArray,
+  type SafetensorsFile,
+} from '../io/index.js';
 import { readLatentsJson, type LatentsJson } from './latents-json.js';
 import { pieceOf, pieceStore, type OpenPiece, type Piece } from './pieces.js';
 import type { ChannelStatistics } from './statistics.js';
@@ -12,7 +20,7 @@ const STATS = 'latents_stats.pt';
 
 interface Shard {
   piece: Piece;
-  labels: Int32Array | undefined;
+  labels: NdArray | undefined;
 }
 
 /**
@@ -24,7 +32,7 @@ export async function shardStore(folder: string, names: string[]): Promise<Laten
   const files = (json?.shards.map(shard => shard.file) ?? [...names].sort()).map(name => join(folder, name));
   const shards: Shard[] = [];
   for (const file of files) shards.push(await readShard(file));
-  const labels = joinLabels(shards);
+  const labels = joinLabels(folder, shards);
   const statistics = json
     ? { mean: Float64Array.from(json.mean), std: Float64Array.from(json.std) }
     : await readStatistics(join(folder, STATS));
@@ -32,7 +40,7 @@ export async function shardStore(folder: string, names: string[]): Promise<Laten
     shards.map(({ piece }) => piece),
     {
       name: folder,
-      ...(labels && { labels }),
+      ...labels,
       ...(json?.classes && { classes: json.classes }),
       ...(statistics && { statistics }),
       meta: json?.meta ?? {},
@@ -54,7 +62,7 @@ async function readShard(path: string): Promise<Shard> {
     const latents = tensors.get('latents');
     if (!latents) throw new UserError(`${path}: holds no tensor latents; it is no shard of latents`);
     const piece = pieceOf(path, latents.shape, tensors.get('latents_flip')?.shape, () => openShard(path));
-    const labels = tensors.has('labels') ? labelsFrom(path, await file.read('labels'), piece.rows) : undefined;
+    const labels = tensors.has('labels') ? await file.read('labels') : undefined;
     return { piece, labels };
   } finally {
     await file.close();
@@ -74,17 +82,30 @@ function rowsOf(file: SafetensorsFile, name: string): OpenPiece['latents'] {
   };
 }
 
-function joinLabels(shards: Shard[]): Int32Array | undefined {
+function joinLabels(folder: string, shards: Shard[]): Classes | undefined {
   const without = shards.find(({ labels }) => !labels);
   if (without && shards.every(({ labels }) => !labels)) return undefined;
   if (without) throw new UserError(`${without.piece.name}: has no labels, unlike the shards beside it`);
-  const all = new Int32Array(shards.reduce((sum, { piece }) => sum + piece.rows, 0));
+  const parts = shards.map(({ piece, labels }) => {
+    const [rows = 1, ...rest] = labels!.shape;
+    if (
+      rows !== piece.rows ||
+      (shards.length > 1 && elementCount(rest) !== elementCount(shards[0].labels!.shape.slice(1)))
+    )
+      throw new UserError(
+        `${piece.name}: labels [${labels!.shape.join(', ')}] for ${piece.rows} rows; there must be one for each`,
+      );
+    return labels!;
+  });
+  const rows = parts.reduce((sum, { shape }) => sum + shape[0], 0);
+  const [, ...rest] = parts[0].shape;
+  const data = new Float64Array(rows * elementCount(rest));
   let at = 0;
-  for (const { labels } of shards) {
-    all.set(labels!, at);
-    at += labels!.length;
+  for (const part of parts) {
+    data.set(asFloat64(part.data), at);
+    at += part.data.length;
   }
-  return all;
+  return classesFrom(folder, { shape: [rows, ...rest], dtype: 'float64', data }, rows);
 }
 
 /** LightningDiT's statistics, `mean` and `std` of shape [1, C, 1, 1]. */

@@ -173,7 +173,17 @@ describe('arrays', () => {
   test('labels must be one per picture', async () => {
     const labels = { shape: [2], dtype: 'uint8' as const, data: new Uint8Array(2) };
     await writeNpz(join(root, 'short.npz'), { images, labels });
-    await expect(openImages(join(root, 'short.npz'))).rejects.toThrow(/3 pictures and 2 labels/);
+    await expect(openImages(join(root, 'short.npz'))).rejects.toThrow(/2 labels for 3 rows/);
+  });
+
+  test('labels may be text; what else is in the archive is never opened', async () => {
+    const dataset = await openImages('fixtures/golden/io/numpy/pictures.npz');
+    expect((await dataset.read(2)).data[0]).toBe(3);
+    expect([dataset.classes, [...dataset.labels!]]).toEqual([
+      ['ape', 'bee'],
+      [1, 0, 1],
+    ]);
+    await dataset.close();
   });
 });
 
@@ -196,6 +206,15 @@ describe("MNIST's idx files", () => {
     expect([...dataset.labels!]).toEqual([1, 0]);
     expect(await values(join(root, 'mnist'), { split: 'train' })).toEqual([1, 2]);
     expect(await values(join(root, 'mnist'), { split: 'val' })).toEqual([3]);
+  });
+
+  test('are told by what they hold, not by whether they are called .gz', async () => {
+    mkdirSync(join(root, 'misnamed'));
+    const one = idx([1, 2, 2], new Uint8Array(4).fill(7));
+    writeFileSync(join(root, 'misnamed/a-images-idx3-ubyte.gz'), one);
+    writeFileSync(join(root, 'misnamed/b-images-idx3-ubyte'), gzipSync(one));
+    expect(await values(join(root, 'misnamed/a-images-idx3-ubyte.gz'))).toEqual([7]);
+    expect(await values(join(root, 'misnamed/b-images-idx3-ubyte'))).toEqual([7]);
   });
 
   test('a truncated file is refused', async () => {

@@ -9,7 +9,6 @@ import {
   channelSummary,
   classCentres,
   columnMeans,
-  compactLabels,
   daviesBouldin,
   excessKurtosis,
   fisherRatio,
@@ -79,10 +78,6 @@ describe('with labels, scikit-learn’s values', () => {
     const { ratio, shrinkage } = await fisherRatio(sample, classCentres(sample));
     expect(shrinkage).toBeCloseTo(value('shrinkage'), 6);
     expect(ratio).toBeCloseTo(value('fisher_ratio'), 5);
-  });
-
-  it('labels with gaps are renumbered', () => {
-    expect(compactLabels(Int32Array.of(7, 2, 7, 40))).toEqual({ labels: Int32Array.of(1, 0, 1, 2), classes: 3 });
   });
 });
 

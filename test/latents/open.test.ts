@@ -1,8 +1,11 @@
 import { copyFile, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
 import { describe, expect, test } from '@jest/globals';
+import { silentLog } from '../../src/base/index.js';
+import { convertLatents } from '../../src/jobs/convert.js';
 import { encodeNpy } from '../helpers/npy.js';
-import { readSafetensors, writeNpy, writeNpz, writeSafetensors, type NdArray } from '../../src/io/index.js';
+import { readNpz, readSafetensors, writeNpy, writeNpz, writeSafetensors, type NdArray } from '../../src/io/index.js';
 import { openLatents, type Latents, type LatentsOptions } from '../../src/latents/index.js';
 import { describeWithShared, SHARED } from '../helpers/shared.js';
 import { tempFolder } from '../helpers/temp.js';
@@ -35,6 +38,14 @@ async function withLatents<T>(path: string, use: (latents: Latents) => Promise<T
     await latents.close();
   }
 }
+
+/** The numbers of the rows of which all are finite. */
+const finiteRows = (data: ArrayLike<number | bigint>, width: number): number[] =>
+  Array.from({ length: data.length / width }, (_, row) =>
+    Array.from({ length: width }, (_, i) => Number(data[row * width + i])),
+  )
+    .filter(row => row.every(Number.isFinite))
+    .flat();
 
 /** [C, H, W] of one picture → [H·W, C]. */
 function asTokens(row: ArrayLike<number>, channels: number, tokens: number): number[] {
@@ -292,12 +303,57 @@ describe('labels', () => {
     return at(name);
   };
 
-  test('beyond the classes, below zero, or too few are refused with the row', async () => {
+  test('beyond the classes or too few are refused with the row', async () => {
     await expect(openLatents(await write('high.npz', 0, 10), { classCount: 10 })).rejects.toThrow(
       /high\.npz: row 1 has label 10; labels are 0 to 9/,
     );
-    await expect(openLatents(await write('low.npz', -1, 0))).rejects.toThrow(/row 0 has label -1; labels begin at 0/);
     await expect(openLatents(await write('few.npz', 1))).rejects.toThrow(/1 labels for 2 rows/);
+  });
+
+  test('below zero are classes under their own names', async () => {
+    await withLatents(await write('low.npz', 4, -1), ({ labels, classes }) =>
+      expect([labels, classes]).toEqual([Int32Array.of(1, 0), ['-1', '4']]),
+    );
+  });
+});
+
+describe('arrays that NumPy wrote, as fixtures/golden/io/numpy/record.py recorded them', () => {
+  const NUMPY = 'fixtures/golden/io/numpy';
+
+  test.each(['beside.npz', 'unnamed.npz'])('%s: what stands beside the latents is never opened', async name => {
+    await withLatents(`${NUMPY}/${name}`, async latents => {
+      expect(await all(latents)).toEqual([...numbers(10)]);
+      expect(latents.labels).toEqual(Int32Array.of(3, 1, 7, 1, 3));
+    });
+  });
+
+  test('bfloat16, whose name NumPy loses, is read where it is said', async () => {
+    const expected = (await readNpz(`${NUMPY}/values.npz`)).bfloat16.data;
+    const options = { nameless: 'bfloat16', dropNonfinite: true } as const;
+    for (const name of ['bfloat16.npy', 'bfloat16.npz'])
+      await withLatents(
+        `${NUMPY}/${name}`,
+        async latents => expect(await all(latents)).toEqual(finiteRows(expected, 2)),
+        options,
+      );
+    await expect(openLatents(`${NUMPY}/bfloat16.npz`)).rejects.toThrow(/--dtype bfloat16/);
+  });
+
+  test('a file is told by what it begins with', async () => {
+    await copyFile(`${NUMPY}/beside.npz`, at('misnamed.npy'));
+    await withLatents(at('misnamed.npy'), latents => expect(latents.count).toBe(5));
+    await writeNpy(at('plain.npz'), f32([2, 1], numbers(2)), { force: true });
+    await withLatents(at('plain.npz'), latents => expect(latents.count).toBe(2));
+    await writeFile(at('packed.npy'), gzipSync('x'));
+    await expect(openLatents(at('packed.npy'))).rejects.toThrow(/packed\.npy: is not a \.npy file \(it is gzipped/);
+  });
+
+  test('text labels keep their names through a latents folder', async () => {
+    const context = { log: silentLog, signal: new AbortController().signal };
+    await convertLatents(`${NUMPY}/text.npz`, at('text'), {}, context);
+    await withLatents(at('text'), ({ labels, classes }) =>
+      expect([labels, classes]).toEqual([Int32Array.of(1, 0, 0, 1, 2), ['ape', 'dog', 'eel']]),
+    );
   });
 });
 

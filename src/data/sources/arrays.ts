@@ -1,6 +1,15 @@
 import { basename } from 'node:path';
 import { UserError } from '../../base/index.js';
-import { asInt32, openNpy, openNpz, type NdArray, type NpyFile, type NpzFile, type RawImage } from '../../io/index.js';
+import {
+  classesFrom,
+  namedClasses,
+  openNpy,
+  openNpz,
+  type Classes,
+  type NpyFile,
+  type NpzFile,
+  type RawImage,
+} from '../../io/index.js';
 import type { ImageSource } from '../dataset.js';
 import { sampledDigest } from './digest.js';
 
@@ -16,12 +25,25 @@ export async function openNpyImages(path: string): Promise<ImageSource> {
 /** Pictures and, where there are some, labels in a `.npz` archive. Stored uncompressed it is read row by row. */
 export async function openNpzImages(path: string): Promise<ImageSource> {
   const npz = await openNpz(path);
-  const images = IMAGES.find(name => npz.names.includes(name));
+  const images = imagesName(npz.names);
   if (images === undefined) {
     await npz.close();
     throw new UserError(`${path}: holds ${npz.names.join(', ') || 'nothing'}; pictures are expected as '${IMAGES[0]}'`);
   }
   return await arraySource(path, await npz.open(images), npz);
+}
+
+const imagesName = (names: readonly string[]): string | undefined => IMAGES.find(name => names.includes(name));
+
+/** Whether an archive has pictures, whatever else it has. */
+export async function holdsImages(npz: NpzFile): Promise<boolean> {
+  const name = imagesName(npz.names);
+  if (name === undefined) return false;
+  const found = await npz.open(name).catch((error: unknown) => {
+    if (!(error instanceof UserError)) throw error;
+  });
+  await found?.close();
+  return found !== undefined && isPictures(found);
 }
 
 async function arraySource(path: string, images: NpyFile, npz: NpzFile | undefined): Promise<ImageSource> {
@@ -32,11 +54,11 @@ async function arraySource(path: string, images: NpyFile, npz: NpzFile | undefin
   try {
     const { count, height, width, channels } = layout(path, images);
     const name = LABELS.find(label => npz?.names.includes(label));
-    const labels = name === undefined ? undefined : checkLabels(path, await npz!.read(name), count);
+    const classes = name === undefined ? undefined : classesFrom(`${path}#${name}`, await npz!.readValues(name), count);
     return {
       name: basename(path).replace(/\.np[yz]$/, ''),
       count,
-      ...classNames(labels),
+      ...named(classes),
       digest: await sampledDigest(path),
       pictureName: index => `${path}: picture ${index}`,
       stored: async index => rgb((await images.readRows(index, index + 1)).data as Uint8Array, height, width, channels),
@@ -57,8 +79,7 @@ interface Layout {
 
 function layout(path: string, { shape, dtype }: NpyFile): Layout {
   const [count, height, width, channels = 1] = shape;
-  const isPicture = (shape.length === 3 || shape.length === 4) && (channels === 1 || channels === 3);
-  if (dtype !== 'uint8' || !isPicture) {
+  if (!isPictures({ shape, dtype })) {
     const advice = dtype === 'uint8' && (shape[1] === 3 || shape[1] === 1) ? '; transpose (0, 2, 3, 1)' : '';
     throw new UserError(
       `${path}: holds ${dtype} [${shape.join(', ')}]; pictures are expected as uint8 [n, height, width, 3]${advice}`,
@@ -68,21 +89,22 @@ function layout(path: string, { shape, dtype }: NpyFile): Layout {
   return { count, height, width, channels };
 }
 
-/** Labels as whole numbers from 0, one per picture. */
-export function checkLabels(path: string, array: NdArray, count: number): Int32Array {
-  const labels = asInt32(array.data);
-  if (!labels || labels.some(label => label < 0))
-    throw new UserError(`${path}: labels must be whole numbers from 0, one per picture`);
-  if (labels.length !== count)
-    throw new UserError(`${path}: holds ${count} pictures and ${labels.length} labels; each picture needs one`);
-  return labels;
-}
+const isPictures = ({ shape, dtype }: Pick<NpyFile, 'shape' | 'dtype'>): boolean => {
+  const { length, 3: channels = 1 } = shape;
+  return dtype === 'uint8' && (length === 3 || length === 4) && (channels === 1 || channels === 3);
+};
 
-/** Where labels come without names, their numbers are the names. */
-export function classNames(labels: Int32Array | undefined): { classes: string[]; labels?: Int32Array } {
-  if (!labels) return { classes: [] };
+/** Numbers beyond are identifiers, not counts of classes. */
+const MOST_CLASSES = 100_000;
+
+/** Where labels come without names, their numbers are the names, from 0 on; of identifiers those that occur. */
+export function named(found: Classes | undefined): { classes: string[]; labels?: Int32Array } {
+  if (!found) return { classes: [] };
+  const { labels, classes } = found;
+  if (classes) return { labels, classes };
   const count = 1 + labels.reduce((most, label) => Math.max(most, label), 0);
-  return { classes: Array.from({ length: count }, (_, label) => String(label)), labels };
+  if (count > MOST_CLASSES) return namedClasses(found);
+  return { labels, classes: Array.from({ length: count }, (_, label) => String(label)) };
 }
 
 export function rgb(pixels: Uint8Array, height: number, width: number, channels: number): RawImage {

@@ -4,9 +4,9 @@ import { basename, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { gunzip } from 'node:zlib';
 import { messageOf, UserError } from '../../base/index.js';
-import { elementCount } from '../../io/index.js';
+import { classesFrom, elementCount, type Classes } from '../../io/index.js';
 import type { ImageSource } from '../dataset.js';
-import { checkLabels, classNames, rgb } from './arrays.js';
+import { named, rgb } from './arrays.js';
 import { sampledDigest } from './digest.js';
 
 const unzip = promisify<Uint8Array, Buffer>(gunzip);
@@ -28,14 +28,14 @@ export async function openIdx(path: string): Promise<ImageSource> {
   return {
     name: basename(path).replace(/-?images[-.]idx.*$/, '') || basename(dirname(path)),
     count,
-    ...classNames(await labelsBeside(path, count)),
+    ...named(await labelsBeside(path, count)),
     digest: await sampledDigest(path),
     pictureName: index => `${path}: picture ${index}`,
     stored: index => Promise.resolve(rgb(data.slice(index * length, (index + 1) * length), height, width, channels)),
   };
 }
 
-async function labelsBeside(path: string, count: number): Promise<Int32Array | undefined> {
+async function labelsBeside(path: string, count: number): Promise<Classes | undefined> {
   const plain = basename(path)
     .replace(/\.gz$/, '')
     .replace('images', 'labels')
@@ -43,13 +43,15 @@ async function labelsBeside(path: string, count: number): Promise<Int32Array | u
   const found = [plain, `${plain}.gz`].map(name => join(dirname(path), name)).find(existsSync);
   if (found === undefined) return undefined;
   const { shape, data } = await readIdx(found);
-  return checkLabels(found, { shape, dtype: 'uint8', data }, count);
+  return classesFrom(found, { shape, dtype: 'uint8', data }, count);
 }
 
 /** Two zero bytes, the type (8: unsigned byte), the number of dimensions, their sizes big-endian, the numbers. */
 async function readIdx(path: string): Promise<{ shape: number[]; data: Uint8Array }> {
   const raw = await readFile(path);
-  const bytes = path.endsWith('.gz')
+  // By content: browsers unpack what they download and keep its name.
+  const isGzipped = raw[0] === 0x1f && raw[1] === 0x8b;
+  const bytes = isGzipped
     ? await unzip(raw).catch((error: unknown) => {
         throw new UserError(`${path}: cannot be unpacked (${messageOf(error)}); fetch it again`);
       })

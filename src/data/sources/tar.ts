@@ -2,7 +2,7 @@ import { dirname } from 'node:path';
 import { UserError } from '../../base/index.js';
 import { isImageName, openTar, sha256OfText, type TarFile, type TarMember } from '../../io/index.js';
 import type { ImageSource } from '../dataset.js';
-import { classNames } from './arrays.js';
+import { named } from './arrays.js';
 
 interface Sample {
   shard: TarFile;
@@ -139,7 +139,7 @@ async function writtenLabels(samples: Sample[]): Promise<{ classes: string[]; la
       );
     words.push(word);
   }
-  if (isNumber(words[0])) return classNames(Int32Array.from(words, Number));
+  if (isNumber(words[0])) return named({ labels: Int32Array.from(words, Number) });
   const classes = [...new Set(words)].sort();
   const labelOf = new Map(classes.map((word, label) => [word, label]));
   return { classes, labels: Int32Array.from(words, word => labelOf.get(word)!) };
