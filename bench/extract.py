@@ -37,7 +37,7 @@ def main():
         with torch.inference_mode():
             latents = [model(part) for part in images.split(int(batch))]
         seconds = time.perf_counter() - start
-        np.save(out, torch.cat(latents).numpy())
+        np.save(out, torch.cat(latents).contiguous().numpy())
         print(json.dumps({"seconds": seconds}), flush=True)
 
 

@@ -129,7 +129,7 @@ def main():
         began = time.perf_counter()
         x = sample(model, start, labels, config["classes"], times, guidance, precision)
         elapsed = 1000 * (time.perf_counter() - began)
-        save_file({"latents": x}, f"{path}.latents")
+        save_file({"latents": x.contiguous()}, f"{path}.latents")
         print(json.dumps({"ms": elapsed}), flush=True)
 
 
