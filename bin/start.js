@@ -5,5 +5,11 @@ if (!existsSync(entry)) {
   console.error('maetok is not built yet: run `npm run setup` in its folder first');
   process.exit(1);
 }
-const { main } = await import(entry.href);
+// Before the program's own words for it are loaded.
+const tooManyFiles = error => {
+  if (error.code !== 'EMFILE') throw error;
+  console.error(`maetok: ${error.path}: too many files are open at once; allow more with \`ulimit -n 4096\``);
+  process.exit(1);
+};
+const { main } = await import(entry.href).catch(tooManyFiles);
 await main(process.argv.slice(2));

@@ -23,7 +23,34 @@ export class UserError extends Error {
 /** What a file that could not be opened is refused with. */
 export function unreadable(path: string, error: unknown): UserError {
   const absent = (error as NodeJS.ErrnoException).code === 'ENOENT';
-  return new UserError(`${path}: ${absent ? 'no such file' : `cannot be read: ${messageOf(error)}`}`);
+  return new UserError(`${path}: ${absent ? 'no such file' : `cannot be read: ${faultOf(error) ?? messageOf(error)}`}`);
+}
+
+/** What the system refuses, and what helps where that is not plain. */
+const FAULTS: Record<string, string> = {
+  ENOENT: 'no such file or folder',
+  EACCES: 'permission denied',
+  EPERM: 'not permitted',
+  ENOSPC: 'the disk is full',
+  EDQUOT: 'your share of the disk is used up (`quota` shows it)',
+  EFBIG: 'the file would be larger than is allowed here (`ulimit -f` shows the limit)',
+  EROFS: 'the file system is read-only',
+  ENOTDIR: 'a part of the path is not a folder',
+  EISDIR: 'is a folder, a file was expected',
+  ENAMETOOLONG: 'the name is too long',
+  ELOOP: 'its links lead in a circle',
+  EMFILE: 'too many files are open at once; allow more with `ulimit -n 4096`',
+  ENFILE: 'the system has too many files open; close other programs',
+  EIO: 'the device failed to read or write',
+  ENXIO: 'is no device that is there',
+  EBUSY: 'is in use',
+  ETXTBSY: 'is a program that is running',
+};
+
+/** What a file system's error says, in plain words; undefined of any other error. */
+export function faultOf(error: unknown): string | undefined {
+  const { code } = error as NodeJS.ErrnoException;
+  return code !== undefined && Object.hasOwn(FAULTS, code) ? FAULTS[code] : undefined;
 }
 
 /** The message of whatever was thrown. */

@@ -1,25 +1,78 @@
+import { constants } from 'node:os';
+import { EXIT, faultOf } from '../base/index.js';
+import type { TextSink } from './log.js';
 import { runCli } from './run.js';
 
 /** The process side of the command line: signals, streams, the exit code. The only place that ends the process. */
 export async function main(argv: string[]): Promise<void> {
+  const { signal, heed, heard } = listenToSignals();
+  const stdout = guarded(process.stdout);
+  const stderr = guarded(process.stderr);
+  let code: number = await runCli(argv, { stdout, stderr, stdin: process.stdin, signal, heedSignals: heed });
+  const fault = await stdout.flushed();
+  if (fault !== undefined) {
+    stderr.write(`maetok: standard output: ${fault}\n`);
+    if (code === EXIT.done) code = EXIT.failed;
+  }
+  await stderr.flushed();
+  // Native threads and idle worker pools may outlive the work; nothing of ours is pending here.
+  process.exit(code === EXIT.interrupted ? (heard() ?? code) : code);
+}
+
+/**
+ * A handler in JavaScript has its turn only between tasks, minutes late where a thread computes. So signals keep their
+ * own way, which is to end the process at once, until a command that saves its state says `heed`.
+ */
+function listenToSignals() {
   const abort = new AbortController();
-  process.on('SIGINT', () => {
+  let first: NodeJS.Signals | undefined;
+  let heeds = false;
+  const stop = (name: NodeJS.Signals): void => {
     // A second Ctrl-C does not wait for the state to be saved.
-    if (abort.signal.aborted) process.exit(130);
+    if (first !== undefined) process.exit(exitCodeOf(name));
+    first = name;
+    abort.abort();
+  };
+  // Run apart by another maetok: nobody waits for the result any more once that one is gone.
+  process.on('disconnect', () => {
+    if (!heeds) process.exit(EXIT.interrupted);
     abort.abort();
   });
-  process.on('SIGTERM', () => abort.abort());
-  // Run apart by another maetok: nobody waits for the result any more once that one is gone.
-  process.on('disconnect', () => abort.abort());
-  // `maetok … | head` closes the pipe early; that is no failure.
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
-  const code = await runCli(argv, {
-    stdout: process.stdout,
-    stderr: process.stderr,
-    stdin: process.stdin,
+  return {
     signal: abort.signal,
-  });
-  await new Promise<void>(flushed => process.stdout.write('', () => flushed()));
-  // Native threads and idle worker pools may outlive the work; nothing of ours is pending here.
-  process.exit(code);
+    heed: (): void => {
+      if (heeds) return;
+      heeds = true;
+      for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, stop);
+    },
+    /** The exit code of the signal that was heard, if any. */
+    heard: () => first && exitCodeOf(first),
+  };
+}
+
+/** 130 of SIGINT, 143 of SIGTERM: what a shell says of a process that the signal ended. */
+const exitCodeOf = (name: NodeJS.Signals): number => 128 + constants.signals[name];
+
+interface GuardedSink extends TextSink {
+  /** Everything is written; returns what kept it from being written. */
+  flushed(): Promise<string | undefined>;
+}
+
+/**
+ * A stream that may close or fail under the work, which goes on and writes its files. `maetok … | head` closes the pipe
+ * early; that is no failure.
+ */
+function guarded(stream: NodeJS.WriteStream): GuardedSink {
+  let fault: NodeJS.ErrnoException | undefined;
+  stream.on('error', (error: NodeJS.ErrnoException) => (fault ??= error));
+  const guard: GuardedSink = {
+    write: text => (fault === undefined ? stream.write(text) : false),
+    isTTY: stream.isTTY,
+    flushed: async () => {
+      if (fault === undefined) await new Promise<void>(done => stream.write('', () => setImmediate(done)));
+      return fault === undefined || fault.code === 'EPIPE' ? undefined : (faultOf(fault) ?? fault.message);
+    },
+  };
+  // A terminal's progress bars ask for more than `write`.
+  return Object.setPrototypeOf(guard, stream) as GuardedSink;
 }

@@ -1,4 +1,4 @@
-import { EXIT, messageOf, UserError, VERSION, type Log } from '../base/index.js';
+import { EXIT, faultOf, messageOf, UserError, VERSION, type Log } from '../base/index.js';
 import type { Command } from '../commands/command.js';
 import { findCommand } from './find.js';
 import { makeLog, type TextSink } from './log.js';
@@ -10,6 +10,8 @@ export interface CliStreams {
   stderr: TextSink;
   stdin: NodeJS.ReadableStream;
   signal: AbortSignal;
+  /** From now on Ctrl-C and its like abort `signal` instead of ending the process. */
+  heedSignals?: () => void;
 }
 
 /** Runs one command line and returns its exit code; never throws, never ends the process. */
@@ -44,6 +46,7 @@ async function prepare(argv: string[]): Promise<Prepared> {
 
 async function runPrepared({ command, argv, options, inputs }: Prepared, streams: CliStreams, log: Log): Promise<void> {
   await shareSettings(options, log);
+  if (command.saves?.(options)) streams.heedSignals?.();
   const { stdout, signal, stdin } = streams;
   await command.run(options, inputs, {
     stdout,
@@ -76,15 +79,11 @@ function describe(error: unknown, verbose: boolean): string {
 
 /** File-system failures that reach the top in one plain line. */
 function systemFailure(error: unknown): string | undefined {
-  const { code, path } = error as NodeJS.ErrnoException;
-  const what: Record<string, string> = {
-    ENOENT: 'no such file or folder',
-    EACCES: 'permission denied',
-    EPERM: 'not permitted',
-    ENOSPC: 'the disk is full; nothing was left half-written under a final name',
-    EROFS: 'the file system is read-only',
-    ENOTDIR: 'a part of the path is not a folder',
-    EISDIR: 'is a folder, a file was expected',
-  };
-  return code !== undefined && Object.hasOwn(what, code) ? `${path ?? 'output'}: ${what[code]}` : undefined;
+  const { code, path, dest } = error as NodeJS.ErrnoException & { dest?: string };
+  const fault = faultOf(error);
+  if (fault === undefined) return undefined;
+  const whole = ['ENOSPC', 'EDQUOT', 'EFBIG'].includes(code!)
+    ? '; nothing was left half-written under a final name'
+    : '';
+  return `${dest ?? path ?? 'output'}: ${fault}${whole}`;
 }

@@ -121,6 +121,7 @@ export const analyzeGmm = defineCommand({
   inputs: { name: 'latents', describe: 'latents folders or files, each may be named (mae=PATH)', max: 64 },
   options,
   remembered: ({ compat }) => Promise.resolve(compat === 'official' ? OFFICIAL : {}),
+  saves: ({ state }) => state !== undefined,
   async run(chosen, inputs, context) {
     if (chosen.compat === 'official') refuseUnofficial(chosen);
     const tables = [chosen.out, chosen.stats, chosen.diffusionFloor, chosen.modes, chosen.paired];

@@ -30,9 +30,11 @@ export async function runApart(argv: string[], { signal, onLine, threads }: Apar
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     env: { ...process.env, ...(threads !== undefined && { TF_NUM_INTRAOP_THREADS: String(threads) }) },
   });
-  // It stops where this channel closes: at our word, or when this process is gone, `kill -9` included.
+  // It stops where this channel closes: at our word, or when this process is gone, `kill -9` included. Busy computing,
+  // and with nothing to save, it hears a signal only.
   const stop = (): void => {
     if (child.connected) child.disconnect();
+    child.kill('SIGTERM');
   };
   if (signal.aborted) stop();
   signal.addEventListener('abort', stop, { once: true });

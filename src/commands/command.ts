@@ -6,7 +6,7 @@ export interface Context {
   /** Results: CSV rows. Everything else goes to `log`. */
   stdout: { write(text: string): unknown };
   log: Log;
-  /** Aborted by Ctrl-C: long work saves its state and throws `interrupted()`. */
+  /** Aborted by Ctrl-C where the command saves: long work saves its state and throws `interrupted()`. */
   signal: AbortSignal;
   /** Standard input, for commands that read a table from a pipe. */
   stdin: NodeJS.ReadableStream;
@@ -41,6 +41,11 @@ export interface Command<S extends z.ZodObject = z.ZodObject> {
   variants?: Record<string, () => Promise<Command>>;
   /** Values between the defaults and the flags typed that hang on these: those of a run to go on with, say. */
   remembered?(typed: Record<string, unknown>): Promise<Record<string, unknown>>;
+  /**
+   * Whether a stop has something to save with these options. Only then does Ctrl-C abort the context's signal; else it
+   * ends the process at once, whatever is being computed.
+   */
+  saves?(options: z.output<S>): boolean;
   /** Rows to stdout or files; notes to the log. Imports its domain rooms lazily, so that --help wakes no engine. */
   run(options: z.output<S>, inputs: string[], context: Context): Promise<void>;
 }

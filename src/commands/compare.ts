@@ -42,6 +42,7 @@ export const compare = defineCommand({
     test: z.string().optional().describe('pictures for probes and evaluation in place of the study’s'),
     features: z.string().optional().describe('what `evaluate` looks through in place of the study’s, see `evaluate`'),
   }),
+  saves: () => true,
   async run(chosen, [path], context) {
     const { readStudy } = await import('../compare/index.js');
     const study = await readStudy(path, chosen);
@@ -100,7 +101,7 @@ async function runner(jobs: number, chosen: z.output<typeof studyOptions>, conte
     const onLine = (line: string): void => tell(context.log, label, line);
     const { code, complaint } = await runApart(withShared(argv, shared), { signal, threads, onLine });
     if (code === EXIT.done) return;
-    if (code === EXIT.interrupted) throw interrupted();
+    if (code === EXIT.interrupted || signal.aborted) throw interrupted();
     const what = typeof code === 'number' ? complaint : `ended by ${code}`;
     throw new UserError(`${label}: ${what}`, code === EXIT.usage ? EXIT.usage : EXIT.failed);
   };

@@ -57,6 +57,7 @@ export const convert = defineCommand({
   ],
   inputs: { name: 'input', describe: 'weights, or latents as every command reads them' },
   options,
+  saves: () => true,
   async run(chosen, [input], context) {
     const { convertLatents, convertWeights } = await import('../jobs/convert.js');
     const out = chosen.out ?? withSafetensors(input);

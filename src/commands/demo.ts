@@ -25,6 +25,7 @@ export const demo = defineCommand({
     ['maetok demo --dry-run', 'the command lines that it runs, to try with pictures of your own'],
   ],
   options,
+  saves: () => true,
   async run(chosen, _inputs, context) {
     const { readStudy } = await import('../compare/index.js');
     const { startEngine } = await import('../engine/index.js');

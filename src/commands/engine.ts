@@ -28,6 +28,8 @@ export const engine = defineCommand({
   ],
   inputs: { name: 'action', describe: Object.keys(ACTIONS).join(', ') },
   options,
+  // Half of a download is removed again.
+  saves: () => true,
   async run(chosen, [action], context) {
     if (!Object.hasOwn(ACTIONS, action))
       throw new UserError(`engine: unknown action '${action}'; choose ${Object.keys(ACTIONS).join(', ')}`);

@@ -89,6 +89,7 @@ export const evaluate = defineCommand({
     max: 64,
   },
   options,
+  saves: ({ sweep }) => sweep !== undefined,
   async run(chosen, inputs, context) {
     checkUsage(chosen, inputs);
     const { startEngine } = await import('../engine/index.js');

@@ -35,6 +35,7 @@ export const extract = defineCommand({
     ['maetok extract --tokenizer taef2_encoder.pth --image-size 128 --data photos --out latents/taef2', 'a tiny one'],
   ],
   options,
+  saves: () => true,
   async run(chosen, _inputs, context) {
     const { startEngine } = await import('../engine/index.js');
     const { openImages } = await import('../data/index.js');

@@ -19,6 +19,7 @@ export const sample = defineCommand({
   ],
   inputs: { name: 'run', describe: 'a run of `train sit-…`, or weights of SiT, DiT, REPA, MAETok’s SiT, LightningDiT' },
   options,
+  saves: () => true,
   async run(chosen, [input], context) {
     const { startEngine } = await import('../engine/index.js');
     await startEngine();

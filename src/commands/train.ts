@@ -62,6 +62,7 @@ async function trainOne(model: string): Promise<Command> {
     examples,
     options: z.object({ ...options.shape, ...shared }),
     remembered: typed => rememberedOptions(model, typed),
+    saves: ({ dryRun }) => !dryRun,
     async run(chosen, _inputs, context) {
       const { trainModel, forecastTraining } = await import('../jobs/train.js');
       const values: Record<string, unknown> = chosen;

@@ -38,7 +38,8 @@ export async function writeAtomic(
     await rename(partial, path);
   } catch (error) {
     await rm(partial, { force: true });
-    throw error;
+    // Of a full disk Node names no file; of others the one beside.
+    throw error instanceof Error && 'code' in error ? Object.assign(error, { path, dest: undefined }) : error;
   }
 }
 

@@ -1,0 +1,82 @@
+import { spawn, spawnSync } from 'node:child_process';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { describe, expect, test } from '@jest/globals';
+import { tempFolder } from '../helpers/temp.js';
+
+const MAETOK = `${process.execPath} ${fileURLToPath(new URL('../../bin/maetok.js', import.meta.url))}`;
+const folder = tempFolder();
+
+/** A command line as a shell runs it; `$maetok` is the program. */
+function shell(line: string): { code: number | null; stdout: string; stderr: string } {
+  const { status, stdout, stderr } = spawnSync('bash', ['-c', line.replaceAll('$maetok', MAETOK)], {
+    cwd: folder,
+    encoding: 'utf8',
+  });
+  return { code: status, stdout, stderr };
+}
+
+const scoreboard = (out: string): string => readFileSync(join(folder, out), 'utf8').split('\n')[0];
+
+describe('streams that fail', () => {
+  test('a full standard output: one line, exit 1', () => {
+    const { code, stderr } = shell('$maetok models > /dev/full');
+    expect({ code, stderr }).toEqual({ code: 1, stderr: 'maetok: standard output: the disk is full\n' });
+  });
+
+  test.each([
+    ['standard error is full', '$maetok scoreboard --out full.csv 2>/dev/full', 'full.csv'],
+    [
+      'nobody reads standard error',
+      '$maetok scoreboard --out closed.csv 2>&1 | head -0; exit ${PIPESTATUS[0]}',
+      'closed.csv',
+    ],
+  ])('%s: the files are written all the same', (_, line, out) => {
+    expect(shell(line).code).toBe(0);
+    expect(scoreboard(out)).toMatch(/^setting,measure,target/);
+  });
+
+  test('a reader that leaves early is no failure', () => {
+    expect(shell('$maetok models | head -1; exit ${PIPESTATUS[0]}')).toMatchObject({ code: 0, stderr: '' });
+  });
+
+  test('too many open files: one line with what helps', () => {
+    const { code, stderr } = shell('ulimit -n 24; $maetok scoreboard');
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/^maetok: .*too many files are open at once; allow more with `ulimit -n 4096`\n$/);
+  });
+});
+
+describe('signals', () => {
+  /** How a command ends that is told to once `begun`, and how long it took to. */
+  async function ended(argv: string[], begun: () => Promise<unknown>) {
+    const [node, launcher] = MAETOK.split(' ');
+    const child = spawn(node, [launcher, ...argv], { cwd: folder, stdio: 'ignore' });
+    const exit = new Promise<[number | null, string | null]>(done => child.on('exit', (...how) => done(how)));
+    await begun();
+    const told = performance.now();
+    child.kill('SIGTERM');
+    const [code, signal] = await exit;
+    return { code, signal, seconds: (performance.now() - told) / 1000 };
+  }
+
+  test('a command with nothing to save ends at once, whatever it computes', async () => {
+    // Half a minute of random pairings without a pause.
+    const rows = Array.from({ length: 400 }, (_, i) => `${i},${Math.sin(i)},${Math.cos(7 * i)}`);
+    writeFileSync(join(folder, 'board.csv'), `gfid,a,b\n${rows.join('\n')}\n`);
+    const { signal, seconds } = await ended(['scoreboard', 'board.csv'], () => sleep(4000));
+    expect(signal).toBe('SIGTERM');
+    expect(seconds).toBeLessThan(1);
+  });
+
+  test('one that saves does so and ends with 143', async () => {
+    const wanted = ['train', 'ae', '--data', 'synthetic:scenes?count=64', '--steps', '100000', '--batch-size', '4'];
+    const { code } = await ended([...wanted, '--engine', 'wasm', '--out', 'run'], async () => {
+      while (!existsSync(join(folder, 'run', 'run.json'))) await sleep(200);
+    });
+    expect(code).toBe(143);
+    expect(existsSync(join(folder, 'run', 'latest'))).toBe(true);
+  }, 120_000);
+});
