@@ -1,6 +1,12 @@
 import { z } from 'zod';
 
-const side = z.number().int().positive();
+export const side = z.number().int().positive();
+
+/**
+ * Ways in which GFT's β enters beside the time: a projection of its sinusoid added to the time's, or a network of two or
+ * three layers on its sinusoid, added to the time's embedding.
+ */
+export const BETA_INPUTS = ['linear', 'mlp', '3_layer_mlp'] as const;
 
 /**
  * Architecture of a diffusion transformer over latent tokens: DiT (Peebles & Xie 2023), SiT (Ma et al. 2024) on grids
@@ -32,8 +38,8 @@ export const networkSchema = z.object({
   shift: z.boolean(),
   /** REPA: networks on the tokens after `after` blocks that predict a frozen encoder's features, one per encoder. */
   projectors: z.object({ after: side, width: side, features: z.array(side).min(1) }).optional(),
-  /** GFT: the reciprocal guidance scale is an input of the network. */
-  beta: z.boolean(),
+  /** GFT: how the reciprocal guidance scale enters the network, where it does. Earlier runs say true for `linear`. */
+  beta: z.preprocess(value => (value === true ? 'linear' : value), z.union([z.literal(false), z.enum(BETA_INPUTS)])),
 });
 
 export type NetworkConfig = z.output<typeof networkSchema>;

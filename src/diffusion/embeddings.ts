@@ -22,14 +22,27 @@ export function sinusoid(values: ArrayLike<number>, features: number): Tensor {
 }
 
 /** Times, and GFT's reciprocal guidance scales where given, → [n, width]. */
-export function timeEmbedding(params: Params, t: ArrayLike<number>, beta?: ArrayLike<number>): Tensor {
-  let features: Tensor = sinusoid(t, TIME_FEATURES);
-  if (beta) {
-    const thousandths = Float64Array.from(beta, b => 1000 * b);
-    features = features.add(linear(under(params, 'cond_proj'), sinusoid(thousandths, BETA_FEATURES)));
-  }
-  return linear(under(params, 'mlp.2'), silu(linear(under(params, 'mlp.0'), features)));
+export function timeEmbedding(
+  config: NetworkConfig,
+  params: Params,
+  t: ArrayLike<number>,
+  beta?: ArrayLike<number>,
+): Tensor {
+  const time = under(params, 't_embedder');
+  const features = sinusoid(t, TIME_FEATURES);
+  if (!config.beta || !beta) return perceptron(time, features);
+  const thousandths = Float64Array.from(beta, b => 1000 * b);
+  if (config.beta === 'linear')
+    return perceptron(time, features.add(linear(under(time, 'cond_proj'), sinusoid(thousandths, BETA_FEATURES))));
+  const guidance = perceptron(under(params, 'beta_embedder'), sinusoid(thousandths, TIME_FEATURES));
+  return perceptron(time, features).add(guidance);
 }
+
+/** Linear layers `mlp.0`, `mlp.2`, … with SiLU between them. */
+const perceptron = (params: Params, x: Tensor): Tensor =>
+  ['mlp.0', 'mlp.2', 'mlp.4']
+    .filter(name => `${name}.weight` in params)
+    .reduce((inner, name, i) => linear(under(params, name), i === 0 ? inner : silu(inner)), x);
 
 /**
  * Rows of the class table, [n, width]. As a product with one-hot rows, because a gather's gradient is not on every

@@ -46,7 +46,7 @@ export function inferNetwork(name: string, tensors: ShapeTable, hints: Inference
     qkNorm: tensors['blocks.0.attn.q_norm.weight'] !== undefined,
     shift: shape('blocks.0.adaLN_modulation.1.bias')[0] === 6 * width,
     projectors,
-    beta: tensors['t_embedder.cond_proj.weight'] !== undefined,
+    beta: betaOf(tensors),
   });
 }
 
@@ -81,6 +81,12 @@ function countUnder(tensors: ShapeTable, prefix: string): number {
     return first === prefix ? [Number(second)] : [];
   });
   return 1 + Math.max(-1, ...numbers);
+}
+
+function betaOf(tensors: ShapeTable): NetworkConfig['beta'] {
+  if (tensors['t_embedder.cond_proj.weight']) return 'linear';
+  if (tensors['beta_embedder.mlp.4.weight']) return '3_layer_mlp';
+  return tensors['beta_embedder.mlp.2.weight'] ? 'mlp' : false;
 }
 
 /** The depth that projectors hang on is in no tensor; REPA's is 8, and nothing but alignment reads it. */

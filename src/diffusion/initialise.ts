@@ -38,7 +38,7 @@ function initial(name: string, shape: number[], random: RandomStream): Tensor {
   if (name.includes('adaLN_modulation') || name === 'final_layer.linear.weight' || name.includes('cond_proj'))
     return tf.zeros(shape);
   if (name.includes('norm')) return tf.ones(shape);
-  if (name.includes('embedding_table') || name.startsWith('t_embedder')) return normal(random, shape, 0.02);
+  if (name.includes('embedding_table') || /^(t|beta)_embedder/.test(name)) return normal(random, shape, 0.02);
   return name === 'x_embedder.proj.weight' ? patchKernel(random, shape) : xavierUniform(random, shape);
 }
 

@@ -52,7 +52,7 @@ export function forward(
       if (keep(name)) activations[name] = value;
       return value;
     };
-    const time = named('t_embed', timeEmbedding(under(params, 't_embedder'), t, beta));
+    const time = named('t_embed', timeEmbedding(config, params, t, beta));
     const label = named('y_embed', labelEmbedding(under(params, 'y_embedder.embedding_table'), labels));
     // Every modulation starts with the SiLU of the same condition.
     const condition = silu(time.add(label));

@@ -16,7 +16,7 @@ export function shapes(config: NetworkConfig): Shapes {
       : linear('x_embedder', channels, width)),
     ...linear('t_embedder.mlp.0', TIME_FEATURES, width),
     ...linear('t_embedder.mlp.2', width, width),
-    ...(config.beta ? { 't_embedder.cond_proj.weight': [TIME_FEATURES, BETA_FEATURES] } : {}),
+    ...betaShapes(config),
     'y_embedder.embedding_table.weight': [classes + 1, width],
     ...rotaryShapes(config),
     ...merged(Array.from({ length: config.depth }, (_, i) => blockShapes(config, `blocks.${i}`))),
@@ -35,6 +35,16 @@ export const isBuffer = (key: string): boolean => key.startsWith('feat_rope.');
 
 function linear(name: string, inputs: number, outputs: number): Shapes {
   return { [`${name}.weight`]: [outputs, inputs], [`${name}.bias`]: [outputs] };
+}
+
+function betaShapes({ beta, width }: NetworkConfig): Shapes {
+  if (!beta) return {};
+  if (beta === 'linear') return { 't_embedder.cond_proj.weight': [TIME_FEATURES, BETA_FEATURES] };
+  return {
+    ...linear('beta_embedder.mlp.0', TIME_FEATURES, width),
+    ...linear('beta_embedder.mlp.2', width, width),
+    ...(beta === '3_layer_mlp' ? linear('beta_embedder.mlp.4', width, width) : {}),
+  };
 }
 
 function blockShapes(config: NetworkConfig, at: string): Shapes {

@@ -147,7 +147,7 @@ async function architecture(
       classes,
       patch,
       qkNorm,
-      beta: gft,
+      beta: gft && 'linear',
       ...(features && { projectors: { after, width: repaWidth, features: [features.channels] } }),
     },
   );

@@ -37,7 +37,7 @@ export async function verifyCase(folder: string, options: VerifyOptions): Promis
   tf.engine().startScope();
   try {
     const weights = paramsFrom(arrays);
-    const results = await system.verify(caseOf({ folder, config, recorded, arrays, weights, options }));
+    const results = await recomputed(system, caseOf({ folder, config, recorded, arrays, weights, options }));
     const name = join(basename(dirname(resolve(folder))), basename(resolve(folder)));
     const rows: VerifyRow[] = [];
     for (const tensor of outputs)
@@ -47,6 +47,20 @@ export async function verifyCase(folder: string, options: VerifyOptions): Promis
     tf.engine().endScope();
   }
 }
+
+/** A config or a tensor that a case lacks shows as a value that isn't there, wherever the system reaches for it. */
+async function recomputed(system: VerifiedSystem, recorded: VerifyCase): ReturnType<VerifiedSystem['verify']> {
+  try {
+    return await system.verify(recorded);
+  } catch (error) {
+    if (!(error instanceof TypeError || isZodError(error))) throw error;
+    throw new UserError(
+      `${recorded.folder}: is no complete case of ${system.name}: config.json or io.safetensors lacks something, or says what is not supported (${messageOf(error).split('\n')[0]})`,
+    );
+  }
+}
+
+const isZodError = (error: unknown): boolean => error instanceof Error && error.name.includes('ZodError');
 
 async function readConfig(folder: string): Promise<Record<string, unknown>> {
   const path = join(folder, 'config.json');

@@ -44,6 +44,7 @@ export {
 export { checkKeys, loadParams, type LoadOptions } from './state-dict.js';
 export { countParameters, type ModelPreset, type Shapes } from './preset.js';
 export {
+  caseConfig,
   channelsFirst,
   channelsLast,
   tensorOf,

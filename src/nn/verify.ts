@@ -1,3 +1,5 @@
+import type { z } from 'zod';
+import { UserError } from '../base/index.js';
 import { tf, type Tensor } from '../engine/index.js';
 import type { HostArray, Params } from './params.js';
 
@@ -32,6 +34,14 @@ export interface VerifiedSystem {
   name: string;
   recognises: (config: Record<string, unknown>) => boolean;
   verify: Verifier;
+}
+
+/** What a case's config.json says. @throws UserError naming the first field that is missing or not supported. */
+export function caseConfig<T extends z.ZodType>({ folder, config }: VerifyCase, schema: T): z.output<T> {
+  const { success, data, error } = schema.safeParse(config);
+  if (success) return data;
+  const [{ path, message }] = error.issues;
+  throw new UserError(`${folder}/config.json: ${path.join('.')}: ${message}`);
 }
 
 /** A recorded array as a float32 tensor. */

@@ -31,7 +31,20 @@ export async function openTokenizer(spec: string, options: OpenOptions = {}): Pr
   const source = await readSource(spec, options);
   const found = recognised(source) ?? recognisedWithin(source, options.log);
   if (!found) throw unknownWeights(source);
+  refuseStatistics(source);
   return await found.family.open(found.source, options);
+}
+
+/** Statistics that diffusers' pipelines normalise latents with: without them the latents would be others, silently. */
+function refuseStatistics({ name, config }: TokenizerSource): void {
+  const places = [config, config.parameters].filter(place => typeof place === 'object' && place !== null);
+  const field = ['latents_mean', 'latents_std'].find(key =>
+    places.some(place => ((place as Record<string, unknown>)[key] ?? null) !== null),
+  );
+  if (field !== undefined)
+    throw new UserError(
+      `${name}: config field ${field}: latents normalised per channel are not supported yet; with it set to null latents come as the network gives them, times its scaling_factor`,
+    );
 }
 
 interface Recognised {

@@ -226,7 +226,7 @@ describe('maetok sample', () => {
 
   test('a model of guidance-free training takes the scale as its input, within the interval', async () => {
     const gft = await changed('gft', (weights, { network }) => {
-      network.architecture.beta = true;
+      network.architecture.beta = 'linear';
       const shape = [256, 512];
       weights['t_embedder.cond_proj.weight'] = { shape, dtype: 'float32', data: drawn('beta', 256 * 512) };
     });

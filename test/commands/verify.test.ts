@@ -67,3 +67,19 @@ it('weights that the case does not fit: the tensor and both shapes', async () =>
   expect(code).toBe(2);
   expect(stderr).toMatch(/'encoder\.conv_out\.weight' is \[4, 16, 3, 3\] in the file, .* \[6, 16, 3, 3\]/);
 });
+
+it.each([
+  ['a switch that is not published', { beta_in: 'sideways' }, /gft\/config\.json: parameters\.beta_in: /],
+  ['a network without β', { use_beta_embed: false }, /parameters\.use_beta_embed: only networks that take β/],
+  ['a field that is missing', { depth: undefined }, /parameters\.depth: /],
+])('%s is refused by name', async (_what, change, message) => {
+  const at = join(folder, 'gft');
+  cpSync('fixtures/golden/diffusion/gft-beta-mlp', at, { recursive: true });
+  const config = JSON.parse(readFileSync(join(at, 'config.json'), 'utf8')) as { parameters: object };
+  writeFileSync(
+    join(at, 'config.json'),
+    JSON.stringify({ ...config, parameters: { ...config.parameters, ...change } }),
+  );
+  const { code, stderr } = await maetok('verify', at, '--quiet');
+  expect([code, stderr]).toEqual([2, expect.stringMatching(message)]);
+});

@@ -55,6 +55,27 @@ const renamed =
 
 const size32 = { imageSize: 32 };
 
+describe('a config’s switch that would change the numbers and is not run', () => {
+  it.each<[string, Record<string, unknown>]>([
+    ['latents_mean', { latents_mean: [0.1, 0.2] }],
+    ['latents_std', { latents_mean: null, latents_std: [1.5, 2] }],
+    ['act_fn', { act_fn: 'relu' }],
+    ['mid_block_add_attention', { mid_block_add_attention: false }],
+  ])('is refused by name: %s', async (field, change) => {
+    const { path, folder: at, config } = await published('sdvae-shift');
+    writeFileSync(join(at, 'config.json'), JSON.stringify({ ...config, ...change }));
+    await expect(openTokenizer(path)).rejects.toThrow(new RegExp(`config field ${field}: .*support`));
+  });
+
+  it('is passed over where it has no effect', async () => {
+    const { path, folder: at, config } = await published('sdvae-shift');
+    const plain = await roundTrip(path, size32);
+    const harmless = { latents_mean: null, latents_std: null, force_upcast: true, mid_block_add_attention: true };
+    writeFileSync(join(at, 'config.json'), JSON.stringify({ ...config, ...harmless }));
+    expect(await roundTrip(path, size32)).toEqual(plain);
+  });
+});
+
 describe('a checkpoint of training', () => {
   it.each<[what: string, rules: [RegExp, string], extra: Record<string, NdArray>]>([
     [

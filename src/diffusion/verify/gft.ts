@@ -1,6 +1,8 @@
+import { z } from 'zod';
+import { UserError } from '../../base/index.js';
 import { tf, valueAndGradients, type Scalar, type Tensor } from '../../engine/index.js';
-import type { VerifyCase } from '../../nn/index.js';
-import { networkSchema, type NetworkConfig } from '../config.js';
+import { caseConfig, type Params, type VerifyCase } from '../../nn/index.js';
+import { BETA_INPUTS, networkSchema, side, type NetworkConfig } from '../config.js';
 import { guidanceFreePrediction } from '../gft.js';
 import { noisyAt, squaredErrors } from '../loss.js';
 import { forward } from '../network.js';
@@ -9,19 +11,23 @@ import { imageOf, labelsOf, numbersOf, recordedOnly, tokensOf, type Results } fr
 
 /* GFT's DiT. Its time is the index of a DDPM step, 0 next to the data; it predicts the noise. */
 
-interface GftCase {
-  parameters: {
-    input_size: number;
-    patch_size: number;
-    in_channels: number;
-    hidden_size: number;
-    depth: number;
-    num_heads: number;
-    num_classes: number;
-    class_dropout_prob: number;
-    learn_sigma: boolean;
-  };
-}
+const CASE = z.object({
+  parameters: z.object({
+    input_size: side,
+    patch_size: side,
+    in_channels: side,
+    hidden_size: side,
+    depth: side,
+    num_heads: side,
+    mlp_ratio: z.number().positive().default(4),
+    num_classes: side,
+    class_dropout_prob: z.number(),
+    learn_sigma: z.boolean(),
+    use_beta_embed: z.literal(true, { error: 'only networks that take β are verified' }).default(true),
+    beta_in: z.enum(BETA_INPUTS).default('linear'),
+  }),
+});
+type GftCase = z.output<typeof CASE>;
 
 function architecture({ parameters: p }: GftCase): NetworkConfig {
   return networkSchema.parse({
@@ -32,7 +38,7 @@ function architecture({ parameters: p }: GftCase): NetworkConfig {
     width: p.hidden_size,
     depth: p.depth,
     heads: p.num_heads,
-    mlpRatio: 4,
+    mlpRatio: p.mlp_ratio,
     classes: p.num_classes,
     learnSigma: p.learn_sigma,
     norm: 'layer',
@@ -40,14 +46,12 @@ function architecture({ parameters: p }: GftCase): NetworkConfig {
     rope: false,
     qkNorm: false,
     shift: true,
-    beta: true,
+    beta: p.beta_in,
   });
 }
 
-const CHANGED = ['final_layer.linear.weight', 't_embedder.cond_proj.weight'];
-
 export function verifyGft(recorded: VerifyCase): Promise<Results> {
-  const settings = recorded.config as unknown as GftCase;
+  const settings = caseConfig(recorded, CASE);
   const config = architecture(settings);
   const results = { ...forwardResults(recorded, config), ...lossResults(recorded, settings, config) };
   return Promise.resolve(recordedOnly(recorded, results));
@@ -65,7 +69,11 @@ function forwardResults({ inputs, weights }: VerifyCase, config: NetworkConfig):
   });
 }
 
-function lossResults({ inputs, weights }: VerifyCase, { parameters }: GftCase, config: NetworkConfig): Results {
+function lossResults(
+  { inputs, weights, recorded }: VerifyCase,
+  { parameters }: GftCase,
+  config: NetworkConfig,
+): Results {
   const t = numbersOf(inputs['input.t']);
   const dropped = numbersOf(inputs['input.loss_drop_uniform']);
   const labels = labelsOf(inputs['input.loss_y']).map((label, i) =>
@@ -97,17 +105,30 @@ function lossResults({ inputs, weights }: VerifyCase, { parameters }: GftCase, c
       'output.loss_uncond_per_sample': squaredErrors(unconditional, noise),
     };
   });
+  const wanted = Object.keys(recorded).filter(name => name.startsWith(GRADIENT));
   const { value, gradients } = valueAndGradients(
     () => squaredErrors(parts().mixed, noise).mean<Scalar>(),
-    CHANGED.map(name => weights[name]),
+    wanted.map(name => weightOf(name, weights)),
   );
   tf.dispose([x, noise, value]);
-  const [linear, projection] = gradients as Tensor[];
-  const rowSums = projection.sum(1);
-  projection.dispose();
+  const recordedForm = (name: string, gradient: Tensor): Tensor => {
+    if (!name.endsWith(ROW_SUMS)) return gradient;
+    const sums = gradient.sum(1);
+    gradient.dispose();
+    return sums;
+  };
   return {
     ...values,
-    'output.grad.final_layer.linear.weight': linear,
-    'output.grad.t_embedder.cond_proj.weight_rowsum': rowSums,
+    ...Object.fromEntries(wanted.map((name, i) => [name, recordedForm(name, gradients[i] as Tensor)])),
   };
+}
+
+const GRADIENT = 'output.grad.';
+const ROW_SUMS = '_rowsum';
+
+/** The weight whose gradient, or sums of the gradient's rows, a recorded output holds. */
+function weightOf(output: string, weights: Params): Tensor {
+  const name = output.slice(GRADIENT.length).replace(new RegExp(`${ROW_SUMS}$`), '');
+  if (!(name in weights)) throw new UserError(`${output}: the case's weights hold no ${name}`);
+  return weights[name];
 }

@@ -1,5 +1,5 @@
 import { tf, type Tensor } from '../../engine/index.js';
-import { tensorOf, under, type HostArray, type VerifyCase } from '../../nn/index.js';
+import { tensorOf, type HostArray, type VerifyCase } from '../../nn/index.js';
 import { networkSchema, type NetworkConfig } from '../config.js';
 import { sinusoid, timeEmbedding } from '../embeddings.js';
 import { classifierFree } from '../guidance.js';
@@ -101,7 +101,7 @@ function forwardResults({ weights, inputs }: VerifyCase, settings: Sit1dCase, co
       'out.velocity_cfg': unconditional.add(velocity.sub(unconditional).mul(settings.cfg_scale)),
       'out.mid_features_after_block2': conditional.activations['blocks.1'],
       'out.t_sinusoid': sinusoid(numbersOf(inputs['in.t_grid']), 256),
-      'out.t_embedding': timeEmbedding(under(weights, 't_embedder'), t),
+      'out.t_embedding': timeEmbedding(config, weights, t),
       'out.pos_embed_formula': tf.tensor(positionTable(config), [config.tokens, config.width]),
       'out.score_from_velocity_linear': score('linear'),
       'out.score_from_velocity_cosine': score('cosine'),

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { UserError } from '../../base/index.js';
 import { children } from '../../nn/index.js';
+import { only } from '../config-field.js';
 import type { DcAeConfig } from './model.js';
 import type { DcAeArchitecture, Side } from './shapes.js';
 
@@ -75,7 +76,12 @@ const FIELDS = z.object({
   decoder_act_fns: z.union([activation, z.array(activation)]).optional(),
   downsample_block_type: z.enum(['pixel_unshuffle', 'conv']).optional(),
   upsample_block_type: z.enum(['pixel_shuffle', 'interpolate']).optional(),
-  scaling_factor: z.number().optional(),
+  scaling_factor: z.number().nullish(),
+  // Switches that are run in their published position only.
+  shift_factor: only(0),
+  encoder_out_shortcut: only(true),
+  decoder_in_shortcut: only(true),
+  decoder_conv_act_fn: only('relu'),
 });
 type Fields = z.output<typeof FIELDS>;
 

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { UserError } from '../../base/index.js';
+import { only } from '../config-field.js';
 import type { NormConfig } from './model.js';
 import type { Spelling } from './keys.js';
 import type { LdmArchitecture } from './shapes.js';
@@ -71,6 +72,16 @@ const FIELDS = z.object({
   shift_factor: z.number().nullish(),
   vq_mean: z.number().optional(),
   vq_std: z.number().optional(),
+  use_quant_conv: z.boolean().nullish(),
+  use_post_quant_conv: z.boolean().nullish(),
+  // Switches that are run in their published position only.
+  act_fn: only('silu'),
+  mid_block_add_attention: only(true),
+  attn_type: only('vanilla', 'vanilla-xformers', 'memory-efficient-cross-attn'),
+  use_linear_attn: only(false),
+  resamp_with_conv: only(true),
+  tanh_out: only(false),
+  give_pre_end: only(false),
 });
 type Fields = z.output<typeof FIELDS>;
 
@@ -144,6 +155,8 @@ function toldByConfig(fields: Fields, found: LdmArchitecture): Partial<LdmArchit
     Object.assign(told, { attnResolutions: fields.attn_resolutions, resolution: fields.resolution });
   if (fields.embed_dim) told.embedDim = fields.embed_dim;
   if (fields.z_channels) told.zChannels = fields.z_channels;
+  if (typeof fields.use_quant_conv === 'boolean') told.quantConv = fields.use_quant_conv;
+  if (typeof fields.use_post_quant_conv === 'boolean') told.postQuantConv = fields.use_post_quant_conv;
   return told;
 }
 
