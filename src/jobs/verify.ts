@@ -1,5 +1,6 @@
 import { readFile, readdir, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
+import { z } from 'zod';
 import { EXIT, messageOf, UserError } from '../base/index.js';
 import { tf, type Tensor } from '../engine/index.js';
 import { readSafetensors, readWeights, type NdArray } from '../io/index.js';
@@ -48,19 +49,20 @@ export async function verifyCase(folder: string, options: VerifyOptions): Promis
   }
 }
 
-/** A config or a tensor that a case lacks shows as a value that isn't there, wherever the system reaches for it. */
+/** What a case lacks shows as a value that isn't there, wherever its system reaches for it. */
 async function recomputed(system: VerifiedSystem, recorded: VerifyCase): ReturnType<VerifiedSystem['verify']> {
   try {
     return await system.verify(recorded);
   } catch (error) {
-    if (!(error instanceof TypeError || isZodError(error))) throw error;
+    const fields = error instanceof z.ZodError ? error.issues.map(({ path }) => path.join('.')).join(', ') : undefined;
+    if (fields === undefined && !(error instanceof TypeError)) throw error;
     throw new UserError(
-      `${recorded.folder}: is no complete case of ${system.name}: config.json or io.safetensors lacks something, or says what is not supported (${messageOf(error).split('\n')[0]})`,
+      `${recorded.folder}: is no complete case of ${system.name}: ${fields === undefined ? 'its config.json, io.safetensors or weights lack something that the system needs' : `its config.json leaves open or has wrong: ${fields}`}`,
+      EXIT.usage,
+      { cause: error },
     );
   }
 }
-
-const isZodError = (error: unknown): boolean => error instanceof Error && error.name.includes('ZodError');
 
 async function readConfig(folder: string): Promise<Record<string, unknown>> {
   const path = join(folder, 'config.json');

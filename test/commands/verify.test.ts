@@ -83,3 +83,16 @@ it.each([
   const { code, stderr } = await maetok('verify', at, '--quiet');
   expect([code, stderr]).toEqual([2, expect.stringMatching(message)]);
 });
+
+it('a case without a tensor that its system reads is refused in one line', async () => {
+  const at = join(folder, 'incomplete');
+  cpSync('fixtures/golden/diffusion/edm-heun', at, { recursive: true });
+  const recorded = await readSafetensors(join(at, 'io.safetensors'));
+  delete recorded['input.noise'];
+  await writeSafetensors(join(at, 'io.safetensors'), recorded, { force: true });
+  const { code, stderr } = await maetok('verify', at, '--quiet');
+  expect([code, stderr]).toEqual([
+    2,
+    expect.stringMatching(/incomplete: is no complete case of autoguidance: .* lack/),
+  ]);
+});
