@@ -48,9 +48,12 @@ describe('maetok compare', () => {
     const { code, stdout } = await maetok('compare', STUDY, '--out', out, '--quiet');
     expect(code).toBe(0);
     const [head, far, near] = stdout.trim().split('\n');
-    expect(head).toMatch(/^source,dims,nll_per_dim,.*,gain,.*,probe,/);
-    expect(far).toMatch(/^far,6,/);
-    expect(near).toMatch(/^near,6,/);
+    expect(head).toMatch(/^source,nll_per_dim,.*,nll_dims,.*,gain,.*,probe,.*,probe_dims,/);
+    const dims = head.split(',').indexOf('probe_dims');
+    expect([far, near].map(line => [line.split(',')[0], line.split(',')[dims]])).toEqual([
+      ['far', '6'],
+      ['near', '6'],
+    ]);
     for (const file of ['tables/nll-0.csv', 'charts/nll.svg', 'charts/probe.png', 'summary.csv', 'summary.md'])
       expect(existsSync(join(out, file))).toBe(true);
     expect(readFileSync(join(out, 'claims.csv'), 'utf8')).toMatch(/as expected \(one seed\)/);
