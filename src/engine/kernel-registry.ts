@@ -31,9 +31,9 @@ export function replaceKernel<B extends Backend>(kernelName: string, backendName
 
 const mended = new Set<string>();
 
-/** Runs `mend` unless it was run for that backend before: an engine may be started again. */
-export function mendOnce(backendName: string, mend: () => void): void {
-  if (mended.has(backendName)) return;
-  mended.add(backendName);
+/** Runs `mend` unless `what` was mended before, a backend or another part: an engine may be started again. */
+export function mendOnce(what: string, mend: () => void): void {
+  if (mended.has(what)) return;
+  mended.add(what);
   mend();
 }

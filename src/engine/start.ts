@@ -3,6 +3,7 @@ import { EXIT, messageOf, UserError } from '../base/index.js';
 import { installedEngines, type Build, type InstalledEngine } from './installed.js';
 import { mendOnce } from './kernel-registry.js';
 import { splitLongSums } from './long-sums.js';
+import { mendGradients } from './mended-gradients.js';
 import { nativeBackend } from './native.js';
 import { engineSettings } from './settings.js';
 import { startInstalled, startStock, stockPackage } from './tensorflow.js';
@@ -74,6 +75,7 @@ export async function startEngine(choice?: string): Promise<EngineKind> {
   if (running !== undefined && (wanted === undefined || wanted === running)) return running;
   // TensorFlow.js's own advice and warnings are for its makers' packages.
   if (engineSettings().verbose !== true) tf.env().set('PROD', true);
+  mendOnce('gradients', mendGradients);
   running = wanted === undefined ? await startFastest() : await startOnly(wanted);
   return running;
 }

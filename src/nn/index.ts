@@ -54,3 +54,4 @@ export {
 } from './verify.js';
 export { roundedOnce } from './rounded.js';
 export { area, bicubic, bilinear, resample, type AxisWeights } from './resample.js';
+export { unit } from './unit.js';

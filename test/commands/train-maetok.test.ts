@@ -2,12 +2,13 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import { parse as parseYaml } from 'yaml';
-import { RandomStream, startEngine, tf } from '../../src/engine/index.js';
+import { RandomStream, startEngine } from '../../src/engine/index.js';
 import { readSafetensors, writeNpz, writeSafetensors } from '../../src/io/index.js';
-import { arraysFrom, type Params } from '../../src/nn/index.js';
+import { arraysFrom } from '../../src/nn/index.js';
 import { maetok } from '../helpers/cli.js';
 import { rowsOf } from '../helpers/csv.js';
 import { tempFolder } from '../helpers/temp.js';
+import { tinyDino } from '../helpers/tiny-dino.js';
 
 const folder = tempFolder();
 let count = 0;
@@ -186,31 +187,3 @@ describe('what does not fit is said in one line before the first step', () => {
     expect(stderr).toMatch(/--from: --image-size is settled by the run that this one starts from/);
   });
 });
-
-/** A DINO ViT of one block. */
-function tinyDino(): Params {
-  const random = new RandomStream(3);
-  const shapes: Record<string, number[]> = {
-    cls_token: [1, 1, 16],
-    pos_embed: [1, 197, 16],
-    'patch_embed.proj.weight': [16, 3, 16, 16],
-    'patch_embed.proj.bias': [16],
-    'blocks.0.norm1.weight': [16],
-    'blocks.0.norm1.bias': [16],
-    'blocks.0.attn.qkv.weight': [48, 16],
-    'blocks.0.attn.qkv.bias': [48],
-    'blocks.0.attn.proj.weight': [16, 16],
-    'blocks.0.attn.proj.bias': [16],
-    'blocks.0.norm2.weight': [16],
-    'blocks.0.norm2.bias': [16],
-    'blocks.0.mlp.fc1.weight': [64, 16],
-    'blocks.0.mlp.fc1.bias': [64],
-    'blocks.0.mlp.fc2.weight': [16, 64],
-    'blocks.0.mlp.fc2.bias': [16],
-  };
-  return tf.tidy(() =>
-    Object.fromEntries(
-      Object.entries(shapes).map(([key, shape]) => [key, tf.keep(random.for(key).normalTensor(shape).mul(0.1))]),
-    ),
-  );
-}

@@ -1,6 +1,7 @@
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import { RandomStream, startEngine, tf, type Tensor } from '../../src/engine/index.js';
 import { conv2d, groupNorm, pixelShuffle, pixelUnshuffle, upsample2x, type ConvOptions } from '../../src/nn/index.js';
+import { gradientError } from '../helpers/finite-differences.js';
 
 const random = new RandomStream(0);
 const draw = (name: string, ...shape: number[]): Tensor => random.for(name).normalTensor(shape);
@@ -8,30 +9,6 @@ const draw = (name: string, ...shape: number[]): Tensor => random.for(name).norm
 beforeAll(async () => {
   await startEngine();
 });
-
-/** Σ w ∘ f over shifted copies of one entry, by central differences, against tf.grads; relative to the largest. */
-function gradientError(f: (...inputs: Tensor[]) => Tensor, inputs: Tensor[]): number {
-  const weights = draw('weights', ...f(...inputs).shape);
-  const scalar = (...x: Tensor[]): Tensor =>
-    f(...x)
-      .mul(weights)
-      .sum();
-  const gradients = tf.grads(scalar)(inputs);
-  let worst = 0;
-  inputs.forEach((input, i) => {
-    const gradient = gradients[i].dataSync();
-    const largest = Math.max(...gradient.map(Math.abs));
-    for (let entry = 0; entry < input.size; entry += Math.max(1, Math.floor(input.size / 7))) {
-      const at = (offset: number): number => {
-        const moved = input.dataSync().slice();
-        moved[entry] += offset;
-        return scalar(...inputs.map((x, j) => (j === i ? tf.tensor(moved, input.shape) : x))).dataSync()[0];
-      };
-      worst = Math.max(worst, Math.abs((at(0.1) - at(-0.1)) / 0.2 - gradient[entry]) / largest);
-    }
-  });
-  return worst;
-}
 
 describe('convolution', () => {
   const cases: [string, number, ConvOptions][] = [
@@ -51,7 +28,7 @@ describe('convolution', () => {
     tf.tidy(() => {
       const inputs = [draw('x', 2, 7, 9, 3), draw('w', 4, 3, kernel, kernel), draw('b', 4)];
       const f = (x: Tensor, weight: Tensor, bias: Tensor): Tensor => conv2d({ weight, bias }, x, options);
-      expect(gradientError(f, inputs)).toBeLessThan(1e-3);
+      expect(gradientError(f, inputs, { step: 0.1 })).toBeLessThan(1e-3);
     });
   });
 
@@ -77,7 +54,7 @@ describe('resampling', () => {
       const x = draw('x', 2, 3, 4, 2);
       const y = upsample2x(x).arraySync();
       expect(y[1][5][6][1]).toBe((x.arraySync() as number[][][][])[1][2][3][1]);
-      expect(gradientError(upsample2x, [x])).toBeLessThan(1e-3);
+      expect(gradientError(upsample2x, [x], { step: 0.1 })).toBeLessThan(1e-3);
     });
   });
 

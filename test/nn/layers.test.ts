@@ -19,6 +19,7 @@ import {
   unpatchify,
   type Params,
 } from '../../src/nn/index.js';
+import { gradientError } from '../helpers/finite-differences.js';
 
 const random = new RandomStream(0);
 const draw = (name: string, ...shape: number[]): Tensor => random.for(name).normalTensor(shape);
@@ -26,32 +27,6 @@ const draw = (name: string, ...shape: number[]): Tensor => random.for(name).norm
 beforeAll(async () => {
   await startEngine();
 });
-
-/** Largest relative error of the gradients of Σ f(x) ∘ w against central differences on a few entries of each input. */
-function gradientError(f: (...inputs: Tensor[]) => Tensor, inputs: Tensor[]): number {
-  const weights = draw('weights', ...f(...inputs).shape);
-  const scalar = (...x: Tensor[]): Tensor =>
-    f(...x)
-      .mul(weights)
-      .sum();
-  const gradients = tf.grads((...x: Tensor[]) => scalar(...x))(inputs);
-  let worst = 0;
-  inputs.forEach((input, i) => {
-    const values = input.dataSync().slice();
-    const gradient = gradients[i].dataSync();
-    const scale = Math.max(...gradient.map(Math.abs), 1e-3);
-    for (let entry = 0; entry < values.length; entry += Math.max(1, Math.floor(values.length / 5))) {
-      const at = (offset: number): number => {
-        const moved = values.slice();
-        moved[entry] += offset;
-        return scalar(...inputs.map((x, j) => (j === i ? tf.tensor(moved, input.shape) : x))).dataSync()[0];
-      };
-      const h = 1e-2;
-      worst = Math.max(worst, Math.abs((at(h) - at(-h)) / (2 * h) - gradient[entry]) / scale);
-    }
-  });
-  return worst;
-}
 
 describe('gradients agree with finite differences', () => {
   const x = (): Tensor => draw('x', 2, 5, 8);

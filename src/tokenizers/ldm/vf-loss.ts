@@ -1,4 +1,5 @@
 import { matMul, tf, type Scalar, type Tensor, type Tensor3D } from '../../engine/index.js';
+import { unit } from '../../nn/index.js';
 
 /**
  * Alignment of a tokenizer's latents with a frozen vision model's features (Yao & Wang 2025, eq. 2–7). Both come as
@@ -31,8 +32,6 @@ export function alignment(margins: AlignmentMargins, latents: Tensor3D, features
   const cosine = tf.relu(own.neg().add(1 - margins.cosine)).mean<Scalar>();
   return { distance, cosine, loss: distance.add(cosine) };
 }
-
-const unit = (x: Tensor): Tensor => x.div(x.square().sum(-1, true).sqrt().maximum(1e-12));
 
 /** The weight's adaptive part, clamped before the hyper-weight; gradients at the encoder's last convolution. */
 export const ALIGNMENT_LARGEST = 1e8;

@@ -1,5 +1,5 @@
 import { tf, type Scalar, type Tensor, type Tensor3D, type Tensor4D } from '../../engine/index.js';
-import { patchify } from '../../nn/index.js';
+import { patchify, unit } from '../../nn/index.js';
 import { hog, hogWidth } from './hog.js';
 import { sobel } from './sobel.js';
 
@@ -25,8 +25,6 @@ export const squaredError: AuxTarget['distance'] = (prediction, target) => predi
 /** Minus the cosine of prediction and target. */
 export const negativeCosine: AuxTarget['distance'] = (prediction, target) =>
   unit(prediction).mul<Tensor>(unit(target)).sum(-1).neg();
-
-const unit = (x: Tensor): Tensor => x.div(tf.maximum(tf.sqrt(x.square().sum(-1, true)), 1e-12));
 
 /** Mean of a distance over the masked patches, or over all of them without a mask. Mask [n, patches]. */
 export function auxLoss(
