@@ -154,6 +154,7 @@ const CASES: Record<string, Case[]> = {
     [x => x.sum(1, true), [2, 3, 4]],
   ],
   Tanh: [[x => x.tanh(), [6]]],
+  Tile: [[x => tf.tile(x, [2, 3]), [2, 2]]],
   Transpose: [
     [x => tf.transpose(x, [2, 0, 1]), [2, 3, 4]],
     [x => tf.transpose(x, [0, 3, 1, 4, 2]), [2, 3, 2, 1, 2]],
