@@ -39,7 +39,7 @@ export interface Command<S extends z.ZodObject = z.ZodObject> {
   options: S;
   /** More specific commands by the word after the name, each with options of its own: `train maetok`. */
   variants?: Record<string, () => Promise<Command>>;
-  /** Values between the defaults and the flags typed that hang on these: those of a run to go on with, say. */
+  /** Values between the defaults and the flags typed that depend on these: those of a run to resume, say. */
   remembered?(typed: Record<string, unknown>): Promise<Record<string, unknown>>;
   /**
    * Whether a stop has something to save with these options. Only then does Ctrl-C abort the context's signal; else it

@@ -12,7 +12,7 @@ import { writeTable } from './table.js';
 export const studyOptions = z.object({
   out: z.string().optional().describe('folder of the study; default: its name'),
   dryRun: z.boolean().default(false).describe('print the command lines that the study stands for; run nothing'),
-  force: force.describe('start the study anew; without it, what is done is kept'),
+  force: force.describe('start the study again; without it, what is done is kept'),
   jobs: count
     .optional()
     .describe(

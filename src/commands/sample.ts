@@ -7,7 +7,7 @@ const options = z.object({ ...sampleOptions.shape, ...common });
 
 export const sample = defineCommand({
   name: 'sample',
-  describe: 'Samples pictures from a diffusion model. Sample k hangs on the seed and k alone, whatever the batch.',
+  describe: 'Samples pictures from a diffusion model. Sample k depends on the seed and k alone, whatever the batch.',
   examples: [
     ['maetok sample runs/sit --tokenizer runs/mae --num 64 --guidance 2 --out samples/sit', 'PNGs, .npz and a grid'],
     ['maetok sample runs/sit --num 50000 --labels random --sampler heun --steps 25 --out fid', 'for `evaluate`'],

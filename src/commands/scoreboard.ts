@@ -18,7 +18,7 @@ const options = z.object({
 export const scoreboard = defineCommand({
   name: 'scoreboard',
   describe:
-    'Which cheap measure of a latent space foretells gFID? Rank correlations over tokenizers with intervals, and whether there are enough to tell.',
+    'Which cheap measure of a latent space predicts gFID? Rank correlations over tokenizers with intervals, and whether there are enough to tell.',
   examples: [
     ['maetok scoreboard', 'the numbers that MAETok’s authors published'],
     ['maetok scoreboard table.csv', 'a row per tokenizer, a column per measure, one called gfid'],

@@ -95,7 +95,7 @@ function requireSame({ name, argv }: Step, before: string[], out: string): void 
   if (argv.join('\n') === before.join('\n')) return;
   const changed = argv.filter((word, i) => word !== before[i]);
   throw new UserError(
-    `${out}: '${name}' was done with other options before (now: ${changed.join(' ')}); choose another --out, or --force starts the study anew`,
+    `${out}: '${name}' was done with other options before (now: ${changed.join(' ')}); choose another --out, or --force starts the study again`,
     EXIT.failed,
   );
 }

@@ -1,6 +1,6 @@
 import { UserError } from '../base/index.js';
 
-/** What the meaning of a file's numbers hangs on, as a command wrote it beside them. */
+/** What the meaning of a file's numbers depends on, as a command wrote it beside them. */
 export interface ProtocolCard {
   /** The file whose numbers it describes. */
   file: string;
