@@ -28,7 +28,7 @@ export interface LogisticOptions {
   tolerance?: number;
 }
 
-/** Widths beyond which the features' second moments are not decomposed: the matrices alone would take gigabytes. */
+/** Axes beyond which they are not sought: the matrices alone would take gigabytes. */
 const WIDEST = 8192;
 /** Evaluations that principal axes save per fit: 30 to 260 on real pixels, by penalty. */
 const SAVED = 150;
@@ -38,7 +38,8 @@ const OVERHEAD = 5e8;
 /**
  * One model per penalty, by L-BFGS along the features' principal axes. The Hessian of class c there is about
  * mean p (1 − p) · diag(spectrum) + penalty, p being the class' probabilities, which is what L-BFGS starts from at
- * every step: the iterations are a quarter of those without, the objective, and so the model, is the same.
+ * every step: the iterations are a quarter of those without, the objective, and so the model, is the same. Weights of
+ * fewer rows than columns lie in the rows' span, whatever the penalty, so as many axes as rows do.
  */
 export async function fitLogistic(
   data: FeatureMatrix,
@@ -52,14 +53,15 @@ export async function fitLogistic(
     const alongAxes = Float64Array.from(await sums.alongAxes.data());
     const counts = new Float64Array(classes);
     for (const label of data.labels) counts[label]++;
-    let variables = new Float64Array(classes * (width + 1));
+    const along = axes.spectrum.length;
+    let variables = new Float64Array(classes * (along + 1));
     for (const inverse of inversePenalties) {
       const problem = { data, axes, classes, penalty: 1 / (inverse * rows), sums: sums.ofFeatures, alongAxes, counts };
       const result = await lbfgs(x => evaluate(problem, x), variables, { maxIterations, tolerance });
       variables = result.x as Float64Array<ArrayBuffer>;
       models.push({
         weights: await weightsOf(problem, variables),
-        bias: Float32Array.from(variables.subarray(classes * width)),
+        bias: Float32Array.from(variables.subarray(classes * along)),
         features: width,
         classes,
         iterations: result.iterations,
@@ -77,8 +79,9 @@ export async function fitLogistic(
 /** Is finding the principal axes cheaper than the evaluations that they save? In floating-point operations. */
 function paysOff(data: FeatureMatrix, classes: number, fits: number): boolean {
   const { rows, width } = data;
-  const cost = 2 * rowsForAxes(data) * width ** 2 + 20 * width ** 3;
-  return width <= WIDEST && cost < SAVED * fits * (4 * rows * width * classes + OVERHEAD);
+  const [axes, other] = rows < width ? [rows, 2 * width] : [width, rowsForAxes(data)];
+  const cost = 2 * other * axes ** 2 + 20 * axes ** 3;
+  return axes <= WIDEST && cost < SAVED * fits * (4 * rows * width * classes + OVERHEAD);
 }
 
 /**
@@ -109,8 +112,9 @@ function classSums(data: FeatureMatrix, { basis }: Axes, classes: number): Recor
 }
 
 /** Wᵀ [classes, features] of the variables: weights along the axes, and the bias behind them. */
-function weightTensor({ data: { width }, axes: { basis }, classes }: Problem, x: Float64Array): Tensor {
-  const along = tf.tensor2d(Float32Array.from(x.subarray(0, classes * width)), [classes, width]);
+function weightTensor({ axes: { basis, spectrum }, classes }: Problem, x: Float64Array): Tensor {
+  const { length } = spectrum;
+  const along = tf.tensor2d(Float32Array.from(x.subarray(0, classes * length)), [classes, length]);
   return basis ? matMul(along, basis, { transposeB: true }) : along;
 }
 
@@ -130,13 +134,14 @@ async function weightsOf(problem: Problem, x: Float64Array): Promise<Float32Arra
  */
 async function evaluate(problem: Problem, x: Float64Array): Promise<Evaluation> {
   const { data, axes, classes, penalty, alongAxes, counts } = problem;
-  const { rows, width } = data;
+  const { rows } = data;
+  const { spectrum } = axes;
   const terms = tf.tidy(() => slopes(problem, x));
   const [gradientAlong, steepest, total, squared, logSums] = await Promise.all(
     terms.map(term => term.data() as Promise<Float32Array>),
   );
   tf.dispose(terms);
-  const last = classes * width;
+  const last = classes * spectrum.length;
   const gradient = new Float64Array(last + classes);
   const curvature = new Float64Array(last + classes);
   const doubts = doubtsOf(total, squared, rows);
@@ -149,7 +154,7 @@ async function evaluate(problem: Problem, x: Float64Array): Promise<Evaluation> 
   for (let i = 0; i < last; i++) {
     value += x[i] * ((penalty * rows * x[i]) / 2 - alongAxes[i]);
     gradient[i] = gradientAlong[i];
-    curvature[i] = doubts[Math.floor(i / width)] * axes.spectrum[i % width] + penalty;
+    curvature[i] = doubts[Math.floor(i / spectrum.length)] * spectrum[i % spectrum.length] + penalty;
   }
   let steepestBias = 0;
   for (let c = 0; c < classes; c++) {
@@ -187,7 +192,7 @@ const FLOOR = 1e-3;
 function slopes(problem: Problem, x: Float64Array): Tensor[] {
   const { data, axes, classes, penalty } = problem;
   const w = weightTensor(problem, x);
-  const bias = tf.tensor2d(Float32Array.from(x.subarray(classes * data.width)), [classes, 1]);
+  const bias = tf.tensor2d(Float32Array.from(x.subarray(classes * axes.spectrum.length)), [classes, 1]);
   let dw: Tensor = tf.neg(problem.sums);
   let total: Tensor = tf.zeros([classes]);
   let squared: Tensor = tf.zeros([classes]);
