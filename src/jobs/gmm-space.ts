@@ -1,6 +1,14 @@
 import { EXIT, UserError, type Log } from '../base/index.js';
 import { selectedRows, splitRows, type NdArray, type RowSource } from '../io/index.js';
-import { columnReduction, explainedShare, fitPca, pcaReduction, type Pca, type Reduction } from '../pca/index.js';
+import {
+  axesLeftOut,
+  columnReduction,
+  explainedShare,
+  fitPca,
+  pcaReduction,
+  type Pca,
+  type Reduction,
+} from '../pca/index.js';
 
 /** Latents to analyse: rows [tokens · channels]. */
 export interface GmmSource {
@@ -112,19 +120,13 @@ async function axes(part: Part, { dims, variance, threads, signal }: SpaceSettin
   const wanted = typeof dims === 'number' ? { dims } : { variance };
   const pca = await fitPca(part.seen, { ...wanted, threads, signal, onRows: rows => progress.update(rows) });
   progress.stop();
-  if (typeof dims === 'number') warnOfFewer(part.source, dims, pca, log);
+  // Divided by its own deviation, an axis of rounding alone would count as much as any.
+  const missing = typeof dims === 'number' ? axesLeftOut(pca, dims) : undefined;
+  if (missing !== undefined) log.warn(`${part.source}: ${missing}`);
   const share = (100 * explainedShare(pca, pca.dims)).toFixed(1);
   const residual = pca.residual > 0 ? `, residual ${pca.residual.toExponential(1)}` : '';
   log.note(`${part.source}: ${pca.dims} of ${pca.width} axes explain ${share}% of the variance${residual}`);
   return pca;
-}
-
-/** Divided by its own deviation, an axis of rounding alone would count as much as any. */
-function warnOfFewer(source: string, asked: number, { dims, rows }: Pca, log: Log): void {
-  if (dims < asked)
-    log.warn(
-      `${source}: its ${rows} rows vary along ${dims} axes; the other ${asked - dims} of --dims ${asked} are left out`,
-    );
 }
 
 /** Where a block of axes was solved for: the same and more of them. */

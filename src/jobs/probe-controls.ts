@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { RandomNumbers, UserError, type Log } from '../base/index.js';
 import type { RowSource } from '../io/index.js';
-import { fitPca, pcaReduction, reducedRows, type Reduction } from '../pca/index.js';
+import { axesLeftOut, fitPca, pcaReduction, reducedRows, type Reduction } from '../pca/index.js';
 import { features, type Feature } from '../probe/index.js';
 import type { LabelledLatents, ProbeParts } from './probe-parts.js';
 
@@ -30,13 +30,16 @@ export async function controlledFeatures(
   feature: Feature,
   control: Control,
   { dims, seed }: { dims: number; seed: number },
+  log: Log,
 ): Promise<ControlledFeatures> {
   const train = { ...features(feature, parts.train, tokens), name };
   const test = features(feature, parts.test, tokens);
   const trainLabels = control === 'shuffled-labels' ? shuffled(parts.trainLabels, seed) : parts.trainLabels;
   if (!isProjected(control)) return { train, test, trainLabels, tokens: feature === 'mean' ? 1 : tokens };
   const reduction =
-    control === 'pca' ? await leadingAxes(train, dims) : randomAxes(train.width, Math.min(dims, train.width), seed);
+    control === 'pca'
+      ? await leadingAxes(train, dims, log)
+      : randomAxes(train.width, Math.min(dims, train.width), seed);
   return { train: reducedRows(reduction, train), test: reducedRows(reduction, test), trainLabels, tokens: 1 };
 }
 
@@ -66,8 +69,10 @@ const shuffled = (labels: Int32Array, seed: number): Int32Array =>
     .permutation(labels.length)
     .map(row => labels[row]);
 
-async function leadingAxes(train: RowSource, dims: number): Promise<Reduction> {
+async function leadingAxes(train: RowSource, dims: number, log: Log): Promise<Reduction> {
   const pca = await fitPca(train, { dims: Math.min(dims, train.width, train.rows), threads: availableParallelism() });
+  const missing = axesLeftOut(pca, dims);
+  if (missing !== undefined) log.warn(`${train.name}: control pca: ${missing}`);
   return pcaReduction(pca, { standardize: false });
 }
 

@@ -97,10 +97,14 @@ async function probeOne(
 ): Promise<Probed[]> {
   log.note(`${latents.name}: probing ${feature} features${control === 'none' ? '' : `, control: ${control}`}`);
   const { seed } = settings;
-  const { train, trainLabels, test, tokens } = await controlledFeatures(latents, parts, feature, control, {
-    dims,
-    seed,
-  });
+  const { train, trainLabels, test, tokens } = await controlledFeatures(
+    latents,
+    parts,
+    feature,
+    control,
+    { dims, seed },
+    log,
+  );
   const own = await standardisation(train);
   // One scale for all projected axes: each brought to unit variance, those that hold hardly any would count as much.
   const scale = isProjected(control) ? { ...own, scale: own.scale.fill(rootMeanSquare(own.scale)) } : own;

@@ -56,7 +56,7 @@ export async function picturesOf(
   const chosen = randomRows(source.rows, most, seed);
   const sample = await sampleOf(source, chosen);
   const { rows, width, data } = sample;
-  const start = await planarStart(data, rows, width);
+  const start = await planarStart(data, rows, width, missing => context.log.warn(`${source.name}: pca: ${missing}`));
   const reach = Math.max(
     methods.includes('umap') ? k - 1 : 0,
     methods.includes('tsne') ? REACH * settings.perplexity : 0,

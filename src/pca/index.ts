@@ -1,6 +1,7 @@
 export { cachedRows, type CachedRows } from './cache.js';
 export { nonFiniteRows, rowMoments, type Moments, type MomentsOptions } from './moments.js';
 export {
+  axesLeftOut,
   dimensionsFor,
   explainedShare,
   fitPca,

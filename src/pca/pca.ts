@@ -82,6 +82,12 @@ export function principalAxes(name: string, moments: Moments, options: Dimension
   );
 }
 
+/** What to tell of rows that vary along fewer axes than were asked for; undefined where none is missing. */
+export const axesLeftOut = ({ dims, rows }: Pca, asked: number): string | undefined =>
+  dims < asked
+    ? `its ${rows} rows vary along ${dims} of the ${asked} axes that were asked for; the others are left out`
+    : undefined;
+
 function trace(matrix: Float64Array, n: number): number {
   let sum = 0;
   for (let i = 0; i < n; i++) sum += matrix[i * n + i];

@@ -93,6 +93,14 @@ describe('maetok probe', () => {
     expect(accuracy('random-projection')).toBeLessThanOrEqual(accuracy('none') + 0.03);
   });
 
+  it('says so where rows vary along fewer axes than a projection should keep', async () => {
+    const { code, stdout, stderr } = await maetok(
+      ...['probe', path('clear'), '--feature', 'mean', '--probe', 'knn', '--control', 'pca', '--dims', '5'],
+    );
+    expect([code, rowsOf(stdout)[0].dims]).toEqual([0, '3']);
+    expect(stderr).toMatch(/clear: control pca: its \d+ rows vary along 3 of the 5 axes .* left out/);
+  });
+
   it('a single space has nothing to match the dimensions of, unless they are given', async () => {
     const alone = ['probe', path('clear'), '--feature', 'flattened', '--probe', 'knn', '--control', 'pca', '--quiet'];
     const { code, stderr } = await maetok(...alone);

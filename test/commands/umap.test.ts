@@ -89,4 +89,16 @@ describe('maetok umap', () => {
     expect(stderr).toMatch(message);
     expect(stderr.trim().split('\n')).toHaveLength(1);
   });
+
+  it('says so where rows vary along one axis only, and places them on a line', async () => {
+    const data = Float32Array.from({ length: 20 * 8 }, (_, i) => Math.floor(i / 8) * ((i % 8) + 1));
+    await writeNpz(path('line.npz'), { latents: { shape: [20, 2, 4], dtype: 'float32', data } });
+    const { code, stdout, stderr } = await maetok(
+      ...['umap', path('line.npz'), '--method', 'pca', '--neighbours', '5'],
+    );
+    expect(code).toBe(0);
+    expect(stderr).toMatch(/line: pca: its 20 rows vary along 1 of the 2 axes .* left out/);
+    const [, ...points] = linesOf(stdout);
+    expect(points.map(([, , , , y]) => Number(y))).toEqual(new Array(20).fill(0));
+  });
 });
