@@ -95,6 +95,16 @@ describe('maetok plot', () => {
     expect((await maetok('plot', a, b, '--force')).code).toBe(0);
   });
 
+  it('refuses tables of pictures that were decoded differently', async () => {
+    const pillow = { exif: 'ignore', alpha: 'drop', grey16: 'clip' };
+    const a = csv('pillow.csv', 'step,loss\n1,2\n', { decoding: pillow });
+    const b = csv('turned.csv', 'step,loss\n1,3\n', { decoding: { ...pillow, exif: 'turn' } });
+    const { code, stderr } = await maetok('plot', a, b);
+    expect([code, stderr]).toEqual([2, expect.stringMatching(/decoding\.exif is "ignore" in the one and "turn" in/)]);
+    const none = csv('no-pictures.csv', 'step,loss\n1,3\n', { decoding: null });
+    expect((await maetok('plot', a, none)).stderr).toMatch(/decoding.* is .* in the one and .* in the other/);
+  });
+
   it('draws only the rows asked for', async () => {
     const table = csv('splits.csv', 'step,split,loss\n1,train,5\n1,heldout,7\n2,train,4\n2,heldout,6\n');
     const { stdout } = await maetok('plot', table, '--where', 'split=heldout');
