@@ -35,7 +35,7 @@ export async function buildParser(command: Command | undefined, argv: string[]):
     .wrap(Math.min(110, process.stderr.columns || 110))
     .exitProcess(false)
     .fail((message: string | undefined, error: Error | undefined) => {
-      const wrong = (message ?? error?.message ?? 'wrong usage').replace(/\s+/g, ' ');
+      const wrong = onceEach((message ?? error?.message ?? 'wrong usage').replace(/\s+/g, ' '));
       const help = ['maetok', ...(command ? [command.name] : []), '--help'].join(' ');
       throw new UsageError(`${wrong}${suggestion(wrong, flags)}; \`${help}\` shows what fits`);
     })
@@ -134,6 +134,14 @@ function saysSwitch(word: string | undefined, name: string): boolean {
     `--${name} ${word}: write --${name}=${word}; an input that is called ${word} is written ./${word}`,
   );
 }
+
+/** yargs names an unknown `--no-such` twice, as typed and in camelCase. */
+const onceEach = (complaint: string): string =>
+  complaint.replace(/^Unknown arguments: (.*)$/, (_, list: string) => {
+    const names = list.split(', ');
+    const typed = names.filter(name => !names.some(other => other !== name && camel(other) === name));
+    return `Unknown argument${typed.length > 1 ? 's' : ''}: ${typed.join(', ')}`;
+  });
 
 /** Of a name that no flag has, the one that was probably meant. */
 function suggestion(complaint: string, flags: Record<string, Flag>): string {

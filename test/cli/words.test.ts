@@ -149,7 +149,7 @@ describe('the command line', () => {
     [['x', '--no-pca=1'], '--no-pca takes no value; write --pca=1'],
     [['x', '--pca', '--no-pca'], '--pca takes one value, not 2 (true, false)'],
     [['x', '--pca', '0'], '--pca 0: write --pca=0'],
-    [['x', '--no-seed'], 'Unknown arguments: no-seed'],
+    [['x', '--no-seed'], 'Unknown argument: no-seed;'],
     [['x', '--seed='], '--seed needs a value'],
     [['x', '--seed', '1', '--seed', '2'], '--seed takes one value, not 2 (1, 2)'],
     [['x', '--seed', '9007199254740993'], '--seed must be 9007199254740991 or less'],
