@@ -235,7 +235,7 @@ describe('bad input is one clear line', () => {
     const known = await maetok('evaluate', path('near'), '--limit', '8', '--reference', statistics, ...common);
     expect(known.stderr).toMatch(/left out for want of pictures: sfid, precision-recall, kid/);
     expect(rowsOf(known.stdout)[0]).toMatchObject({ metric: 'fid', images: '8', reference_images: '' });
-  });
+  }, 300_000);
 });
 
 describeWithShared('weights/taesd', 'a real tokenizer', () => {
