@@ -6,4 +6,4 @@ export { normalCdf, normalDensity, normalQuantile } from './normal.js';
 export { philox, RandomNumbers } from './random.js';
 export { studentQuantile } from './student.js';
 export { VERSION } from './version.js';
-export { closest, readBoolean, readNumber } from './words.js';
+export { camel, closest, kebab, readBoolean, readNumber } from './words.js';

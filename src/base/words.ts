@@ -44,3 +44,9 @@ function editDistance(a: string, b: string): number {
   }
   return above[b.length];
 }
+
+/** The option of a schema that `--reg-covar` names: `regCovar`. */
+export const camel = (name: string): string => name.replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());
+
+/** How an option of a schema is typed, without its dashes: `regCovar` is `reg-covar`. */
+export const kebab = (name: string): string => name.replace(/[A-Z]/g, letter => `-${letter.toLowerCase()}`);

@@ -1,7 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { isMap, isScalar, isSeq, LineCounter, parseDocument, type Node, type Pair } from 'yaml';
-import { unreadable, UserError } from '../base/index.js';
-import { camel } from './flags.js';
+import { camel, unreadable, UserError } from '../base/index.js';
 
 /** An option as a file says it: words as they stand there, not as YAML reads them, so that 007 stays 007. */
 export interface Said {

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { kebab } from '../base/index.js';
 
 /** What a flag takes, told by what its schema gives. */
 export type FlagKind = 'boolean' | 'number' | 'list' | 'string';
@@ -50,7 +51,5 @@ function readFlags(schema: z.ZodObject): Record<string, Flag> {
   );
 }
 
-export const camel = (name: string): string => name.replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());
-export const kebab = (name: string): string => name.replace(/[A-Z]/g, letter => `-${letter.toLowerCase()}`);
 /** A flag as it is typed: `--batch-size`, `-c`. */
 export const dashed = (name: string): string => (name.length === 1 ? `-${name}` : `--${kebab(name)}`);

@@ -1,8 +1,8 @@
 import yargs, { type Options } from 'yargs';
-import { closest, readBoolean, UserError, VERSION } from '../base/index.js';
+import { camel, closest, kebab, readBoolean, UserError, VERSION } from '../base/index.js';
 import type { Command } from '../commands/command.js';
 import { COMMANDS } from '../commands/index.js';
-import { camel, flagsOf, kebab, type Flag, type FlagKind } from './flags.js';
+import { flagsOf, type Flag, type FlagKind } from './flags.js';
 
 export class UsageError extends UserError {}
 

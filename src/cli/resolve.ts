@@ -1,8 +1,8 @@
 import type { z } from 'zod';
 import type { Command } from '../commands/command.js';
-import { closest, readBoolean, readNumber } from '../base/index.js';
+import { closest, kebab, readBoolean, readNumber } from '../base/index.js';
 import { readConfig, type Said } from './config-file.js';
-import { dashed, flagsOf, kebab, type Flag } from './flags.js';
+import { dashed, flagsOf, type Flag } from './flags.js';
 import { UsageError, type Typed } from './parser.js';
 
 export interface Resolved {

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { kebab } from '../base/index.js';
 import type { Flags, Study } from './study.js';
 
 /** One command line of a study. */
@@ -173,10 +174,9 @@ function evaluationSteps(study: Study, out: string, one: Space): Step[] {
 /** Flags as typed: `--steps 500`, lists with commas, `--force` and `--no-force`. */
 export function words(flags: Record<string, Flags[string] | undefined>): string[] {
   return Object.entries(flags).flatMap(([name, value]) => {
-    const kebab = name.replace(/[A-Z]/g, letter => `-${letter.toLowerCase()}`);
     if (value === undefined) return [];
-    if (value === true) return [`--${kebab}`];
-    if (value === false) return [`--no-${kebab}`];
-    return [`--${kebab}`, Array.isArray(value) ? value.join(',') : String(value)];
+    if (value === true) return [`--${kebab(name)}`];
+    if (value === false) return [`--no-${kebab(name)}`];
+    return [`--${kebab(name)}`, Array.isArray(value) ? value.join(',') : String(value)];
   });
 }

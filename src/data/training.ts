@@ -86,7 +86,7 @@ const CROPS: Record<Augmentation, Omit<CropOptions, 'size'>> = {
 
 type LoadSquare = (epoch: number, index: number) => Promise<Square>;
 
-/** Decodes each picture once where that fits in memory; crops and mirrorings are drawn anew each epoch. */
+/** Decodes each picture once where that fits in memory; crops and mirrorings are drawn again each epoch. */
 function cachedSquares(dataset: ImageDataset, options: TrainingBatchOptions): LoadSquare {
   const { size, seed, cacheBytes = CACHE_BYTES } = options;
   const crop: CropOptions = { size, ...CROPS[options.augmentation] };

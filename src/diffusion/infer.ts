@@ -89,7 +89,7 @@ function betaOf(tensors: ShapeTable): NetworkConfig['beta'] {
   return tensors['beta_embedder.mlp.2.weight'] ? 'mlp' : false;
 }
 
-/** The depth that projectors hang on is in no tensor; REPA's is 8, and nothing but alignment reads it. */
+/** The depth at which projectors are attached is in no tensor; REPA's is 8, and nothing but alignment reads it. */
 function projectorsOf(tensors: ShapeTable): NetworkConfig['projectors'] {
   const count = countUnder(tensors, 'projectors');
   if (count === 0) return undefined;

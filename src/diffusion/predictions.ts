@@ -2,7 +2,7 @@ import type { PathPoint } from './paths.js';
 
 /*
  * What a network is trained to give, and how one quantity becomes another. Each of data, noise, velocity and score is
- * a linear combination of the network's output and its input, with coefficients that hang on t alone.
+ * a linear combination of the network's output and its input, with coefficients that depend on t alone.
  */
 
 export type PredictionName = 'velocity' | 'noise' | 'data' | 'score';

@@ -16,7 +16,7 @@ export interface SamplingPlan {
   bad?: Model | undefined;
   guidance: Guidance;
   sampler: SamplerChoice;
-  /** Sample k's numbers hang on this and k alone. */
+  /** Sample k's numbers depend on this and k alone. */
   random: RandomStream;
 }
 

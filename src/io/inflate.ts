@@ -131,8 +131,7 @@ async function* unpackedPieces(
     for await (const piece of inflater as AsyncIterable<Buffer<ArrayBuffer>>) {
       seen += piece.length;
       if (seen > size) break;
-      // Node has had crc32 since 20.15.
-      if ('crc32' in zlib) sum = zlib.crc32(piece, sum);
+      sum = zlib.crc32(piece, sum);
       yield piece;
     }
   } catch (error) {
@@ -144,9 +143,9 @@ async function* unpackedPieces(
   return undefined;
 }
 
-/** Refuses content whose checksum is not the promised one; where this Node cannot compute it, nothing is checked. */
+/** Refuses content whose checksum is not the promised one. */
 export function checkSum(name: string, sum: number, promised: number): void {
-  if ('crc32' in zlib && sum !== promised)
+  if (sum !== promised)
     throw new UserError(`${name}: its checksum does not match; the file is damaged, download or make it again`);
 }
 

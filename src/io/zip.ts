@@ -1,4 +1,4 @@
-import * as zlib from 'node:zlib';
+import { crc32 } from 'node:zlib';
 import yauzl, { type Entry, type ZipFile } from 'yauzl';
 import { messageOf, UserError } from '../base/index.js';
 import { openBytes, partOf, type ByteSource } from './bytes.js';
@@ -65,7 +65,7 @@ async function readMember(source: ByteSource, zip: ZipFile, entry: Entry): Promi
   const member = await openMember(source, zip, entry);
   const whole = await member.read(0, member.size).finally(() => member.close());
   // A deflated one has been checked as it was unpacked.
-  if (entry.compressionMethod === STORED && 'crc32' in zlib) checkSum(member.name, zlib.crc32(whole), entry.crc32);
+  if (entry.compressionMethod === STORED) checkSum(member.name, crc32(whole), entry.crc32);
   return whole;
 }
 

@@ -1,4 +1,4 @@
-import { UserError } from '../base/index.js';
+import { camel, UserError } from '../base/index.js';
 import { sampleOptions, type SampleOptions } from './sample-options.js';
 
 /** Options of `maetok sample` that a sweep may set; the others are evaluate's own or hang on the setting. */
@@ -52,7 +52,7 @@ export function parseSweep(spec: string): { settings: SweepSetting[]; varied: st
 
 function axisOf(spec: string, clause: string): Axis {
   const [key, given] = clause.split(/=(.*)/s);
-  const option = ALIASES[key] ?? key.replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());
+  const option = ALIASES[key] ?? camel(key);
   if (!Object.hasOwn(SWEPT.shape, option) || !given)
     throw new UserError(
       `--sweep ${spec}: '${clause}' is not one of cfg=, interval=, ${Object.keys(SWEPT.shape).slice(3).join('=, ')}= with a value ` +

@@ -1,4 +1,4 @@
-import { UserError } from '../base/index.js';
+import { kebab, UserError } from '../base/index.js';
 import {
   auxPreset,
   IMAGE_TARGETS,
@@ -63,8 +63,6 @@ export function backbone(model: VitModel, options: TokenizerOptions, start?: Vit
     );
   return { ...start, aux: undefined };
 }
-
-const kebab = (name: string): string => name.replace(/[A-Z]/g, letter => `-${letter.toLowerCase()}`);
 
 function refuseSizes(
   { imageSize, patchSize }: VitConfig,

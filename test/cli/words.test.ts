@@ -1,7 +1,8 @@
 import { describe, expect, test } from '@jest/globals';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { flagsOf, kebab, type FlagKind } from '../../src/cli/flags.js';
+import { kebab } from '../../src/base/index.js';
+import { flagsOf, type FlagKind } from '../../src/cli/flags.js';
 import { buildParser, UsageError } from '../../src/cli/parser.js';
 import { resolveOptions } from '../../src/cli/resolve.js';
 import type { Command } from '../../src/commands/command.js';
