@@ -26,55 +26,71 @@ const options = z.object({
     .describe('shape of the components’ covariances'),
   pca: z.boolean().default(true).describe('reduce by PCA first; --no-pca takes the latents as they are'),
   standardize: z.boolean().default(true).describe('scale every dimension to unit variance; off: --no-standardize'),
-  variance: number.gt(0).lt(1).default(0.9).describe('share of the variance that the axes kept must exceed'),
+  variance: number.gt(0).lt(1).default(0.9).describe('fraction of the variance that the retained axes must exceed'),
   dims: z
     .union([z.enum(['common', 'own']), count])
     .default('common')
-    .describe('axes kept: common (the most that any source needs for --variance), own (what each needs) or a number'),
-  split: number.gt(0).max(1).default(0.8).describe('share of rows to fit on, by seed; 1 holds none out'),
+    .describe(
+      'axes to keep: common (the most that any source needs for --variance), own (what each source needs) or a number',
+    ),
+  split: number.gt(0).max(1).default(0.8).describe('fraction of rows to fit on, drawn by seed; 1 holds none out'),
   folds: number.int().min(2).optional().describe('cross-validate in this many folds instead of one split'),
-  test: z.string().optional().describe('latents that are held out, instead of a split; with one input only'),
+  test: z.string().optional().describe('held-out latents, instead of a split; with one input only'),
   algorithm: z
     .enum(['em', 'stepwise'])
     .default('em')
-    .describe('em: all rows before every step; stepwise: a step after each batch, an approximation in fewer passes'),
+    .describe(
+      'em: an update after each pass over all rows; stepwise: an update after each batch, approximate but in fewer passes',
+    ),
   start: z
     .enum(['kmeans', 'k-means++', 'random'])
     .default('kmeans')
-    .describe('how rows are first divided among components'),
-  initFrom: z.string().optional().describe('start from this mixture (.npz), in the space that its file describes'),
-  restarts: count.default(1).describe('starts per fit; the likeliest is kept'),
-  repeats: count.default(1).describe('fits from this many seeds; their spread widens the intervals'),
-  grow: z.boolean().default(false).describe('start each count from the one before, its heaviest components split'),
+    .describe('how rows are initially assigned to components'),
+  initFrom: z.string().optional().describe('initialise from this mixture (.npz), in the space that its file describes'),
+  restarts: count.default(1).describe('initialisations per fit; the one with the highest likelihood is kept'),
+  repeats: count.default(1).describe('fit with this many seeds; the variation between them widens the intervals'),
+  grow: z
+    .boolean()
+    .default(false)
+    .describe('initialise each component count from the previous mixture, its heaviest components split'),
   regCovar: nonNegative.default(1e-6).describe('added to every variance'),
-  tol: nonNegative.default(1e-3).describe('converged once the mean log-likelihood changes by less'),
-  maxIter: count
-    .default(100)
-    .describe('most iterations of a fit; epochs with --compat official, where 500 is the default'),
+  tol: nonNegative.default(1e-3).describe('converged once the mean log-likelihood changes by less than this'),
+  maxIter: count.default(100).describe('maximum iterations per fit; with --compat official epochs, 500 by default'),
   compat: z
     .enum(['official'])
     .optional()
     .describe(
-      'official: fit as the published script of the paper’s authors does: reduction (PCA to 100 axes or --dims in place of its UMAP) and scaler on all rows before the split, diagonal mixtures by Adam with weights that nothing normalises; adds weights_sum and the NLL that such weights report, reported_nll',
+      'official: fit as the authors’ published script does: reduction (PCA to 100 axes or --dims, where the script uses UMAP) and scaler fitted on all rows before the split, diagonal mixtures fitted by Adam with unnormalised weights; adds weights_sum and reported_nll, the NLL under those weights',
     ),
   nulls: words
     .pipe(z.array(z.enum(['surrogate', 'permutation'])))
     .default([])
-    .describe('also analyse rows of one Gaussian like the data, or with every dimension shuffled on its own'),
+    .describe(
+      'null data to analyse too: surrogate (samples of one Gaussian with the data’s moments), permutation (every dimension shuffled independently)',
+    ),
   saveModel: z.string().optional().describe('save the mixtures here: one .npz, or a folder for several'),
   stats: z.string().optional().describe('CSV of each component’s weight, norms, second moment, nearest mean'),
-  diffusionFloor: z.string().optional().describe('CSV of the least diffusion loss that any network can have, by t'),
-  modes: z.string().optional().describe('CSV of which components merge, and which climb to the same mode'),
-  paired: z.string().optional().describe('CSV of differences between sources of the same pictures, with intervals'),
-  state: z.string().optional().describe('folder to keep the sweep’s state in: killed, the same command goes on'),
-  memory: bytes.optional().describe('memory to use, e.g. 4GB; default a quarter of the machine’s'),
-  threads: count.optional().describe('threads to use; default all cores'),
+  diffusionFloor: z.string().optional().describe('CSV of the lowest diffusion loss that any network can reach, by t'),
+  modes: z.string().optional().describe('CSV of which components merge, and which converge to the same mode'),
+  paired: z
+    .string()
+    .optional()
+    .describe('CSV of paired differences between sources of the same images, with intervals'),
+  state: z
+    .string()
+    .optional()
+    .describe('folder for the sweep’s state: after an interruption, the same command resumes from it'),
+  memory: bytes.optional().describe('memory to use, e.g. 4GB; default: a quarter of the machine’s'),
+  threads: count.optional().describe('threads to use; default: all cores'),
   limit,
-  flips: z.boolean().default(false).describe('take the mirrored copies in too'),
-  posterior: z.enum(['mode', 'sample']).default('mode').describe('of latents stored as moments: mean or a sample'),
+  flips: z.boolean().default(false).describe('include the mirrored copies'),
+  posterior: z
+    .enum(['mode', 'sample'])
+    .default('mode')
+    .describe('of latents stored as moments: take the mean or a sample'),
   dropNonfinite,
   dtype: namelessDtype,
-  dryRun: z.boolean().default(false).describe('only say what it would take: dimensions, memory, passes, time'),
+  dryRun: z.boolean().default(false).describe('only report what it would take: dimensions, memory, passes, time'),
   out: outFile,
   force,
   ...common,
@@ -103,7 +119,7 @@ const COLUMNS = [
 ];
 const OFFICIAL_COLUMNS = ['weights_sum', 'reported_nll'];
 const PLAN_COLUMNS = ['source', 'components', 'rows', 'dims', 'way', 'memory_mb', 'passes', 'seconds'];
-/** Bins of the floor's times, whose middles are taken. */
+/** Number of time bins of the floor, which is evaluated at their midpoints. */
 const FLOOR_BINS = 32;
 
 export const analyzeGmm = defineCommand({
@@ -113,12 +129,15 @@ export const analyzeGmm = defineCommand({
     ['maetok analyze-gmm mae=latents/mae vae=latents/vae --out nll.csv', 'the paper’s sweep over two tokenizers'],
     ['maetok analyze-gmm latents/mae --components 5,10,50 --covariance diag | maetok plot --out nll.svg', 'a chart'],
     ['maetok analyze-gmm latents/mae --nulls surrogate,permutation', 'how much of it is structure'],
-    ['maetok analyze-gmm latents/mae --diffusion-floor floor.csv --stats stats.csv', 'the theorem’s side'],
-    ['maetok analyze-gmm latents/mae --compat official --components 5,50', 'as published, beside the true NLL'],
+    [
+      'maetok analyze-gmm latents/mae --diffusion-floor floor.csv --stats stats.csv',
+      'the quantities of the paper’s theorem',
+    ],
+    ['maetok analyze-gmm latents/mae --compat official --components 5,50', 'as published, next to the true NLL'],
     ['maetok analyze-gmm latents/imagenet --algorithm stepwise --max-iter 3', 'a few passes over very many rows'],
     ['maetok analyze-gmm latents/imagenet --state sweep --memory 16GB', 'a long sweep that can be stopped'],
   ],
-  inputs: { name: 'latents', describe: 'latents folders or files, each may be named (mae=PATH)', max: 64 },
+  inputs: { name: 'latents', describe: 'latents folders or files, each optionally named (mae=PATH)', max: 64 },
   options,
   remembered: ({ compat }) => Promise.resolve(compat === 'official' ? OFFICIAL : {}),
   saves: ({ state }) => state !== undefined,
@@ -190,13 +209,14 @@ function refuseUnofficial({
     '--grow': grow,
   };
   const flag = Object.keys(asked).find(flag => asked[flag]);
-  if (flag !== undefined) throw new UserError(`${flag} does not go with --compat official, which knows nothing of it`);
+  if (flag !== undefined)
+    throw new UserError(`${flag} cannot be combined with --compat official, which has no such option`);
 }
 
 async function openSources(chosen: Chosen, inputs: string[], { log }: Context): Promise<GmmSource[]> {
   const { openNamedLatents, openRows } = await import('./open-latents.js');
   if (chosen.test !== undefined && inputs.length > 1)
-    throw new UserError('--test goes with one input: held-out latents belong to one tokenizer');
+    throw new UserError('--test takes one input only: held-out latents belong to one tokenizer');
   const { flips, posterior, dropNonfinite, seed, limit } = chosen;
   const opening = { flips, posterior, dropNonfinite, seed, limit, nameless: chosen.dtype, log };
   const heldout = chosen.test === undefined ? undefined : (await openRows(chosen.test, opening)).rows;
@@ -246,12 +266,12 @@ async function initialMixture(path: string, { pca, dims, variance }: Chosen) {
     throw new UserError(`${path}: its mixture has ${mixture.dims} dimensions, its PCA or scaler ${space.dims}`);
   if (!space && pca && dims !== mixture.dims)
     throw new UserError(
-      `${path}: describes no space (components_, mean_, scale_), so the rows' must be settled here: give --dims ${mixture.dims} (not --variance ${variance}) or --no-pca`,
+      `${path}: describes no space (components_, mean_, scale_), so the space of the rows must be given here: use --dims ${mixture.dims} (not --variance ${variance}) or --no-pca`,
     );
   return { mixture, space };
 }
 
-/** What the numbers' meaning hangs on. */
+/** What the meaning of the numbers depends on. */
 function protocolOf(chosen: Chosen, sources: GmmSource[], { argv }: Context): Record<string, unknown> {
   const { components, covariance, pca, standardize, variance, dims, split, folds, start, initFrom, restarts } = chosen;
   const {
@@ -346,7 +366,7 @@ async function writeFurtherTables(
   }
 }
 
-/** The theorem's constants under the names that the paper's authors gave their columns. */
+/** The theorem's constants, under the column names of the paper's authors. */
 function statisticsRows({ source, components, statistics }: FittedMixture) {
   return statistics.map(({ cluster, weight, meanNorm, covarianceNorm, secondMoment, minMeanDistance }) => ({
     source,

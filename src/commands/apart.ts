@@ -11,7 +11,7 @@ export interface ApartOptions {
   signal: AbortSignal;
   /** Every line of its stderr, as it comes. */
   onLine?: (line: string) => void;
-  /** Threads of its numeric engine; default as many as there are cores. */
+  /** Threads of its numeric engine; default: one per core. */
   threads?: number;
 }
 
@@ -19,19 +19,19 @@ export interface ApartOutcome {
   /** Exit code, or the signal that ended it. */
   code: number | NodeJS.Signals;
   stdout: string;
-  /** The line in which it said what was wrong; of a crash, its last. */
+  /** The line that reports what was wrong; after a crash, its last line. */
   complaint: string;
 }
 
-/** Runs a command line of maetok in a process of its own. */
+/** Runs a maetok command line in a separate process. */
 export async function runApart(argv: string[], { signal, onLine, threads }: ApartOptions): Promise<ApartOutcome> {
   const child = fork(LAUNCHER, argv, {
     execArgv: [],
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     env: { ...process.env, ...(threads !== undefined && { TF_NUM_INTRAOP_THREADS: String(threads) }) },
   });
-  // It stops where this channel closes: at our word, or when this process is gone, `kill -9` included. Busy computing,
-  // and with nothing to save, it hears a signal only.
+  // It stops once this channel closes: when we close it, or when this process is gone, even by `kill -9`. While busy computing
+  // with nothing to save, it reacts to signals only.
   const stop = (): void => {
     if (child.connected) child.disconnect();
     child.kill('SIGTERM');
@@ -45,7 +45,7 @@ export async function runApart(argv: string[], { signal, onLine, threads }: Apar
   });
   const ended = new Promise<ApartOutcome['code']>((resolve, reject) => {
     child.on('error', reject);
-    // Its 'close' is never told once the channel was closed at our end; that of its streams is.
+    // Its 'close' event is never emitted once we have closed the channel; the streams' 'close' events are.
     child.on('exit', (code, killedBy) => resolve(code ?? killedBy!));
   });
   try {

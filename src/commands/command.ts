@@ -1,7 +1,7 @@
 import type { z } from 'zod';
 import type { Log } from '../base/index.js';
 
-/** What a command is given besides its options. Only the CLI room knows the process; commands know this. */
+/** What a command receives in addition to its options. Only the CLI room knows the process; commands know this. */
 export interface Context {
   /** Results: CSV rows. Everything else goes to `log`. */
   stdout: { write(text: string): unknown };
@@ -12,7 +12,7 @@ export interface Context {
   stdin: NodeJS.ReadableStream;
   /** The command line as typed, for run.json and protocol cards. */
   argv: string[];
-  /** Runs another command line as a part of this one: same streams, log and signal. Throws what it throws. */
+  /** Runs another command line as part of this one: same streams, log and signal. Throws what that command throws. */
   run(argv: string[]): Promise<void>;
 }
 
@@ -20,7 +20,7 @@ export interface Inputs {
   /** Name in the usage line. */
   name: string;
   describe: string;
-  /** How many there may be; default exactly one. */
+  /** How many there may be; default: exactly one. */
   min?: number;
   max?: number;
 }
@@ -32,21 +32,21 @@ export interface Inputs {
 export interface Command<S extends z.ZodObject = z.ZodObject> {
   name: string;
   describe: string;
-  /** Command lines with what they do, shown by --help. */
+  /** Command lines and what they do, shown by --help. */
   examples: [command: string, meaning: string][];
   /** Positional inputs, if the command takes any. */
   inputs?: Inputs;
   options: S;
-  /** More specific commands by the word after the name, each with options of its own: `train maetok`. */
+  /** More specific commands by the word after the name, each with its own options: `train maetok`. */
   variants?: Record<string, () => Promise<Command>>;
-  /** Values between the defaults and the flags typed that depend on these: those of a run to resume, say. */
+  /** Values that override the defaults but not the typed flags, and depend on those: e.g. those of a run to resume. */
   remembered?(typed: Record<string, unknown>): Promise<Record<string, unknown>>;
   /**
-   * Whether a stop has something to save with these options. Only then does Ctrl-C abort the context's signal; else it
+   * Whether there is something to save on a stop with these options. Only then does Ctrl-C abort the context's signal; otherwise it
    * ends the process at once, whatever is being computed.
    */
   saves?(options: z.output<S>): boolean;
-  /** Rows to stdout or files; notes to the log. Imports its domain rooms lazily, so that --help wakes no engine. */
+  /** Rows to stdout or files; notes to the log. Imports its domain rooms lazily, so that --help starts no engine. */
   run(options: z.output<S>, inputs: string[], context: Context): Promise<void>;
 }
 

@@ -6,16 +6,16 @@ import { common, count, decoding, force, limit, words } from './options.js';
 import { writeTable, type Row } from './table.js';
 
 const options = z.object({
-  out: z.string().optional().describe('the page: FILE.html; with --judgments a CSV instead of stdout'),
+  out: z.string().optional().describe('the page to write: FILE.html; with --judgments, a CSV instead of stdout'),
   num: count.default(50).describe('pairs to judge, drawn by seed'),
-  question: z.string().default('Which picture looks better?').describe('what the page asks'),
+  question: z.string().default('Which image looks better?').describe('what the page asks'),
   judgments: words
     .pipe(z.array(z.string()).min(1))
     .optional()
-    .describe('tables that the page saved, one per judge: who wins how often'),
-  limit: limit.describe('the first N pictures of each set'),
+    .describe('tables saved by the page, one per judge: count how often each set wins'),
+  limit: limit.describe('the first N images of each set'),
   ...decoding,
-  strict: z.boolean().default(false).describe('stop at a picture that cannot be read instead of leaving its pair out'),
+  strict: z.boolean().default(false).describe('stop at an image that cannot be read instead of leaving its pair out'),
   force,
   ...common,
 });
@@ -24,14 +24,14 @@ type Options = z.output<typeof options>;
 export const compareImages = defineCommand({
   name: 'compare-images',
   describe:
-    'Writes one HTML page for blind judgments of two sets of pictures, pair by pair, and counts the judgments that it saved.',
+    'Writes one HTML page for blind pairwise judgments of two sets of images, and counts the judgments saved by it.',
   examples: [
     ['maetok compare-images mae=samples/mae ae=samples/ae --out judge.html', 'open it in a browser; arrow keys judge'],
     ['maetok compare-images --judgments judgments-ann.csv,judgments-bob.csv', 'wins, ties, losses with intervals'],
   ],
   inputs: {
     name: 'pictures',
-    describe: 'two sets, picture k against picture k, each may be named (mae=samples/mae)',
+    describe: 'two sets, image k against image k, each optionally named (mae=samples/mae)',
     min: 0,
     max: 2,
   },
@@ -62,7 +62,7 @@ async function writePage(chosen: Options, inputs: string[], context: Context): P
     await a.images.close();
     await b.images.close();
   }
-  context.log.note(`wrote ${out}: open it in a browser, then count what it saves by --judgments`);
+  context.log.note(`wrote ${out}: open it in a browser, then count the judgments it saves with --judgments`);
 }
 
 async function countJudgments(paths: string[], chosen: Options, inputs: string[], context: Context): Promise<void> {
@@ -70,7 +70,9 @@ async function countJudgments(paths: string[], chosen: Options, inputs: string[]
   const { JUDGMENT_COLUMNS, readJudgments } = await import('../jobs/compare-images-judgments.js');
   const { rows, agreement } = await readJudgments(paths);
   if (agreement !== undefined)
-    context.log.note(`the judges agree on ${(100 * agreement).toFixed(0)} % of the pairs that several of them saw`);
+    context.log.note(
+      `the judges agree on ${(100 * agreement).toFixed(0)} % of the pairs judged by more than one of them`,
+    );
   const { out, force: replace } = chosen;
   await writeTable(context, JUDGMENT_COLUMNS, rows as unknown as Row[], { out, force: replace });
 }

@@ -11,13 +11,11 @@ import { writeTable } from './table.js';
 
 export const studyOptions = z.object({
   out: z.string().optional().describe('folder of the study; default: its name'),
-  dryRun: z.boolean().default(false).describe('print the command lines that the study stands for; run nothing'),
-  force: force.describe('start the study again; without it, what is done is kept'),
+  dryRun: z.boolean().default(false).describe('print the command lines of the study; run nothing'),
+  force: force.describe('start the study again from scratch; otherwise finished steps are kept'),
   jobs: count
     .optional()
-    .describe(
-      'steps that run at once, each in a process with its share of the cores, where they read nothing of each other',
-    ),
+    .describe('number of independent steps that run at once, each in its own process with its share of the cores'),
   ...common,
 });
 
@@ -25,22 +23,25 @@ export const compare = defineCommand({
   name: 'compare',
   describe: 'Runs a study: tokenizers × analyses, into one folder with tables, charts and a report.',
   examples: [
-    ['maetok compare studies/demo.yaml --dry-run', 'the command lines it stands for'],
-    ['maetok compare studies/demo.yaml --out demo', 'run it; after a stop the same command goes on'],
+    ['maetok compare studies/demo.yaml --dry-run', 'the command lines that it would run'],
+    ['maetok compare studies/demo.yaml --out demo', 'run it; after an interruption the same command resumes it'],
     [
       'maetok compare studies/demo.yaml --out demo --jobs 3',
-      'its three tokenizers at once, on a machine with cores to spare',
+      'its three tokenizers in parallel, on a machine with enough cores',
     ],
     [
       'maetok compare studies/ablation.yaml --data cifar10/train --test cifar10/val --out ablation',
-      'a study on pictures of your own',
+      'a study on your own images',
     ],
   ],
-  inputs: { name: 'study', describe: 'a study in YAML (docs/studies.md says what stands in it)' },
+  inputs: { name: 'study', describe: 'a study in YAML (format: docs/studies.md)' },
   options: studyOptions.extend({
-    data: z.string().optional().describe('pictures in place of the study’s'),
-    test: z.string().optional().describe('pictures for probes and evaluation in place of the study’s'),
-    features: z.string().optional().describe('what `evaluate` looks through in place of the study’s, see `evaluate`'),
+    data: z.string().optional().describe('images to use instead of the study’s'),
+    test: z.string().optional().describe('images for probes and evaluation, instead of the study’s'),
+    features: z
+      .string()
+      .optional()
+      .describe('feature extractor of `evaluate`, instead of the study’s (see `evaluate`)'),
   }),
   saves: () => true,
   async run(chosen, [path], context) {
@@ -50,7 +51,7 @@ export const compare = defineCommand({
   },
 });
 
-/** Runs what is not done of a study, then draws and writes what all its tables say; the summary goes to stdout. */
+/** Runs the unfinished steps of a study, then writes charts and a report of all its tables; the summary goes to stdout. */
 export async function runStudy(
   study: Study,
   out: string,
@@ -85,16 +86,16 @@ async function studyHeld(
     signal: context.signal,
   });
   const summary = await writeReport(study, plan, await readTables(study, plan, out), out);
-  context.log.note(`wrote ${join(out, 'report.html')}, summary.csv, charts and tables beside it`);
+  context.log.note(`wrote ${join(out, 'report.html')}, next to summary.csv, charts and tables`);
   await writeTable(context, summary.columns, summary.rows, {});
 }
 
-/** Runs steps in this process, which has its engine already, or several at once in processes of their own. */
+/** Runs steps in this process, whose engine is already running, or several at once, each in its own process. */
 async function runner(jobs: number, chosen: z.output<typeof studyOptions>, context: Context): Promise<RunCommand> {
   if (jobs === 1) return argv => context.run(withShared(argv, sharedWords(chosen, chosen.engine)));
   const { interrupted } = await import('../compare/index.js');
   const { startEngine } = await import('../engine/index.js');
-  // Found here, so that one warning, not one per step, says that it is a slow one.
+  // Chosen here, so that one warning, not one per step, says that the engine is a slow one.
   const shared = sharedWords(chosen, await startEngine());
   const threads = Math.max(1, Math.floor(availableParallelism() / jobs));
   return async (argv, label, signal) => {
@@ -107,7 +108,7 @@ async function runner(jobs: number, chosen: z.output<typeof studyOptions>, conte
   };
 }
 
-/** What holds for the study holds for its steps. */
+/** Options of the study apply to its steps. */
 const sharedWords = ({ precision, quiet, verbose }: z.output<typeof studyOptions>, engine?: string): string[] => [
   ...(engine === undefined ? [] : [`--engine=${engine}`]),
   `--precision=${precision}`,
@@ -115,25 +116,25 @@ const sharedWords = ({ precision, quiet, verbose }: z.output<typeof studyOptions
   ...(verbose ? ['--verbose'] : []),
 ];
 
-/** A step that says one of them itself keeps its own: `precision: bf16` of one training. */
+/** A step that sets one of them itself keeps its own value: `precision: bf16` of one training. */
 const withShared = (argv: string[], shared: string[]): string[] => [
   ...argv,
   ...shared.filter(word => !argv.includes(word.split('=')[0])),
 ];
 
-/** Hands on a line of a step's stderr; what it failed of is the study's own error. */
+/** Forwards a line of a step's stderr; the reason why it failed becomes the study's own error. */
 function tell(log: Log, label: string, line: string): void {
   const warning = 'warning: ';
   if (line.startsWith(warning)) log.warn(`${label}: ${line.slice(warning.length)}`);
   else if (!line.startsWith('maetok: ')) log.note(`${label} | ${line}`);
 }
 
-/** Only a folder that a study made is emptied. */
+/** Empties a folder only if a study made it. */
 async function removeStudy(out: string): Promise<void> {
   const { LOCK } = await import('../io/index.js');
   const names = (await readdir(out)).filter(name => name !== LOCK);
   if (names.length > 0 && !names.includes('steps.json'))
-    throw new UserError(`${out}: is there already and holds no study; choose another --out`, EXIT.failed);
+    throw new UserError(`${out}: already exists and holds no study; choose another --out`, EXIT.failed);
   for (const name of names) await rm(join(out, name), { recursive: true });
 }
 

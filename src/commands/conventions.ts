@@ -7,13 +7,13 @@ import { common, count, force, nonNegative, outFile, positive } from './options.
 import { writeTable } from './table.js';
 
 const options = z.object({
-  from: z.enum(CONVENTION_NAMES).default('own').describe('whose terms the setting is in'),
-  to: z.enum(CONVENTION_NAMES).optional().describe('whose terms are asked for; default: everyone’s'),
+  from: z.enum(CONVENTION_NAMES).default('own').describe('the code whose convention the setting follows'),
+  to: z.enum(CONVENTION_NAMES).optional().describe('the code to translate it for; default: all'),
   guidance: nonNegative.default(1).describe('guidance scale'),
-  interval: interval.default([0, 1]).describe('times in which guidance acts'),
+  interval: interval.default([0, 1]).describe('time interval in which guidance is applied'),
   shift: positive.default(1).describe('time shift'),
-  steps: count.default(50).describe('number of steps, as that code counts them'),
-  guidedChannels: count.optional().describe('guided channels; default: as that code does'),
+  steps: count.default(50).describe('number of steps, as counted by that code'),
+  guidedChannels: count.optional().describe('number of guided channels; default: as in that code'),
   out: outFile,
   force,
   ...common,
@@ -26,13 +26,17 @@ const COLUMNS = [
 
 export const conventions = defineCommand({
   name: 'conventions',
-  describe: 'Translates a sampling setting into the terms of each published code: direction of time, scale, channels.',
+  describe:
+    'Translates a sampling setting into the convention of each published code: direction of time, scale, channels.',
   examples: [
-    ['maetok conventions --guidance 1.8 --interval 0.3,1', 'this project’s terms in everyone else’s'],
-    ['maetok conventions --from repa --guidance 1.8 --interval 0,0.7 --to own', 'REPA’s best setting in ours'],
+    ['maetok conventions --guidance 1.8 --interval 0.3,1', 'from this project’s convention to all others'],
+    [
+      'maetok conventions --from repa --guidance 1.8 --interval 0,0.7 --to own',
+      'REPA’s best setting in this project’s convention',
+    ],
     [
       'maetok conventions --from lightningdit --guidance 6.7 --interval 0.125,1 --shift 0.3 --steps 250',
-      'published weights’',
+      'the setting of the published weights',
     ],
   ],
   options,

@@ -23,20 +23,23 @@ const options = z.object({
     .string()
     .optional()
     .describe(
-      'which weights of a checkpoint: ema, model, state_dict, or a path such as model.encoder; default: averaged ones first, and the log says which',
+      'which weights of a checkpoint to take: ema, model, state_dict, or a path such as model.encoder; default: averaged weights if there are any; the log reports the choice',
     ),
   dtype: z
     .enum(['f32', 'f16', 'bf16', 'float32', 'float16', 'bfloat16'])
     .optional()
     .describe('floating-point numbers on disk; default: as they are'),
   inputDtype: namelessDtype.describe(
-    'what the numbers of a .npy or .npz are where NumPy kept no name of their type (V2, V1); default: --dtype bfloat16, if given',
+    'type of the numbers of a .npy or .npz where NumPy did not store its name (V2, V1); default: --dtype bfloat16, if given',
   ),
-  posterior: z.enum(['mode', 'sample']).default('mode').describe('of latents that are a posterior’s moments'),
+  posterior: z
+    .enum(['mode', 'sample'])
+    .default('mode')
+    .describe('of latents stored as posterior moments: take the mode or a sample'),
   dropNonfinite,
   limit,
-  shardRows: count.optional().describe('pictures per shard of latents; default 10000, fewer where latents are large'),
-  resume: z.boolean().default(false).describe('go on with an interrupted conversion of latents'),
+  shardRows: count.optional().describe('images per shard of latents; default 10000, fewer for large latents'),
+  resume: z.boolean().default(false).describe('resume an interrupted conversion of latents'),
   force,
   ...common,
 });
@@ -44,18 +47,18 @@ const options = z.object({
 export const convert = defineCommand({
   name: 'convert',
   describe:
-    'Turns weights (.pt, .pth, .ckpt, .bin, .npz) into safetensors without running their pickle, or latents of any dialect into a latents folder.',
+    'Converts weights (.pt, .pth, .ckpt, .bin, .npz) to safetensors without executing their pickle, or latents in any supported format to a latents folder.',
   examples: [
     ['maetok convert vavae.pt', 'writes vavae.safetensors'],
     ['maetok convert model.ckpt --key state_dict --dtype bf16 --out small.safetensors', 'one record, half the size'],
-    ['maetok convert latents_from_python.npz --out latents/mine', 'latents with labels, into shards'],
+    ['maetok convert latents_from_python.npz --out latents/mine', 'latents with labels, written as shards'],
     [
       'maetok convert bf16.npy --input-dtype bfloat16 --dtype f32 --out latents/mine',
-      'numbers whose type is not named',
+      'numbers stored without the name of their type',
     ],
     ['maetok convert edm2-vae-sd.zip --posterior sample --out latents/sd', 'a sample of each posterior'],
   ],
-  inputs: { name: 'input', describe: 'weights, or latents as every command reads them' },
+  inputs: { name: 'input', describe: 'weights, or latents in any form that commands read' },
   options,
   saves: () => true,
   async run(chosen, [input], context) {
@@ -77,6 +80,8 @@ export const convert = defineCommand({
 function withSafetensors(input: string): string {
   const end = extname(input);
   if (!/^\.(pt|pth|ckpt|bin|npz)$/.test(end))
-    throw new UserError(`convert ${input}: say with --out FILE.safetensors or --out FOLDER what to make of it`);
+    throw new UserError(
+      `convert ${input}: cannot tell whether to write weights or latents; give --out FILE.safetensors or --out FOLDER`,
+    );
   return `${input.slice(0, -end.length)}.safetensors`;
 }

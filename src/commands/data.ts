@@ -9,15 +9,18 @@ const options = z.object({
   split: z
     .enum(['train', 'val', 'all'])
     .default('all')
-    .describe('which part; held out by seed where there are no folders'),
-  limit: limit.describe('the first N pictures only'),
-  size: count.optional().describe('centre crop to this side, exactly as ADM’s code on Pillow 13 does it'),
+    .describe('which part; without train/ and val/ folders, the split is drawn by seed'),
+  limit: limit.describe('the first N images only'),
+  size: count.optional().describe('centre crop to this side, exactly as ADM’s code does with Pillow 13'),
   ...decoding,
-  check: z.boolean().default(false).describe('decode every picture and list the broken ones; exit 1 if there are any'),
-  out: z.string().optional().describe('write the pictures: FILE.npz, or a folder of PNGs in class folders'),
-  grid: z.string().optional().describe('a look at pictures spread over the set: FILE.png'),
-  num: count.default(64).describe('pictures in the grid'),
-  strict: z.boolean().default(false).describe('a broken picture stops --out instead of being left out'),
+  check: z
+    .boolean()
+    .default(false)
+    .describe('decode every image and list the broken ones; exit code 1 if there are any'),
+  out: z.string().optional().describe('write the images: FILE.npz, or a folder of PNGs in class folders'),
+  grid: z.string().optional().describe('draw a grid of images spread evenly over the set: FILE.png'),
+  num: count.default(64).describe('number of images in the grid'),
+  strict: z.boolean().default(false).describe('stop --out at a broken image instead of leaving it out'),
   force,
   ...common,
 });
@@ -38,7 +41,8 @@ const COLUMNS = [
 
 export const data = defineCommand({
   name: 'data',
-  describe: 'Describes, checks, shows, makes or imports a data set of pictures; without one, lists what can be read.',
+  describe:
+    'Describes, checks, shows, makes or imports an image data set; without an argument, lists what can be read.',
   examples: [
     ['maetok data', 'what --data accepts'],
     ['maetok data imagenet/train --check', 'count, classes, sizes; then decode everything'],
@@ -92,7 +96,7 @@ async function described(dataset: ImageDataset, split: string): Promise<Row> {
   };
 }
 
-/** Names that only count up to the largest label are no more classes than occur. */
+/** Where names only count up to the largest label, no more classes exist than occur. */
 function classCount({ classes, labels }: ImageDataset): number {
   return labels && classes.every((name, i) => name === String(i)) ? new Set(labels).size : classes.length;
 }

@@ -7,22 +7,25 @@ import { runStudy, studyOptions } from './compare.js';
 
 const study = (name: string): string => fileURLToPath(new URL(`../../studies/${name}.yaml`, import.meta.url));
 
-/** A step on WebAssembly takes four to six times longer; a quarter of them is over in nine minutes on two cores. */
+/** A step on WebAssembly takes four to six times longer; a quarter of the steps takes nine minutes on two cores. */
 const SLOWER = 4;
 
 const options = studyOptions.extend({
   out: z.string().default('demo-out').describe('folder of the study'),
-  quick: z.boolean().default(false).describe('a few steps of everything: whether it runs, not what it finds'),
+  quick: z
+    .boolean()
+    .default(false)
+    .describe('only a few steps of everything: shows that it runs; the results mean nothing'),
 });
 
 export const demo = defineCommand({
   name: 'demo',
   describe:
-    'The whole job, small, on pictures that it draws: train three tokenizers, extract, fit mixtures, probe, train ' +
-    'SiT on each latent space, sample, and report. Minutes on two cores.',
+    'Runs the whole workflow at small scale on synthetic images: train three tokenizers, extract, fit mixtures, probe, train ' +
+    'SiT on each latent space, sample, and report. Takes minutes on two cores.',
   examples: [
     ['maetok demo', 'into demo-out/; open demo-out/report.html'],
-    ['maetok demo --dry-run', 'the command lines that it runs, to try with pictures of your own'],
+    ['maetok demo --dry-run', 'the command lines that it runs, to try on your own images'],
   ],
   options,
   saves: () => true,
@@ -33,15 +36,15 @@ export const demo = defineCommand({
     const slow = !chosen.quick && ['wasm', 'js'].includes(await startEngine());
     if (slow)
       context.log.note(
-        'no native engine: models are trained for a quarter of the demo’s steps; `maetok engine install` for all of them',
+        'no native engine: models are trained for a quarter of the demo’s steps; run `maetok engine install` to train for all of them',
       );
-    // Such small models leave a second core idle: tokenizers are trained side by side instead.
+    // Models this small leave a second core idle, so tokenizers are trained in parallel.
     const jobs = chosen.jobs ?? Math.min(Object.keys(whole.tokenizers).length, availableParallelism());
     await runStudy(slow ? shortened(whole) : whole, chosen.out, { ...chosen, jobs }, context);
   },
 });
 
-/** The study with fewer steps of training. */
+/** The study with fewer training steps. */
 function shortened({ tokenizers, diffusion, ...study }: Study): Study {
   const fewer = <T extends object>(flags: T): T => ({
     ...flags,

@@ -17,15 +17,15 @@ const options = z.object({
         'tokens’ spread, redundancy; classes (needs labels): Fisher ratio, silhouette, Davies–Bouldin; alignment (needs ' +
         '--features): CKNNA; uniformity: LightningDiT’s density over t-SNE',
     ),
-  features: z.string().optional().describe('features of the same pictures in the same order, for CKNNA'),
+  features: z.string().optional().describe('features of the same images in the same order, for CKNNA'),
   neighbours: number
     .int('must be a whole number')
     .min(2, 'must be 2 or more')
     .default(10)
     .describe('k of the MLE dimension and of CKNNA'),
-  sample: count.default(10_000).describe('rows at most, by seed, for measures of pairs of rows'),
-  positions: count.default(10_000).describe('tokens, one of each picture, for the uniformity'),
-  threads: count.optional().describe('threads to use; default all cores'),
+  sample: count.default(10_000).describe('maximum number of rows, drawn by seed, for measures of pairs of rows'),
+  positions: count.default(10_000).describe('number of tokens, one from each image, for the uniformity'),
+  threads: count.optional().describe('threads to use; default: all cores'),
   limit,
   dropNonfinite,
   dtype: namelessDtype,
@@ -42,7 +42,7 @@ export const diagnose = defineCommand({
     ['maetok diagnose latents/mae --measure alignment --features dino.npy', 'CKNNA against DINOv2’s features'],
     ['maetok diagnose latents/mae --measure spectrum,dimension --limit 5000', 'some measures of some rows'],
   ],
-  inputs: { name: 'latents', describe: 'latents folders or files, each may be named (mae=PATH)', max: 64 },
+  inputs: { name: 'latents', describe: 'latents folders or files, each optionally named (mae=PATH)', max: 64 },
   options,
   async run(chosen, inputs, context) {
     await refuseOutputs([chosen.out], chosen.force);

@@ -8,22 +8,26 @@ const options = z.object({
   latents: z
     .string()
     .min(1)
-    .describe('latents to measure on: the run’s own (its held-out rows are told apart) or others'),
+    .describe('latents to measure on: the run’s own (training and held-out rows are reported separately) or others'),
   floor: z
     .string()
     .optional()
     .describe(
-      'mixture fitted to these latents (analyze-gmm --no-pca --save-model): what is lost beyond its least loss; below 0: the network knows more than it',
+      'mixture fitted to these latents (analyze-gmm --no-pca --save-model): also report the excess over its lowest possible loss; negative where the network models the data better than the mixture',
     ),
   weights: z
     .enum(['both', 'ema', 'raw'])
     .default('both')
-    .describe('the moving average of the weights, or the weights; published weights: what their file prefers'),
-  bins: count.optional().describe('parts of [0, 1] in which the loss is measured; default: the run’s'),
-  samples: count.optional().describe('frozen (row, noise, time) per part of the rows; default: the run’s'),
-  unconditional: z.boolean().default(false).describe('hide the labels: every row is of the null class'),
-  batchSize: count.default(64).describe('rows at a time; changes nothing but speed'),
-  heads: count.optional().describe('of published weights: attention heads, where they cannot be told'),
+    .describe(
+      'ema: the moving average of the weights; raw: the weights themselves; default for published weights: what their file prefers',
+    ),
+  bins: count.optional().describe('number of bins of t in [0, 1] in which the loss is measured; default: the run’s'),
+  samples: count
+    .optional()
+    .describe('frozen (row, noise, time) triples for each of training and held-out rows; default: the run’s'),
+  unconditional: z.boolean().default(false).describe('hide the labels: every row gets the null class'),
+  batchSize: count.default(64).describe('rows at a time; affects speed only'),
+  heads: count.optional().describe('for published weights: number of attention heads, where it cannot be inferred'),
   dropNonfinite,
   dtype: namelessDtype,
   out: outFile,
@@ -40,8 +44,8 @@ export const diffusionLoss = defineCommand({
   name: 'diffusion-loss',
   describe: 'Measures a diffusion model’s loss by timestep on frozen rows, noise and times (t = 0 noise, t = 1 data).',
   examples: [
-    ['maetok diffusion-loss runs/sit --latents latents/mae', 'on the run’s own rows: train and held out'],
-    ['maetok diffusion-loss runs/sit --latents latents/mae-val --out loss.csv', 'on others'],
+    ['maetok diffusion-loss runs/sit --latents latents/mae', 'on the run’s own rows: training and held-out'],
+    ['maetok diffusion-loss runs/sit --latents latents/mae-val --out loss.csv', 'on other latents'],
     [
       'maetok diffusion-loss runs/sit --latents latents/mae --floor mixture.npz | maetok plot --y excess',
       'excess loss',

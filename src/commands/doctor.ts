@@ -24,7 +24,7 @@ export const doctor = defineCommand({
   name: 'doctor',
   describe: 'Shows which numeric engines run here and how fast, and what would make this machine faster.',
   examples: [
-    ['maetok doctor', 'every engine, each in a process of its own'],
+    ['maetok doctor', 'every engine, each in a separate process'],
     ['maetok doctor --engine wasm', 'one engine'],
   ],
   options: z.object(common),
@@ -61,7 +61,7 @@ async function examine(kind: EngineKind): Promise<Row> {
   };
 }
 
-/** Each engine in a process of its own: two TensorFlows can't share one, and a broken library ends it. */
+/** Each engine in a separate process: two TensorFlows can't share one, and a broken library ends it. */
 async function examineAll(signal: AbortSignal): Promise<Row[]> {
   const { ENGINES } = await import('../engine/index.js');
   const rows: Row[] = [];
@@ -75,7 +75,7 @@ async function examineApart(kind: EngineKind, signal: AbortSignal): Promise<Row>
   if (code === 0) return parse<Row>(stdout, { columns: true })[0];
   const { installedEngines } = await import('../engine/installed.js');
   const installed = kind === 'native' && installedEngines().length > 0;
-  // An exit code is our own word that it can't start; anything else is a crash.
+  // An exit code means that we reported that it can't start; anything else is a crash.
   return {
     engine: kind,
     status: typeof code === 'number' && !installed ? 'absent' : 'broken',
@@ -83,13 +83,13 @@ async function examineApart(kind: EngineKind, signal: AbortSignal): Promise<Row>
   };
 }
 
-/** What to do to get faster, from what was found. */
+/** Suggestions for making this machine faster, from what was found. */
 async function advice(rows: Row[]): Promise<string[]> {
   const { queryGpu } = await import('../engine/index.js');
   const ready = new Map(rows.filter(({ status }) => status === 'ready').map(row => [row.engine, row]));
   const hints: string[] = [];
   if (rows.some(({ engine, status }) => engine === 'native' && status === 'broken'))
-    hints.push('faster: the native engine does not start; `maetok engine install --force` builds it once more');
+    hints.push('faster: the native engine does not start; `maetok engine install --force` rebuilds it');
   else if (!ready.has('native') && !ready.has('gpu'))
     hints.push('faster: `maetok engine install` sets up the native engine, several times the speed of WebAssembly');
   if (!ready.has('gpu') && queryGpu() !== undefined)
@@ -102,7 +102,7 @@ async function advice(rows: Row[]): Promise<string[]> {
   if (best && Number(best.gflops_bf16) > 1.2 * Number(best.gflops_f32))
     hints.push('faster: `--precision bf16` speeds up training here');
   if (best && best.engine !== 'gpu' && !String(best.eigh).startsWith('LAPACK'))
-    hints.push('faster: PCA of wide latents uses LAPACK where it is installed, e.g. `apt install libopenblas0`');
-  if (hints.length === 0) hints.push('nothing to mend: the fastest engine for this machine is installed');
+    hints.push('faster: PCA of wide latents uses LAPACK if it is installed, e.g. `apt install libopenblas0`');
+  if (hints.length === 0) hints.push('nothing to improve: the fastest engine for this machine is installed');
   return hints;
 }

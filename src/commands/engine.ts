@@ -7,7 +7,7 @@ import { writeTable } from './table.js';
 const options = z.object({
   gpu: z.boolean().default(false).describe('the build for NVIDIA GPUs, its CUDA libraries included'),
   from: z.string().optional().describe('a TensorFlow wheel on disk, instead of a download'),
-  dryRun: z.boolean().default(false).describe('install: only list what would be fetched'),
+  dryRun: z.boolean().default(false).describe('install: only list what would be downloaded'),
   force,
   ...common,
 });
@@ -19,16 +19,16 @@ export const engine = defineCommand({
   name: 'engine',
   describe: 'Installs, lists or removes the native numeric engine: a current TensorFlow for this machine.',
   examples: [
-    ['maetok engine install', 'fetch TensorFlow for the CPU and compile its addon'],
+    ['maetok engine install', 'download TensorFlow for the CPU and compile its addon'],
     ['maetok engine install --gpu', 'the same for NVIDIA GPUs'],
-    ['maetok engine install --gpu --dry-run', 'list what that would fetch'],
-    ['maetok engine install --from tensorflow_cpu-2.21.0-….whl', 'from a wheel that is here already'],
+    ['maetok engine install --gpu --dry-run', 'list what that would download'],
+    ['maetok engine install --from tensorflow_cpu-2.21.0-….whl', 'from a wheel that is already on disk'],
     ['maetok engine list', 'what is installed'],
     ['maetok engine remove --gpu', 'remove the GPU build'],
   ],
   inputs: { name: 'action', describe: Object.keys(ACTIONS).join(', ') },
   options,
-  // Half of a download is removed again.
+  // An incomplete download is removed.
   saves: () => true,
   async run(chosen, [action], context) {
     if (!Object.hasOwn(ACTIONS, action))
@@ -66,7 +66,7 @@ async function list(_chosen: Options, context: Context): Promise<void> {
   const { engineCache, installedEngines } = await import('../engine/installed.js');
   const engines = installedEngines();
   if (engines.length === 0)
-    context.log.note(`nothing is installed in ${engineCache()}; \`maetok engine install\` does it`);
+    context.log.note(`nothing is installed in ${engineCache()}; \`maetok engine install\` installs it`);
   const rows = engines.map(({ build, tensorflow, platform, files, folder }) => ({
     build,
     tensorflow,

@@ -92,7 +92,7 @@ async function sweepHeld(
 
 const columnsOf = (rows: readonly SweepRow[]): string[] => [...new Set(rows.flatMap(row => Object.keys(row)))];
 
-/** Rows of a sweep that was measured in the same way. */
+/** Rows of an earlier sweep measured in the same way. */
 async function knownRows(out: string, card: Record<string, unknown>): Promise<SweepRow[]> {
   if (!existsSync(out)) return [];
   const { readTable } = await import('../report/index.js');
@@ -114,13 +114,13 @@ function savedIn(out: string): (error: unknown) => never {
   return error => {
     if (!(error instanceof UserError) || error.exitCode !== EXIT.interrupted) throw error;
     throw new UserError(
-      `interrupted; what was measured is in ${out}, the same command with --resume goes on`,
+      `interrupted; what was measured is in ${out}; the same command with --resume continues`,
       EXIT.interrupted,
     );
   };
 }
 
-/** The best setting, and how many others may be as good for all that the intervals tell. */
+/** The best setting, and how many others its interval cannot rule out as equally good. */
 function sayBest(rows: readonly SweepRow[], { samples, rankBy }: SweepPlan, { log }: Context): void {
   const most = samples.at(-1);
   const [best, ...others] = rows
@@ -132,7 +132,7 @@ function sayBest(rows: readonly SweepRow[], { samples, rankBy }: SweepPlan, { lo
   log.note(`best: ${best.setting}, ${rankBy} ${Number(best[rankBy]).toPrecision(5)} of ${most} samples${doubt}`);
 }
 
-/** A chart per metric that has one, against guidance or, where that stays, against whatever varies. */
+/** A chart per metric that has one, against guidance or, where that is constant, against whatever varies. */
 async function draw(
   rows: readonly SweepRow[],
   varied: readonly string[],

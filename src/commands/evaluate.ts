@@ -17,45 +17,50 @@ const options = z.object({
   reference: z
     .string()
     .optional()
-    .describe('what samples are compared with: pictures, or a .npz with mu and sigma (ADM’s reference batches)'),
+    .describe('what samples are compared with: images, or a .npz with mu and sigma (ADM’s reference batches)'),
   paired: z
     .boolean()
     .default(false)
-    .describe('picture k of the input is a reconstruction of picture k of --reference: PSNR, SSIM, LPIPS besides'),
+    .describe('image k of the input is a reconstruction of image k of --reference: also measure PSNR, SSIM, LPIPS'),
   ...tokenizerOptions,
   tokenizer: tokenizerOptions.tokenizer.optional(),
-  data: z.string().optional().describe('with --tokenizer: pictures to reconstruct'),
+  data: z.string().optional().describe('with --tokenizer: images to reconstruct'),
   split: z.enum(['train', 'val', 'all']).default('all').describe('part of --data'),
-  limit: limit.describe('the first N pictures of each input (with --paired of the reference too) or of --data only'),
-  size: count.optional().describe('centre crop of pictures to this side (ADM’s); default: as they are'),
+  limit: limit.describe('only the first N images of each input (with --paired, of the reference too) or of --data'),
+  size: count.optional().describe('centre-crop images to this side (as ADM does); default: no cropping'),
   features: z
     .string()
     .optional()
     .describe(
-      'inception:WEIGHTS (FID), effnet-lite0:WEIGHTS, onnx:FILE, hog or pixels (distances of their own: fd, kd)',
+      'inception:WEIGHTS (FID), effnet-lite0:WEIGHTS, onnx:FILE, hog or pixels (their distances are called fd, kd)',
     ),
   metrics: words
     .pipe(z.array(z.enum(METRIC_NAMES)).min(1))
     .optional()
-    .describe('on features; default: all that they allow, of reconstructions fid alone'),
+    .describe('feature-based metrics; default: all that the features allow; for reconstructions only fid'),
   lpips: z.string().optional().describe('LPIPS’s weights: one file, or VGG16_FILE,LIN_FILE'),
-  posterior: z.enum(['mode', 'sample']).optional().describe('of a KL autoencoder; default: as its own pipeline has it'),
-  batchSize: count.default(16).describe('pictures per forward pass'),
-  bootstrap: whole.default(20).describe('resamplings for the interval of a Fréchet distance; 0: none, and less memory'),
+  posterior: z
+    .enum(['mode', 'sample'])
+    .optional()
+    .describe('of a KL autoencoder: the mode or a sample; default: as in its own pipeline'),
+  batchSize: count.default(16).describe('images per forward pass'),
+  bootstrap: whole
+    .default(20)
+    .describe('bootstrap resamples for the interval of a Fréchet distance; 0: no interval, less memory'),
   sweep: z
     .string()
     .optional()
     .describe(
-      'sample a diffusion checkpoint in each of these ways: cfg=1:3:0.25,interval=0:1|0.2:0.8,steps=25 ' +
-        '(options of `maetok sample`: a value, several between |, or first:last:step)',
+      'sample a diffusion checkpoint with each of these settings: cfg=1:3:0.25,interval=0:1|0.2:0.8,steps=25 ' +
+        '(options of `maetok sample`: one value, several separated by |, or first:last:step)',
     ),
   num: counts
     .default([1000, 10000])
-    .describe('with --sweep: samples for every setting, then for the best of them; default 1000,10000'),
-  best: count.default(3).describe('with --sweep: how many settings go on to more samples'),
-  resume: z.boolean().default(false).describe('with --sweep: go on with --out, measuring only what it lacks'),
+    .describe('with --sweep: number of samples for every setting, then for the best of them; default 1000,10000'),
+  best: count.default(3).describe('with --sweep: how many settings are measured again on more samples'),
+  resume: z.boolean().default(false).describe('with --sweep: continue --out, measuring only what is missing'),
   ...decoding,
-  strict: z.boolean().default(false).describe('stop at a picture that cannot be read instead of leaving it out'),
+  strict: z.boolean().default(false).describe('stop at an image that cannot be read instead of leaving it out'),
   out: outFile,
   force,
   ...common,
@@ -65,26 +70,26 @@ type Options = z.output<typeof options>;
 export const evaluate = defineCommand({
   name: 'evaluate',
   describe:
-    'Compares generated pictures with real ones (FID, sFID, IS, precision, recall, KID), or reconstructions with their originals (rFID, PSNR, SSIM, LPIPS).',
+    'Compares generated images with real ones (FID, sFID, IS, precision, recall, KID), or reconstructions with their originals (rFID, PSNR, SSIM, LPIPS).',
   examples: [
     [
       'maetok evaluate sit=samples.npz --reference VIRTUAL_imagenet256_labeled.npz --features inception:pt_inception-2015-12-05-6726825d.pth',
-      'gFID and its kin, from ADM’s batches',
+      'gFID and related metrics against ADM’s reference batches',
     ],
     [
       'maetok evaluate --tokenizer runs/mae --data imagenet/val --size 256 --lpips vgg16.pth,vgg.pth',
       'how well a tokenizer reconstructs',
     ],
-    ['maetok evaluate a=samples/a b=samples/b --reference photos --features hog', 'without any weights at hand'],
+    ['maetok evaluate a=samples/a b=samples/b --reference photos --features hog', 'without any weights'],
     ['maetok evaluate recon --reference originals --paired', 'reconstructions made elsewhere'],
     [
       "maetok evaluate runs/sit --sweep 'cfg=1:3:0.25,interval=0:1|0.2:0.8' --reference photos --features hog --out sweep.csv",
-      'which guidance is best',
+      'find the best guidance',
     ],
   ],
   inputs: {
     name: 'pictures',
-    describe: 'generated pictures, each may be named (sit=samples.npz); with --sweep a diffusion checkpoint',
+    describe: 'generated images, each optionally named (sit=samples.npz); with --sweep, a diffusion checkpoint',
     min: 0,
     max: 64,
   },
@@ -149,10 +154,10 @@ interface Evaluated {
 function checkSweep({ reference, features, out, data, paired }: Options, inputs: string[]): void {
   if (inputs.length !== 1)
     throw new UserError(`--sweep samples one diffusion checkpoint, ${inputs.length} inputs were given`);
-  if (data !== undefined || paired) throw new UserError('--sweep makes its own samples; leave out --data and --paired');
-  if (reference === undefined) throw new UserError('--sweep needs --reference: the pictures to compare with');
+  if (data !== undefined || paired) throw new UserError('--sweep draws its own samples; leave out --data and --paired');
+  if (reference === undefined) throw new UserError('--sweep needs --reference: the images to compare with');
   if (features === undefined) throw new UserError(`--sweep needs --features, e.g. inception:WEIGHTS or hog`);
-  if (out === undefined) throw new UserError('--sweep needs --out FILE.csv; samples and charts go beside it');
+  if (out === undefined) throw new UserError('--sweep needs --out FILE.csv; samples and charts are written next to it');
 }
 
 function checkUsage(chosen: Options, inputs: string[]): void {
@@ -161,20 +166,19 @@ function checkUsage(chosen: Options, inputs: string[]): void {
     checkSweep(chosen, inputs);
     return;
   }
-  if (resume) throw new UserError('--resume goes with --sweep; other evaluations are done again with --force');
+  if (resume) throw new UserError('--resume works with --sweep only; repeat other evaluations with --force');
   if (tokenizer !== undefined) {
-    if (data === undefined) throw new UserError('--tokenizer needs --data: the pictures to reconstruct');
+    if (data === undefined) throw new UserError('--tokenizer needs --data: the images to reconstruct');
     if (inputs.length > 0 || reference !== undefined)
-      throw new UserError('--tokenizer reconstructs --data by itself; leave out the input pictures and --reference');
+      throw new UserError('--tokenizer reconstructs --data itself; leave out the input images and --reference');
     return;
   }
-  if (inputs.length === 0)
-    throw new UserError('evaluate needs pictures, or --tokenizer and --data; --help has examples');
-  if (reference === undefined) throw new UserError(`${inputs[0]}: needs --reference: the pictures to compare with`);
+  if (inputs.length === 0) throw new UserError('evaluate needs images, or --tokenizer and --data; --help has examples');
+  if (reference === undefined) throw new UserError(`${inputs[0]}: needs --reference: the images to compare with`);
   if (paired && inputs.length > 1) throw new UserError(`--paired takes one input, ${inputs.length} were given`);
 }
 
-/** @throws UserError for one that was asked for and that the features do not allow. */
+/** @throws UserError for a requested metric that the features do not allow. */
 async function chosenMetrics(
   { metrics }: Options,
   fallback: readonly string[],
@@ -203,8 +207,8 @@ async function reconstructions(chosen: Options, judges: Judges, context: Context
     const size = tokenizer.imageSize;
     if (chosen.size !== undefined && chosen.size !== size)
       throw new UserError(
-        `${chosen.tokenizer}: reconstructs pictures of ${size} pixels, not --size ${chosen.size}` +
-          (tokenizer.sizeMultiple === undefined ? '' : `; --image-size ${chosen.size} opens it for those`),
+        `${chosen.tokenizer}: reconstructs images of ${size} pixels, not --size ${chosen.size}` +
+          (tokenizer.sizeMultiple === undefined ? '' : `; --image-size ${chosen.size} opens it for that size`),
       );
     const all = { ...judges, metrics: await chosenMetrics(chosen, ['fid'], judges.extractor) };
     const through = throughTokenizer(tokenizer, chosen);
@@ -268,19 +272,19 @@ async function paired(
 ): Promise<EvaluationRow[]> {
   const { firstReadable } = await import('../data/index.js');
   const { evaluateReconstructions, fromPictures } = await import('../jobs/evaluate-reconstructions.js');
-  if (!originals) throw new UserError(`${chosen.reference}: holds no pictures; --paired compares picture with picture`);
+  if (!originals) throw new UserError(`${chosen.reference}: holds no images; --paired compares image with image`);
   if (images.count !== originals.count)
     throw new UserError(
-      `${name}: has ${images.count} pictures, --reference ${originals.count}; --paired needs one for each (--limit cuts both)`,
+      `${name}: has ${images.count} images, --reference ${originals.count}; --paired needs equal numbers (--limit applies to both)`,
     );
   const [{ width, height }, original] = await Promise.all([firstReadable(images), firstReadable(originals)]);
   if (chosen.size === undefined && (original.width !== width || original.height !== height))
     throw new UserError(
-      `${name}: has pictures of ${width}×${height}, --reference of ${original.width}×${original.height}; ` +
+      `${name}: has images of ${width}×${height}, --reference of ${original.width}×${original.height}; ` +
         `--size ${Math.min(width, height)} crops both as ADM does`,
     );
   if (chosen.size === undefined && width !== height)
-    throw new UserError(`${images.pictureName(0)}: is ${width}×${height}; give --size to crop all pictures to squares`);
+    throw new UserError(`${images.pictureName(0)}: is ${width}×${height}; give --size to crop all images to squares`);
   const metrics = await chosenMetrics(chosen, ['fid'], judges.extractor);
   const all = { ...judges, metrics };
   return await evaluateReconstructions(

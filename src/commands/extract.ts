@@ -5,21 +5,21 @@ import { openChosenTokenizer, tokenizerOptions } from './tokenizer-options.js';
 
 const options = z.object({
   ...tokenizerOptions,
-  data: z.string().min(1).describe('pictures: a folder, archive or synthetic:scenes (`maetok data` lists the forms)'),
+  data: z.string().min(1).describe('images: a folder, archive or synthetic:scenes (`maetok data` lists the forms)'),
   out: z.string().min(1).describe('latents folder'),
   split: z.enum(['train', 'val', 'all']).default('all').describe('part of the data set'),
-  limit: limit.describe('the first N pictures only'),
-  flip: z.boolean().default(false).describe('also the latents of the mirrored pictures'),
+  limit: limit.describe('the first N images only'),
+  flip: z.boolean().default(false).describe('also extract latents of the mirrored images'),
   posterior: z
     .enum(['mode', 'sample'])
     .optional()
-    .describe('what to take of a KL autoencoder’s posterior; default: what the system’s own pipeline takes'),
-  batchSize: count.default(8).describe('pictures per forward pass'),
-  dtype: z.enum(['float32', 'float16', 'bfloat16']).default('float32').describe('numbers on disk'),
-  shardRows: count.optional().describe('pictures per shard; default 10000, fewer where latents are large'),
+    .describe('mode or sample of a KL autoencoder’s posterior; default: as in the tokenizer’s own pipeline'),
+  batchSize: count.default(8).describe('images per forward pass'),
+  dtype: z.enum(['float32', 'float16', 'bfloat16']).default('float32').describe('type of the numbers on disk'),
+  shardRows: count.optional().describe('images per shard; default 10000, fewer for large latents'),
   ...decoding,
-  strict: z.boolean().default(false).describe('stop at a picture that cannot be read instead of leaving it out'),
-  resume: z.boolean().default(false).describe('go on with an interrupted extraction into --out'),
+  strict: z.boolean().default(false).describe('stop at an image that cannot be read instead of leaving it out'),
+  resume: z.boolean().default(false).describe('resume an interrupted extraction into --out'),
   force,
   ...common,
 });
@@ -27,11 +27,11 @@ const options = z.object({
 export const extract = defineCommand({
   name: 'extract',
   describe:
-    'Encodes pictures into a latents folder: ADM’s centre crop, each system’s own normalisation, LightningDiT’s shards.',
+    'Encodes images into a latents folder: ADM’s centre crop, each tokenizer’s own normalisation, LightningDiT’s shards.',
   examples: [
-    ['maetok extract --tokenizer runs/mae --data photos --out latents/mae', 'by a tokenizer trained here'],
-    ['maetok extract --tokenizer vavae.pt --data imagenet/train --flip --out latents/vavae', 'as LightningDiT does it'],
-    ['maetok extract --tokenizer hf:MAETok/maetok-b-128 --data photos --out latents/maetok', 'by published weights'],
+    ['maetok extract --tokenizer runs/mae --data photos --out latents/mae', 'with a tokenizer trained here'],
+    ['maetok extract --tokenizer vavae.pt --data imagenet/train --flip --out latents/vavae', 'as LightningDiT does'],
+    ['maetok extract --tokenizer hf:MAETok/maetok-b-128 --data photos --out latents/maetok', 'with published weights'],
     ['maetok extract --tokenizer taef2_encoder.pth --image-size 128 --data photos --out latents/taef2', 'a tiny one'],
   ],
   options,
@@ -48,7 +48,7 @@ export const extract = defineCommand({
         const done = await extractLatents(tokenizer, data, chosen.out, { ...chosen, spec: chosen.tokenizer }, context);
         const left = done.skipped > 0 ? `, ${done.skipped} unreadable ones left out` : '';
         context.log.note(
-          `${chosen.out}: latents of ${done.rows} pictures by ${tokenizer.name}${left} (${done.picturesPerSecond.toPrecision(3)} pictures/s)`,
+          `${chosen.out}: latents of ${done.rows} images by ${tokenizer.name}${left} (${done.picturesPerSecond.toPrecision(3)} images/s)`,
         );
       } finally {
         await data.close();

@@ -8,16 +8,16 @@ export interface NamedInput {
   path: string;
 }
 
-/** `mae=latents/mae` is called mae; an input without a name is called after its last part, without its extension. */
+/** `mae=latents/mae` is called mae; an unnamed input is called after the last part of its path, without extension. */
 export function namedInput(input: string): NamedInput {
-  // A `=` later on belongs to the input itself: `synthetic:scenes?count=50`.
+  // A later `=` belongs to the input itself: `synthetic:scenes?count=50`.
   const named = /^([^=/:?]+)=(.+)$/.exec(input);
   if (named && !existsSync(input)) return { name: named[1], path: named[2] };
   return { name: basename(input, extname(input)), path: input };
 }
 
 /**
- * The same for several: those without a name that would be called alike are called after their folders,
+ * Names several inputs: unnamed ones that would get the same name are called after their folders,
  * `sit/mae/loss.csv` mae. @throws UserError where that does not tell them apart.
  */
 export function namedInputs(inputs: string[]): NamedInput[] {

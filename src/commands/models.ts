@@ -17,7 +17,7 @@ export const models = defineCommand({
   examples: [
     ['maetok models', 'all of them'],
     ['maetok models maetok-b-128 sit-xl_maetok-b-128', 'two of them'],
-    ['maetok models maetok-b-128 --keys', 'the state dict that its weights file must hold'],
+    ['maetok models maetok-b-128 --keys', 'the state dict that its weights file must contain'],
   ],
   inputs: { name: 'model', describe: 'names from the list; default: all', min: 0, max: 64 },
   options,

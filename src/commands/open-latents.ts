@@ -9,14 +9,14 @@ export interface OpenedLatents {
   rows: RowSource;
   tokens: number;
   channels: number;
-  /** Names of the classes, where the files tell them. */
+  /** Names of the classes, where the files hold them. */
   classes?: string[];
   /** SHA-256 of the files, for the protocol. */
   digest: string;
 }
 
 export interface OpenOptions extends LatentsOptions {
-  /** First rows only. */
+  /** How many rows to take, from the first. */
   limit?: number | undefined;
   log: Log;
 }
@@ -31,7 +31,7 @@ export async function openNamedLatents(inputs: string[], options: OpenOptions): 
   return opened;
 }
 
-/** Opens the latents at a path, called as they are. */
+/** Opens the latents at a path under their own name. */
 export async function openRows(path: string, { limit, ...options }: OpenOptions): Promise<Omit<OpenedLatents, 'name'>> {
   const { openLatents } = await import('../latents/index.js');
   const { selectedRows } = await import('../io/index.js');

@@ -26,16 +26,16 @@ export const common = {
   precision: z.enum(['f32', 'bf16']).default('f32').describe('precision of matrix products; master weights stay f32'),
   quiet: z.boolean().default(false).describe('no progress, warnings only'),
   verbose: z.boolean().default(false).describe('stack traces and the engine’s own messages'),
-  config: z.string().optional().describe('YAML file of options; flags win over it'),
+  config: z.string().optional().describe('YAML file of options; flags take precedence'),
 };
 
-/** What of a command's options says how pictures are decoded, for its protocol card. */
+/** The options that say how images are decoded, for the protocol card. */
 export const decodingOf = ({ exif, alpha, grey16 }: Decoding): Decoding => ({ exif, alpha, grey16 });
 
 export const force = z.boolean().default(false).describe('replace what is already there');
 export const outFile = z
   .string()
-  .refine(path => !/\.(png|svg)$/i.test(path), 'names a table (.csv), not a picture; `maetok plot` draws tables')
+  .refine(path => !/\.(png|svg)$/i.test(path), 'must be a table (.csv), not an image; `maetok plot` draws tables')
   .optional()
   .describe('write the CSV here instead of stdout');
 export const limit = count.optional().describe('use the first N rows only');

@@ -13,16 +13,16 @@ const options = z.object({
   kind: z.enum(['line', 'bar', 'scatter']).optional().describe('default: what suits the table'),
   x: z.string().optional().describe('column of the x axis'),
   y: z.string().optional().describe('column of the y axis'),
-  color: z.string().optional().describe('column that tells series apart'),
-  facet: z.string().optional().describe('column whose values get a panel each'),
-  dash: z.string().optional().describe('column that tells series of one colour apart by dashes'),
+  color: z.string().optional().describe('column that distinguishes series by colour'),
+  facet: z.string().optional().describe('column whose values each get a panel'),
+  dash: z.string().optional().describe('column that distinguishes series of one colour by dashes'),
   logX: z.boolean().default(false).describe('logarithmic x axis'),
   logY: z.boolean().default(false).describe('logarithmic y axis'),
   title: z.string().optional().describe('title above the chart'),
   width: count.optional().describe('width of a panel in pixels'),
   height: count.optional().describe('height of a panel in pixels'),
   scale: count.default(2).describe('PNG pixels per SVG unit'),
-  where: z.string().optional().describe('draw only rows of this kind, e.g. split=heldout,weights=ema'),
+  where: z.string().optional().describe('draw only rows with these values, e.g. split=heldout,weights=ema'),
   force,
   ...common,
 });
@@ -35,7 +35,12 @@ export const plot = defineCommand({
     ['maetok plot mae=runs/sit-mae/loss.csv ae=runs/sit-ae/loss.csv --out loss.svg', 'overlay two loss curves'],
     ['maetok plot scores.csv --x guidance --y fd --color source > fd.svg', 'name the axes yourself'],
   ],
-  inputs: { name: 'CSV', describe: 'CSV files, each may be named (mae=FILE); none: standard input', min: 0, max: 64 },
+  inputs: {
+    name: 'CSV',
+    describe: 'CSV files, each optionally named (mae=FILE); none: standard input',
+    min: 0,
+    max: 64,
+  },
   options,
   async run(chosen, inputs, context) {
     const { chartOf, filter, leftOut, renderSvg, requireSameProtocol, stack } = await import('../report/index.js');
@@ -79,6 +84,6 @@ async function cardBeside(path: string): Promise<ProtocolCard | undefined> {
   try {
     return { file: path, fields: JSON.parse(await readFile(card, 'utf8')) as Record<string, unknown> };
   } catch (error) {
-    throw new UserError(`${card}: is no protocol card: ${messageOf(error)}`);
+    throw new UserError(`${card}: is not a protocol card: ${messageOf(error)}`);
   }
 }

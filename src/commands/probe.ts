@@ -33,7 +33,7 @@ const options = z.object({
   feature: words
     .pipe(z.array(z.enum(['flattened', 'mean'])).min(1))
     .default(['flattened', 'mean'])
-    .describe('what the probe sees: all numbers of a latent, or each channel’s mean over the tokens'),
+    .describe('input of the probe: all values of a latent (flat), or each channel’s mean over the tokens'),
   probe: words
     .pipe(z.array(z.enum(['logistic', 'knn', 'mae', 'repa', 'dinov2', 'attentive', 'few-shot'])).min(1))
     .default(['logistic', 'knn'])
@@ -46,33 +46,35 @@ const options = z.object({
     .pipe(z.array(z.enum(['none', 'shuffled-labels', 'random-projection', 'pca'])).min(1))
     .default(['none'])
     .describe(
-      'none: the features themselves; shuffled-labels: what chance alone gives; random-projection, pca: every source ' +
-        'brought to the same number of dimensions, by random axes or by its principal ones',
+      'none: the features themselves; shuffled-labels: the level of chance; random-projection, pca: every source ' +
+        'reduced to the same number of dimensions, on random or on principal axes',
     ),
-  dims: count.optional().describe('dimensions that projections keep; default: those of the narrowest source'),
+  dims: count.optional().describe('dimensions kept by projections; default: those of the narrowest source'),
   pixels: z
     .string()
     .optional()
-    .describe('also probe raw pixels: of these pictures, in the latents’ order; with --test their train and val parts'),
-  pixelsSize: count.default(32).describe('side that the pictures of --pixels are cropped to'),
+    .describe(
+      'also probe the raw pixels of these images, in the order of the latents; with --test, of their train and val parts',
+    ),
+  pixelsSize: count.default(32).describe('side to which the images of --pixels are cropped'),
   ...decoding,
-  test: z.string().optional().describe('latents of a test set; default: rows held out by seed'),
+  test: z.string().optional().describe('latents of a test set; default: rows held out at random'),
   split: number
     .gt(0)
     .lt(1, 'must be between 0 and 1')
     .default(0.8)
-    .describe('share of rows for training where there is no --test'),
+    .describe('fraction of rows for training, without --test'),
   c: list(z.array(positive).min(1))
     .default([1e-4, 1e-3, 1e-2, 0.1, 1])
-    .describe('scikit-learn’s inverse penalties C to choose from on a validation part'),
+    .describe('inverse penalties C (as in scikit-learn), of which the best on a validation part is chosen'),
   neighbours: counts.default([20]).describe('k of the nearest-neighbour probe'),
   votes: z
     .enum(['weighted', 'majority'])
     .default('weighted')
-    .describe('votes of neighbours: by exp(similarity / 0.07) as DINO counts, or one each as scikit-learn does'),
+    .describe('votes of neighbours: weighted by exp(similarity / 0.07) as in DINO, or one each as in scikit-learn'),
   shots: counts.default([1, 5, 10]).describe('rows per class of the few-shot probe'),
-  perClass: z.string().optional().describe('CSV of every class’ accuracy'),
-  confusion: z.string().optional().describe('CSV of which class is taken for which'),
+  perClass: z.string().optional().describe('CSV of the accuracy of every class'),
+  confusion: z.string().optional().describe('CSV of the confusion matrix'),
   dropNonfinite,
   dtype: namelessDtype,
   out: outFile,
@@ -82,17 +84,17 @@ const options = z.object({
 
 export const probe = defineCommand({
   name: 'probe',
-  describe: 'Trains linear probes on latents: how well does a linear classifier read the class from them?',
+  describe: 'Trains probes on latents: how well can a linear classifier predict the class from them?',
   examples: [
     ['maetok probe mae=latents/mae ae=latents/ae', 'two latent spaces side by side'],
     ['maetok probe latents/train --test latents/val --probe knn --neighbours 10,20,100,200', 'k-NN on a test set'],
-    ['maetok probe latents/mae --control none,shuffled-labels', 'with chance beside it'],
+    ['maetok probe latents/mae --control none,shuffled-labels', 'compared with chance'],
     ['maetok probe latents/mae --pixels photos --control none,pca', 'against raw pixels, also at equal dimensions'],
-    ['maetok probe latents/mae --per-class classes.csv --confusion confusion.csv', 'where it errs'],
+    ['maetok probe latents/mae --per-class classes.csv --confusion confusion.csv', 'which classes it confuses'],
   ],
   inputs: {
     name: 'latents',
-    describe: 'latents folders or files with labels, each may be named (mae=PATH)',
+    describe: 'latents folders or files with labels, each optionally named (mae=PATH)',
     min: 0,
     max: 64,
   },
@@ -139,7 +141,7 @@ export const probe = defineCommand({
   },
 });
 
-/** The latent spaces, raw pixels where they were asked for, and digests of it all. */
+/** The latent spaces, raw pixels if requested, and digests of all of them. */
 async function openSources(
   chosen: z.output<typeof options>,
   inputs: string[],
@@ -147,7 +149,7 @@ async function openSources(
 ): Promise<{ sources: ProbeSource[]; digests: Record<string, string> }> {
   const { test: testPath, pixels, pixelsSize: size, dropNonfinite: drop, dtype } = chosen;
   if (inputs.length === 0 && pixels === undefined)
-    throw new UserError('nothing to probe: name latents (mae=latents/mae), or pictures with --pixels');
+    throw new UserError('nothing to probe: name latents (mae=latents/mae), or images with --pixels');
   const opening = { log, dropNonfinite: drop, nameless: dtype };
   const opened = await openNamedLatents(inputs, opening);
   const test = testPath === undefined ? undefined : (await openNamedLatents([testPath], opening))[0];

@@ -8,7 +8,7 @@ const options = z.object({
   target: z
     .string()
     .optional()
-    .describe('column of what is generated in the end; default: gfid, fid, generation or fd, the first there is'),
+    .describe('column with the quality of generated images; default: the first present of gfid, fid, generation, fd'),
   measures: words.pipe(z.array(z.string()).min(1)).optional().describe('columns to judge; default: all numeric ones'),
   out: outFile,
   force,
@@ -18,16 +18,16 @@ const options = z.object({
 export const scoreboard = defineCommand({
   name: 'scoreboard',
   describe:
-    'Which cheap measure of a latent space predicts gFID? Rank correlations over tokenizers with intervals, and whether there are enough to tell.',
+    'Which cheap measure of a latent space predicts gFID? Rank correlations over tokenizers with intervals, and whether there are enough tokenizers to tell.',
   examples: [
     ['maetok scoreboard', 'the numbers that MAETok’s authors published'],
     ['maetok scoreboard table.csv', 'a row per tokenizer, a column per measure, one called gfid'],
-    ['maetok scoreboard study/summary.csv --measures gain,probe', 'of a study that `maetok compare` ran'],
+    ['maetok scoreboard study/summary.csv --measures gain,probe', 'of a study run by `maetok compare`'],
     ['maetok scoreboard table.csv | maetok plot --kind bar --x measure --y spearman', 'as a chart'],
   ],
   inputs: {
     name: 'table',
-    describe: 'CSV with a row per tokenizer; rows of different values in a column `setting` are not mixed',
+    describe: 'CSV with a row per tokenizer; rows with different values of a column `setting` are not mixed',
     min: 0,
     max: 1,
   },

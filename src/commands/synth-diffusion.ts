@@ -17,17 +17,17 @@ const options = z.object({
   components: counts.default([2, 8, 32]).describe('modes of the planted mixtures'),
   separations: list(z.array(positive).min(1))
     .default([1, 3])
-    .describe('standard deviation of the modes’ means over that within a mode'),
+    .describe('standard deviation of the modes’ means divided by that within a mode'),
   dims: counts.default([16]).describe('dimensions'),
   rows: counts.default([250, 1000, 4000]).describe('training rows'),
-  repeats: count.default(2).describe('networks per case, each with a mixture, rows and weights of its own'),
+  repeats: count.default(2).describe('networks per case, each with its own mixture, rows and weights'),
   steps: count.default(800).describe('updates of each network'),
-  batchSize: count.default(256).describe('rows of one update'),
+  batchSize: count.default(256).describe('rows per update'),
   width: count.default(128).describe('hidden width of the network'),
   depth: count.default(2).describe('residual blocks of the network'),
-  lr: positive.default(2e-3).describe('learning rate, warmed up and brought down by a cosine'),
-  slopes: z.string().optional().describe('CSV of how the excess goes with modes and rows: log-log slopes, intervals'),
-  chart: z.string().optional().describe('draw the excess over rows: FILE.svg or FILE.png (both: FILE.svg,FILE.png)'),
+  lr: positive.default(2e-3).describe('learning rate, with warm-up and cosine decay'),
+  slopes: z.string().optional().describe('CSV of how the excess scales with modes and rows: log-log slopes, intervals'),
+  chart: z.string().optional().describe('draw the excess against rows: FILE.svg or FILE.png (both: FILE.svg,FILE.png)'),
   out: outFile,
   force,
   ...common,
@@ -35,10 +35,11 @@ const options = z.object({
 
 export const synthDiffusion = defineCommand({
   name: 'synth diffusion',
-  describe: 'Small denoisers on planted mixtures: excess loss over the closed-form floor against modes and samples.',
+  describe:
+    'Trains small denoisers on planted mixtures: excess loss over the closed-form floor against modes and samples.',
   examples: [
     ['maetok synth diffusion --out excess.csv --slopes slopes.csv --chart excess.png', 'Theorem 2.1’s direction'],
-    ['maetok synth diffusion --components 4 --separations 0.5,1,2,4,8', 'what separation alone does'],
+    ['maetok synth diffusion --components 4 --separations 0.5,1,2,4,8', 'the effect of separation alone'],
   ],
   options,
   async run(chosen, _, context) {
@@ -99,12 +100,16 @@ const CHART = {
   title: 'Diffusion loss above its floor',
 };
 
-/** A slope in words, with what the theorem has it be. */
+/** A slope in words, and whether it agrees with the theorem. */
 function sentence({ separation, dims, predictor, slope, low, high }: SlopeRow): string {
   const what = predictor === 'components' ? 'modes' : 'training rows';
   const expected = predictor === 'components' ? slope > 0 : slope < 0;
   const certain = low > 0 || high < 0;
-  const verdict = !certain ? 'the interval holds zero' : expected ? 'as the theorem has it' : 'against the theorem';
+  const verdict = !certain
+    ? 'the interval contains zero'
+    : expected
+      ? 'as the theorem predicts'
+      : 'contradicts the theorem';
   return (
     `separation ${separation}, ${dims} dimensions: excess ∝ ${what}^${slope.toFixed(2)} ` +
     `[${low.toFixed(2)}, ${high.toFixed(2)}], ${verdict}`

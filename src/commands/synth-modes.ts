@@ -15,13 +15,13 @@ const options = z.object({
   modes: counts.default([30, 4]).describe('how many modes each space has'),
   separations: list(z.array(positive).min(1))
     .default([1.5, 6])
-    .describe('of each space: standard deviation of the modes’ means over that within a mode'),
+    .describe('for each space: standard deviation of the modes’ means divided by that within a mode'),
   dims: count.default(8).describe('dimensions'),
-  num: count.default(6000).describe('rows of each space'),
+  num: count.default(6000).describe('rows per space'),
   components: counts.default([1, 2, 4, 8, 16, 30, 45]).describe('component counts of the sweep'),
-  memory: bytes.optional().describe('memory to use, e.g. 4GB; default a quarter of the machine’s'),
-  chart: z.string().optional().describe('draw NLL over components: FILE.svg or FILE.png (both: FILE.svg,FILE.png)'),
-  picture: z.string().optional().describe('draw the UMAPs, coloured by mode: FILE.svg or FILE.png'),
+  memory: bytes.optional().describe('memory to use, e.g. 4GB; default: a quarter of the machine’s'),
+  chart: z.string().optional().describe('draw NLL against components: FILE.svg or FILE.png (both: FILE.svg,FILE.png)'),
+  picture: z.string().optional().describe('draw the UMAP embeddings, coloured by mode: FILE.svg or FILE.png'),
   out: outFile,
   force,
   ...common,
@@ -29,17 +29,21 @@ const options = z.object({
 
 export const synthModes = defineCommand({
   name: 'synth modes',
-  describe: 'Many close modes against few distant ones: UMAP’s areas, NLL over components, effective modes.',
+  describe:
+    'Compares many close modes with few distant ones: area of the UMAP embedding, NLL against components, effective modes.',
   examples: [
-    ['maetok synth modes --out modes.csv --chart nll.png --picture umap.png', 'the paper’s 30 close and 4 distant'],
-    ['maetok synth modes --modes 10,10 --separations 1,5', 'as many modes, closer and further apart'],
+    [
+      'maetok synth modes --out modes.csv --chart nll.png --picture umap.png',
+      'the paper’s 30 close modes and 4 distant ones',
+    ],
+    ['maetok synth modes --modes 10,10 --separations 1,5', 'equally many modes, closer and further apart'],
   ],
   options,
   async run(chosen, _, context) {
     const { modes, separations, dims, num, components, seed } = chosen;
     if (modes.length !== separations.length)
       throw new UserError(
-        `--separations: ${separations.length} are given for ${modes.length} spaces of --modes; give one each`,
+        `--separations: ${separations.length} values for the ${modes.length} spaces of --modes; give one for each`,
       );
     const [charts, pictures] = [chartFiles('--chart', chosen.chart), chartFiles('--picture', chosen.picture)];
     await refuseOutputs([...charts, ...pictures, chosen.out], chosen.force);

@@ -5,7 +5,7 @@ import { common } from './options.js';
 
 export const synth = defineCommand({
   name: 'synth',
-  describe: 'Runs experiments on mixtures whose modes are known: what the paper claims of latent spaces, tested.',
+  describe: 'Runs experiments on mixtures whose modes are known: tests what the paper claims about latent spaces.',
   examples: [
     ['maetok synth modes --chart nll.png --picture umap.png', 'does a spread-out UMAP mean many modes?'],
     ['maetok synth diffusion --chart excess.png', 'do more modes need more samples for the same diffusion loss?'],
@@ -16,5 +16,5 @@ export const synth = defineCommand({
     modes: async () => (await import('./synth-modes.js')).synthModes,
     diffusion: async () => (await import('./synth-diffusion.js')).synthDiffusion,
   },
-  run: () => Promise.reject(new UserError('synth: put the experiment right after `synth`: modes or diffusion')),
+  run: () => Promise.reject(new UserError('synth: name the experiment right after `synth`: modes or diffusion')),
 });

@@ -7,11 +7,11 @@ export interface TableOptions {
   /** A CSV file; absent: stdout. */
   out?: string | undefined;
   force?: boolean | undefined;
-  /** What the numbers' meaning hangs on; written beside a CSV file as `<out>.protocol.json`. */
+  /** What the meaning of the numbers depends on; written beside a CSV file as `<out>.protocol.json`. */
   protocol?: Record<string, unknown> | undefined;
 }
 
-/** Refuses to begin where an output is there already. */
+/** Refuses to begin if an output already exists. */
 export async function refuseOutputs(paths: (string | undefined)[], force: boolean): Promise<void> {
   const { refuseExisting } = await import('../io/index.js');
   for (const path of paths) if (path !== undefined) refuseExisting(path, force);

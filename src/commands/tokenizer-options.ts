@@ -14,16 +14,19 @@ export const tokenizerOptions = {
   tokenizerConfig: z
     .string()
     .optional()
-    .describe('JSON or YAML that belongs to the weights; default: config.json beside them'),
-  imageSize: count.optional().describe('side of the pictures; default: what the tokenizer was made for'),
-  weights: z.enum(['ema', 'model']).default('ema').describe('of a run folder: the moving average or the weights'),
-  offline: z.boolean().default(false).describe('take hf: repositories from the cache only, as HF_HUB_OFFLINE=1 does'),
-  allowMissing: z.boolean().default(false).describe('go on where tensors are missing or unexpected'),
+    .describe('JSON or YAML configuration of the weights; default: config.json next to them'),
+  imageSize: count.optional().describe('side of the images; default: what the tokenizer was made for'),
+  weights: z
+    .enum(['ema', 'model'])
+    .default('ema')
+    .describe('for a run folder: the moving average of the weights (ema) or the weights themselves'),
+  offline: z.boolean().default(false).describe('read hf: repositories from the cache only, as HF_HUB_OFFLINE=1 does'),
+  allowMissing: z.boolean().default(false).describe('continue even if tensors are missing or unexpected'),
 };
 
 type Chosen = z.output<z.ZodObject<typeof tokenizerOptions>>;
 
-/** The tokenizer that the flags name. The engine has been started. */
+/** Opens the tokenizer that the flags name. The engine must be running. */
 export async function openChosenTokenizer(chosen: Chosen, log: Log): Promise<Tokenizer> {
   const { openTokenizer } = await import('../tokenizers/index.js');
   return await openTokenizer(chosen.tokenizer, {

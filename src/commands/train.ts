@@ -5,21 +5,24 @@ import { TRAINABLES } from '../jobs/trainables.js';
 import { defineCommand, type Command } from './command.js';
 import { common, count, force, nonNegative, positive, whole } from './options.js';
 
-/** Flags of every training. Without defaults: what is not typed is the model's to say. */
+/** Flags of every training. They have no defaults: what is not typed is decided by the model. */
 const loop = {
-  steps: count.optional().describe('updates of the weights'),
-  batchSize: count.optional().describe('samples of one gradient'),
+  steps: count.optional().describe('number of weight updates'),
+  batchSize: count.optional().describe('samples per gradient'),
   lr: positive.optional().describe('learning rate'),
-  schedule: z.enum(['constant', 'cosine']).optional().describe('how the learning rate goes on after the warm-up'),
+  schedule: z.enum(['constant', 'cosine']).optional().describe('learning rate after the warm-up'),
   warmup: whole.optional().describe('steps of linear warm-up'),
   weightDecay: nonNegative.optional().describe('decoupled weight decay of matrices (norms and biases have none)'),
-  clip: nonNegative.optional().describe('largest global norm of the gradient; 0 leaves it as it is'),
-  ema: nonNegative.lt(1, 'must be below 1').optional().describe('decay of the weights’ moving average; 0 keeps none'),
-  accumulate: count.optional().describe('batches per update, their gradients averaged'),
-  checkpointEvery: count.optional().describe('steps between checkpoints; there is one after the last'),
+  clip: nonNegative.optional().describe('maximum global norm of the gradient; 0: no clipping'),
+  ema: nonNegative
+    .lt(1, 'must be below 1')
+    .optional()
+    .describe('decay of the moving average of the weights; 0: no average'),
+  accumulate: count.optional().describe('batches per update, whose gradients are averaged'),
+  checkpointEvery: count.optional().describe('steps between checkpoints; one is always written after the last step'),
   logEvery: count.optional().describe('steps per row of metrics.csv'),
-  evaluateEvery: count.optional().describe('steps between evaluations; there is one after the last'),
-  keep: count.optional().describe('checkpoints kept, the newest ones'),
+  evaluateEvery: count.optional().describe('steps between evaluations; there is always one after the last step'),
+  keep: count.optional().describe('how many of the newest checkpoints to keep'),
 };
 
 const run = {
@@ -27,7 +30,7 @@ const run = {
   resume: z
     .boolean()
     .default(false)
-    .describe('go on with the run in --out, bit for bit; its flags need not be given again'),
+    .describe('resume the run in --out, bit for bit; its flags need not be given again'),
   force,
   dryRun: z
     .boolean()
@@ -39,20 +42,20 @@ const shared = { ...loop, ...run, ...common };
 
 export const train = defineCommand({
   name: 'train',
-  describe: 'Trains a model: tokenizers on pictures, diffusion models on latents. Each model has options of its own.',
+  describe: 'Trains a model: tokenizers on images, diffusion models on latents. Each model has its own options.',
   examples: [
     ['maetok train maetok --help', 'the options of a model'],
     ['maetok train maetok --data photos/ --preset small --out runs/mae', 'a MAETok on a folder of pictures'],
     ['maetok train sit-s --latents latents/mae --out runs/sit', 'a diffusion model on latents'],
-    ['maetok train maetok --out runs/mae --resume', 'go on after Ctrl-C, a crash or a kill'],
+    ['maetok train maetok --out runs/mae --resume', 'resume after Ctrl-C, a crash or a kill'],
   ],
   inputs: { name: 'model', describe: Object.keys(TRAINABLES).join(', ') },
   options: z.object(shared),
   variants: Object.fromEntries(Object.keys(TRAINABLES).map(model => [model, () => trainOne(model)])),
-  run: () => Promise.reject(new UserError('train: put the model right after `train`')),
+  run: () => Promise.reject(new UserError('train: name the model right after `train`')),
 });
 
-/** `maetok train <model>` with the model's own options beside the shared ones. */
+/** `maetok train <model>` with the model's own options in addition to the shared ones. */
 async function trainOne(model: string): Promise<Command> {
   const { describe, examples, options } = await TRAINABLES[model]();
   const own = Object.keys(options.shape);
@@ -94,7 +97,7 @@ async function rememberedOptions(model: string, typed: Record<string, unknown>):
   const { config } = await readRunConfig(typed.out);
   if (config.model !== model)
     throw new UserError(
-      `${typed.out}: is a run of ${String(config.model)}; go on with \`train ${String(config.model)}\``,
+      `${typed.out}: is a run of ${String(config.model)}; resume it with \`train ${String(config.model)}\``,
     );
   const training = (config.training ?? {}) as Record<string, unknown>;
   const settings = Object.fromEntries([...Object.keys(loop), 'seed'].map(name => [name, training[name]]));

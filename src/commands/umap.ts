@@ -25,14 +25,14 @@ const options = z.object({
   method: words
     .pipe(z.array(z.enum(['umap', 'tsne', 'pca'])).min(1))
     .default(['umap'])
-    .describe('pictures to make: umap, tsne, pca (the first two components, from which the others start)'),
+    .describe('embeddings to compute: umap, tsne, pca (the first two components, which initialise the others)'),
   neighbours: number
     .int('must be a whole number')
     .min(3, 'must be 3 or more')
     .default(15)
-    .describe('UMAP’s neighbours (the row itself counted), and those that trustworthiness looks at'),
-  minDist: nonNegative.max(1, 'must be 1 or less').default(0.1).describe('UMAP: least distance between points'),
-  epochs: count.optional().describe('UMAP: passes over the edges; default 500, beyond 10,000 rows 200'),
+    .describe('neighbours of UMAP (including the row itself), and of trustworthiness'),
+  minDist: nonNegative.max(1, 'must be 1 or less').default(0.1).describe('UMAP: minimum distance between points'),
+  epochs: count.optional().describe('UMAP: passes over the edges; default 500, above 10,000 rows 200'),
   perplexity: number
     .int('must be a whole number')
     .min(2, 'must be 2 or more')
@@ -41,12 +41,12 @@ const options = z.object({
   iterations: count.default(1000).describe('t-SNE: iterations'),
   sample: count
     .default(10_000)
-    .describe('rows at most of each source, by seed; sources of the same pictures get the same'),
-  chart: z.string().optional().describe('draw the pictures: FILE.svg or FILE.png (both: FILE.svg,FILE.png)'),
+    .describe('maximum number of rows per source, drawn by seed; sources of the same images get the same rows'),
+  chart: z.string().optional().describe('draw the embeddings: FILE.svg or FILE.png (both: FILE.svg,FILE.png)'),
   quality: z
     .string()
     .optional()
-    .describe('CSV of how far each picture keeps neighbourhoods: trustworthiness, continuity'),
+    .describe('CSV of how well each embedding preserves neighbourhoods: trustworthiness, continuity'),
   limit,
   dropNonfinite,
   dtype: namelessDtype,
@@ -57,13 +57,14 @@ const options = z.object({
 
 export const umap = defineCommand({
   name: 'umap',
-  describe: 'Draws latent spaces in the plane by UMAP, t-SNE or PCA, and says how far neighbourhoods are kept.',
+  describe:
+    'Embeds latent spaces in the plane by UMAP, t-SNE or PCA, and measures how well neighbourhoods are preserved.',
   examples: [
     ['maetok umap mae=latents/mae ae=latents/ae --out umap.csv --chart umap.png', 'two latent spaces side by side'],
-    ['maetok umap latents/mae --method umap,tsne,pca --sample 50000 --chart all.svg', 'all three pictures'],
+    ['maetok umap latents/mae --method umap,tsne,pca --sample 50000 --chart all.svg', 'all three embeddings'],
     ['maetok umap latents/mae --quiet | maetok plot --out umap.svg', 'through a pipe'],
   ],
-  inputs: { name: 'latents', describe: 'latents folders or files, each may be named (mae=PATH)', max: 64 },
+  inputs: { name: 'latents', describe: 'latents folders or files, each optionally named (mae=PATH)', max: 64 },
   options,
   async run(chosen, inputs, context) {
     const files = chartFiles('--chart', chosen.chart);
@@ -114,7 +115,7 @@ function coordinates({ source, method, rows, points }: Picture, sources: OpenedL
   });
 }
 
-/** What a chart of these pictures says above them. */
+/** Title of a chart of these embeddings. */
 function captions(pictures: Picture[]): { title: string; subtitle: string } {
   const methods = new Set(pictures.map(({ method }) => method));
   const [{ method }] = pictures;

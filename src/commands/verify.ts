@@ -11,9 +11,9 @@ const options = z.object({
   tolerance: positive
     .optional()
     .describe(
-      'largest difference relative to the tensor’s largest value; default 1e-4, 5e-4 without TensorFlow; dopri5’s paths may differ by ten times that',
+      'largest allowed difference relative to the tensor’s largest value; default 1e-4, 5e-4 without TensorFlow; dopri5’s paths may differ by ten times that',
     ),
-  weights: words.default([]).describe('folders in which weights are that a case names but does not hold'),
+  weights: words.default([]).describe('folders with weights that a case names but does not contain'),
   out: outFile,
   force,
   ...common,
@@ -24,11 +24,11 @@ const COLUMNS = ['case', 'tensor', 'shape', 'max_abs_diff', 'max_rel_diff', 'pas
 export const verify = defineCommand({
   name: 'verify',
   describe:
-    'Recomputes recorded cases (config.json, weights.safetensors, io.safetensors) and compares every recorded output; exit 1 where one differs.',
+    'Recomputes recorded cases (config.json, weights.safetensors, io.safetensors) and compares every recorded output; exit code 1 if one differs.',
   examples: [
     ['maetok verify golden/vavae/official-shape-ch8', 'one case'],
-    ['maetok verify golden/*/* --out verify.csv', 'many'],
-    ['maetok verify golden/taesd/photo --weights weights/taesd', 'a case whose weights lie elsewhere'],
+    ['maetok verify golden/*/* --out verify.csv', 'many cases'],
+    ['maetok verify golden/taesd/photo --weights weights/taesd', 'a case whose weights are elsewhere'],
   ],
   inputs: { name: 'case', describe: 'folders of recorded cases', max: 1000 },
   options,

@@ -3,7 +3,7 @@ import { UserError } from '../base/index.js';
 import type { ChartChoice, Table } from '../report/index.js';
 import type { Context } from './command.js';
 
-/** The files that `--option FILE.svg,FILE.png` names. @throws UserError where a name ends otherwise. */
+/** The files that `--option FILE.svg,FILE.png` names. @throws UserError for any other extension. */
 export function chartFiles(option: string, value: string | undefined): string[] {
   const files = value?.split(',') ?? [];
   for (const path of files) {

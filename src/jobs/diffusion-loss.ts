@@ -152,7 +152,7 @@ async function measured(
   }
 }
 
-/** What the numbers' meaning hangs on. */
+/** What the meaning of the numbers depends on. */
 async function cardOf(
   diffusion: Diffusion,
   latents: NormalisedLatents,

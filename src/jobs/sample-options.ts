@@ -57,7 +57,7 @@ export const sampleOptions = z.object({
     .string()
     .optional()
     .describe('of published weights: the latents whose mean and deviation they were trained with'),
-  heads: count.optional().describe('of published weights: attention heads, where they cannot be told'),
+  heads: count.optional().describe('for published weights: number of attention heads, where it cannot be inferred'),
   resume: z.boolean().default(false).describe('go on with an interrupted folder, or make it larger'),
   force: z.boolean().default(false).describe('replace what is already there'),
 });

@@ -39,7 +39,7 @@ export interface SlopeRow {
   networks: number;
 }
 
-/** Bins of the floor's times, whose middles are taken. */
+/** Number of time bins of the floor, which is evaluated at their midpoints. */
 const FLOOR_BINS = 16;
 const FLOOR_DRAWS = 512;
 

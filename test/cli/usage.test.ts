@@ -17,7 +17,7 @@ describe('the command line', () => {
   test('a table is not written under the name of a picture', async () => {
     const { code, stderr } = await maetok('umap', 'latents.npz', '--out', 'umap.png');
     expect(code).toBe(2);
-    expect(stderr).toMatch(/--out.*names a table \(\.csv\)/);
+    expect(stderr).toMatch(/--out.*must be a table \(\.csv\)/);
   });
 
   test('--version prints the version', async () => {

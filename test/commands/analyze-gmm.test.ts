@@ -98,7 +98,7 @@ describe('maetok analyze-gmm', () => {
     expect(eight.sum).toBeGreaterThan(two.sum + 1);
     const refused = await maetok('analyze-gmm', few, '--compat', 'official', '--covariance', 'full');
     expect(refused).toMatchObject({ code: 2, stdout: '' });
-    expect(refused.stderr).toMatch(/--covariance full does not go with --compat official/);
+    expect(refused.stderr).toMatch(/--covariance full cannot be combined with --compat official/);
   });
 
   it('writes component statistics, the floor, merges and paired differences', async () => {
@@ -171,7 +171,7 @@ describe('maetok analyze-gmm', () => {
       [[few, '--dims', '9'], 2, /few: --dims 9 is more than/],
       [[few, '--init-from', few], 2, /few.npy/],
       [[few, few], 2, /two inputs are called few/],
-      [[few, many, '--test', few], 2, /--test goes with one input/],
+      [[few, many, '--test', few], 2, /--test takes one input/],
       [[few, '--memory', 'lots'], 2, /--memory must be an amount of memory/],
       [[few, '--components', '2,3', '--save-model', file('two.npz')], 2, /2 mixtures were fitted; name a folder/],
     ];

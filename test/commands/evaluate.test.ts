@@ -177,7 +177,7 @@ describe('bad input is one clear line', () => {
     [
       'pairs of different size',
       ['--reference', SCENES.replace('16', '32'), '--paired'],
-      /near: has pictures of 16×16, --reference of 32×32; --size 16 crops both/,
+      /near: has images of 16×16, --reference of 32×32; --size 16 crops both/,
     ],
     [
       'pairs of different number',

@@ -35,7 +35,7 @@ describe('maetok synth modes', () => {
   it('a separation for each space, or one line that says so', async () => {
     const { code, stderr } = await maetok('synth', 'modes', '--modes', '5,6,7', '--quiet');
     expect(code).toBe(2);
-    expect(stderr).toMatch(/--separations: 2 are given for 3 spaces/);
+    expect(stderr).toMatch(/--separations: 2 values for the 3 spaces/);
   });
 });
 
