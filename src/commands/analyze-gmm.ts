@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { UserError, VERSION } from '../base/index.js';
+import { ALGORITHMS, COVARIANCE_TYPES, NULLS, STARTS } from '../gmm/names.js';
 import type { FittedMixture, GmmSettings, GmmSource } from '../jobs/analyze-gmm.js';
 import { defineCommand, type Context } from './command.js';
 import {
@@ -20,10 +21,7 @@ import { refuseOutputs, writeTable } from './table.js';
 
 const options = z.object({
   components: counts.default([50, 100, 200]).describe('component counts: 50,100,200 or a range 1-10, 10-100:10'),
-  covariance: z
-    .enum(['full', 'tied', 'diag', 'spherical'])
-    .default('full')
-    .describe('shape of the components’ covariances'),
+  covariance: z.enum(COVARIANCE_TYPES).default('full').describe('shape of the components’ covariances'),
   pca: z.boolean().default(true).describe('reduce by PCA first; --no-pca takes the latents as they are'),
   standardize: z.boolean().default(true).describe('scale every dimension to unit variance; off: --no-standardize'),
   variance: number.gt(0).lt(1).default(0.9).describe('fraction of the variance that the retained axes must exceed'),
@@ -37,15 +35,12 @@ const options = z.object({
   folds: number.int().min(2).optional().describe('cross-validate in this many folds instead of one split'),
   test: z.string().optional().describe('held-out latents, instead of a split; with one input only'),
   algorithm: z
-    .enum(['em', 'stepwise'])
+    .enum(ALGORITHMS)
     .default('em')
     .describe(
       'em: an update after each pass over all rows; stepwise: an update after each batch, approximate but in fewer passes',
     ),
-  start: z
-    .enum(['kmeans', 'k-means++', 'random'])
-    .default('kmeans')
-    .describe('how rows are initially assigned to components'),
+  start: z.enum(STARTS).default('kmeans').describe('how rows are initially assigned to components'),
   initFrom: z.string().optional().describe('initialise from this mixture (.npz), in the space that its file describes'),
   restarts: count.default(1).describe('initialisations per fit; the one with the highest likelihood is kept'),
   repeats: count.default(1).describe('fit with this many seeds; the variation between them widens the intervals'),
@@ -63,7 +58,7 @@ const options = z.object({
       'official: fit as the authors’ published script does: reduction (PCA to 100 axes or --dims, where the script uses UMAP) and scaler fitted on all rows before the split, diagonal mixtures fitted by Adam with unnormalised weights; adds weights_sum and reported_nll, the NLL under those weights',
     ),
   nulls: words
-    .pipe(z.array(z.enum(['surrogate', 'permutation'])))
+    .pipe(z.array(z.enum(NULLS)))
     .default([])
     .describe(
       'null data to analyse too: surrogate (samples of one Gaussian with the data’s moments), permutation (every dimension shuffled independently)',
@@ -198,7 +193,7 @@ function refuseUnofficial({
   grow,
 }: Chosen): void {
   const asked = {
-    [`--covariance ${covariance}`]: covariance !== 'diag',
+    [`--covariance ${covariance}`]: covariance !== OFFICIAL.covariance,
     [`--algorithm ${algorithm}`]: algorithm !== 'em',
     '--no-pca': !pca,
     '--no-standardize': !standardize,

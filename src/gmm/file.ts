@@ -1,7 +1,8 @@
 import { UserError } from '../base/index.js';
 import { asFloat64, readNpz, writeNpz, type NdArray } from '../io/index.js';
 import type { Fit } from './fit.js';
-import { covarianceCount, covarianceShape, COVARIANCE_TYPES, type CovarianceType, type Mixture } from './mixture.js';
+import { covarianceCount, covarianceShape, type Mixture } from './mixture.js';
+import { COVARIANCE_TYPES, type CovarianceType } from './names.js';
 import { precisionFactors } from './precision.js';
 
 export type FitSummary = Pick<Fit, 'mixture' | 'converged' | 'iterations'> & { lowerBound: number };

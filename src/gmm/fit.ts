@@ -1,7 +1,8 @@
 import { EXIT, RandomNumbers, UserError } from '../base/index.js';
-import { assignRows, leastLikely, totalLog, type Start } from './kmeans.js';
+import { assignRows, leastLikely, totalLog } from './kmeans.js';
 import type { Mixture } from './mixture.js';
 import { emptyModel, exportMixture, install, update, type Model } from './model.js';
+import type { Start } from './names.js';
 import type { Workspace } from './workspace.js';
 
 export interface FitOptions {

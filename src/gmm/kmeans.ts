@@ -1,10 +1,7 @@
 import type { RandomNumbers } from '../base/index.js';
 import { TILE } from './kernels/index.js';
+import type { Start } from './names.js';
 import type { Workspace } from './workspace.js';
-
-export const STARTS = ['kmeans', 'k-means++', 'random'] as const;
-/** k-means from k-means++ centres; the nearest of k-means++ centres; the nearest of randomly drawn rows. */
-export type Start = (typeof STARTS)[number];
 
 /** scikit-learn's limits for the k-means before a mixture. */
 const LLOYD_ITERATIONS = 300;

@@ -1,5 +1,4 @@
-export const COVARIANCE_TYPES = ['full', 'tied', 'diag', 'spherical'] as const;
-export type CovarianceType = (typeof COVARIANCE_TYPES)[number];
+import type { CovarianceType } from './names.js';
 
 /** A Gaussian mixture, Σ w N(μ, Σ). Arrays are row-major and double precision; the layout is scikit-learn's. */
 export interface Mixture {

@@ -1,5 +1,5 @@
-import type { CovarianceType, Mixture } from './mixture.js';
-import { covarianceCount } from './mixture.js';
+import { covarianceCount, type Mixture } from './mixture.js';
+import type { CovarianceType } from './names.js';
 import type { Workspace } from './workspace.js';
 
 /** The mixture being fitted: what the passes read lies in the workspace, what they don't need is here. */

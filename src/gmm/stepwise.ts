@@ -1,8 +1,9 @@
 import { EXIT, RandomNumbers, UserError } from '../base/index.js';
 import type { RowSource } from '../io/index.js';
 import { begin, expectation, reseed, type Fit, type FitOptions, type FitState } from './fit.js';
-import type { CovarianceType, Mixture } from './mixture.js';
+import type { Mixture } from './mixture.js';
 import { exportMixture, install } from './model.js';
+import type { CovarianceType } from './names.js';
 import { randomWindows, type Windows } from './windows.js';
 import { openWorkspace, type Workspace, type WorkspaceOptions } from './workspace.js';
 

@@ -2,7 +2,7 @@ import { EXIT, UserError } from '../base/index.js';
 import { selectedRows, type RowSource } from '../io/index.js';
 import { ADDRESSABLE, startThreads } from '../simd/index.js';
 import { mixtureModule, planLayout, SEGMENT, TILE, type Layout, type Shape } from './kernels/index.js';
-import type { CovarianceType } from './mixture.js';
+import type { CovarianceType } from './names.js';
 
 export interface WorkspaceOptions {
   /** The most components that a fit will have. */

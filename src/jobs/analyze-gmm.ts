@@ -14,6 +14,8 @@ import {
   parameterCount,
   scoreWorkspace,
   splitHeaviest,
+  type Algorithm,
+  type Control,
   type CovarianceType,
   type Fit,
   type FitOptions,
@@ -24,14 +26,12 @@ import {
 } from '../gmm/index.js';
 import type { RowSource } from '../io/index.js';
 import { cachedRows, reducedRows } from '../pca/index.js';
-import { ALGORITHMS, type Algorithm, type FitContext } from './gmm-algorithms.js';
+import { FITS, type FitContext } from './gmm-algorithms.js';
 import { distinctRows } from './distinct-rows.js';
-import { nullRows, type Control } from './gmm-nulls.js';
+import { nullRows } from './gmm-nulls.js';
 import { openSpaces, type GmmSource, type Space, type SpaceSettings } from './gmm-space.js';
 import { noState, type SweepState } from './gmm-state.js';
 
-export type { Algorithm } from './gmm-algorithms.js';
-export type { Control } from './gmm-nulls.js';
 export type { GmmSource, Space } from './gmm-space.js';
 
 export interface GmmSettings extends Omit<SpaceSettings, 'threads' | 'signal'> {
@@ -301,7 +301,7 @@ async function fitted(
   const progress = log.progress(label, options.maxIter, 'iterations');
   const resume = await state.running(name);
   if (resume) log.note(`${label}: goes on after iteration ${resume.lowerBounds.length}`);
-  const fit = await ALGORITHMS[what.algorithm](rows, {
+  const fit = await FITS[what.algorithm](rows, {
     ...options,
     resume,
     onIteration: async (current, { iteration, lowerBound }) => {

@@ -3,6 +3,7 @@ import {
   fitOfficial,
   fitStepwise,
   scoreWorkspace,
+  type Algorithm,
   type Fit,
   type FitOptions,
   type FitState,
@@ -10,9 +11,6 @@ import {
 } from '../gmm/index.js';
 import type { RowSource } from '../io/index.js';
 import { rowsInMemory } from './rows-in-memory.js';
-
-/** em: expectation–maximisation over all rows; stepwise: batch by batch; adam: as the paper's authors published it. */
-export type Algorithm = 'em' | 'stepwise' | 'adam';
 
 export interface FitContext {
   ws: Workspace;
@@ -32,7 +30,7 @@ export interface AlgorithmOptions extends Omit<FitOptions, 'onIteration'> {
 }
 
 /** Fits one mixture. What `adam` cannot go on with is begun anew: it comes to the same. */
-export const ALGORITHMS: Record<Algorithm, (context: FitContext, options: AlgorithmOptions) => Promise<Fit>> = {
+export const FITS: Record<Algorithm, (context: FitContext, options: AlgorithmOptions) => Promise<Fit>> = {
   em: ({ ws }, options) => fitMixture(ws, options),
   stepwise: async ({ ws, train, memory, threads }, options) => {
     const fit = await fitStepwise(train, { ...options, covariance: ws.layout.covariance, memory, threads });

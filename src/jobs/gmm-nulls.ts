@@ -1,11 +1,7 @@
-import { gaussianSurrogate, permuteDimensions } from '../gmm/index.js';
+import { gaussianSurrogate, permuteDimensions, type Control } from '../gmm/index.js';
 import { arrayRows, type RowSource } from '../io/index.js';
 import { rowMoments } from '../pca/index.js';
 import { rowsInMemory } from './rows-in-memory.js';
-
-export const NULLS = ['surrogate', 'permutation'] as const;
-/** none: the rows themselves; surrogate: one Gaussian like them; permutation: their marginals alone. */
-export type Control = 'none' | (typeof NULLS)[number];
 
 interface Pair {
   train: RowSource;

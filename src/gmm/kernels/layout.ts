@@ -1,5 +1,5 @@
 import { Arena } from '../../simd/index.js';
-import type { CovarianceType } from '../mixture.js';
+import type { CovarianceType } from '../names.js';
 
 /** Rows worked on together: their distances to all components, 4 bytes each, stay in a core's cache. */
 export const TILE = 2048;
