@@ -2,14 +2,14 @@ import { readFile } from 'node:fs/promises';
 import { isMap, isScalar, isSeq, LineCounter, parseDocument, type Node, type Pair } from 'yaml';
 import { camel, unreadable, UserError } from '../base/index.js';
 
-/** An option as a file says it: words as they stand there, not as YAML reads them, so that 007 stays 007. */
+/** An option as written in a file: the literal words, not as YAML interprets them, so that 007 stays 007. */
 export interface Said {
   value: string | string[];
   /** `settings.yaml:3`, for messages. */
   place: string;
 }
 
-/** The options that a YAML file says, by camelCase name. @throws UserError naming the line. */
+/** The options in a YAML file, by camelCase name. @throws UserError naming the line. */
 export async function readConfig(path: string): Promise<Record<string, Said>> {
   const text = await readFile(path, 'utf8').catch((error: unknown) => {
     throw unreadable(path, error);
@@ -24,7 +24,7 @@ export async function readConfig(path: string): Promise<Record<string, Said>> {
   for (const { key, value } of document.contents.items as Pair<Node, Node | null>[]) {
     const place = `${path}:${lines.linePos(key.range![0]).line}`;
     const name = camel(isScalar(key) ? String(key.value) : String(key));
-    if (Object.hasOwn(said, name)) throw new UserError(`${place}: ${String(key)} stands twice`);
+    if (Object.hasOwn(said, name)) throw new UserError(`${place}: ${String(key)} is given twice`);
     said[name] = { value: valueOf(value, `${place}: ${String(key)}`), place };
   }
   return said;

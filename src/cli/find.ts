@@ -9,7 +9,7 @@ export async function findCommand(argv: string[]): Promise<Command | undefined> 
   return command?.variants ? await findVariant(command, command.variants, argv.slice(at + 1)) : command;
 }
 
-/** The variant is the word right after the command's name; options before it are forgiven where that is clear. */
+/** The variant is the word right after the command's name; options may precede it where that is unambiguous. */
 async function findVariant(
   command: Command,
   variants: NonNullable<Command['variants']>,

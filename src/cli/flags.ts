@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { kebab } from '../base/index.js';
 
-/** What a flag takes, told by what its schema gives. */
+/** What a flag takes, inferred from the output of its schema. */
 export type FlagKind = 'boolean' | 'number' | 'list' | 'string';
 
 /** What help and parser need to know of one option. */
@@ -10,7 +10,7 @@ export interface Flag {
   describe: string | undefined;
   /** The default, as it would be typed. */
   fallback: string | undefined;
-  /** Words that may be chosen from; absent where others may stand too. */
+  /** The allowed words; absent where other values are allowed too. */
   choices: string[] | undefined;
 }
 
@@ -34,7 +34,7 @@ export function flagsOf(schema: z.ZodObject): Record<string, Flag> {
 }
 
 function readFlags(schema: z.ZodObject): Record<string, Flag> {
-  // What comes out tells the kind; what goes in is a word whatever comes out.
+  // The output type determines the kind; the input is always a word.
   const { properties = {} } = z.toJSONSchema(schema, { io: 'output', unrepresentable: 'any' }) as {
     properties?: Record<string, Property>;
   };

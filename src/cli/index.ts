@@ -20,8 +20,8 @@ export async function main(argv: string[]): Promise<void> {
 }
 
 /**
- * A handler in JavaScript has its turn only between tasks, minutes late where a thread computes. So signals keep their
- * own way, which is to end the process at once, until a command that saves its state says `heed`.
+ * A JavaScript handler runs only between tasks, minutes late while a thread computes. So signals keep their
+ * default action, which is to end the process at once, until a command that saves its state calls `heed`.
  */
 function listenToSignals() {
   const abort = new AbortController();
@@ -33,7 +33,7 @@ function listenToSignals() {
     first = name;
     abort.abort();
   };
-  // Run apart by another maetok: nobody waits for the result any more once that one is gone.
+  // Started by another maetok process: once that one is gone, nobody waits for the result any more.
   process.on('disconnect', () => {
     if (!heeds) process.exit(EXIT.interrupted);
     abort.abort();
@@ -45,22 +45,22 @@ function listenToSignals() {
       heeds = true;
       for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, stop);
     },
-    /** The exit code of the signal that was heard, if any. */
+    /** The exit code for the received signal, if any. */
     heard: () => first && exitCodeOf(first),
   };
 }
 
-/** 130 of SIGINT, 143 of SIGTERM: what a shell says of a process that the signal ended. */
+/** 130 for SIGINT, 143 for SIGTERM: what a shell reports for a process that the signal ended. */
 const exitCodeOf = (name: NodeJS.Signals): number => 128 + constants.signals[name];
 
 interface GuardedSink extends TextSink {
-  /** Everything is written; returns what kept it from being written. */
+  /** Waits until everything is written; returns the error that prevented it. */
   flushed(): Promise<string | undefined>;
 }
 
 /**
- * A stream that may close or fail under the work, which goes on and writes its files. `maetok … | head` closes the pipe
- * early; that is no failure.
+ * A stream that may close or fail while the work continues and writes its files. `maetok … | head` closes the pipe
+ * early; that is not a failure.
  */
 function guarded(stream: NodeJS.WriteStream): GuardedSink {
   let fault: NodeJS.ErrnoException | undefined;

@@ -46,7 +46,7 @@ function bar(stderr: TextSink, label: string, total: number, unit: string): Prog
 
 const SECONDS_BETWEEN_LINES = 5;
 
-/** Where stderr is no terminal a bar would be noise: a plain line every few seconds. */
+/** Where stderr is not a terminal, a plain line every few seconds; a bar would be noise there. */
 function lines(stderr: TextSink, label: string, total: number, unit: string): Progress {
   const started = performance.now();
   let last = started;

@@ -20,7 +20,7 @@ export interface Typed {
   inputs: string[];
 }
 
-/** Parses `argv` for one command (or none: the list of commands). Values stay the words that were typed. */
+/** Parses `argv` for one command (or none: the list of commands). Values stay words, as typed. */
 export async function buildParser(command: Command | undefined, argv: string[]): Promise<Typed> {
   let shown: string | undefined;
   const flags = command ? flagsOf(command.options) : {};
@@ -94,8 +94,8 @@ const SHOWN_TYPES: Record<FlagKind, Options['type']> = {
 };
 
 /**
- * What help says of a flag. Parsed it is always a string: yargs would make numbers of 0x10 and '', and false of
- * `--pca=True`. Nor has it a default there, else an untyped flag would beat the config file.
+ * How help describes a flag. It is always parsed as a string: yargs would turn 0x10 and '' into numbers and
+ * `--pca=True` into false. Nor does it get a default there, or an untyped flag would override the config file.
  */
 const shownOption = ({ kind, describe, fallback, choices }: Flag): Options => ({
   type: SHOWN_TYPES[kind],
@@ -105,8 +105,8 @@ const shownOption = ({ kind, describe, fallback, choices }: Flag): Options => ({
 });
 
 /**
- * Flags that are on or off with their value: `--pca` is `--pca=true`, `--no-pca` is `--pca=false`, and the word after
- * `--pca` belongs to it where it can only be meant so.
+ * Boolean flags with their value: `--pca` is `--pca=true`, `--no-pca` is `--pca=false`, and the word after
+ * `--pca` is its value where no other reading is possible.
  */
 function spelledOut(argv: string[], flags: Record<string, Flag>): string[] {
   const isSwitch = (name: string): boolean =>
@@ -130,9 +130,7 @@ function spelledOut(argv: string[], flags: Record<string, Flag>): string[] {
 function saysSwitch(word: string | undefined, name: string): boolean {
   if (word === undefined || readBoolean(word) === undefined) return false;
   if (!/^\s*[01]\s*$/.test(word)) return true;
-  throw new UsageError(
-    `--${name} ${word}: write --${name}=${word}; an input that is called ${word} is written ./${word}`,
-  );
+  throw new UsageError(`--${name} ${word}: write --${name}=${word}; write an input called ${word} as ./${word}`);
 }
 
 /** yargs names an unknown `--no-such` twice, as typed and in camelCase. */
@@ -143,7 +141,7 @@ const onceEach = (complaint: string): string =>
     return `Unknown argument${typed.length > 1 ? 's' : ''}: ${typed.join(', ')}`;
   });
 
-/** Of a name that no flag has, the one that was probably meant. */
+/** For an unknown flag, the name that was probably meant. */
 function suggestion(complaint: string, flags: Record<string, Flag>): string {
   const unknown = /^Unknown arguments?: (?:no-)?([^,\s]+)/.exec(complaint)?.[1];
   const meant = unknown === undefined ? undefined : closest(unknown, Object.keys(flags).map(kebab));

@@ -10,7 +10,7 @@ export interface Resolved {
   inputs: string[];
 }
 
-/** Defaults < what the command remembers < config file < flags actually typed, then the schema's judgement. */
+/** Defaults < what the command remembers < config file < flags actually typed; the schema checks the result. */
 export async function resolveOptions(command: Command, typed: Typed): Promise<Resolved> {
   checkInputs(command, typed.inputs);
   const flags = flagsOf(command.options);
@@ -32,11 +32,11 @@ export async function resolveOptions(command: Command, typed: Typed): Promise<Re
 const typedWords = ({ flags }: Typed): Record<string, Said> =>
   Object.fromEntries(Object.entries(flags).map(([name, value]) => [name, { value, place: '' }]));
 
-/** `--seed …` of what was typed, `settings.yaml:3: seed …` of what a file says. */
+/** `--seed …` for a typed flag, `settings.yaml:3: seed …` for an option in a file. */
 const complaint = (name: string, what: string, said: Said | undefined): string =>
   said?.place ? `${said.place}: ${kebab(name)} ${what}` : `${dashed(name)} ${what}`;
 
-/** What words alone tell: nothing is empty, only a list is given twice, a switch is on or off. Schemas judge the rest. */
+/** Checks of the words alone: none is empty, only a list is given twice, a switch is on or off. Schemas check the rest. */
 function readAll(said: Record<string, Said>, flags: Record<string, Flag>): Record<string, unknown> {
   return Object.fromEntries(
     Object.entries(said).map(([name, one]) => {
@@ -51,7 +51,7 @@ function readAll(said: Record<string, Said>, flags: Record<string, Flag>): Recor
 function readOne({ value, place }: Said, kind: Flag['kind'], refuse: (what: string) => never): unknown {
   if ([value].flat().some(word => word.trim() === '')) refuse('needs a value');
   if (Array.isArray(value)) {
-    // A file's items stand apart already; repeated flags are one list.
+    // Items in a file are already separate; repeated flags form one list.
     if (kind === 'list') return place === '' ? value.join(',') : value;
     refuse(`takes one value, not ${value.length} (${value.join(', ')})`);
   }
@@ -72,7 +72,7 @@ function refuseStrangers(said: Record<string, Said>, flags: Record<string, Flag>
 
 function complaintOf(issue: z.core.$ZodIssue, said: Said | undefined): string {
   if (said === undefined) return issue.code === 'invalid_type' ? 'is required' : issue.message;
-  // The item of a list, or the whole.
+  // The item of a list, or the whole value.
   const at = issue.path.at(1);
   const items = Array.isArray(said.value) ? said.value : said.value.split(',');
   const word = (typeof at === 'number' && items.length > at ? items[at] : String(said.value)).trim();
@@ -88,7 +88,7 @@ function wanted(issue: z.core.$ZodIssue, choices: string[], word: string): strin
   return readNumber(word) === undefined ? `must be ${choices.join(', ')} or ${other.replace(/^must be /, '')}` : other;
 }
 
-/** The words that an option may be, where it is one of a few. */
+/** The allowed words of an option that is one of a few. */
 function choicesOf(issue: z.core.$ZodIssue): string[] {
   if (issue.code === 'invalid_value') return issue.values.map(String);
   return issue.code === 'invalid_union' ? issue.errors.flat().flatMap(choicesOf) : [];

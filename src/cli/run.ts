@@ -10,7 +10,7 @@ export interface CliStreams {
   stderr: TextSink;
   stdin: NodeJS.ReadableStream;
   signal: AbortSignal;
-  /** From now on Ctrl-C and its like abort `signal` instead of ending the process. */
+  /** From now on Ctrl-C and similar signals abort `signal` instead of ending the process. */
   heedSignals?: () => void;
 }
 
@@ -74,16 +74,16 @@ function describe(error: unknown, verbose: boolean): string {
   if (error instanceof UserError) return `maetok: ${error.message}${trace}`;
   const system = systemFailure(error);
   if (system !== undefined) return `maetok: ${system}${trace}`;
-  return `maetok ${VERSION}: unexpected error: ${messageOf(error)}${trace || ' (this is a defect; --verbose shows where, please report it)'}`;
+  return `maetok ${VERSION}: unexpected error: ${messageOf(error)}${trace || ' (this is a bug; --verbose shows where, please report it)'}`;
 }
 
-/** File-system failures that reach the top in one plain line. */
+/** File-system failures that reach the top, as one plain line. */
 function systemFailure(error: unknown): string | undefined {
   const { code, path, dest } = error as NodeJS.ErrnoException & { dest?: string };
   const fault = faultOf(error);
   if (fault === undefined) return undefined;
   const whole = ['ENOSPC', 'EDQUOT', 'EFBIG'].includes(code!)
-    ? '; nothing was left half-written under a final name'
+    ? '; no file was left half-written under its final name'
     : '';
   return `${dest ?? path ?? 'output'}: ${fault}${whole}`;
 }

@@ -30,7 +30,7 @@ export const compareImages = defineCommand({
     ['maetok compare-images --judgments judgments-ann.csv,judgments-bob.csv', 'wins, ties, losses with intervals'],
   ],
   inputs: {
-    name: 'pictures',
+    name: 'images',
     describe: 'two sets, image k against image k, each optionally named (mae=samples/mae)',
     min: 0,
     max: 2,

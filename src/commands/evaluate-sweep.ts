@@ -105,7 +105,7 @@ async function knownRows(out: string, card: Record<string, unknown>): Promise<Sw
   if (changed !== undefined)
     throw new UserError(
       `${out}: was begun with ${changed} ${JSON.stringify(before[changed] ?? null)}, now ${JSON.stringify(card[changed])}; ` +
-        'give the former, or another --out',
+        'give the former value, or another --out',
     );
   return (await readTable(out)).rows as unknown as SweepRow[];
 }

@@ -88,7 +88,7 @@ export const evaluate = defineCommand({
     ],
   ],
   inputs: {
-    name: 'pictures',
+    name: 'images',
     describe: 'generated images, each optionally named (sit=samples.npz); with --sweep, a diffusion checkpoint',
     min: 0,
     max: 64,

@@ -87,7 +87,7 @@ export const umap = defineCommand({
       ...{ ...settings, epochs: epochs ?? null, limit: first ?? null, dropNonfinite, argv: context.argv },
     };
     const rows = pictures.flatMap(picture => coordinates(picture, sources));
-    await writeChart(context, { name: 'pictures', columns: COLUMNS, rows }, captions(pictures), {
+    await writeChart(context, { name: 'images', columns: COLUMNS, rows }, captions(pictures), {
       files,
       force: chosen.force,
     });

@@ -1,19 +1,19 @@
 import type { Table, TableRow } from '../report/index.js';
 import { where, type StudyTables } from './tables.js';
 
-/** One number that tells latent spaces apart, found in a study's tables. */
+/** One number that distinguishes latent spaces, found in a study's tables. */
 export interface Measure {
   name: string;
   /** Column head and axis title for people. */
   title: string;
   better: 'lower' | 'higher';
-  /** What its number holds for: columns of the summary, whose names say whose they are → of the row that holds it. */
+  /** The conditions under which the number was measured: column of the summary, named after the measure → column of the measured row. */
   context?: Record<string, string>;
-  /** The row of one space and seed that holds it, and in which column. */
+  /** The row of one space and seed that holds the number, and its column. */
   find: (tables: StudyTables, source: string, seed: number) => { row: TableRow; column: string } | undefined;
 }
 
-/** The last of a table's rows for a space that also have these values. */
+/** The last row of a table for a space that also has these values. */
 function lastRow(table: Table, source: string, seed: number, wanted: TableRow, by?: string): TableRow | undefined {
   const { rows } = where(table, { source, seed, ...wanted });
   return by === undefined ? rows.at(-1) : [...rows].sort((a, b) => Number(a[by]) - Number(b[by])).at(-1);

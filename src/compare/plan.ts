@@ -4,27 +4,27 @@ import type { Flags, Study } from './study.js';
 
 /** One command line of a study. */
 export interface Step {
-  /** `train mae-0`, for messages and the record of what is done. */
+  /** `train mae-0`, for messages and the record of finished steps. */
   name: string;
   argv: string[];
   /** A folder or file that the step makes, relative to the study. */
   output: string;
-  /** Whether `--resume` goes on where an earlier attempt stopped. */
+  /** Whether `--resume` continues where an earlier attempt stopped. */
   resumable: boolean;
 }
 
-/** One latent space under one seed, and where its parts lie in the study's folder. */
+/** One latent space under one seed, and where its parts are in the study's folder. */
 export interface Space {
   tokenizer: string;
   seed: number;
-  /** `mae`, with several seeds `mae-0`, … */
+  /** `mae`, or with several seeds `mae-0`, … */
   name: string;
   latents: string;
   /** Latents of the test pictures, where there are any. */
   test: string | undefined;
-  /** What decodes: a run folder or a ready-made tokenizer; absent for latents without one. */
+  /** The decoder: a run folder or a ready-made tokenizer; absent for latents without one. */
   decoder: string | undefined;
-  /** Flags that go with opening it. */
+  /** Flags for opening it. */
   opening: Flags;
   diffusion: string;
   samples: string;
@@ -35,7 +35,7 @@ export interface Plan {
   steps: Step[];
 }
 
-/** The command lines that a study stands for, in an order in which they can run; `out` is its folder. */
+/** The command lines of a study, in an order in which they can run; `out` is its folder. */
 export function planStudy(study: Study, out: string): Plan {
   const spaces = study.seeds.flatMap(seed => Object.keys(study.tokenizers).map(name => space(study, out, name, seed)));
   const steps = [
@@ -64,7 +64,7 @@ function space(study: Study, out: string, tokenizer: string, seed: number): Spac
     latents: latents ?? join(out, 'latents', name),
     test: latents !== undefined ? test : study.test === undefined ? undefined : join(out, 'latents', `${name}-test`),
     decoder: trained === undefined ? ready : join(out, 'tokenizers', named(trained)),
-    // Beside `train` stand flags of the training.
+    // The keys next to `train` are flags of the training.
     opening: train === undefined ? flags : {},
     diffusion: join(out, 'diffusion', name),
     samples: join(out, 'samples', name),
@@ -153,7 +153,7 @@ function diffusionSteps({ diffusion, sample }: Study, one: Space): Step[] {
   ];
 }
 
-/** Reconstructions of the test pictures, and samples, against them. */
+/** Evaluates reconstructions and samples against the test images. */
 function evaluationSteps(study: Study, out: string, one: Space): Step[] {
   const { evaluate, data, test, diffusion, sample } = study;
   if (evaluate === false || one.decoder === undefined || data === undefined) return [];
@@ -171,7 +171,7 @@ function evaluationSteps(study: Study, out: string, one: Space): Step[] {
   return [reconstruction, step('generation', [one.samples, ...words({ reference: data })])];
 }
 
-/** Flags as typed: `--steps 500`, lists with commas, `--force` and `--no-force`. */
+/** Flags as one would type them: `--steps 500`, lists with commas, `--force` and `--no-force`. */
 export function words(flags: Record<string, Flags[string] | undefined>): string[] {
   return Object.entries(flags).flatMap(([name, value]) => {
     if (value === undefined) return [];

@@ -50,13 +50,13 @@ export async function writeReport(study: Study, plan: Plan, tables: StudyTables,
   return summary;
 }
 
-/** Made from the tables alone, so an older one is always to be replaced. */
+/** Replaces an older file without asking: it is derived from the tables alone. */
 const replace = (path: string, content: string | Uint8Array): Promise<void> =>
   writeFileAtomic(path, content, { force: true });
 
 const csv = ({ columns, rows }: Table): string => stringify(rows, { header: true, columns });
 
-/** The paper's Figure 2 and what belongs beside it. */
+/** The paper's Figure 2 and related charts. */
 function chartsOf({ nll, probe, diffusion, generation }: StudyTables): Chart[] {
   const measured = where(nll, { control: 'none' });
   const heldout = where(diffusion, { split: 'heldout', weights: 'ema' });
@@ -79,14 +79,14 @@ function chartsOf({ nll, probe, diffusion, generation }: StudyTables): Chart[] {
     {
       file: 'diffusion-loss',
       heading: 'Diffusion loss while training',
-      text: 'Loss of the moving-average weights on held-out latents with frozen noise and times, divided by the variance of the target, so that latent spaces compare.',
+      text: 'Loss of the moving-average weights on held-out latents with frozen noise and times, divided by the variance of the target, so that latent spaces are comparable.',
       table: overSeeds(where(heldout, { bin: 'all' }), ['source', 'step'], 'loss_normalised'),
       choice: { kind: 'line', x: 'step', y: 'loss_normalised', color: 'source' },
     },
     {
       file: 'diffusion-loss-by-t',
       heading: 'Diffusion loss by timestep',
-      text: 'The same after the last step, by time (t = 0 is noise, t = 1 is data).',
+      text: 'The same loss after the last step, by time (t = 0 is noise, t = 1 is data).',
       table: overSeeds(timed(where(heldout, { step: last })), ['source', 't'], 'loss_normalised'),
       choice: { kind: 'line', x: 't', y: 'loss_normalised', color: 'source' },
     },
@@ -99,8 +99,8 @@ function chartsOf({ nll, probe, diffusion, generation }: StudyTables): Chart[] {
     },
     {
       file: 'generation',
-      heading: 'Samples against pictures',
-      text: 'Fréchet distance between features of samples and of pictures; comparable only under the same features.',
+      heading: 'Samples against images',
+      text: 'Fréchet distance between features of samples and of images; comparable only between equal feature extractors.',
       table: overSeeds(distances(generation), ['source', 'features'], 'value'),
       choice: { kind: 'bar', x: 'source', y: 'value', color: 'source' },
     },
@@ -112,7 +112,7 @@ const timed = (table: Table): Table => ({ ...table, rows: table.rows.filter(row 
 /** Probe, feature and setting as one word, so that each gets a panel. */
 const labelled = (table: Table): Table => ({
   ...table,
-  // The chosen penalty differs between spaces and is no part of what is compared.
+  // The chosen penalty differs between spaces and is not part of what is compared.
   rows: table.rows.map(row => ({
     ...row,
     probe: `${row.probe} on ${row.feature} latents${String(row.setting).startsWith('C=') ? '' : `, ${row.setting}`}`,
@@ -128,7 +128,7 @@ function summarySection(study: Study, summary: Table): Section {
   return { heading: 'Summary', text: remarks(study), table: summary };
 }
 
-/** What the table's numbers are. */
+/** Explains the table's numbers. */
 const remarks = ({ about, paper }: Study): string[] => [
   ...(about === undefined ? [] : [about]),
   ...(paper ? [`Columns that begin with “paper” are not measured here: ${paper.from}`] : []),
@@ -141,8 +141,8 @@ function claimsSection({ expect, seeds }: Study, claims: Table): Section[] {
 
 const claimsNote = (seeds: number): string =>
   seeds > 1
-    ? `An ordering holds where the paired difference over ${seeds} seeds is clear of 0 with 95% confidence.`
-    : 'One seed only: the verdict says which way it fell here, not whether it would again.';
+    ? `An ordering holds where the paired difference over ${seeds} seeds excludes 0 with 95% confidence.`
+    : 'One seed only: the verdict gives the direction of the difference here, not whether it would recur.';
 
 /** Reconstructions at the end of each tokenizer's training, and samples. */
 async function pictureSections({ spaces }: Plan): Promise<Section[]> {

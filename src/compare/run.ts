@@ -7,10 +7,10 @@ import { writeFileAtomic } from '../io/index.js';
 import type { Step } from './plan.js';
 import { runSchedule } from './schedule.js';
 
-/** Runs one command line and throws what it throws; where `signal` is aborted, it saves its state and throws. */
+/** Runs one command line and throws what it throws; if `signal` is aborted, it saves its state and throws. */
 export type RunCommand = (argv: string[], label: string, signal: AbortSignal) => Promise<void>;
 
-/** What is done of a study: step → its command line and how long it took. */
+/** The finished steps of a study: step → its command line and how long it took. */
 const stepRecord = z.record(
   z.string(),
   z.object({ argv: z.array(z.string()), seconds: z.number(), version: z.string() }),
@@ -29,14 +29,14 @@ export interface RunStepsOptions {
 }
 
 /**
- * Runs the steps that are not done, in order, each when what it reads is there. What an earlier attempt finished with
- * the same command line is kept; a step it was in the middle of goes on or begins again.
+ * Runs the unfinished steps in order, each once its inputs exist. What an earlier attempt finished with
+ * the same command line is kept; a step that was interrupted resumes or starts again.
  */
 export async function runSteps(steps: Step[], { out, run, log, signal, jobs }: RunStepsOptions): Promise<void> {
   const record = await readRecord(out, log);
   const labels = new Map(steps.map((step, i) => [step, `[${i + 1}/${steps.length}] ${step.name}`]));
   const open = steps.filter(step => !isDone(step, record, out));
-  for (const step of steps) if (!open.includes(step)) log.note(`${labels.get(step)!}: done before`);
+  for (const step of steps) if (!open.includes(step)) log.note(`${labels.get(step)!}: already done`);
   // One write after the other: the newest record must be the last.
   let saved = Promise.resolve();
   const save = (): Promise<void> =>
@@ -60,18 +60,18 @@ export async function runSteps(steps: Step[], { out, run, log, signal, jobs }: R
   if (signal.aborted) throw interrupted();
 }
 
-export const interrupted = (): UserError => new UserError('interrupted; the same command goes on', EXIT.interrupted);
+export const interrupted = (): UserError => new UserError('interrupted; the same command resumes it', EXIT.interrupted);
 
-/** A step reads what its words name. */
+/** A step reads the files that its arguments name. */
 const reads = ({ argv }: Step, { output }: Step): boolean =>
   argv.some(word => word === output || word.endsWith(`=${output}`));
 
-/** Without a record, trained models and latents are gone on with, and tables are made again. */
+/** Without a record, trained models and latents are resumed, and tables are made again. */
 async function readRecord(out: string, log: Log): Promise<StepRecord> {
   const path = join(out, RECORD);
   if (!existsSync(path)) return {};
   const outcome = stepRecord.safeParse(parsed(await readFile(path, 'utf8')));
-  if (!outcome.success) log.warn(`${path}: is damaged; every step looks itself what it has done`);
+  if (!outcome.success) log.warn(`${path}: is damaged; every step checks for itself what it has already done`);
   return outcome.data ?? {};
 }
 
@@ -95,14 +95,14 @@ function requireSame({ name, argv }: Step, before: string[], out: string): void 
   if (argv.join('\n') === before.join('\n')) return;
   const changed = argv.filter((word, i) => word !== before[i]);
   throw new UserError(
-    `${out}: '${name}' was done with other options before (now: ${changed.join(' ')}); choose another --out, or --force starts the study again`,
+    `${out}: '${name}' was run with other options before (now: ${changed.join(' ')}); choose another --out, or --force starts the study again`,
     EXIT.failed,
   );
 }
 
 /**
- * The words of a step that an earlier attempt may have begun: a folder is gone on with; a table, which is there only
- * when it is whole, was written just before the end came.
+ * The arguments of a step that an earlier attempt may have begun: a folder is resumed; a table, which exists only
+ * when it is complete, was written just before the interruption.
  */
 function again({ argv, output, resumable }: Step): string[] {
   return existsSync(output) ? [...argv, resumable ? '--resume' : '--force'] : argv;

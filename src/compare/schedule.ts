@@ -3,14 +3,14 @@ export interface Schedule<T> {
   jobs: number;
   /** Whether `later` can start only when `earlier` has ended. */
   waits: (later: T, earlier: T) => boolean;
-  /** Runs one task; where `signal` is aborted, it stops and throws. */
+  /** Runs one task; if `signal` is aborted, it stops and throws. */
   run: (task: T, signal: AbortSignal) => Promise<void>;
   signal: AbortSignal;
 }
 
 /**
- * Runs tasks in their order, each when those before it that it waits for have ended. Where one fails, those beside it
- * are stopped, and its failure is thrown when all have ended. Once `signal` is aborted, none is started any more.
+ * Runs tasks in order, each once the earlier tasks that it waits for have ended. If one fails, those running
+ * are stopped, and its failure is thrown when all have ended. Once `signal` is aborted, no further task is started.
  */
 export async function runSchedule<T>(tasks: T[], { jobs, waits, run, signal }: Schedule<T>): Promise<void> {
   const open = new Set(tasks);

@@ -2,7 +2,7 @@ import { studentQuantile } from '../base/index.js';
 
 export interface Estimate {
   mean: number;
-  /** 95% interval; the mean's own value twice where there is nothing to estimate it from. */
+  /** 95% interval; the mean itself twice where there is nothing to estimate it from. */
   low: number;
   high: number;
   count: number;

@@ -5,7 +5,7 @@ import { z } from 'zod';
 import { messageOf, unreadable, UserError } from '../base/index.js';
 
 /*
- * A study in YAML: latent spaces × analyses. What stands under an analysis, or beside a tokenizer's `train`, are the
+ * A study in YAML: latent spaces × analyses. The keys under an analysis, or next to a tokenizer's `train`, are the
  * flags of that command by their own names, so a study says nothing that a command line could not.
  */
 
@@ -17,10 +17,10 @@ const analysis = z.union([flags, z.literal(false)]);
 const tokenizer = z
   .object({
     train: z.string().optional().describe('model to train, as in `maetok train MODEL`'),
-    tokenizer: z.string().optional().describe('a ready-made one, as in `maetok extract --tokenizer`'),
-    same: z.string().optional().describe('one that this study trains, opened with the flags beside'),
-    latents: z.string().optional().describe('latents that are there already'),
-    test: z.string().optional().describe('latents of the test pictures, beside `latents`'),
+    tokenizer: z.string().optional().describe('a ready-made tokenizer, as in `maetok extract --tokenizer`'),
+    same: z.string().optional().describe('a tokenizer trained by this study, opened with the flags given here'),
+    latents: z.string().optional().describe('existing latents'),
+    test: z.string().optional().describe('latents of the test images, in addition to `latents`'),
   })
   .catchall(flag)
   .refine(
@@ -34,21 +34,24 @@ const schema = z.strictObject({
   data: z.string().optional(),
   test: z.string().optional(),
   seeds: z.array(z.int().nonnegative()).min(1).default([0]),
-  tokenizers: z.record(z.string().regex(/^[\w.-]+$/, 'may hold letters, digits, dot, dash and underscore'), tokenizer),
+  tokenizers: z.record(
+    z.string().regex(/^[\w.-]+$/, 'may contain letters, digits, dots, dashes and underscores'),
+    tokenizer,
+  ),
   extract: flags.default({}),
   gmm: analysis.default({}),
   probe: analysis.default({}),
   diffusion: z.union([flags.and(z.object({ model: z.string() })), z.literal(false)]).default(false),
   sample: analysis.default({}),
   evaluate: analysis.default(false),
-  /** What the paper measured of the same tokenizers, to stand beside. */
+  /** The paper's measurements of the same tokenizers, for comparison. */
   paper: z
     .strictObject({
-      from: z.string().describe('where its numbers are from, and how they were got'),
+      from: z.string().describe('where the numbers are from, and how they were measured'),
       rows: z.record(z.string(), z.record(z.string().regex(/^\w+$/), z.number())),
     })
     .optional(),
-  /** Statements of the paper to hold against the measured numbers. */
+  /** Statements of the paper to check against the measured numbers. */
   expect: z
     .array(
       z.strictObject({
@@ -73,11 +76,11 @@ export type Study = z.output<typeof schema>;
 type StudyTokenizer = z.output<typeof tokenizer>;
 export type Flags = z.output<typeof flags>;
 
-/** What a command line says in place of the study, so that one study serves any pictures. */
+/** Command-line replacements for entries of the study, so that one study serves any images. */
 export interface StudyOverrides {
   data?: string | undefined;
   test?: string | undefined;
-  /** What `evaluate` looks through. */
+  /** Feature extractor of `evaluate`. */
   features?: string | undefined;
 }
 
@@ -103,14 +106,14 @@ function overridden(content: unknown, { data, test, features }: StudyOverrides):
   const { evaluate, ...study } = content as { evaluate?: unknown };
   return {
     ...study,
-    // Test pictures belong to the pictures that they were taken from.
+    // The study's test images belong to its training images and are dropped with them.
     ...(data === undefined ? {} : { data: located(data, process.cwd()), test: undefined }),
     ...(test === undefined ? {} : { test: located(test, process.cwd()) }),
     ...(features === undefined ? { evaluate } : { evaluate: { ...(evaluate as object), features } }),
   };
 }
 
-/** The same for a study that is at hand. Relative paths are taken from `base`. */
+/** Checks a study that is already in memory. Relative paths are resolved against `base`. */
 export function checkStudy(content: unknown, name: string, base: string): Study {
   const outcome = schema.safeParse(content);
   if (!outcome.success) {
@@ -123,10 +126,10 @@ export function checkStudy(content: unknown, name: string, base: string): Study 
     if (same !== undefined && (study.tokenizers[same] as StudyTokenizer | undefined)?.train === undefined)
       throw new UserError(`${name}: tokenizers.${key}.same: this study trains no '${same}'`);
     if (latents === undefined && study.data === undefined)
-      throw new UserError(`${name}: tokenizers.${key}: needs pictures; say where they are under 'data'`);
+      throw new UserError(`${name}: tokenizers.${key}: needs images; give their location under 'data'`);
     if (test !== undefined && latents === undefined)
       throw new UserError(
-        `${name}: tokenizers.${key}.test: goes with 'latents'; test pictures stand under 'test' of the study`,
+        `${name}: tokenizers.${key}.test: requires 'latents'; test images go under 'test' of the study`,
       );
   }
   for (const { better, worse } of study.expect)
@@ -152,7 +155,7 @@ function relocated(study: Study, base: string): Study {
   });
 }
 
-/** A relative path seen from `base`; `synthetic:scenes`, `hf:…` and absolute paths as they are. */
+/** Resolves a relative path against `base`; leaves `synthetic:scenes`, `hf:…` and absolute paths unchanged. */
 const located = (path: string, base: string): string =>
   isAbsolute(path) || /^\w[\w-]*:/.test(path) ? path : join(base, path);
 

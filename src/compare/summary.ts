@@ -6,8 +6,8 @@ import type { Study } from './study.js';
 import type { StudyTables } from './tables.js';
 
 /**
- * One row per tokenizer with every measure that the study has, mean over seeds and 95% interval, and before them what
- * the paper says of it.
+ * One row per tokenizer with every measure that the study has, mean over seeds and 95% interval, preceded by what
+ * the paper reports for it.
  */
 export function summarise(study: Study, { spaces }: Plan, tables: StudyTables): Table {
   const names = Object.keys(study.tokenizers);
@@ -31,7 +31,7 @@ export function summarise(study: Study, { spaces }: Plan, tables: StudyTables): 
 const published = ({ paper }: Study, source: string): TableRow =>
   Object.fromEntries(Object.entries(paper?.rows[source] ?? {}).map(([column, value]) => [`paper_${column}`, value]));
 
-/** Over several seeds Student's interval; of one, the measurement's own. */
+/** Student's interval over several seeds; for one seed, the measurement's own interval. */
 function cells({ name, find, context = {} }: Measure, { seeds }: Study, tables: StudyTables, source: string): TableRow {
   const found = seeds.map(seed => find(tables, source, seed)).filter(one => one !== undefined);
   if (found.length === 0) return { [name]: null, [`${name}_low`]: null, [`${name}_high`]: null };
@@ -44,7 +44,7 @@ function cells({ name, find, context = {} }: Measure, { seeds }: Study, tables: 
   return { [name]: mean, [`${name}_low`]: own[0], [`${name}_high`]: own[1], ...around };
 }
 
-/** The value of all seeds, or every value where they differ. */
+/** The value common to all seeds, or every value where they differ. */
 function allOf(values: (TableRow[string] | undefined)[]): TableRow[string] {
   const different = [...new Set(values.map((value): TableRow[string] => value ?? null))];
   return different.length === 1 ? different[0] : different.join('; ');
@@ -53,8 +53,8 @@ function allOf(values: (TableRow[string] | undefined)[]): TableRow[string] {
 export type Verdict = 'holds' | 'does not hold' | 'undecided' | 'as expected (one seed)' | 'not as expected (one seed)';
 
 /**
- * Holds each expected ordering against the measurements. With several seeds the paired differences must be clear of 0
- * (95%); one seed can only say which way it fell.
+ * Checks each expected ordering against the measurements. With several seeds the paired differences must exclude 0
+ * (95%); one seed only gives the direction of the difference.
  */
 export function judgeClaims(study: Study, tables: StudyTables): Table {
   const rows = study.expect.flatMap(({ claim, measure: name, better, worse }): TableRow[] => {
@@ -62,7 +62,7 @@ export function judgeClaims(study: Study, tables: StudyTables): Table {
     const sign = measure.better === 'higher' ? 1 : -1;
     const differences = study.seeds.flatMap(seed => {
       const [a, b] = [better, worse].map(source => measure.find(tables, source, seed));
-      // Both perfect: an infinite PSNR less another says nothing.
+      // Both perfect: the difference of two infinite PSNRs says nothing.
       const difference = a && b ? sign * (Number(a.row[a.column]) - Number(b.row[b.column])) : NaN;
       return Number.isNaN(difference) ? [] : [difference];
     });

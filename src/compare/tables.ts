@@ -5,19 +5,19 @@ import type { Plan, Space } from './plan.js';
 import { estimate } from './statistics.js';
 import type { Study } from './study.js';
 
-/** All that a study has measured, each table with a `source` and a `seed` column. */
+/** Everything that a study has measured, each table with a `source` and a `seed` column. */
 export interface StudyTables {
   nll: Table;
   probe: Table;
   /** Held-out loss by timestep and step. */
   diffusion: Table;
-  /** Validation of the tokenizers' trainings. */
+  /** Validation metrics of the tokenizers' training runs. */
   validation: Table;
   reconstruction: Table;
   generation: Table;
 }
 
-/** Reads the tables that are there; one that no step made has no rows. */
+/** Reads the existing tables; one that no step made has no rows. */
 export async function readTables(study: Study, { spaces }: Plan, out: string): Promise<StudyTables> {
   const perSpace = async (name: string, path: (one: Space) => string | undefined): Promise<Table> =>
     stacked(
@@ -56,7 +56,7 @@ function stacked(name: string, tables: (Table | undefined)[]): Table {
   };
 }
 
-/** The rows whose columns have these values; a column that is absent rules a row out. */
+/** The rows whose columns have these values; a row without one of the columns does not match. */
 export function where(table: Table, wanted: TableRow): Table {
   return {
     ...table,
@@ -67,7 +67,7 @@ export function where(table: Table, wanted: TableRow): Table {
 }
 
 /**
- * One row per group of equal `keys`: the mean of `value` over seeds with Student's interval, or, of a single
+ * One row per group of equal `keys`: the mean of `value` over seeds with Student's interval, or, for a single
  * measurement, its own interval where the table has one.
  */
 export function overSeeds(table: Table, keys: string[], value: string): Table {

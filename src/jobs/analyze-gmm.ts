@@ -138,8 +138,8 @@ export async function analyzeGmm(sources: GmmSource[], settings: GmmSettings, co
     if (!context.signal?.aborted) throw error;
     throw new UserError(
       context.state
-        ? 'interrupted; the state is saved, the same command line goes on from there'
-        : 'interrupted; with --state FOLDER the same command line would go on from there',
+        ? 'interrupted; the state is saved, the same command line resumes from there'
+        : 'interrupted; with --state FOLDER the same command line could resume from there',
       EXIT.interrupted,
     );
   }
@@ -153,7 +153,7 @@ async function spacesOf(sources: GmmSource[], settings: GmmSettings & SpaceSetti
   return split.map(space => {
     if (space.train.width !== given.width)
       throw new UserError(
-        `${space.source}: its rows have ${space.train.width} numbers; the mixture of --init-from was fitted on rows of ${given.width}`,
+        `${space.source}: its rows have ${space.train.width} numbers; the mixture of --init-from was fitted to rows of ${given.width}`,
       );
     return { ...space, reduction: given, explained: NaN };
   });
@@ -212,13 +212,13 @@ async function sweep(
   const largest = Math.max(1, ...components);
   if (largest > train.rows)
     throw new UserError(
-      `${space.source}: ${largest} components need at least as many rows to fit on; there are ${train.rows}`,
+      `${space.source}: ${largest} components need at least as many rows to fit; there are ${train.rows}`,
       EXIT.failed,
     );
   const distinct = await distinctRows(train, largest);
   if (distinct < largest)
     context.log.warn(
-      `${space.source}: only ${distinct} of its ${train.rows} rows are distinct, fewer than ${largest} components; duplicates share theirs`,
+      `${space.source}: only ${distinct} of its ${train.rows} rows are distinct, fewer than ${largest} components; some components will coincide`,
     );
   const ws = await openWorkspace(train, { components: largest, covariance, memory: memory / 2, threads, signal });
   try {
@@ -300,7 +300,7 @@ async function fitted(
   if (done) return reported(done, label, log);
   const progress = log.progress(label, options.maxIter, 'iterations');
   const resume = await state.running(name);
-  if (resume) log.note(`${label}: goes on after iteration ${resume.lowerBounds.length}`);
+  if (resume) log.note(`${label}: resumes after iteration ${resume.lowerBounds.length}`);
   const fit = await FITS[what.algorithm](rows, {
     ...options,
     resume,
@@ -319,11 +319,11 @@ async function fitted(
 function reported(fit: Fit, label: string, log: Log): Fit {
   const { converged, iterations, reseeded, falls } = fit;
   if (!converged)
-    log.warn(`${label}: not converged after ${iterations} iterations; its row says so. Allow more with --max-iter`);
-  if (reseeded > 0) log.note(`${label}: ${reseeded} collapsed components were set up anew`);
+    log.warn(`${label}: not converged after ${iterations} iterations, as noted in its row; allow more with --max-iter`);
+  if (reseeded > 0) log.note(`${label}: ${reseeded} collapsed components were reinitialised`);
   if (falls > 0)
     log.warn(
-      `${label}: the likelihood fell in ${falls} iterations: covariances are all but singular, as where a component has fewer distinct rows than dimensions; a larger --reg-covar, fewer components or fewer --dims steady them`,
+      `${label}: the likelihood fell in ${falls} iterations: covariances are nearly singular, as when a component has fewer distinct rows than dimensions; a larger --reg-covar, fewer components or fewer --dims help`,
     );
   return fit;
 }

@@ -43,7 +43,7 @@ export async function readJudgments(paths: readonly string[]): Promise<Judged> {
   const other = judges.findIndex(judge => judge.a !== a || judge.b !== b);
   if (other > 0)
     throw new UserError(
-      `${paths[other]}: compares ${judges[other].a} with ${judges[other].b}, ${paths[0]} ${a} with ${b}; give tables of one comparison`,
+      `${paths[other]}: compares ${judges[other].a} with ${judges[other].b}, but ${paths[0]} compares ${a} with ${b}; give tables of one comparison`,
     );
   const pairs = new Map<number, number[]>();
   for (const { choices } of judges)
@@ -76,7 +76,7 @@ function judgment(path: string, { seed, pair, choice }: TableRow, i: number): [p
   const side = CHOICES[String(choice)] as number | undefined;
   if (side === undefined || typeof pair !== 'number' || typeof seed !== 'number')
     throw new UserError(
-      `${path}: line ${i + 2}: '${seed},${pair},${choice}' is no judgment (a number, a number, left, right or tie)`,
+      `${path}: line ${i + 2}: '${seed},${pair},${choice}' is not a judgment (a number, a number, left, right or tie)`,
     );
   return [pair, isFirstLeft(seed, pair) ? side : -side];
 }

@@ -119,13 +119,13 @@ const BODY = `
 <h1 id="question"></h1>
 <p><progress id="progress"></progress> <span id="status" aria-live="polite"></span></p>
 <div id="pair">
-  <button id="left" aria-label="the left picture"><img id="left-image" alt="left picture"></button>
-  <button id="right" aria-label="the right picture"><img id="right-image" alt="right picture"></button>
+  <button id="left" aria-label="the left image"><img id="left-image" alt="left image"></button>
+  <button id="right" aria-label="the right image"><img id="right-image" alt="right image"></button>
 </div>
 <nav id="choices"><button id="tie">no difference</button></nav>
 <div id="done" hidden><p>All pairs are judged. Thank you!</p><nav><button id="save-all">save the table</button></nav></div>
-<nav><button id="undo">one back</button><button id="save">save so far</button></nav>
-<p class="keys"><kbd>←</kbd> left · <kbd>→</kbd> right · <kbd>↓</kbd> no difference · <kbd>Backspace</kbd> one back ·
+<nav><button id="undo">undo</button><button id="save">save so far</button></nav>
+<p class="keys"><kbd>←</kbd> left · <kbd>→</kbd> right · <kbd>↓</kbd> no difference · <kbd>Backspace</kbd> undo ·
   <kbd>s</kbd> save</p>`;
 
 /** One self-contained HTML page that shows the pairs one after another and saves the judgments as CSV. */
@@ -137,7 +137,7 @@ export function judgmentPage(content: PageContent): string {
 <meta charset="utf-8">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Which picture is better?</title>
+<title>Which image is better?</title>
 <style>${STYLE}
 </style>
 ${BODY}

@@ -28,9 +28,7 @@ export async function comparisonPage(
 ): Promise<string> {
   const available = Math.min(a.images.count, b.images.count);
   if (a.images.count !== b.images.count)
-    log.warn(
-      `${a.name} has ${a.images.count} pictures, ${b.name} ${b.images.count}; the first ${available} are paired`,
-    );
+    log.warn(`${a.name} has ${a.images.count} images, ${b.name} ${b.images.count}; the first ${available} are paired`);
   const order = new RandomNumbers(seed, 'judgments/order').permutation(available);
   const pairs: ShownPair[] = [];
   const progress = log.progress('pairs', Math.min(num, available), 'pairs');
@@ -48,7 +46,7 @@ export async function comparisonPage(
   } finally {
     progress.stop();
   }
-  if (pairs.length === 0) throw new UserError(`${a.name} and ${b.name}: no pair of readable pictures`);
+  if (pairs.length === 0) throw new UserError(`${a.name} and ${b.name}: no pair of readable images`);
   const id = sha256OfText(JSON.stringify([a.images.digest, b.images.digest, seed, num])).slice(0, 12);
   return judgmentPage({ question, a: a.name, b: b.name, seed, id, pairs });
 }

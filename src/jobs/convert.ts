@@ -110,13 +110,13 @@ async function convertHeld(
     const pictures = latents.flips ? latents.rows.count / 2 : latents.rows.count;
     const count = Math.min(pictures, settings.limit ?? Infinity);
     const writer = await createLatentsWriter(out, await description(latents.rows, settings), { ...settings, log });
-    const progress = log.progress(`converting ${path}`, count, 'pictures');
+    const progress = log.progress(`converting ${path}`, count, 'images');
     const step = Math.max(1, Math.floor((8 << 20) / (4 * latents.rows.tokens * latents.rows.channels)));
     try {
       for (let at = writer.rowsDone; at < count; at += step) {
         if (signal.aborted) {
           await writer.save();
-          throw new UserError(`interrupted; ${out} is saved, --resume goes on`, EXIT.interrupted);
+          throw new UserError(`interrupted; ${out} is saved, --resume continues`, EXIT.interrupted);
         }
         const rows = Array.from({ length: Math.min(step, count - at) }, (_, i) => at + i);
         await writer.append({

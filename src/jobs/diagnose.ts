@@ -133,7 +133,7 @@ function checkRows({ name, rows }: DiagnoseSource, { features, groups, neighbour
   if (rows.rows < fewest) throw new UserError(`${name}: has ${rows.rows} rows; measures of its shape need ${fewest}`);
   if (features && features.rows !== rows.rows)
     throw new UserError(
-      `--features ${features.name}: has ${features.rows} rows, ${name} ${rows.rows}; both must be of the same pictures in the same order`,
+      `--features ${features.name}: has ${features.rows} rows, ${name} ${rows.rows}; both must be of the same images in the same order`,
     );
   const only = groups.length === 1 ? groups[0] : undefined;
   if (only === 'classes' && !rows.labels)
@@ -141,7 +141,7 @@ function checkRows({ name, rows }: DiagnoseSource, { features, groups, neighbour
       `${name}: has no labels, which --measure classes needs; extract from a folder with a subfolder per class`,
     );
   if (only === 'alignment' && !features)
-    throw new UserError('--measure alignment needs --features of the same pictures to hold the latents against');
+    throw new UserError('--measure alignment needs --features of the same images to compare the latents with');
 }
 
 const MEASURES: Record<MeasureGroup, (task: Task) => Promise<Measured[]>> = {
@@ -217,7 +217,7 @@ const MEASURES: Record<MeasureGroup, (task: Task) => Promise<Measured[]>> = {
   },
   async classes({ name, rows: source, sample: draw, settings: { sample: most, seed }, log }) {
     if (!source.labels) {
-      log.warn(`${name}: has no labels, so nothing is said of its classes`);
+      log.warn(`${name}: has no labels, so measures of its classes are skipped`);
       return [];
     }
     const drawn = randomRows(source.rows, most, seed);

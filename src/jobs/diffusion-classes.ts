@@ -36,7 +36,7 @@ export function modelClasses(
   const isCounted = present.classes.every((number, i) => number === String(i));
   if (isCounted) return { labels, classes: present.classes.length };
   log.note(
-    `${name}: its ${present.classes.length} labels are not 0 to ${present.classes.length - 1}; each is a class of its name`,
+    `${name}: its ${present.classes.length} labels are not 0 to ${present.classes.length - 1}; each label names a class`,
   );
   return { labels: present.labels, classes: present.classes.length, names: present.classes };
 }
@@ -62,7 +62,7 @@ function amongKnown(
   for (const [label, found] of places)
     if (found < 0 || found >= count)
       throw new UserError(
-        `${name}: class ${own?.[label] ?? label} is none of the model's ${count} (${names ? shown(names) : `0 to ${count - 1}`})`,
+        `${name}: class ${own?.[label] ?? label} is not one of the model's ${count} (${names ? shown(names) : `0 to ${count - 1}`})`,
       );
   const kept = names ?? (own && !isNumbered ? own : undefined);
   return { labels: labels.map(label => places.get(label)!), ...(kept && { names: kept }) };

@@ -25,8 +25,8 @@ export async function mixtureOfLatents(path: string, units: NetworkUnits): Promi
   const space = reductionFrom(arrays) ?? plain(mixture.dims);
   if (space.width !== units.width || mixture.dims !== units.width)
     throw new UserError(
-      `--floor ${path}: its mixture has ${mixture.dims} dimensions, a row of these latents ${units.width}; ` +
-        `fit one to all of them: analyze-gmm --no-pca --covariance diag, or --dims ${units.width}, with --save-model`,
+      `--floor ${path}: its mixture has ${mixture.dims} dimensions, but a row of these latents has ${units.width}; ` +
+        `fit a mixture to all dimensions: analyze-gmm --no-pca --covariance diag, or --dims ${units.width}, with --save-model`,
     );
   return space.components ? turned(mixture, space, units) : scaled(mixture, space, units);
 }

@@ -84,7 +84,9 @@ function normalised(data: Float32Array, mean: Float32Array, std: Float32Array): 
 /** Pictures to train on and pictures held out. @throws UserError where there are fewer than two. */
 export function splitPictures({ pictures, source }: NormalisedLatents, share: number, seed: number): Split {
   if (pictures < 2)
-    throw new UserError(`${source.name}: ${pictures} row; at least two are needed, one to train on and one held out`);
+    throw new UserError(
+      `${source.name}: only ${pictures} row; at least two are needed, one to train on and one to hold out`,
+    );
   return splitRows(pictures, share, seed);
 }
 

@@ -100,7 +100,7 @@ async function openFitting(diffusion: Diffusion, settings: LossSettings, log: Lo
   if (tokens === config.tokens && channels === config.channels) return latents;
   await latents.source.close();
   throw new UserError(
-    `--latents ${settings.latents}: are ${tokens}×${channels}, ${diffusion.name} was trained on ${config.tokens}×${config.channels}`,
+    `--latents ${settings.latents}: latents are ${tokens}×${channels}, but ${diffusion.name} was trained on ${config.tokens}×${config.channels}`,
   );
 }
 

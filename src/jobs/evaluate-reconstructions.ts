@@ -47,7 +47,7 @@ export function fromPictures(pictures: ImageDataset): Reconstruct {
   return async ({ indices, size }) => {
     const batch = await loadBatch(pictures, indices, { size, crop: 'center', flip: false });
     if (batch.indices.length < indices.length)
-      throw new UserError(`${pictures.name}: a reconstruction cannot be read, so pictures no longer stand in pairs`);
+      throw new UserError(`${pictures.name}: a reconstruction cannot be read, so images can no longer be paired`);
     return tf.tensor4d(batch.images, [indices.length, size, size, 3]);
   };
 }
@@ -73,7 +73,7 @@ export async function evaluateReconstructions(
       { ...settings, bootstrap },
     );
   const [truths, reconstructions] = [side(0), side(settings.bootstrap)];
-  const progress = log.progress(`reconstructing ${images.name}`, images.count, 'pictures');
+  const progress = log.progress(`reconstructing ${images.name}`, images.count, 'images');
   let count = 0;
   try {
     for (let start = 0; start < images.count; start += settings.batchSize) {
@@ -94,7 +94,7 @@ export async function evaluateReconstructions(
   } finally {
     progress.stop();
   }
-  if (count < 2) throw new UserError(`${images.name}: ${count} readable pictures; an evaluation needs at least 2`);
+  if (count < 2) throw new UserError(`${images.name}: ${count} readable images; an evaluation needs at least 2`);
   const common = { source, images: count, reference_images: count };
   const rows: EvaluationRow[] = pairs.scores().map(score => ({ ...score, ...common, features: '' }));
   if (!extractor || !reconstructions || !truths) return rows;
@@ -116,7 +116,7 @@ async function reconstructed(
   const output = await reconstruct(batch, input);
   try {
     if (output.shape.join() !== shape.join())
-      throw new UserError(`the decoder gives pictures of [${output.shape.join(', ')}] for [${shape.join(', ')}]`);
+      throw new UserError(`the decoder returns images of [${output.shape.join(', ')}] for [${shape.join(', ')}]`);
     return (await output.data()) as Float32Array;
   } finally {
     tf.dispose([input, output]);

@@ -76,7 +76,7 @@ export async function comparison(
   const lacking = side ? [] : wanted.filter(({ metric }) => throughImages.includes(metric));
   if (lacking.length > 0) {
     const names = lacking.map(({ name }) => name).join(', ');
-    context.log.warn(`${reference.name}: holds statistics only; left out for want of pictures: ${names}`);
+    context.log.warn(`${reference.name}: holds statistics only; left out for lack of images: ${names}`);
   }
   // Once for sets of equal number, of which a sweep has many.
   const warned = new Set<number>();
@@ -95,7 +95,7 @@ export async function comparison(
       const common = { source: name, features: extractor.name, images: sample.count(), reference_images: compared };
       if (entry.metric.name === 'kid' && scores.every(({ std }) => std === undefined))
         context.log.warn(
-          `${name}: ${sample.count()} pictures on each side are a single subset for ${entry.name}, which has no deviation then`,
+          `${name}: ${sample.count()} images on each side are a single subset for ${entry.name}, whose deviation is then undefined`,
         );
       rows.push(...scores.map(score => ({ ...score, ...common })));
     }
@@ -110,8 +110,8 @@ const isFrechet = (metric: DistributionMetric): boolean => Object.hasOwn(metric,
 function warnOfSizes(name: string, sample: FeatureSide, reference: string, side: FeatureSide, log: Log): void {
   if (sample.size() !== side.size())
     log.warn(
-      `${name}: pictures of ${sample.size()} are compared with ${side.size()} of ${reference}; ` +
-        'how sharp they are alone sets them apart: crop both by --size',
+      `${name}: images of ${sample.size()} are compared with ${side.size()} of ${reference}; ` +
+        'their sharpness alone makes them differ: crop both with --size',
     );
 }
 
@@ -128,18 +128,18 @@ function fitting(reference: Reference, extractor: FeatureExtractor, log: Log): R
   if (images) return undefined;
   if (!fits)
     throw new UserError(
-      `${name}: holds statistics of ${width ?? 'unknown'} features, no pictures; ${extractor.name} has ` +
-        `${extractor.widths.pooled}: name the features they were taken of, or a reference of pictures`,
+      `${name}: holds statistics of ${width ?? 'unknown'} features, no images; ${extractor.name} has ` +
+        `${extractor.widths.pooled}: name the features that they were computed from, or a reference of images`,
     );
-  log.warn(`${name}: does not say of which features its statistics are; they are taken for those of ${extractor.name}`);
+  log.warn(`${name}: does not say from which features its statistics were computed; assuming ${extractor.name}`);
   return moments;
 }
 
 export function warnOfFew(name: string, count: number, extractor: FeatureExtractor, log: Log): void {
   if (count < extractor.widths.pooled)
     log.warn(
-      `${name}: ${count} pictures are fewer than the ${extractor.widths.pooled} features of ${extractor.name}; ` +
-        'a Fréchet distance of so few is mostly bias: compare it at equal numbers of pictures only',
+      `${name}: ${count} images are fewer than the ${extractor.widths.pooled} features of ${extractor.name}; ` +
+        'the Fréchet distance of so few is mostly bias: compare it only at equal numbers of images',
     );
 }
 
@@ -151,7 +151,7 @@ async function sideOf(
   { log, signal }: EvaluateContext,
 ): Promise<FeatureSide> {
   const side = featureSide(extractor, metrics, images.count, settings);
-  const progress = log.progress(`${extractor.name} of ${images.name}`, images.count, 'pictures');
+  const progress = log.progress(`${extractor.name} of ${images.name}`, images.count, 'images');
   try {
     for await (const { pictures, end } of readAhead(images, settings)) {
       if (signal.aborted) throw new UserError('interrupted', EXIT.interrupted);
@@ -166,7 +166,7 @@ async function sideOf(
     progress.stop();
   }
   if (side.count() < 2)
-    throw new UserError(`${images.name}: ${side.count()} readable pictures; comparing sets needs at least 2`);
+    throw new UserError(`${images.name}: ${side.count()} readable images; comparing sets needs at least 2`);
   return side;
 }
 

@@ -64,7 +64,7 @@ async function extractHeld(
   const writer = await createLatentsWriter(out, describe(tokenizer, data, settings), { ...settings, log });
   const skipped = await openSkipped(out, settings.resume === true && writer.rowsDone > 0);
   const encode = batchEncoder(tokenizer, settings);
-  const progress = log.progress(`extracting ${data.name}`, data.count, 'pictures');
+  const progress = log.progress(`extracting ${data.name}`, data.count, 'images');
   const started = performance.now();
   const resumed = writer.rowsDone;
   let rows = resumed;
@@ -208,7 +208,7 @@ async function* batches(data: ImageDataset, start: number, size: number, batchSi
 async function interrupted(writer: LatentsWriter, out: string, done: number, all: number): Promise<UserError> {
   await writer.save();
   return new UserError(
-    `interrupted at ${done} of ${all} pictures; ${out} is saved, the same command with --resume goes on`,
+    `interrupted at ${done} of ${all} images; ${out} is saved, the same command with --resume continues`,
     EXIT.interrupted,
   );
 }

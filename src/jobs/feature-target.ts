@@ -67,11 +67,11 @@ async function precomputed(
   { patches, train, augmentation, log }: FeatureTargetOptions,
 ): Promise<FeatureTarget> {
   if (augmentation !== 'none')
-    throw new UserError(`${path}: features made beforehand fit unchanged pictures only; give --augmentation none`);
+    throw new UserError(`${path}: features extracted in advance fit unaugmented images only; give --augmentation none`);
   const latents = await openLatents(path, { log });
   const { tokens, channels, count } = latents;
   if (count !== train.count)
-    throw new UserError(`${path}: holds features of ${count} pictures, ${train.name} has ${train.count} to train on`);
+    throw new UserError(`${path}: holds features of ${count} images, ${train.name} has ${train.count} to train on`);
   const before = leadingTokens(path, tokens, patches);
   return {
     name,
@@ -98,7 +98,7 @@ function leadingTokens(spec: string, tokens: number, patches: number): number {
   const side = (count: number): string =>
     Number.isInteger(Math.sqrt(count)) ? ` (${Math.sqrt(count)} × ${Math.sqrt(count)})` : '';
   throw new UserError(
-    `${spec}: gives ${tokens} tokens${side(tokens)} for ${patches} patches${side(patches)}; let its image_size over its patch size be the tokenizer’s --image-size over --patch-size`,
+    `${spec}: gives ${tokens} tokens${side(tokens)} for ${patches} patches${side(patches)}; its ratio of image size to patch size must equal the tokenizer’s --image-size / --patch-size`,
   );
 }
 

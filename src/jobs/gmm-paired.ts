@@ -50,7 +50,7 @@ function requireSameRows([first, ...others]: FittedMixture[]): void {
   for (const other of others)
     if (other.gains[0].length !== first.gains[0].length)
       throw new UserError(
-        `--paired needs latents of the same pictures: ${first.source} has ${first.gains[0].length} scored rows, ${other.source} ${other.gains[0].length}`,
+        `--paired needs latents of the same images: ${first.source} has ${first.gains[0].length} scored rows, ${other.source} ${other.gains[0].length}`,
       );
 }
 

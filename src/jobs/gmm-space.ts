@@ -81,7 +81,7 @@ function divide(source: GmmSource, { trainShare, folds, seed }: SpaceSettings): 
   if (heldout) {
     if (heldout.width !== rows.width)
       throw new UserError(
-        `${heldout.name}: its latents have ${heldout.width} numbers, those of ${name} ${rows.width}; hold out latents of the same tokenizer`,
+        `${heldout.name}: its latents have ${heldout.width} numbers, those of ${name} have ${rows.width}; held-out latents must come from the same tokenizer`,
       );
     return [{ ...part, train: rows, heldout }];
   }

@@ -56,7 +56,7 @@ export async function openState(folder: string, identity: Record<string, unknown
     try {
       return from(await readNpz(path));
     } catch (error) {
-      log.warn(`${path}: is damaged (${messageOf(error)}); what it held is fitted again`);
+      log.warn(`${path}: is damaged (${messageOf(error)}); its fit is repeated`);
       return undefined;
     }
   };

@@ -56,7 +56,7 @@ export function matchedDims(
   const widths = sources.map(({ rows, tokens }) => features(feature, rows, tokens).width);
   if (dims === undefined && controls.some(isProjected) && sources.length === 1)
     throw new UserError(
-      `--control ${controls.find(isProjected)}: one space has no other to match the dimensions of; give another, --pixels, or --dims N`,
+      `--control ${controls.find(isProjected)}: with a single space there are no dimensions to match; give another space, --pixels, or --dims N`,
     );
   const kept = dims ?? Math.min(...widths);
   if (controls.some(isProjected)) log.note(`projections of ${feature} features keep ${kept} dimensions`);

@@ -28,12 +28,12 @@ export function probeParts(
 ): ProbeParts {
   const { labels, classes: classNames } = namedClasses(labelsOf(latents));
   const classes = classNames.length;
-  if (classes < 2) throw new UserError(`${latents.name}: all rows have the same label, there is nothing to probe for`);
+  if (classes < 2) throw new UserError(`${latents.name}: all rows have the same label; there is nothing to probe for`);
   if (test) {
     const testLabels = labelsAmong(classNames, latents, test);
     if (test.rows.width !== latents.rows.width)
       throw new UserError(
-        `${test.name}: its latents have ${test.rows.width} numbers, those of ${latents.name} ${latents.rows.width}; test on latents of the same tokenizer`,
+        `${test.name}: its latents have ${test.rows.width} numbers, those of ${latents.name} have ${latents.rows.width}; test on latents of the same tokenizer`,
       );
     return { train: latents.rows, trainLabels: labels, test: test.rows, testLabels, classes, classNames };
   }

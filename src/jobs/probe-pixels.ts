@@ -41,7 +41,7 @@ async function pixelRows(dataset: ImageDataset, size: number, log: Log): Promise
   const data = new Float32Array(dataset.count * width);
   const labels: number[] = [];
   let rows = 0;
-  const progress = log.progress(`reading ${dataset.name}`, dataset.count, 'pictures');
+  const progress = log.progress(`reading ${dataset.name}`, dataset.count, 'images');
   for (let first = 0; first < dataset.count; first += BATCH) {
     const indices = Int32Array.from({ length: Math.min(BATCH, dataset.count - first) }, (_, i) => first + i);
     const batch = await loadBatch(dataset, indices, { size, crop: 'center', flip: false });
@@ -68,11 +68,11 @@ export function warnOfOtherPictures(pixels: LabelledLatents, latents: LabelledLa
   const [own, theirs] = [pixels.rows, latents.rows];
   if (own.rows !== theirs.rows)
     log.warn(
-      `pixels: ${own.rows} pictures, but ${latents.name} has ${theirs.rows} rows; the two are not probed on the same pictures`,
+      `pixels: ${own.rows} images, but ${latents.name} has ${theirs.rows} rows; the two are not probed on the same images`,
     );
   else if (own.labels && theirs.labels && !areSameClasses(own.labels, theirs.labels))
     log.warn(
-      `pixels: their labels are not those of ${latents.name} row by row; the two are not split into the same train and test pictures`,
+      `pixels: their labels differ from those of ${latents.name} row by row; the two are not split into the same train and test images`,
     );
 }
 

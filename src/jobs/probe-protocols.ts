@@ -102,7 +102,9 @@ export const PROBES: Record<ProbeKind, (task: ProbeTask) => Promise<ProbeResult[
     for (const shots of task.settings.shots) {
       const rows = fewRows(task.data.labels, task.classes, shots, task.settings.seed);
       if (!rows) {
-        task.log.warn(`${task.train.name}: a class has fewer than ${shots} training rows; no ${shots}-shot probe`);
+        task.log.warn(
+          `${task.train.name}: a class has fewer than ${shots} training rows; skipping the ${shots}-shot probe`,
+        );
         continue;
       }
       const data = await featureMatrix(

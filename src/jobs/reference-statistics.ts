@@ -46,7 +46,7 @@ async function momentsOf(npz: NpzFile, mean: string, covariance: string): Promis
   const isSquare = width === 1 || sigma.shape.slice(-2).join() === `${width},${width}`;
   if (!isSquare || sigma.data.length !== width * width)
     throw new UserError(
-      `${npz.name}: ${covariance} is [${sigma.shape.join(', ')}] though ${mean} has ${width} numbers; a covariance is [features, features]`,
+      `${npz.name}: ${covariance} is [${sigma.shape.join(', ')}] but ${mean} has ${width} numbers; a covariance is [features, features]`,
     );
   const moments = { mean: asFloat64(mu.data), covariance: asFloat64(sigma.data) };
   if (!moments.mean.every(Number.isFinite) || !moments.covariance.every(Number.isFinite))

@@ -10,7 +10,7 @@ export async function rowsInMemory(
   const bytes = rows * width * 4 * copies;
   if (bytes > memory)
     throw new UserError(
-      `${name}: ${what} holds its rows in memory${copies > 1 ? ' twice' : ''}, ${Math.ceil(bytes / 2 ** 20)} MB; allow more --memory or --limit the rows`,
+      `${name}: ${what} holds its rows in memory${copies > 1 ? ' twice' : ''}, ${Math.ceil(bytes / 2 ** 20)} MB; raise --memory or --limit the rows`,
       EXIT.failed,
     );
   const data = new Float32Array(rows * width);

@@ -95,21 +95,21 @@ function warnAboutGuidance(
 ): void {
   if (guidance === 1 || bad) return;
   if (labelDropout === 0)
-    log.warn(`${name}: was trained without label dropout, so its null class is noise and guidance leads anywhere`);
-  else if (config.classes === 1) log.warn(`${name}: knows one class; guidance has nothing to tell apart`);
+    log.warn(`${name}: was trained without label dropout, so its null class is untrained and guidance is meaningless`);
+  else if (config.classes === 1) log.warn(`${name}: has only one class, so guidance has no effect`);
 }
 
 /** Two models can guide one sample only where they speak of the same latents. */
 function refuseMisfit(a: Diffusion, b: Diffusion): void {
   const shape = ({ config }: Diffusion): string => `${config.tokens}×${config.channels}`;
   if (shape(a) !== shape(b))
-    throw new UserError(`--bad ${b.name}: is of ${shape(b)} latents, ${a.name} of ${shape(a)}`);
+    throw new UserError(`--bad ${b.name}: was trained on ${shape(b)} latents, ${a.name} on ${shape(a)}`);
   if (a.config.classes !== b.config.classes)
     throw new UserError(`--bad ${b.name}: has ${b.config.classes} classes, ${a.name} ${a.config.classes}`);
   const differs = (x: Float32Array, y: Float32Array): boolean =>
     x.some((value, c) => Math.abs(value - y[c]) > 1e-4 * (Math.abs(value) + 1e-3));
   if (differs(a.mean, b.mean) || differs(a.std, b.std))
-    throw new UserError(`--bad ${b.name}: was trained on latents normalised otherwise than ${a.name}’s`);
+    throw new UserError(`--bad ${b.name}: was trained on latents normalised differently from ${a.name}’s`);
 }
 
 async function openFitting(
@@ -120,7 +120,7 @@ async function openFitting(
   const { spec, digest, image_size: trained } = diffusion.tokenizer;
   const named = tokenizer ?? spec;
   if (typeof named !== 'string')
-    throw new UserError(`${diffusion.name}: does not say what made its latents; name it by --tokenizer`);
+    throw new UserError(`${diffusion.name}: does not say which tokenizer made its latents; name it with --tokenizer`);
   const imageSize = side ?? (typeof trained === 'number' ? trained : undefined);
   const opened = await openTokenizer(named, { imageSize, log });
   const [tokens, channels] = opened.latentShape;
@@ -128,7 +128,7 @@ async function openFitting(
   if (tokens !== config.tokens || channels !== config.channels) {
     opened.dispose();
     throw new UserError(
-      `--tokenizer ${named}: has ${tokens}×${channels} latents, ${diffusion.name} makes ${config.tokens}×${config.channels}`,
+      `--tokenizer ${named}: has ${tokens}×${channels} latents, but ${diffusion.name} makes ${config.tokens}×${config.channels}`,
     );
   }
   if (typeof digest === 'string' && digest !== opened.digest)

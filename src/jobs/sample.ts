@@ -117,10 +117,7 @@ async function refuseOccupied({ out, grid, trajectory, force }: SampleSettings):
   for (const path of [grid, trajectory]) if (path !== undefined) refuseExisting(path, force);
   const own = (await readdir(out).catch(() => [])).filter(name => isOwn.test(name));
   if (own.length > 0 && !force)
-    throw new UserError(
-      `${out}: holds samples already; --resume goes on with them, --force replaces them`,
-      EXIT.failed,
-    );
+    throw new UserError(`${out}: already holds samples; --resume continues them, --force replaces them`, EXIT.failed);
   for (const name of own) await rm(join(out, name));
 }
 
@@ -132,7 +129,7 @@ async function refuseOtherWork({ out, card }: SampleSettings): Promise<void> {
   const path = join(out, CARD);
   if (!existsSync(path)) {
     if ((await readdir(out)).every(name => name === LOCK)) return;
-    throw new UserError(`${out}: holds no ${CARD} to go on from; leave --resume out`);
+    throw new UserError(`${out}: holds no ${CARD} to resume from; leave out --resume`);
   }
   const before = await readJsonRecord(path);
   const changed = Object.keys(card).find(name => JSON.stringify(before[name]) !== JSON.stringify(card[name]));
@@ -140,7 +137,7 @@ async function refuseOtherWork({ out, card }: SampleSettings): Promise<void> {
   const shown = (value: unknown): string => JSON.stringify(value ?? null);
   throw new UserError(
     `${out}: was begun with ${changed} ${shown(before[changed])}, now ${shown(card[changed])}; ` +
-      'give the former, or sample into another --out',
+      'give the former value, or sample into another --out',
   );
 }
 
@@ -184,7 +181,7 @@ function savedUpTo(done: number, out: string): (error: unknown) => never {
   return error => {
     if (!(error instanceof UserError) || error.exitCode !== EXIT.interrupted) throw error;
     throw new UserError(
-      `interrupted; ${done} samples are saved in ${out}, the same command with --resume goes on`,
+      `interrupted; ${done} samples are saved in ${out}, the same command with --resume continues`,
       EXIT.interrupted,
     );
   };

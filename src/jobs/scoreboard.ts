@@ -63,7 +63,7 @@ export function scoreboard(table: Table, { target, measures, seed }: ScoreboardS
   });
   if (board.length === 0)
     throw new UserError(
-      `${table.name}: no measure varies together with '${goal}'; a row per tokenizer is needed, two at least`,
+      `${table.name}: no measure varies together with '${goal}'; at least two rows, one per tokenizer, are needed`,
     );
   return board;
 }
@@ -73,7 +73,7 @@ function targetOf(table: Table, named: string | undefined): string {
   if (target !== undefined && isNumeric(table, target)) return target;
   const wanted = target === undefined ? `any of the columns ${TARGETS.join(', ')}` : `numbers in a column '${target}'`;
   throw new UserError(
-    `${table.name}: has not ${wanted}; name by --target what is correlated with (columns: ${table.columns.join(', ')})`,
+    `${table.name}: lacks ${wanted}; name the column to correlate with by --target (columns: ${table.columns.join(', ')})`,
   );
 }
 
@@ -83,7 +83,7 @@ function measuresOf(table: Table, target: string, named: readonly string[] | und
     throw new UserError(`${table.name}: has no numbers in a column '${absent}' (columns: ${table.columns.join(', ')})`);
   const found = named ?? table.columns.filter(column => isNumeric(table, column) && !NO_MEASURE.test(column));
   const measures = found.filter(column => column !== target && column !== SETTING);
-  if (measures.length === 0) throw new UserError(`${table.name}: has no numeric column besides '${target}'`);
+  if (measures.length === 0) throw new UserError(`${table.name}: has no numeric column other than '${target}'`);
   return measures;
 }
 
@@ -165,7 +165,7 @@ export function omissions(
     const isMeasure = values.some(value => Number.isFinite(Number(value))) && wordIn(table, column) !== undefined;
     const word = values.find(value => !Number.isFinite(Number(value)));
     return isMeasure && word !== undefined && column !== SETTING
-      ? [`${column}: not judged, it holds words ('${word}')`]
+      ? [`${column}: not judged, it contains text ('${word}')`]
       : [];
   });
   const infinite = (measures ? [] : table.columns)
@@ -182,7 +182,7 @@ export function explanations(rows: readonly ScoreboardRow[]): string[] {
     const counts = [...new Set(here.map(({ tokenizers }) => tokenizers))].sort((a, b) => a - b).join(' or ');
     return (
       `${setting === '' ? '' : `${setting}: `}${counts} tokenizers are too few for ${here.map(({ measure }) => measure).join(', ')}: ` +
-      `even perfect agreement would have p > ${LEVEL}; 5 with different values can tell`
+      `even perfect agreement would have p > ${LEVEL}; 5 with different values are enough`
     );
   });
 }

@@ -139,7 +139,7 @@ export function floorVerdict(rows: DiffusionRow[]): string {
   const bySeparation = range(({ components }) => components);
   const byCount = range(({ separation }) => separation);
   return (
-    `the floor itself moves by up to ${bySeparation.toFixed(3)} with separation at a given number of modes, and by up ` +
+    `the floor itself varies by up to ${bySeparation.toFixed(3)} with separation at a given number of modes, and by up ` +
     `to ${byCount.toFixed(3)} with their number at a given separation: compare excesses, not losses`
   );
 }

@@ -123,8 +123,8 @@ export function modesVerdict(name: string, rows: ModesRow[]): string {
   const best = own.reduce((a, b) => (b.nll < a.nll ? b : a));
   const { planted_modes, separation, umap_area } = best;
   return (
-    `${name}: ${planted_modes} modes at separation ${separation}; held-out nll is least, ${best.nll.toFixed(2)}, at ` +
+    `${name}: ${planted_modes} modes at separation ${separation}; held-out nll is lowest, ${best.nll.toFixed(2)}, at ` +
     `${best.components} components (${best.effective_components.toFixed(1)} effective, ${best.modes ?? 'unknown'} modes ` +
-    `of the density); UMAP's picture has an area of ${umap_area.toFixed(0)}`
+    `of the density); the UMAP embedding has an area of ${umap_area.toFixed(0)}`
   );
 }

@@ -76,7 +76,7 @@ async function chosenCritic(options: TokenizerOptions, random: RandomStream): Pr
   if (disc === 'patchgan') return newPatchGan(random, discWidth, discLayers);
   if (discBackbone === undefined)
     throw new UserError(
-      '--disc dino: needs the weights of a DINO ViT; name them with --disc-backbone, or take patchgan',
+      '--disc dino: needs the weights of a DINO ViT; name them with --disc-backbone, or use patchgan',
     );
   return await openDinoCritic(discBackbone, random);
 }

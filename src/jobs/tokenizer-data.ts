@@ -64,6 +64,6 @@ async function requireReadable(val: ImageDataset, count: number): Promise<void> 
     }
   }
   throw new UserError(
-    `${val.name}: none of the validation pictures can be read; mend them, or give others as a val/ folder or by --held-out`,
+    `${val.name}: none of the validation images can be read; fix them, or provide others in a val/ folder or by --held-out`,
   );
 }

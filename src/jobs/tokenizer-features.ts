@@ -32,7 +32,7 @@ export async function openTokenizerFeatures(
   const teachers: FeatureTarget[] = [];
   for (const [name, spec] of options.teacher.map(split)) {
     if (!aux.includes(name))
-      throw new UserError(`--teacher ${name}: nothing predicts it; name it among --aux too, e.g. --aux hog,${name}`);
+      throw new UserError(`--teacher ${name}: nothing predicts it; list it in --aux too, e.g. --aux hog,${name}`);
     teachers.push(await open(name, spec));
   }
   if (options.align !== undefined && config.latentTokens > 0)

@@ -34,9 +34,7 @@ export function tokenizerModel(
   const targets = auxTargets(model, options, config.patchSize, teachers);
   const { auxOver, l1, l2, kl, stage, recompute } = options;
   if (targets.length > 0 && auxOver === 'masked' && !mask)
-    throw new UserError(
-      '--aux predicts masked patches, of which there are none; give --mask 0.4-0.6 or --aux-over all',
-    );
+    throw new UserError('--aux predicts masked patches, but none are masked; give --mask 0.4-0.6 or --aux-over all');
   refuseSizes(config, options, teachers);
   return {
     config: checked({ ...config, maskToken: config.maskToken || mask !== undefined, ...auxStack(options, targets) }),
@@ -56,7 +54,7 @@ export function backbone(model: VitModel, options: TokenizerOptions, start?: Vit
   if (!start) return withOverrides({ ...preset, maskToken: false }, options);
   const settled = ARCHITECTURE.find(name => options[name] !== undefined);
   if (settled !== undefined)
-    throw new UserError(`--from: --${kebab(settled)} is settled by the run that this one starts from; leave it out`);
+    throw new UserError(`--from: --${kebab(settled)} is determined by the run that this one starts from; leave it out`);
   if (start.posterior !== preset.posterior)
     throw new UserError(
       `--from: that run is ${start.posterior === 'none' ? 'no' : 'a'} kl-vae, and so must this one be`,
@@ -70,11 +68,11 @@ function refuseSizes(
   teachers: AuxTarget[],
 ): void {
   const uneven = sizes?.find(size => size % patchSize !== 0);
-  if (uneven !== undefined) throw new UserError(`--sizes ${uneven}: is no multiple of the patch size ${patchSize}`);
+  if (uneven !== undefined) throw new UserError(`--sizes ${uneven}: is not a multiple of the patch size ${patchSize}`);
   const other = sizes?.find(size => size !== imageSize);
   if (other !== undefined && (teachers.length > 0 || align !== undefined))
     throw new UserError(
-      `--sizes ${other}: features of --teacher and --align are of ${imageSize} pixels only; leave one of the two out`,
+      `--sizes ${other}: features of --teacher and --align exist at ${imageSize} pixels only; leave out one of the two`,
     );
 }
 
@@ -114,7 +112,7 @@ function auxTargets(model: VitModel, options: TokenizerOptions, patchSize: numbe
     const target = known.find(one => one.name === name);
     if (target) return { ...target, weight: weight(name) };
     throw new UserError(
-      `--aux ${name}: no such target; there are ${known.map(one => one.name).join(', ')} and none, and --teacher ${name}=SPEC would name features`,
+      `--aux ${name}: no such target; choose from ${known.map(one => one.name).join(', ')} and none, or define it with --teacher ${name}=SPEC`,
     );
   });
 }

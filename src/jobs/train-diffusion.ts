@@ -16,7 +16,7 @@ export function trainableDiffusion(model: string): Trainable<typeof diffusionOpt
       ? 'LightningDiT on latents: rotary positions, RMSNorm, SwiGLU, log-normal times, direction loss'
       : 'SiT on latents: velocity of the linear path, class labels with dropout',
     examples: [
-      [`maetok train ${model} --latents latents/mae --out runs/${model}`, 'loss.csv holds the loss by timestep'],
+      [`maetok train ${model} --latents latents/mae --out runs/${model}`, 'loss.csv has the loss by timestep'],
       [`maetok train ${model} --latents latents/mae --repa latents/dinov2 --out runs/repa`, 'aligned with features'],
     ],
     options: diffusionOptions,
@@ -106,8 +106,8 @@ async function prepare(
 
 function refuseCombinations({ prediction, weighting, gft, repa, labelDropout }: DiffusionOptions): void {
   if (prediction === 'velocity' && weighting !== 'none')
-    throw new UserError(`--weighting ${weighting}: a velocity is learned unweighted; give --prediction noise or data`);
-  if (gft && repa !== undefined) throw new UserError('--gft and --repa: one or the other');
+    throw new UserError(`--weighting ${weighting}: applies to --prediction noise or data only, not to velocity`);
+  if (gft && repa !== undefined) throw new UserError('--gft and --repa cannot be combined');
   if (gft && labelDropout === 0) throw new UserError('--gft: needs --label-dropout, which trains its null class');
 }
 
@@ -135,7 +135,7 @@ async function architecture(
   const { patch, qkNorm, gft, repaWidth } = options;
   if (patch > 1 && (!grid || grid.some(side => side % patch !== 0)))
     throw new UserError(
-      `${name}: --patch ${patch} needs latents on a grid whose sides it divides; these are ${grid ? grid.join('×') : `a line of ${tokens}`} tokens`,
+      `${name}: --patch ${patch} needs latents on a grid whose sides it divides; these are ${grid ? `${grid.join('×')} tokens` : `a sequence of ${tokens} tokens`}`,
     );
   const { depth } = MODELS[model];
   const after = options.repaAfter ?? Math.min(8, Math.ceil(depth / 2));
@@ -159,12 +159,13 @@ function warn(
   { source }: NormalisedLatents,
   log: Log,
 ): void {
-  if (!source.labels) log.warn(`${source.name}: has no labels; the model knows one class`);
-  else if (labelDropout === 0) log.warn('--label-dropout 0: the model will know no null class to guide away from');
+  if (!source.labels) log.warn(`${source.name}: has no labels; the model has a single class`);
+  else if (labelDropout === 0)
+    log.warn('--label-dropout 0: the model will have no trained null class, which guidance needs');
   const window = 1 / (1 - ema);
   if (ema > 0 && window > steps / 5)
     log.warn(
-      `--ema ${ema} averages over ${Math.round(window)} steps, much of these ${steps}; ` +
+      `--ema ${ema} averages over ${Math.round(window)} steps, a large part of all ${steps}; ` +
         `--ema ${suggestedEma(steps)} suits a run this short`,
     );
 }
@@ -194,7 +195,7 @@ async function openFeatures(
   const features = mirrored ? await openLatents(repa, { log, flips: true }) : found;
   const rows = mirrored ? features.count / 2 : features.count;
   if (rows !== pictures)
-    throw new UserError(`${repa}: holds features of ${rows} pictures, ${source.name} latents of ${pictures}`);
+    throw new UserError(`${repa}: holds features of ${rows} images, ${source.name} latents of ${pictures}`);
   const { tokens, channels } = features;
   return {
     channels,

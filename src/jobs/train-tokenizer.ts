@@ -81,7 +81,7 @@ async function prepare(model: VitModel, request: TrainingRequest<TokenizerOption
   const weights = lossWeights(options);
   const perceptual = weights.perceptual > 0 ? await openPerceptual(options.lpips) : undefined;
   if (perceptual && !perceptual.digest)
-    log.warn(`no --lpips weights: the perceptual loss is ${perceptual.name}; the record of the run says so`);
+    log.warn(`no --lpips weights: the perceptual loss is ${perceptual.name}, as noted in run.json`);
   const whole: VitRecipe = {
     ...recipe,
     ...(perceptual && { perceptual: { ...perceptual, weight: weights.perceptual, ramp: weights.ramp } }),

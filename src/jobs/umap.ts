@@ -52,7 +52,7 @@ export async function picturesOf(
 ): Promise<Picture[]> {
   const { methods, sample: most, neighbours: k, seed } = settings;
   if (source.rows <= k + 1)
-    throw new UserError(`${source.name}: has ${source.rows} rows; pictures with --neighbours ${k} need ${k + 2}`);
+    throw new UserError(`${source.name}: has ${source.rows} rows; embeddings with --neighbours ${k} need ${k + 2}`);
   const chosen = randomRows(source.rows, most, seed);
   const sample = await sampleOf(source, chosen);
   const { rows, width, data } = sample;

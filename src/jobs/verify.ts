@@ -57,7 +57,7 @@ async function recomputed(system: VerifiedSystem, recorded: VerifyCase): ReturnT
     const fields = error instanceof z.ZodError ? error.issues.map(({ path }) => path.join('.')).join(', ') : undefined;
     if (fields === undefined && !(error instanceof TypeError)) throw error;
     throw new UserError(
-      `${recorded.folder}: is no complete case of ${system.name}: ${fields === undefined ? 'its config.json, io.safetensors or weights lack something that the system needs' : `its config.json leaves open or has wrong: ${fields}`}`,
+      `${recorded.folder}: is not a complete case of ${system.name}: ${fields === undefined ? 'its config.json, io.safetensors or weights lack something that the system needs' : `its config.json lacks, or has wrong: ${fields}`}`,
       EXIT.usage,
       { cause: error },
     );
@@ -78,7 +78,7 @@ function systemOf(folder: string, config: Record<string, unknown>): VerifiedSyst
   if (system) return system;
   const told = JSON.stringify(config.system ?? config.kind ?? null);
   const known = verifiedSystems.map(({ name }) => name).join(', ');
-  throw new UserError(`${folder}: config.json names no system that maetok knows (${told}); it knows ${known}`);
+  throw new UserError(`${folder}: config.json names no system that maetok knows (${told}); known are ${known}`);
 }
 
 async function ownWeights(folder: string): Promise<Record<string, NdArray>> {
@@ -121,7 +121,7 @@ async function findWeights(folder: string, name: string, { weightFolders = [] }:
     }
   }
   throw new UserError(
-    `${folder}: its weights '${name}' are in none of ${[...new Set(folders)].join(', ')}; name their folder by --weights`,
+    `${folder}: its weights '${name}' were found in none of ${[...new Set(folders)].join(', ')}; name their folder by --weights`,
   );
 }
 

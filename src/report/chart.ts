@@ -5,18 +5,18 @@ import { PALETTE, THEME, titleOf } from './theme.js';
 
 export type ChartKind = 'line' | 'bar' | 'scatter';
 
-/** What to draw; whatever is left out follows from the table's columns. */
+/** What to draw; whatever is left out is inferred from the table's columns. */
 export interface ChartChoice {
   kind?: ChartKind | undefined;
   x?: string | undefined;
   y?: string | undefined;
-  /** Column that tells series apart by colour. */
+  /** Column that distinguishes series by colour. */
   color?: string | undefined;
-  /** Column whose values get a panel each. */
+  /** Column whose values each get a panel. */
   facet?: string | undefined;
-  /** Column whose values get a row of panels each, with axes of its own. */
+  /** Column whose values each get a row of panels with its own axes. */
   rows?: string | undefined;
-  /** Column that tells series of one colour apart by dashes. */
+  /** Column that distinguishes series of one colour by dashes. */
   dash?: string | undefined;
   logX?: boolean | undefined;
   logY?: boolean | undefined;
@@ -28,7 +28,7 @@ export interface ChartChoice {
 
 type Chosen = ChartChoice & { kind: ChartKind; x: string; y: string };
 
-/** A table that some command writes, and how people look at it. The first rule whose columns are all there holds. */
+/** A table that some command writes, and its usual chart. The first rule whose columns are all present applies. */
 interface Rule {
   needs: string[];
   chart: (table: Table) => Chosen;
@@ -40,7 +40,7 @@ const first = (table: Table, ...columns: string[]): string | undefined => column
 /** The column, if any of its cells is filled. */
 const filled = (table: Table, column: string): string | undefined =>
   has(table, column) && distinct(table, column).length > 0 ? column : undefined;
-/** The column, if it tells at least two groups apart. */
+/** The column, if it distinguishes at least two groups. */
 const varied = (table: Table, column: string): string | undefined =>
   has(table, column) && distinct(table, column).length > 1 ? column : undefined;
 
@@ -118,7 +118,7 @@ function requireOne(table: Table, ...columns: string[]): string {
   return found;
 }
 
-/** A Vega-Lite chart of the table: by its own rule, changed where `choice` says otherwise. */
+/** A Vega-Lite chart of the table: by the table's rule, overridden by `choice`. */
 export function chartOf(table: Table, choice: ChartChoice = {}): TopLevelSpec {
   const chosen = choose(table, choice);
   requireColumns(table, chosen);
@@ -137,7 +137,7 @@ function requireColumns(table: Table, chosen: Chosen): void {
   );
 }
 
-/** What of the table is not in its chart, in words: points that have no finite number, or none above 0 on a logarithmic axis. */
+/** Describes what the chart leaves out: points without a finite number, or without a positive one on a logarithmic axis. */
 export function leftOut(table: Table, choice: ChartChoice = {}): string | undefined {
   const chosen = choose(table, choice);
   const axes = [chosen.x, chosen.y].filter(column => isNumeric(table, column));
@@ -184,7 +184,7 @@ function panels(table: Table, chosen: Chosen): object {
   const { kind, facet, width, height } = chosen;
   const count = facet === undefined ? 1 : distinct(table, facet).length;
   const size = { width: width ?? (count > 1 ? 260 : 460), height: height ?? 300 };
-  // A distance is to look alike along both axes.
+  // Equal distances should look equal along both axes.
   if (kind === 'scatter' && width === undefined && height === undefined)
     size.width = size.height = count > 1 ? 260 : 400;
   const unit = { layer: LAYERS[kind](table, chosen, size), ...size };
@@ -200,7 +200,7 @@ function panels(table: Table, chosen: Chosen): object {
   };
 }
 
-/** Can the row be placed along this axis? Logarithmic ones hold positive numbers only. */
+/** Whether the row can be placed along this axis. Logarithmic axes hold positive numbers only. */
 function hasPlace(row: TableRow, column: string, { x, y, logX, logY }: Chosen): boolean {
   const value = row[column];
   if (typeof value !== 'number') return typeof value === 'string';
@@ -208,7 +208,7 @@ function hasPlace(row: TableRow, column: string, { x, y, logX, logY }: Chosen): 
   return Number.isFinite(value) && !(isLogarithmic && value <= 0);
 }
 
-/** Rows that have both coordinates. One without a y breaks its line there, and its bar is absent. */
+/** Rows that have both coordinates. A row without y breaks its line there, and its bar is absent. */
 function drawable(table: Table, chosen: Chosen): Record<string, Value>[] {
   const { kind, x, y } = chosen;
   const placed = table.rows.filter(row => hasPlace(row, x, chosen) && row[y] !== null);
@@ -221,7 +221,7 @@ function drawable(table: Table, chosen: Chosen): Record<string, Value>[] {
   return kind === 'scatter' ? Array.from(new RandomNumbers(0).permutation(rows.length), at => rows[at]) : rows;
 }
 
-/** The row under Vega's names; a chart has no place for what is not finite. */
+/** The row under Vega's names, without values that are not finite. */
 const fielded = (row: TableRow, changed: TableRow): TableRow =>
   Object.fromEntries(
     Object.entries({ ...row, ...changed }).map(([column, value]) => [
@@ -230,7 +230,7 @@ const fielded = (row: TableRow, changed: TableRow): TableRow =>
     ]),
   );
 
-/** What Vega calls a column: `k's`, `a.b` and `x[0]` would be expressions and paths there. */
+/** A column name that is safe in Vega, where `k's`, `a.b` and `x[0]` would be expressions and paths. */
 const field = (column: string): string =>
   /^[a-z]\w*$/i.test(column) ? column : `column_${Buffer.from(column).toString('hex')}`;
 
@@ -272,7 +272,7 @@ function axes(table: Table, { x, y, logX, logY, color, dash }: Chosen): Encoding
   };
 }
 
-/** Colours of a column's values: the theme's where they suffice, more of them for up to twenty, a wheel without a legend beyond. */
+/** Colours of a column's values: the theme's where they suffice, a larger palette for up to twenty, a colour wheel without a legend beyond that. */
 function palette(table: Table, color: string): Encoding {
   const values = distinct(table, color);
   const sort = isNumeric(table, color) ? values.map(Number).sort((a, b) => a - b) : values;
@@ -296,7 +296,7 @@ interface Size {
 const LAYERS: Record<ChartKind, (table: Table, chosen: Chosen, size: Size) => unknown[]> = {
   line(table, chosen) {
     const encoding = axes(table, chosen);
-    // Areas and points have no dashes, but areas are told apart like the lines.
+    // Areas and points have no dashes, but areas are grouped like the lines.
     const solid = axes(table, { ...chosen, dash: undefined });
     const band = interval(table, chosen.y);
     const points = new Set(table.rows.map(row => row[chosen.x])).size;
@@ -315,14 +315,14 @@ const LAYERS: Record<ChartKind, (table: Table, chosen: Chosen, size: Size) => un
           ]
         : []),
       { mark: 'line', encoding },
-      // Points say where something was measured; on a dense curve they would only hide it.
+      // Points show where something was measured; on a dense curve they would only hide it.
       ...(points > 40 ? [] : [{ mark: { type: 'point', size: 45 }, encoding: { ...solid, ...convergence(table) } }]),
     ];
   },
   bar(table, chosen) {
     const encoding = axes(table, chosen);
     const range = interval(table, chosen.y);
-    // Measures of one thing made in several ways are no parts of a sum.
+    // Several measurements of one thing are not parts of a sum, so bars are not stacked.
     const y = { ...(encoding.y as Encoding), scale: { zero: true }, stack: null };
     return [
       { mark: { type: 'bar', opacity: 0.9 }, encoding: { ...encoding, y } },

@@ -1,14 +1,14 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
-/** The package's own font, so that a chart looks alike, and its text is there at all, on a machine without fonts. */
+/** The package's own font, so that charts look the same everywhere and have their text on machines without fonts. */
 export const FONT = 'DejaVu Sans';
 const file = (name: string): string => fileURLToPath(new URL(`../../fixtures/fonts/${name}`, import.meta.url));
 const PLAIN = file('DejaVuSans.ttf');
 const BOLD = file('DejaVuSans-Bold.ttf');
 export const FONT_FILES = [PLAIN, BOLD];
 
-/** How wide the package's font sets a line of text, in the units of `size`. */
+/** Width of a line of text in the package's font, in the units of `size`. */
 export function textWidth(text: string, size: number, bold = false): number {
   const widths = bold ? (boldWidths ??= readWidths(BOLD)) : (plainWidths ??= readWidths(PLAIN));
   let sum = 0;
@@ -33,7 +33,7 @@ function readWidths(path: string): Widths {
   const measured = font.getUint16(table('hhea') + 34);
   const metrics = table('hmtx');
   const glyphOf = characterMap(font, table('cmap'));
-  // Glyphs behind the last measured one are as wide as it.
+  // Glyphs after the last measured one have the same width as it.
   return codePoint => font.getUint16(metrics + 4 * Math.min(glyphOf(codePoint), measured - 1)) / unitsPerEm;
 }
 

@@ -1,11 +1,11 @@
 import type { Table, Value } from './table.js';
 
-/** One part of a report: a heading, and below it whatever of the rest there is. */
+/** One part of a report: a heading, and below it whichever of the other fields are given. */
 export interface Section {
   heading: string;
   /** Plain-text paragraphs. */
   text?: string[];
-  /** SVG documents of our own making, shown as they are. */
+  /** SVG documents that we drew ourselves, embedded without escaping. */
   charts?: string[];
   pictures?: { caption: string; png: Uint8Array }[];
   table?: Table;
@@ -74,7 +74,7 @@ export function markdownTable({ columns, rows }: Table): string {
   ].join('\n');
 }
 
-/** Four significant digits for people; the CSV beside has them all. */
+/** Four significant digits for readers; the CSV next to it has them all. */
 function shown(value: Value | undefined): string {
   if (value === null || value === undefined) return '–';
   if (typeof value !== 'number' || Number.isInteger(value)) return String(value);

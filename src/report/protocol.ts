@@ -1,6 +1,6 @@
 import { UserError } from '../base/index.js';
 
-/** What the meaning of a file's numbers depends on, as a command wrote it beside them. */
+/** What the meaning of a file's numbers depends on, as written next to them by a command. */
 export interface ProtocolCard {
   /** The file whose numbers it describes. */
   file: string;
@@ -33,8 +33,8 @@ export function requireSameProtocol(cards: ProtocolCard[]): void {
       const [ours, theirs] = [first.fields[field], other.fields[field]];
       if (ours !== theirs) {
         throw new UserError(
-          `${first.file} and ${other.file} were measured differently: ${field} is ${ours ?? 'absent'} in the one and ` +
-            `${theirs ?? 'absent'} in the other; measure them alike, or give --force to mix them all the same`,
+          `${first.file} and ${other.file} were measured differently: ${field} is ${ours ?? 'absent'} in the former and ` +
+            `${theirs ?? 'absent'} in the latter; measure both in the same way, or give --force to mix them anyway`,
         );
       }
     }

@@ -3,13 +3,13 @@ import * as vega from 'vega';
 import { compile, type TopLevelSpec } from 'vega-lite';
 import { FONT, FONT_FILES, textWidth } from './font.js';
 
-/** What Vega asks how wide its text is; not among its types. */
+/** Vega's text measurement, which its types leave out. */
 interface TextMetrics {
   width(item: { fontSize?: number; fontWeight?: number | string; limit?: number }, text?: string | number): number;
 }
 
-// Without a canvas Vega takes every character for 0.8 ems wide: a chart would be laid out for text half as long again as
-// it is, with blank margins and cut labels.
+// Without a canvas Vega assumes that every character is 0.8 em wide: a chart would be laid out for text half as long again as
+// it is, with blank margins and cut-off labels.
 (vega as unknown as { textMetrics: TextMetrics }).textMetrics.width = (item, text) => {
   const { fontSize = 11, fontWeight, limit = 0 } = item;
   const width = textWidth(String(text ?? '').trim(), fontSize, fontWeight === 'bold' || Number(fontWeight) >= 600);

@@ -10,13 +10,13 @@ export type TableRow = Record<string, Value>;
  * (NaN); an empty cell is null: nothing was measured.
  */
 export interface Table {
-  /** What the table is called where it has no `source` column: a file's or a run's name. */
+  /** What the table is called if it has no `source` column: a file's or a run's name. */
   name: string;
   columns: string[];
   rows: TableRow[];
 }
 
-/** Reads a CSV file, called by its path. @throws UserError naming the file. */
+/** Reads a CSV file, which its path names. @throws UserError naming the file. */
 export async function readTable(path: string): Promise<Table> {
   const bytes = await readFile(path).catch((error: unknown) => {
     throw unreadable(path, error);
@@ -46,7 +46,7 @@ export function parseTable(content: string | Uint8Array, name: string): Table {
   }
   if (cells.length < 2) throw new UserError(`${name}: the table has no rows; was the command before it successful?`);
   const [header, ...lines] = cells;
-  // Row names, which pandas and R write under no name.
+  // Row names, which pandas and R write in a column without a name.
   const columns = header.map(column => (column === '' ? 'index' : column));
   const twice = columns.find((column, j) => columns.indexOf(column) !== j);
   if (twice !== undefined) throw new UserError(`${name}: two columns are called '${twice}'; rename one of them`);
@@ -69,10 +69,10 @@ function separatorOf(text: string): string {
 }
 
 const NUMBER = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
-/** An identifier, as 007: its zeros are part of it. */
+/** Whether this is an identifier such as 007, whose zeros are part of it. */
 const PADDED = /^0\d+$/;
 const INFINITE = /^([+-]?)inf(inity)?$/i;
-/** What pandas takes for missing, with what spreadsheets say of a failed formula. `none` is a word of ours. */
+/** What pandas reads as missing, and what spreadsheets show for a failed formula. `none` is one of our own words. */
 const MISSING = new Set(
   ['', 'nan', 'NaN', 'NAN', '-nan', '-NaN', 'NA', 'N/A', 'n/a', '<NA>', 'null', 'NULL', 'None', '#N/A', '#NA'].concat([
     '#N/A N/A',
@@ -88,7 +88,7 @@ const MISSING = new Set(
   ]),
 );
 
-/** The number that a cell says: NaN where it is missing, undefined where it says something else. */
+/** The number in a cell: NaN if it is missing, undefined if the cell holds something else. */
 function numberIn(cell: string): number | undefined {
   if (MISSING.has(cell)) return NaN;
   const infinite = INFINITE.exec(cell);
@@ -100,12 +100,12 @@ function readColumn(cells: readonly string[]): Value[] {
   const numbers = cells.map(numberIn);
   if (numbers.every(value => value !== undefined) && !cells.some(cell => PADDED.test(cell)))
     return numbers.map((value, i) => (cells[i] === '' ? null : value));
-  // As pandas and R write what is true.
+  // As pandas and R write booleans.
   const logical = cells.every(cell => MISSING.has(cell) || /^(true|false)$/i.test(cell));
   return cells.map(cell => (cell === '' || /^-?nan$/i.test(cell) ? null : logical ? cell.toLowerCase() : cell));
 }
 
-/** Columns judged again after rows came or went: what is left may be numbers only. */
+/** Determines the columns' types again after rows were added or removed: what remains may be numeric. */
 function reread({ columns, rows, ...table }: Table): Table {
   const words = columns.filter(column => rows.some(row => typeof row[column] === 'string'));
   const read = words.map(column => readColumn(rows.map(row => String(row[column] ?? ''))));
@@ -113,7 +113,7 @@ function reread({ columns, rows, ...table }: Table): Table {
   return { ...table, columns, rows: rows.map((row, i) => ({ ...row, ...again(i) })) };
 }
 
-/** Tables of the same kind under each other; rows of one without a `source` column get its name there. */
+/** Concatenates tables of the same kind; rows of a table without a `source` column get its name there. */
 export function stack(tables: Table[]): Table {
   if (tables.length === 1) return tables[0];
   const columns = ['source', ...new Set(tables.flatMap(table => table.columns).filter(column => column !== 'source'))];
@@ -123,7 +123,7 @@ export function stack(tables: Table[]): Table {
 }
 
 /**
- * The rows whose columns have the values that `metric=fid,value=inf` names, compared as the cells are read: 1e3 is 1000.
+ * The rows whose columns have the values given by `metric=fid,value=inf`, compared as parsed: 1e3 is 1000.
  * @throws UserError where it names no column, or no row is left.
  */
 export function filter(table: Table, conditions: string): Table {
@@ -136,7 +136,7 @@ export function filter(table: Table, conditions: string): Table {
     return { column, value, number: numberIn(value) };
   });
   const rows = table.rows.filter(row => wanted.every(one => isAlike(row[one.column] ?? null, one)));
-  if (rows.length === 0) throw new UserError(`--where ${conditions}: no row of ${table.name} is of this kind`);
+  if (rows.length === 0) throw new UserError(`--where ${conditions}: no row of ${table.name} matches`);
   return reread({ ...table, rows });
 }
 
@@ -148,12 +148,12 @@ function isAlike(cell: Value, wanted: { value: string; number: number | undefine
   return cell === wanted.value || (/^(true|false)$/.test(cell) && cell === wanted.value.toLowerCase());
 }
 
-/** Is there a number in this column? */
+/** Whether there is a number in this column. */
 export function isNumeric(table: Table, column: string): boolean {
   return table.rows.some(row => Number.isFinite(row[column]));
 }
 
-/** Of a column of words the first that says no number. */
+/** The first cell of a column that is not a number. */
 export const wordIn = (table: Table, column: string): string | undefined =>
   table.rows.map(row => row[column]).find(value => typeof value === 'string' && numberIn(value) === undefined) as
     string | undefined;

@@ -1,7 +1,7 @@
 import type { Config } from 'vega-lite';
 import { FONT } from './font.js';
 
-/** Okabe & Ito's colours, told apart also by colour-blind readers; the same source has the same colour everywhere. */
+/** Okabe & Ito's colours, which colour-blind readers can distinguish; a source has the same colour everywhere. */
 export const PALETTE = ['#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9', '#5a5a5a', '#b8a900'];
 
 export const THEME: Config = {
@@ -32,5 +32,5 @@ const TITLES: Record<string, string> = {
   source: 'latent space',
 };
 
-/** What an axis is called: the field's words and the unit where the column is one that maetok writes. */
+/** Title of an axis: the field's term and the unit for columns that maetok writes. */
 export const titleOf = (column: string): string => TITLES[column] ?? column.replaceAll('_', ' ');

@@ -73,7 +73,7 @@ describe('maetok analyze-gmm', () => {
     const refused = await maetok('analyze-gmm', other, '--init-from', model);
     expect(refused).toMatchObject({ code: 2, stdout: '' });
     expect(refused.stderr).toMatch(
-      /narrow: its rows have 4 numbers; the mixture of --init-from was fitted on rows of 8/,
+      /narrow: its rows have 4 numbers; the mixture of --init-from was fitted to rows of 8/,
     );
   });
 
@@ -166,7 +166,7 @@ describe('maetok analyze-gmm', () => {
     const same = file('same.npy');
     await writeNpy(same, { shape: [50, 4], dtype: 'float32', data: new Float32Array(200) });
     const cases: [string[], number, RegExp][] = [
-      [[few, '--components', '481'], 1, /few: 481 components need at least as many rows to fit on; there are 480/],
+      [[few, '--components', '481'], 1, /few: 481 components need at least as many rows to fit; there are 480/],
       [[same], 1, /same: its rows are all the same/],
       [[few, '--dims', '9'], 2, /few: --dims 9 is more than/],
       [[few, '--init-from', few], 2, /few.npy/],

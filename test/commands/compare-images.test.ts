@@ -165,7 +165,7 @@ describe('bad input is one clear line', () => {
     ['an existing page', [good, bad, '--out', page], /page\.html: already exists/],
     ['no table', ['--judgments', join(root, 'absent.csv')], /absent\.csv: no such file/],
     ['another table', ['--judgments', join(root, 'other.csv')], /has no column 'seed'/],
-    ['a wrong choice', ['--judgments', join(root, 'wrong.csv')], /line 3: '0,2,both' is no judgment/],
+    ['a wrong choice', ['--judgments', join(root, 'wrong.csv')], /line 3: '0,2,both' is not a judgment/],
     ['both', [good, '--judgments', 'x.csv'], /leave out/],
   ])('%s', async (_, args, message) => {
     writeFileSync(join(root, 'other.csv'), 'x\n1\n');

@@ -117,7 +117,7 @@ tokenizers: { a: { train: ae, ${training} }, b: { train: kl-vae, ${training} } }
     abort.abort();
     const { code, stderr } = await running;
     expect(code).toBe(130);
-    expect(stderr).toMatch(/maetok: interrupted; the same command goes on\n$/);
+    expect(stderr).toMatch(/maetok: interrupted; the same command resumes it\n$/);
     for (const run of trained) expect((await readRun(run)).step).toBeGreaterThan(0);
   });
 

@@ -139,7 +139,9 @@ describe('--floor: what is lost beyond the closed form', () => {
     await fit('few', '--dims', '2');
     const { code, stderr } = await measured('--latents', latents, '--floor', mixture('few'));
     expect(code).toBe(2);
-    expect(stderr).toMatch(/its mixture has 2 dimensions, a row of these latents 6; fit one to all of them/);
+    expect(stderr).toMatch(
+      /its mixture has 2 dimensions, but a row of these latents has 6; fit a mixture to all dimensions/,
+    );
   });
 });
 

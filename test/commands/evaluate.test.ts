@@ -106,7 +106,7 @@ describe('reference batches with statistics', () => {
     expect(value(withStatistics.stdout, 'fd')).toBeCloseTo(value(plain.stdout, 'fd'), 12);
     const refused = await evaluate(bare);
     expect(refused.code).toBe(2);
-    expect(refused.stderr).toMatch(/stats\.npz: holds statistics of 2048 features, no pictures; pixels has 192/);
+    expect(refused.stderr).toMatch(/stats\.npz: holds statistics of 2048 features, no images; pixels has 192/);
   });
 
   test('whatever a file of statistics says besides, it is one; a wrong shape is refused by name', async () => {
@@ -153,7 +153,7 @@ describe('bad input is one clear line', () => {
     [
       'a single picture',
       ['--reference', path('real'), '--features', 'hog', '--limit', '1'],
-      /1 readable pictures; .* at least 2/,
+      /1 readable images; .* at least 2/,
     ],
     [
       'a missing reference',
@@ -233,7 +233,7 @@ describe('bad input is one clear line', () => {
       sigma: { shape: [2048, 2048], dtype: 'float64', data: identity },
     });
     const known = await maetok('evaluate', path('near'), '--limit', '8', '--reference', statistics, ...common);
-    expect(known.stderr).toMatch(/left out for want of pictures: sfid, precision-recall, kid/);
+    expect(known.stderr).toMatch(/left out for lack of images: sfid, precision-recall, kid/);
     expect(rowsOf(known.stdout)[0]).toMatchObject({ metric: 'fid', images: '8', reference_images: '' });
   }, 300_000);
 });

@@ -91,7 +91,7 @@ describe('maetok plot', () => {
     const b = csv('crop-b.csv', 'step,loss\n1,3\n', { crop: 'random', seed: 0 });
     const { code, stderr } = await maetok('plot', a, b);
     expect(code).toBe(2);
-    expect(stderr).toMatch(/crop is "adm" in the one and "random" in the other/);
+    expect(stderr).toMatch(/crop is "adm" in the former and "random" in the latter/);
     expect((await maetok('plot', a, b, '--force')).code).toBe(0);
   });
 
@@ -100,16 +100,19 @@ describe('maetok plot', () => {
     const a = csv('pillow.csv', 'step,loss\n1,2\n', { decoding: pillow });
     const b = csv('turned.csv', 'step,loss\n1,3\n', { decoding: { ...pillow, exif: 'turn' } });
     const { code, stderr } = await maetok('plot', a, b);
-    expect([code, stderr]).toEqual([2, expect.stringMatching(/decoding\.exif is "ignore" in the one and "turn" in/)]);
+    expect([code, stderr]).toEqual([
+      2,
+      expect.stringMatching(/decoding\.exif is "ignore" in the former and "turn" in/),
+    ]);
     const none = csv('no-pictures.csv', 'step,loss\n1,3\n', { decoding: null });
-    expect((await maetok('plot', a, none)).stderr).toMatch(/decoding.* is .* in the one and .* in the other/);
+    expect((await maetok('plot', a, none)).stderr).toMatch(/decoding.* is .* in the former and .* in the latter/);
   });
 
   it('draws only the rows asked for', async () => {
     const table = csv('splits.csv', 'step,split,loss\n1,train,5\n1,heldout,7\n2,train,4\n2,heldout,6\n');
     const { stdout } = await maetok('plot', table, '--where', 'split=heldout');
     expect(stdout).not.toContain('strokeDash');
-    expect((await maetok('plot', table, '--where', 'split=test')).stderr).toMatch(/no row .* is of this kind/);
+    expect((await maetok('plot', table, '--where', 'split=test')).stderr).toMatch(/no row .* matches/);
   });
 
   it.each([

@@ -165,7 +165,7 @@ describe('maetok sample', () => {
     abort.abort();
     const stopped = await maetokWith({ signal: abort.signal }, ...words, '--num', '3', '--resume');
     expect(stopped.code).toBe(130);
-    expect(stopped.stderr).toMatch(/interrupted; 2 samples are saved in .*, the same command with --resume goes on/);
+    expect(stopped.stderr).toMatch(/interrupted; 2 samples are saved in .*, the same command with --resume continues/);
     rmSync(png(parts, 0));
     truncateSync(png(parts, 1), 60);
     const resumed = await maetok(...words, '--num', '4', '--resume');
@@ -204,7 +204,7 @@ describe('maetok sample', () => {
       stderr: expect.stringMatching(/was begun with guidance .*"scale":1.* now /),
     });
     const again = await sample(out, '--num', '2');
-    expect(again).toMatchObject({ code: 1, stderr: expect.stringMatching(/exists|holds samples already/) });
+    expect(again).toMatchObject({ code: 1, stderr: expect.stringMatching(/exists|already holds samples/) });
     expect((await sample(out, '--num', '2', '--force')).code).toBe(0);
   });
 
@@ -282,7 +282,7 @@ describe('bad input is one clear line', () => {
     ['a class out of range', ['--labels', '99'], /--labels 99: the model has classes 0 to \d+/],
     ['a class of no name', ['--labels', 'zebra'], /--labels zebra: no class of this name/],
     ['a tokenizer that does not fit', ['--tokenizer', 'onnx'], /--tokenizer .*: has \d+×\d+ latents, .* makes \d+×\d+/],
-    ['another shape of the bad version', ['--bad', 'wide'], /--bad .*: is of 4×3 latents, .* of /],
+    ['another shape of the bad version', ['--bad', 'wide'], /--bad .*: was trained on 4×3 latents, .* on /],
     ['no numbers', ['--guidance', 'much'], /--guidance must be a number/],
     ['an --out that is a file', ['--out', join(vae, 'config.json')], /--out .*config\.json/],
   ])('%s', async (_, words, message) => {

@@ -184,6 +184,6 @@ describe('what does not fit is said in one line before the first step', () => {
     const out = fresh();
     await train(out, { steps: 1 });
     const { stderr } = await train(fresh(), { from: out });
-    expect(stderr).toMatch(/--from: --image-size is settled by the run that this one starts from/);
+    expect(stderr).toMatch(/--from: --image-size is determined by the run that this one starts from/);
   });
 });

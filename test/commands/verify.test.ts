@@ -93,6 +93,6 @@ it('a case without a tensor that its system reads is refused in one line', async
   const { code, stderr } = await maetok('verify', at, '--quiet');
   expect([code, stderr]).toEqual([
     2,
-    expect.stringMatching(/incomplete: is no complete case of autoguidance: .* lack/),
+    expect.stringMatching(/incomplete: is not a complete case of autoguidance: .* lack/),
   ]);
 });

@@ -156,7 +156,7 @@ describe('running a study', () => {
     };
     await runSteps(steps(out, '--steps', '10'), { out, run, log: silentLog, signal, jobs: 1 });
     await expect(runSteps(steps(out, '--steps', '20'), { out, run, log: silentLog, signal, jobs: 1 })).rejects.toThrow(
-      /'first' was done with other options before \(now: 20\)/,
+      /'first' was run with other options before \(now: 20\)/,
     );
   });
 

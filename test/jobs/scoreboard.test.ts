@@ -104,7 +104,7 @@ describe('scoreboard', () => {
     expect(omissions(table, { seed: 0 }, board)).toEqual([
       'psnr: judged on its 4 finite values; 1 left out (Infinity)',
       "same: not judged, it does not vary where 'gfid' has numbers",
-      "odd: not judged, it holds words ('x')",
+      "odd: not judged, it contains text ('x')",
     ]);
   });
 

@@ -48,9 +48,9 @@ describe('what the options of a tokenizer mean', () => {
   });
 
   it.each([
-    [{ aux: 'dogs' }, '--aux dogs: no such target; there are hog, pixels, edges and none'],
+    [{ aux: 'dogs' }, '--aux dogs: no such target; choose from hog, pixels, edges and none'],
     [{ mask: '0.6-0.4' }, '--mask 0.6-0.4: the smaller share comes first'],
-    [{ mask: 'off' }, '--aux predicts masked patches, of which there are none'],
+    [{ mask: 'off' }, '--aux predicts masked patches, but none are masked'],
     [{ imageSize: 33 }, 'image size 33 is no multiple of the patch size'],
   ])('refuses %j in one line', (typed, message) => {
     expect(() => model('maetok', typed)).toThrow(message);
