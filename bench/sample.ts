@@ -17,7 +17,7 @@ import {
   type SamplingPlan,
 } from '../src/diffusion/index.js';
 import { RandomStream, startEngine } from '../src/engine/index.js';
-import { configureEngine } from '../src/engine/settings.js';
+import { configureEngine } from '../src/engine/options.js';
 import { readSafetensors, writeSafetensors } from '../src/io/index.js';
 import { arraysFrom, type Params } from '../src/nn/index.js';
 

@@ -7,7 +7,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { RandomStream, startEngine } from '../src/engine/index.js';
-import { configureEngine } from '../src/engine/settings.js';
+import { configureEngine } from '../src/engine/options.js';
 import { writeSafetensors } from '../src/io/index.js';
 import { arraysFrom } from '../src/nn/index.js';
 import type { VitSize } from '../src/tokenizers/vit/index.js';

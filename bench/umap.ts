@@ -7,10 +7,12 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { UMAP } from 'umap-js';
 import { RandomNumbers } from '../src/base/index.js';
-import { nearestNeighbours, startEngine, type Neighbours } from '../src/engine/index.js';
-import { arrayRows, asFloat32, readNpy, selectedRows, writeNpy, type RowSource } from '../src/io/index.js';
-import { planarStart } from '../src/jobs/planar-start.js';
-import { sampleOf } from '../src/jobs/row-sample.js';
+import { startEngine } from '../src/engine/index.js';
+import { nearestNeighbours, type Neighbours } from '../src/neighbours/index.js';
+import { asFloat32, readNpy, writeNpy } from '../src/io/index.js';
+import { arrayRows, selectedRows, type RowSource } from '../src/rows/index.js';
+import { planarStart } from '../src/pca/planar-start.js';
+import { sampleOf } from '../src/rows/sample.js';
 import { openLatents } from '../src/latents/index.js';
 import { pictureQuality, umap } from '../src/umap/index.js';
 

@@ -2,9 +2,10 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import { mleDimension, twoNn } from '../src/diagnose/index.js';
-import { nearestNeighbours, startEngine } from '../src/engine/index.js';
+import { startEngine } from '../src/engine/index.js';
+import { nearestNeighbours } from '../src/neighbours/index.js';
 import { COVARIANCE_TYPES, fitMixture, openWorkspace } from '../src/gmm/index.js';
-import { arrayRows } from '../src/io/index.js';
+import { arrayRows } from '../src/rows/index.js';
 import { frechetDistance, METRICS, PAIR_METRICS, type FeatureRows, type Moments } from '../src/metrics/index.js';
 import { fitPca } from '../src/pca/index.js';
 

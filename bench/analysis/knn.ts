@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { nearestNeighbours } from '../../src/engine/index.js';
+import { nearestNeighbours } from '../../src/neighbours/index.js';
 import { readNpy } from '../../src/io/index.js';
 import { writePlanted } from './data.js';
 import { apart, type Work } from './work.js';

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { npyRows } from '../../src/io/index.js';
+import { npyRows } from '../../src/rows/index.js';
 import { explainedShare, fitPca } from '../../src/pca/index.js';
 import { writeFactors } from './data.js';
 import { apart, type Work } from './work.js';

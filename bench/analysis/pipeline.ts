@@ -1,6 +1,6 @@
 import { silentLog } from '../../src/base/index.js';
-import type { RowSource } from '../../src/io/index.js';
-import { analyzeGmm, type GmmRow, type GmmSettings } from '../../src/jobs/analyze-gmm.js';
+import type { RowSource } from '../../src/rows/index.js';
+import { analyzeGmm, type GmmRow, type GmmSettings } from '../../src/jobs/gmm/analyze.js';
 
 /** The whole of `analyze-gmm` on all of a file's rows; a row of its table per component count. */
 export async function analyse(rows: RowSource, chosen: Partial<GmmSettings>): Promise<GmmRow[]> {

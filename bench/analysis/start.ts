@@ -8,7 +8,8 @@ import {
   type Fit,
   type FitOptions,
 } from '../../src/gmm/index.js';
-import { arrayRows, npyRows, readNpy } from '../../src/io/index.js';
+import { readNpy } from '../../src/io/index.js';
+import { arrayRows, npyRows } from '../../src/rows/index.js';
 import type { Place } from './work.js';
 
 /** Bytes that a fit here may use. */

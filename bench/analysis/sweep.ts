@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { npyRows } from '../../src/io/index.js';
+import { npyRows } from '../../src/rows/index.js';
 import { writePlanted } from './data.js';
 import { analyse } from './pipeline.js';
 import type { Answer, Work } from './work.js';

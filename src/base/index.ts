@@ -2,8 +2,6 @@ export { EXIT, faultOf, messageOf, unreadable, UserError, type FailureCode } fro
 export { tryLock, withLock, type Holder } from './lock.js';
 export { silentLog, type Log, type Progress } from './log.js';
 export { nodeSupport } from './node-support.js';
-export { normalCdf, normalDensity, normalQuantile } from './normal.js';
 export { philox, RandomNumbers } from './random.js';
-export { studentQuantile } from './student.js';
 export { VERSION } from './version.js';
 export { camel, closest, kebab, readBoolean, readNumber } from './words.js';

@@ -1,5 +1,4 @@
-import type { Command } from '../commands/command.js';
-import { COMMANDS } from '../commands/index.js';
+import { COMMANDS, type Command } from '../commands/index.js';
 import { UsageError } from './parser.js';
 
 /** The command that a command line names, down to its variant (`train maetok`); undefined where it names none. */

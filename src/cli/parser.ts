@@ -1,7 +1,6 @@
 import yargs, { type Options } from 'yargs';
 import { camel, closest, kebab, readBoolean, UserError, VERSION } from '../base/index.js';
-import type { Command } from '../commands/command.js';
-import { COMMANDS } from '../commands/index.js';
+import { COMMANDS, type Command } from '../commands/index.js';
 import { flagsOf, type Flag, type FlagKind } from './flags.js';
 
 export class UsageError extends UserError {}

@@ -1,5 +1,5 @@
 import type { z } from 'zod';
-import type { Command } from '../commands/command.js';
+import type { Command } from '../commands/index.js';
 import { closest, kebab, readBoolean, readNumber } from '../base/index.js';
 import { readConfig, type Said } from './config-file.js';
 import { dashed, flagsOf, type Flag } from './flags.js';

@@ -1,5 +1,5 @@
 import { EXIT, faultOf, messageOf, UserError, VERSION, type Log } from '../base/index.js';
-import type { Command } from '../commands/command.js';
+import type { Command } from '../commands/index.js';
 import { findCommand } from './find.js';
 import { makeLog, type TextSink } from './log.js';
 import { buildParser, HelpShown, UsageError } from './parser.js';
@@ -60,7 +60,7 @@ async function runPrepared({ command, argv, options, inputs }: Prepared, streams
 
 /** Applies the options that every command shares. The engine itself starts only when a command asks for it. */
 async function shareSettings(options: Record<string, unknown>, log: Log): Promise<void> {
-  const { configureEngine } = await import('../engine/settings.js');
+  const { configureEngine } = await import('../engine/options.js');
   configureEngine({
     engine: options.engine as string | undefined,
     precision: options.precision as 'f32' | 'bf16' | undefined,

@@ -1,22 +1,10 @@
 import { z } from 'zod';
 import { UserError, VERSION } from '../base/index.js';
 import { ALGORITHMS, COVARIANCE_TYPES, NULLS, STARTS } from '../gmm/names.js';
-import type { FittedMixture, GmmSettings, GmmSource } from '../jobs/analyze-gmm.js';
+import type { FittedMixture, GmmSettings, GmmSource } from '../jobs/gmm/index.js';
 import { defineCommand, type Context } from './command.js';
-import {
-  bytes,
-  common,
-  count,
-  counts,
-  dropNonfinite,
-  force,
-  limit,
-  namelessDtype,
-  nonNegative,
-  number,
-  outFile,
-  words,
-} from './options.js';
+import { common, dropNonfinite, force, limit, outFile } from './options.js';
+import { bytes, count, counts, namelessDtype, nonNegative, number, words } from '../base/options.js';
 import { refuseOutputs, writeTable } from './table.js';
 
 const options = z.object({
@@ -146,7 +134,7 @@ export const analyzeGmm = defineCommand({
     const settings = await settingsOf(chosen);
     if (chosen.dryRun) {
       const { availableParallelism } = await import('node:os');
-      const { planSweep } = await import('../jobs/gmm-plan.js');
+      const { planSweep } = await import('../jobs/gmm/index.js');
       const plan = await planSweep(sources, { ...settings, threads: settings.threads ?? availableParallelism() });
       await writeTable(
         context,
@@ -163,8 +151,8 @@ export const analyzeGmm = defineCommand({
 });
 
 async function analyse(chosen: Chosen, sources: GmmSource[], settings: GmmSettings, context: Context): Promise<void> {
-  const { analyzeGmm: analyze } = await import('../jobs/analyze-gmm.js');
-  const { openState } = await import('../jobs/gmm-state.js');
+  const { analyzeGmm: analyze } = await import('../jobs/gmm/index.js');
+  const { openState } = await import('../jobs/gmm/index.js');
   const protocol = protocolOf(chosen, sources, context);
   const { log, signal } = context;
   const state =
@@ -254,7 +242,7 @@ const floorTimes = (): number[] => Array.from({ length: FLOOR_BINS }, (_, bin) =
 
 async function initialMixture(path: string, { pca, dims, variance }: Chosen) {
   const { loadMixture } = await import('../gmm/index.js');
-  const { reductionFrom } = await import('../jobs/gmm-space.js');
+  const { reductionFrom } = await import('../jobs/gmm/index.js');
   const { mixture, arrays } = await loadMixture(path);
   const space = reductionFrom(arrays);
   if (space && space.dims !== mixture.dims)
@@ -351,7 +339,7 @@ async function writeFurtherTables(
       ),
     );
   if (chosen.paired !== undefined) {
-    const { pairedDifferences } = await import('../jobs/gmm-paired.js');
+    const { pairedDifferences } = await import('../jobs/gmm/index.js');
     const columns = ['components', 'a', 'b', 'gain_difference', 'low', 'high', 'rank_stability'];
     await table(
       chosen.paired,
@@ -377,7 +365,7 @@ function statisticsRows({ source, components, statistics }: FittedMixture) {
 
 async function saveModels(target: string, fits: FittedMixture[], overwrite: boolean): Promise<void> {
   const { saveMixture } = await import('../gmm/index.js');
-  const { spaceArrays } = await import('../jobs/gmm-space.js');
+  const { spaceArrays } = await import('../jobs/gmm/index.js');
   const path = await import('node:path');
   const single = target.endsWith('.npz');
   if (single && fits.length > 1)

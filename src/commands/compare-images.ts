@@ -2,7 +2,8 @@ import { z } from 'zod';
 import { UserError } from '../base/index.js';
 import { defineCommand, type Context } from './command.js';
 import { namedInputs } from './inputs.js';
-import { common, count, decoding, force, limit, words } from './options.js';
+import { count, decoding, words } from '../base/options.js';
+import { common, force, limit } from './options.js';
 import { writeTable, type Row } from './table.js';
 
 const options = z.object({
@@ -48,7 +49,7 @@ async function writePage(chosen: Options, inputs: string[], context: Context): P
   if (out === undefined) throw new UserError('compare-images needs --out FILE.html: the page to write');
   const { openImages } = await import('../data/index.js');
   const { refuseExisting, writeFileAtomic } = await import('../io/index.js');
-  const { comparisonPage } = await import('../jobs/compare-images.js');
+  const { comparisonPage } = await import('../jobs/compare-images/index.js');
   refuseExisting(out, chosen.force);
   const [a, b] = await Promise.all(
     namedInputs(inputs).map(async ({ name, path }) => ({
@@ -67,7 +68,7 @@ async function writePage(chosen: Options, inputs: string[], context: Context): P
 
 async function countJudgments(paths: string[], chosen: Options, inputs: string[], context: Context): Promise<void> {
   if (inputs.length > 0) throw new UserError(`--judgments reads saved tables; leave out ${inputs.join(' ')}`);
-  const { JUDGMENT_COLUMNS, readJudgments } = await import('../jobs/compare-images-judgments.js');
+  const { JUDGMENT_COLUMNS, readJudgments } = await import('../jobs/compare-images/index.js');
   const { rows, agreement } = await readJudgments(paths);
   if (agreement !== undefined)
     context.log.note(

@@ -6,7 +6,8 @@ import { EXIT, UserError, type Log } from '../base/index.js';
 import type { Plan, RunCommand, Study } from '../compare/index.js';
 import { runApart } from './apart.js';
 import { defineCommand, type Context } from './command.js';
-import { common, count, force } from './options.js';
+import { count } from '../base/options.js';
+import { common, force } from './options.js';
 import { writeTable } from './table.js';
 
 export const studyOptions = z.object({

@@ -1,9 +1,10 @@
 import { z } from 'zod';
 import type { Convention } from '../diffusion/index.js';
-import { interval } from '../jobs/sample-options.js';
+import { interval } from '../jobs/sample/options.js';
 import { CONVENTION_NAMES } from '../diffusion/names.js';
 import { defineCommand } from './command.js';
-import { common, count, force, nonNegative, outFile, positive } from './options.js';
+import { count, nonNegative, positive } from '../base/options.js';
+import { common, force, outFile } from './options.js';
 import { writeTable } from './table.js';
 
 const options = z.object({

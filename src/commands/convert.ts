@@ -2,7 +2,8 @@ import { extname } from 'node:path';
 import { z } from 'zod';
 import { UserError } from '../base/index.js';
 import { defineCommand } from './command.js';
-import { common, count, dropNonfinite, force, limit, namelessDtype } from './options.js';
+import { count, namelessDtype } from '../base/options.js';
+import { common, dropNonfinite, force, limit } from './options.js';
 import { writeTable } from './table.js';
 
 const DTYPES = {

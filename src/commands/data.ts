@@ -2,7 +2,8 @@ import { z } from 'zod';
 import { EXIT, UserError } from '../base/index.js';
 import type { ImageDataset } from '../data/index.js';
 import { defineCommand, type Context } from './command.js';
-import { common, count, decoding, force, limit } from './options.js';
+import { count, decoding } from '../base/options.js';
+import { common, force, limit } from './options.js';
 import { writeTable, type Row } from './table.js';
 
 const options = z.object({

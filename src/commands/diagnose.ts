@@ -1,7 +1,8 @@
 import { z } from 'zod';
 import { VERSION } from '../base/index.js';
 import { defineCommand } from './command.js';
-import { common, count, dropNonfinite, force, limit, namelessDtype, number, outFile, words } from './options.js';
+import { count, namelessDtype, number, words } from '../base/options.js';
+import { common, dropNonfinite, force, limit, outFile } from './options.js';
 import { refuseOutputs, writeTable, type Row } from './table.js';
 
 const COLUMNS = ['source', 'group', 'measure', 'value', 'setting', 'rows'];
@@ -48,7 +49,7 @@ export const diagnose = defineCommand({
     await refuseOutputs([chosen.out], chosen.force);
     const { startEngine } = await import('../engine/index.js');
     const { openNamedLatents } = await import('./open-latents.js');
-    const { diagnoseLatents } = await import('../jobs/diagnose.js');
+    const { diagnoseLatents } = await import('../jobs/diagnose/index.js');
     await startEngine();
     const { dropNonfinite, limit, dtype: nameless } = chosen;
     const opening = { dropNonfinite, limit, nameless, log: context.log };

@@ -1,7 +1,8 @@
 import { z } from 'zod';
 import { VERSION } from '../base/index.js';
 import { defineCommand } from './command.js';
-import { common, count, dropNonfinite, force, namelessDtype, outFile } from './options.js';
+import { count, namelessDtype } from '../base/options.js';
+import { common, dropNonfinite, force, outFile } from './options.js';
 import { refuseOutputs, writeTable } from './table.js';
 
 const options = z.object({
@@ -57,7 +58,7 @@ export const diffusionLoss = defineCommand({
     await refuseOutputs([chosen.out], chosen.force);
     const { startEngine } = await import('../engine/index.js');
     await startEngine();
-    const { diffusionLoss: measure } = await import('../jobs/diffusion-loss.js');
+    const { diffusionLoss: measure } = await import('../jobs/diffusion-loss/index.js');
     const { rows, card } = await measure(checkpoint, chosen, context);
     await writeTable(
       context,

@@ -73,7 +73,7 @@ async function examineApart(kind: EngineKind, signal: AbortSignal): Promise<Row>
   const { parse } = await import('csv-parse/sync');
   const { stdout, code, complaint } = await runApart(['doctor', '--engine', kind], { signal });
   if (code === 0) return parse<Row>(stdout, { columns: true })[0];
-  const { installedEngines } = await import('../engine/installed.js');
+  const { installedEngines } = await import('../engine/install/index.js');
   const installed = kind === 'native' && installedEngines().length > 0;
   // An exit code means that we reported that it can't start; anything else is a crash.
   return {

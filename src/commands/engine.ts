@@ -38,7 +38,7 @@ export const engine = defineCommand({
 });
 
 async function install(chosen: Options, context: Context): Promise<void> {
-  const { installEngine, planInstall } = await import('../engine/install/install.js');
+  const { installEngine, planInstall } = await import('../engine/install/index.js');
   const request = { ...chosen, log: context.log, signal: context.signal };
   if (chosen.dryRun) {
     const wheels = await planInstall(request);
@@ -63,7 +63,7 @@ async function install(chosen: Options, context: Context): Promise<void> {
 }
 
 async function list(_chosen: Options, context: Context): Promise<void> {
-  const { engineCache, installedEngines } = await import('../engine/installed.js');
+  const { engineCache, installedEngines } = await import('../engine/install/index.js');
   const engines = installedEngines();
   if (engines.length === 0)
     context.log.note(`nothing is installed in ${engineCache()}; \`maetok engine install\` installs it`);
@@ -78,7 +78,7 @@ async function list(_chosen: Options, context: Context): Promise<void> {
 }
 
 async function remove({ gpu }: Options, context: Context): Promise<void> {
-  const { removeEngine } = await import('../engine/install/remove.js');
+  const { removeEngine } = await import('../engine/install/index.js');
   const folders = await removeEngine(gpu ? 'gpu' : 'cpu', context);
   if (folders.length === 0) context.log.note(`no ${gpu ? 'GPU' : 'CPU'} build is installed`);
   for (const folder of folders) context.log.note(`removed ${folder}`);

@@ -3,7 +3,7 @@ import { EXIT, UserError, VERSION } from '../base/index.js';
 import type { FeatureExtractor } from '../features/index.js';
 import type { Decoding } from '../io/index.js';
 import type { DistributionMetric } from '../metrics/index.js';
-import type { SweepPlan, SweepRow } from '../jobs/sweep.js';
+import type { SweepPlan, SweepRow } from '../jobs/evaluate/index.js';
 import type { Context } from './command.js';
 import { namedInput } from './inputs.js';
 import { decodingOf } from './options.js';
@@ -46,11 +46,11 @@ async function sweepHeld(
   extractor: FeatureExtractor,
   context: Context,
 ): Promise<void> {
-  const { comparison, openReference } = await import('../jobs/evaluate-sets.js');
-  const { applicable } = await import('../jobs/feature-side.js');
-  const { featuresCard } = await import('../jobs/evaluation-rows.js');
-  const { parseSweep } = await import('../jobs/sweep-settings.js');
-  const { sweep } = await import('../jobs/sweep.js');
+  const { comparison, openReference } = await import('../jobs/evaluate/index.js');
+  const { applicable } = await import('../jobs/evaluate/index.js');
+  const { featuresCard } = await import('../jobs/evaluate/index.js');
+  const { parseSweep } = await import('../jobs/evaluate/index.js');
+  const { sweep } = await import('../jobs/evaluate/index.js');
   const { name: source, path: model } = namedInput(input);
   const { settings, varied } = parseSweep(chosen.sweep);
   const { metrics } = chosen;

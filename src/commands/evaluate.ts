@@ -3,11 +3,12 @@ import { UserError, VERSION } from '../base/index.js';
 import type { ImageDataset } from '../data/index.js';
 import type { FeatureExtractor, Lpips } from '../features/index.js';
 import type { DistributionMetric } from '../metrics/index.js';
-import type { EvaluationRow } from '../jobs/evaluation-rows.js';
+import type { EvaluationRow } from '../jobs/evaluate/index.js';
 import { defineCommand, type Context } from './command.js';
 import { evaluateSweep } from './evaluate-sweep.js';
 import { namedInputs } from './inputs.js';
-import { common, count, counts, decoding, decodingOf, force, limit, outFile, whole, words } from './options.js';
+import { count, counts, decoding, whole, words } from '../base/options.js';
+import { common, decodingOf, force, limit, outFile } from './options.js';
 import { writeTable, type Row } from './table.js';
 import { openChosenTokenizer, tokenizerOptions } from './tokenizer-options.js';
 
@@ -100,7 +101,7 @@ export const evaluate = defineCommand({
     const { startEngine } = await import('../engine/index.js');
     const { openExtractor, openLpips } = await import('../features/index.js');
     const { refuseExisting } = await import('../io/index.js');
-    const { EVALUATION_COLUMNS, featuresCard } = await import('../jobs/evaluation-rows.js');
+    const { EVALUATION_COLUMNS, featuresCard } = await import('../jobs/evaluate/index.js');
     if (chosen.out !== undefined) refuseExisting(chosen.out, chosen.force || chosen.resume);
     await startEngine();
     const extractor = chosen.features === undefined ? undefined : await openExtractor(chosen.features);
@@ -185,7 +186,7 @@ async function chosenMetrics(
   extractor: FeatureExtractor | undefined,
 ): Promise<DistributionMetric[]> {
   const { METRICS } = await import('../metrics/index.js');
-  const { applicable } = await import('../jobs/feature-side.js');
+  const { applicable } = await import('../jobs/evaluate/index.js');
   const names: readonly string[] = metrics ?? fallback;
   const chosen = METRICS.filter(metric => names.includes(metric.name));
   const possible = extractor ? applicable(extractor, chosen).map(({ metric }) => metric) : chosen;
@@ -199,7 +200,7 @@ async function chosenMetrics(
 
 async function reconstructions(chosen: Options, judges: Judges, context: Context): Promise<Evaluated> {
   const { openImages } = await import('../data/index.js');
-  const { evaluateReconstructions, throughTokenizer } = await import('../jobs/evaluate-reconstructions.js');
+  const { evaluateReconstructions, throughTokenizer } = await import('../jobs/evaluate/index.js');
   const { posteriorOf } = await import('../jobs/extract.js');
   const tokenizer = await openChosenTokenizer({ ...chosen, tokenizer: chosen.tokenizer! }, context.log);
   const images = await openImages(chosen.data!, { ...chosen, log: context.log });
@@ -234,7 +235,7 @@ const dataCard = ({ digest, count }: ImageDataset, { split }: Options): Record<s
 
 async function comparisons(chosen: Options, inputs: string[], judges: Judges, context: Context): Promise<Evaluated> {
   const { openImages } = await import('../data/index.js');
-  const { comparison, openReference } = await import('../jobs/evaluate-sets.js');
+  const { comparison, openReference } = await import('../jobs/evaluate/index.js');
   const { NO_FEATURES } = await import('../features/index.js');
   const { extractor } = judges;
   if (!extractor && !chosen.paired) throw new UserError(NO_FEATURES);
@@ -271,7 +272,7 @@ async function paired(
   context: Context,
 ): Promise<EvaluationRow[]> {
   const { firstReadable } = await import('../data/index.js');
-  const { evaluateReconstructions, fromPictures } = await import('../jobs/evaluate-reconstructions.js');
+  const { evaluateReconstructions, fromPictures } = await import('../jobs/evaluate/index.js');
   if (!originals) throw new UserError(`${chosen.reference}: holds no images; --paired compares image with image`);
   if (images.count !== originals.count)
     throw new UserError(

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { defineCommand } from './command.js';
-import { common, count, decoding, force, limit } from './options.js';
+import { count, decoding } from '../base/options.js';
+import { common, force, limit } from './options.js';
 import { openChosenTokenizer, tokenizerOptions } from './tokenizer-options.js';
 
 const options = z.object({

@@ -25,3 +25,5 @@ export const COMMANDS: Record<string, () => Promise<Command>> = {
   doctor: async () => (await import('./doctor.js')).doctor,
   engine: async () => (await import('./engine.js')).engine,
 };
+
+export { type Command } from './command.js';

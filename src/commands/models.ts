@@ -23,7 +23,7 @@ export const models = defineCommand({
   options,
   async run(chosen, names, context) {
     const { countParameters } = await import('../nn/index.js');
-    const { MODEL_PRESETS } = await import('../jobs/model-presets.js');
+    const { MODEL_PRESETS } = await import('../jobs/models.js');
     const unknown = names.find(name => !MODEL_PRESETS.some(preset => preset.name === name));
     if (unknown !== undefined) throw new UserError(`models: no model '${unknown}'; \`maetok models\` lists them`);
     const presets = names.length === 0 ? MODEL_PRESETS : MODEL_PRESETS.filter(({ name }) => names.includes(name));

@@ -1,5 +1,5 @@
 import type { Log } from '../base/index.js';
-import type { RowSource } from '../io/index.js';
+import type { RowSource } from '../rows/index.js';
 import type { LatentsOptions } from '../latents/index.js';
 import { namedInputs } from './inputs.js';
 
@@ -34,7 +34,7 @@ export async function openNamedLatents(inputs: string[], options: OpenOptions): 
 /** Opens the latents at a path under their own name. */
 export async function openRows(path: string, { limit, ...options }: OpenOptions): Promise<Omit<OpenedLatents, 'name'>> {
   const { openLatents } = await import('../latents/index.js');
-  const { selectedRows } = await import('../io/index.js');
+  const { selectedRows } = await import('../rows/index.js');
   const latents = await openLatents(path, options);
   const all = latents.rows();
   const count = Math.min(limit ?? all.rows, all.rows);

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { count, whole } from '../base/schemas.js';
+import { count, whole } from '../base/options.js';
 import type { Decoding } from '../io/index.js';
 
 export {
@@ -14,7 +14,7 @@ export {
   positive,
   whole,
   words,
-} from '../base/schemas.js';
+} from '../base/options.js';
 
 /** Every command has these. */
 export const common = {

@@ -4,7 +4,8 @@ import { z } from 'zod';
 import { messageOf, UserError } from '../base/index.js';
 import { defineCommand, type Context } from './command.js';
 import { namedInputs } from './inputs.js';
-import { common, count, force } from './options.js';
+import { count } from '../base/options.js';
+import { common, force } from './options.js';
 import { chartFiles, writeChart } from './write-chart.js';
 import type { ProtocolCard, Table } from '../report/index.js';
 

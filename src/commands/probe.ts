@@ -1,23 +1,10 @@
 import { z } from 'zod';
 import { UserError, VERSION, type Log } from '../base/index.js';
-import type { ProbeSource } from '../jobs/probe.js';
+import type { ProbeSource } from '../jobs/probe/index.js';
 import { defineCommand } from './command.js';
 import { openNamedLatents } from './open-latents.js';
-import {
-  common,
-  count,
-  counts,
-  decoding,
-  decodingOf,
-  dropNonfinite,
-  force,
-  list,
-  namelessDtype,
-  number,
-  outFile,
-  positive,
-  words,
-} from './options.js';
+import { count, counts, decoding, list, namelessDtype, number, positive, words } from '../base/options.js';
+import { common, decodingOf, dropNonfinite, force, outFile } from './options.js';
 import { refuseOutputs, writeTable, type Row } from './table.js';
 
 const NAME = ['source', 'feature', 'probe', 'setting', 'control'];
@@ -102,7 +89,7 @@ export const probe = defineCommand({
   async run(chosen, inputs, context) {
     await refuseOutputs([chosen.out, chosen.perClass, chosen.confusion], chosen.force);
     const { startEngine } = await import('../engine/index.js');
-    const { classRows, confusionRows, probeSources } = await import('../jobs/probe.js');
+    const { classRows, confusionRows, probeSources } = await import('../jobs/probe/index.js');
     await startEngine();
     const { sources, digests } = await openSources(chosen, inputs, context.log);
     const settings = {
@@ -156,7 +143,7 @@ async function openSources(
   const sources: ProbeSource[] = opened.map(latents => ({ latents, test }));
   const digests = Object.fromEntries(opened.map(({ name, digest }) => [name, digest]));
   if (pixels === undefined) return { sources, digests };
-  const { pixelSource, warnOfOtherPictures } = await import('../jobs/probe-pixels.js');
+  const { pixelSource, warnOfOtherPictures } = await import('../jobs/probe/index.js');
   const reading = { ...decodingOf(chosen), size, tested: test !== undefined, log };
   const { source, digest } = await pixelSource(pixels, reading);
   for (const { latents } of sources) warnOfOtherPictures(source.latents, latents, log);

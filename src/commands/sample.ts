@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { sampleOptions } from '../jobs/sample-options.js';
+import { sampleOptions } from '../jobs/sample/options.js';
 import { defineCommand } from './command.js';
 import { common } from './options.js';
 
@@ -23,7 +23,7 @@ export const sample = defineCommand({
   async run(chosen, [input], context) {
     const { startEngine } = await import('../engine/index.js');
     await startEngine();
-    const { sampleRun } = await import('../jobs/sample-run.js');
+    const { sampleRun } = await import('../jobs/sample/index.js');
     const { samples, samplesPerSecond } = await sampleRun(input, chosen, context);
     context.log.note(`${chosen.out}: ${samples} samples (${samplesPerSecond.toPrecision(3)} samples/s)`);
   },

@@ -1,7 +1,8 @@
 import { z } from 'zod';
 import { VERSION } from '../base/index.js';
 import { defineCommand } from './command.js';
-import { common, force, outFile, words } from './options.js';
+import { words } from '../base/options.js';
+import { common, force, outFile } from './options.js';
 import { writeTable, type Row } from './table.js';
 
 const options = z.object({
@@ -35,7 +36,7 @@ export const scoreboard = defineCommand({
   async run({ target, measures, seed, out, force: replace }, inputs, context) {
     const { sha256OfFile } = await import('../io/index.js');
     const { readTable } = await import('../report/index.js');
-    const job = await import('../jobs/scoreboard.js');
+    const job = await import('../jobs/scoreboard/index.js');
     const path = inputs.at(0) ?? job.PUBLISHED;
     const table = await readTable(path);
     const rows = job.scoreboard(table, { target, measures, seed });

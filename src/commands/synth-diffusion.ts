@@ -1,8 +1,9 @@
 import { z } from 'zod';
 import { VERSION } from '../base/index.js';
-import type { SlopeRow } from '../jobs/synth-diffusion.js';
+import type { SlopeRow } from '../jobs/synth/index.js';
 import { defineCommand } from './command.js';
-import { common, count, counts, list, force, outFile, positive } from './options.js';
+import { count, counts, list, positive } from '../base/options.js';
+import { common, force, outFile } from './options.js';
 import { refuseOutputs, writeTable } from './table.js';
 import { chartFiles, writeChart } from './write-chart.js';
 
@@ -46,7 +47,7 @@ export const synthDiffusion = defineCommand({
     const files = chartFiles('--chart', chosen.chart);
     await refuseOutputs([...files, chosen.out, chosen.slopes], chosen.force);
     const { startEngine } = await import('../engine/index.js');
-    const job = await import('../jobs/synth-diffusion.js');
+    const job = await import('../jobs/synth/index.js');
     await startEngine();
     const { components, separations, dims, rows: trainingRows, repeats, steps, batchSize: batch } = chosen;
     const { width, depth, lr, seed } = chosen;

@@ -1,7 +1,8 @@
 import { z } from 'zod';
 import { UserError, VERSION } from '../base/index.js';
 import { defineCommand } from './command.js';
-import { bytes, common, count, counts, list, force, outFile, positive } from './options.js';
+import { common, force, outFile } from './options.js';
+import { bytes, count, counts, list, positive } from '../base/options.js';
 import { refuseOutputs, writeTable } from './table.js';
 import { chartFiles, writeChart } from './write-chart.js';
 
@@ -49,7 +50,7 @@ export const synthModes = defineCommand({
     await refuseOutputs([...charts, ...pictures, chosen.out], chosen.force);
     const { totalmem } = await import('node:os');
     const { startEngine } = await import('../engine/index.js');
-    const { modesVerdict, synthModes: experiment } = await import('../jobs/synth-modes.js');
+    const { modesVerdict, synthModes: experiment } = await import('../jobs/synth/index.js');
     await startEngine();
     const spaces = modes.map((count, i) => ({
       name: `${String.fromCharCode(65 + i)} (${count} modes)`,

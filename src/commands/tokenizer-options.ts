@@ -1,8 +1,7 @@
 import { z } from 'zod';
 import type { Log } from '../base/index.js';
 import type { Tokenizer } from '../tokenizers/index.js';
-import { count } from './options.js';
-
+import { count } from '../base/options.js';
 /** Flags of every command that opens a tokenizer. */
 export const tokenizerOptions = {
   tokenizer: z

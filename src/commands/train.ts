@@ -1,9 +1,10 @@
 import { existsSync } from 'node:fs';
 import { z } from 'zod';
 import { UserError } from '../base/index.js';
-import { TRAINABLES } from '../jobs/trainables.js';
+import { TRAINABLES } from '../jobs/train/names.js';
 import { defineCommand, type Command } from './command.js';
-import { common, count, force, nonNegative, positive, whole } from './options.js';
+import { count, nonNegative, positive, whole } from '../base/options.js';
+import { common, force } from './options.js';
 
 /** Flags of every training. They have no defaults: what is not typed is decided by the model. */
 const loop = {
@@ -67,7 +68,7 @@ async function trainOne(model: string): Promise<Command> {
     remembered: typed => rememberedOptions(model, typed),
     saves: ({ dryRun }) => !dryRun,
     async run(chosen, _inputs, context) {
-      const { trainModel, forecastTraining } = await import('../jobs/train.js');
+      const { trainModel, forecastTraining } = await import('../jobs/train/index.js');
       const values: Record<string, unknown> = chosen;
       const pick = (names: string[]): Record<string, unknown> =>
         Object.fromEntries(names.map(name => [name, values[name]]));

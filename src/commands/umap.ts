@@ -1,20 +1,10 @@
 import { z } from 'zod';
 import { VERSION } from '../base/index.js';
-import type { Picture } from '../jobs/umap.js';
+import type { Picture } from '../jobs/umap/index.js';
 import { defineCommand } from './command.js';
 import type { OpenedLatents } from './open-latents.js';
-import {
-  common,
-  count,
-  dropNonfinite,
-  force,
-  limit,
-  namelessDtype,
-  nonNegative,
-  number,
-  outFile,
-  words,
-} from './options.js';
+import { count, namelessDtype, nonNegative, number, words } from '../base/options.js';
+import { common, dropNonfinite, force, limit, outFile } from './options.js';
 import { refuseOutputs, writeTable } from './table.js';
 import { chartFiles, writeChart } from './write-chart.js';
 
@@ -71,7 +61,7 @@ export const umap = defineCommand({
     await refuseOutputs([...files, chosen.out, chosen.quality], chosen.force);
     const { startEngine } = await import('../engine/index.js');
     const { openNamedLatents } = await import('./open-latents.js');
-    const { picturesOf } = await import('../jobs/umap.js');
+    const { picturesOf } = await import('../jobs/umap/index.js');
     await startEngine();
     const { dropNonfinite, limit: first } = chosen;
     const sources = await openNamedLatents(inputs, {

@@ -1,7 +1,8 @@
 import { z } from 'zod';
 import { EXIT, UserError } from '../base/index.js';
 import { defineCommand } from './command.js';
-import { common, force, outFile, positive, words } from './options.js';
+import { positive, words } from '../base/options.js';
+import { common, force, outFile } from './options.js';
 import { writeTable, type Row } from './table.js';
 
 /** Largest difference relative to the tensor's scale: float32 rounding of a deep network, by engine. */
@@ -34,7 +35,7 @@ export const verify = defineCommand({
   options,
   async run(chosen, folders, context) {
     const { startEngine } = await import('../engine/index.js');
-    const { verifyCase } = await import('../jobs/verify.js');
+    const { verifyCase } = await import('../verify/index.js');
     const engine = await startEngine();
     const isNative = engine === 'native' || engine === 'gpu' || engine === 'stock';
     const tolerance = chosen.tolerance ?? (isNative ? TOLERANCE.native : TOLERANCE.other);

@@ -1,7 +1,7 @@
 import type { Table, TableRow } from '../report/index.js';
 import { MEASURES, measureNamed, type Measure } from './measures.js';
 import type { Plan } from './plan.js';
-import { estimate, type Estimate } from './statistics.js';
+import { estimate, type Estimate } from '../statistics/index.js';
 import type { Study } from './study.js';
 import type { StudyTables } from './tables.js';
 

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { readTable, type Table, type TableRow } from '../report/index.js';
 import type { Plan, Space } from './plan.js';
-import { estimate } from './statistics.js';
+import { estimate } from '../statistics/index.js';
 import type { Study } from './study.js';
 
 /** Everything that a study has measured, each table with a `source` and a `seed` column. */

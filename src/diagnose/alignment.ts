@@ -1,4 +1,5 @@
-import { mostSimilar, tf, unitRows } from '../engine/index.js';
+import { tf } from '../engine/index.js';
+import { mostSimilar, unitRows } from '../neighbours/index.js';
 import type { Sample } from './rows.js';
 
 export interface Alignment {

@@ -31,3 +31,4 @@ export {
   type PowerLaw,
 } from './spectrum.js';
 export { kernelDensities, uniformity, type Uniformity } from './uniformity.js';
+export { latentStatistics } from './latent-statistics.js';

@@ -1,4 +1,4 @@
-import type { RowSource } from '../io/index.js';
+import type { RowSource } from '../rows/index.js';
 
 /** Each number's excess kurtosis over the rows (0 for a Gaussian), about a mean that is known; NaN where it is constant. */
 export async function excessKurtosis(source: RowSource, mean: Float64Array): Promise<Float64Array> {

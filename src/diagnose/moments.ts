@@ -1,7 +1,7 @@
 /* Statistics of tokens and channels from the first and second moments of flattened latents [tokens · channels]. */
 
 import { product } from '../engine/index.js';
-import type { RowSource } from '../io/index.js';
+import type { RowSource } from '../rows/index.js';
 
 export interface LatentMoments {
   rows: number;

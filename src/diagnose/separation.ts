@@ -1,4 +1,5 @@
-import { eigh, matMul, product, rowProducts, tf, type Tensor2D } from '../engine/index.js';
+import type { Tensor2D } from '../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
+import { eigh, matMul, product, rowProducts, tf } from '../engine/index.js';
 import { columnMeans, type LabelledSample } from './rows.js';
 
 /* How far classes stand apart, by Euclidean distance between rows as they are. */

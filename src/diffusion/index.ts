@@ -41,6 +41,5 @@ export * from './samplers/index.js';
 export { sampleLatents, type SamplingHooks, type SamplingPlan } from './sampling.js';
 export { isBuffer, isTable, shapes } from './shapes.js';
 export { drawTimes, shiftTime, TIME_DRAWS, timeGrid, type TimeDistribution } from './times.js';
-export { DIFFUSION_SYSTEMS } from './verify/index.js';
 export { trainingLoss, type DiffusionBatch, type Recipe } from './training.js';
 export type { ConventionName, DiffusionForm, SamplerName } from './names.js';

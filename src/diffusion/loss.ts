@@ -1,5 +1,6 @@
 import type { Scalar } from '@tensorflow/tfjs';
-import { tf, type Tensor, type Tensor1D } from '../engine/index.js';
+import type { Tensor, Tensor1D } from '../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
+import { tf } from '../engine/index.js';
 import { noiseRate, PATHS, type PathName, type PathPoint } from './paths.js';
 import { TARGETS, type PredictionName } from './predictions.js';
 

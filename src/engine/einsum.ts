@@ -1,5 +1,6 @@
 import { matMul } from './matmul.js';
-import { tf, type Tensor } from './tf.js';
+import type { Tensor } from '../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
+import { tf } from './tf.js';
 
 /**
  * Two-operand Einstein summation, e.g. `einsum('n q h d, n k h d -> n h q k', q, k)`: transposes, reshapes and one

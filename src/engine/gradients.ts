@@ -1,5 +1,5 @@
-import { tf, type Tensor } from './tf.js';
-
+import type { Tensor } from '../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
+import { tf } from './tf.js';
 /* Reverse-mode differentiation over TensorFlow.js's tape, giving memory back while it walks. */
 
 /** One recorded operation. */

@@ -38,10 +38,9 @@ export {
 } from './kernels.js';
 export { matMul, type MatMulOptions } from './matmul.js';
 export { openOnnx, type OnnxNetwork } from './onnx.js';
-export { mostSimilar, nearestNeighbours, unitRows, type Neighbours, type RowBlock } from './neighbours.js';
 export { runOp, type Attribute, type OpAttributes } from './native.js';
 export { RandomStream } from './random.js';
-export { engineSettings } from './settings.js';
+export { engineSettings } from './options.js';
 export { measureSpeed, type Speed } from './speed.js';
 export { ENGINES, ENGINE_NAMES, startEngine, type EngineKind } from './start.js';
 export {

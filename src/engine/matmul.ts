@@ -1,5 +1,6 @@
 import { bfloat16Product, usesBfloat16 } from './mixed-precision.js';
-import { tf, type Tensor } from './tf.js';
+import type { Tensor } from '../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
+import { tf } from './tf.js';
 
 export interface MatMulOptions {
   transposeA?: boolean;

@@ -1,4 +1,5 @@
-import { tf, type Tensor } from './tf.js';
+import type { Tensor } from '../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
+import { tf } from './tf.js';
 
 /** TensorFlow.js 4.22 gives −1 as the slope of |x| at 0, where it is 0 by symmetry, as in PyTorch. */
 export function mendGradients(): void {

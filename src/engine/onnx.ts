@@ -1,5 +1,6 @@
 import { messageOf, UserError } from '../base/index.js';
-import { tf, type Tensor } from './tf.js';
+import type { Tensor } from '../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
+import { tf } from './tf.js';
 
 /** A network in ONNX, run by onnxruntime beside TensorFlow.js: other people's encoders, teachers and metrics. */
 export interface OnnxNetwork {

@@ -1,5 +1,6 @@
 import { RandomNumbers } from '../base/index.js';
-import { tf, type Tensor } from './tf.js';
+import type { Tensor } from '../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
+import { tf } from './tf.js';
 
 /** Counter-based random numbers (see base/random.ts) that can also come as tensors. */
 export class RandomStream extends RandomNumbers {

@@ -1,6 +1,6 @@
 import { matMul } from './matmul.js';
 import { nativeBackend } from './native.js';
-import { configureEngine, engineSettings } from './settings.js';
+import { configureEngine, engineSettings } from './options.js';
 import type { EngineKind } from './start.js';
 import { tf } from './tf.js';
 

@@ -5,7 +5,7 @@ import { mendOnce } from './kernel-registry.js';
 import { splitLongSums } from './long-sums.js';
 import { mendGradients } from './mended-gradients.js';
 import { nativeBackend } from './native.js';
-import { engineSettings } from './settings.js';
+import { engineSettings } from './options.js';
 import { startInstalled, startStock, stockPackage } from './tensorflow.js';
 import { tf } from './tf.js';
 import { mendWasm } from './wasm.js';

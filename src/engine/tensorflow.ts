@@ -8,7 +8,7 @@ import { announceKernels } from './kernels.js';
 import type { Binding } from './native.js';
 import { silenceTensorFlow, withoutStderr } from './quiet.js';
 import { restoreRemovedFunctions } from './removed-functions.js';
-import { engineSettings } from './settings.js';
+import { engineSettings } from './options.js';
 import { tf } from './tf.js';
 
 const require = createRequire(import.meta.url);

@@ -3,4 +3,3 @@ export { loadEfficientNet } from './efficientnet-lite0.js';
 export type { FeatureExtractor, FeatureSet } from './extractor.js';
 export { lpips, lpipsActivations, lpipsBetween, lpipsShapes, openLpips, type Lpips } from './lpips.js';
 export { NO_FEATURES, openExtractor } from './open.js';
-export { featureSystems } from './verify.js';

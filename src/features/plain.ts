@@ -1,4 +1,5 @@
-import { matMul, tf, type Tensor, type Tensor2D, type Tensor4D } from '../engine/index.js';
+import type { Tensor, Tensor2D, Tensor4D } from '../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
+import { matMul, tf } from '../engine/index.js';
 import type { FeatureExtractor } from './extractor.js';
 
 /*

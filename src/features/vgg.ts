@@ -1,4 +1,5 @@
-import { tf, type Tensor, type Tensor4D } from '../engine/index.js';
+import type { Tensor, Tensor4D } from '../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
+import { tf } from '../engine/index.js';
 import { conv2d, under, type Params, type Shapes } from '../nn/index.js';
 
 /*

@@ -1,5 +1,4 @@
-import { NEGLIGIBLE } from './kernels/expectation.js';
-import { TILE } from './kernels/index.js';
+import { TILE, NEGLIGIBLE } from './kernels/index.js';
 import type { Workspace } from './workspace.js';
 
 /**

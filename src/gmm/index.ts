@@ -27,6 +27,5 @@ export { precisionFactors } from './precision.js';
 export { logDensities, scoreWorkspace, type Scores } from './score.js';
 export { splitHeaviest } from './split.js';
 export { componentStatistics, effectiveComponents, type ComponentStatistics } from './statistics.js';
-export { bootstrapMean, bootstrapMeans, quantiles, type Interval } from './uncertainty.js';
 export { fitStepwise, type StepwiseOptions } from './stepwise.js';
 export { openWorkspace, planShape, type Workspace, type WorkspaceOptions } from './workspace.js';

@@ -1,6 +1,6 @@
 import { RandomNumbers } from '../base/index.js';
 import { cholesky } from '../engine/index.js';
-import type { RowSource } from '../io/index.js';
+import type { RowSource } from '../rows/index.js';
 
 /**
  * As many rows from one Gaussian with this mean and covariance [dims, dims]: what a mixture gains on them is overfitting,

@@ -1,4 +1,4 @@
-import type { RowSource } from '../io/index.js';
+import type { RowSource } from '../rows/index.js';
 import { expectation } from './fit.js';
 import type { Mixture } from './mixture.js';
 import { install } from './model.js';

@@ -1,10 +1,9 @@
 import { EXIT, RandomNumbers, UserError } from '../base/index.js';
-import type { RowSource } from '../io/index.js';
+import { randomWindows, type RowSource, type Windows } from '../rows/index.js';
 import { begin, expectation, reseed, type Fit, type FitOptions, type FitState } from './fit.js';
 import type { Mixture } from './mixture.js';
 import { exportMixture, install } from './model.js';
 import type { CovarianceType } from './names.js';
-import { randomWindows, type Windows } from './windows.js';
 import { openWorkspace, type Workspace, type WorkspaceOptions } from './workspace.js';
 
 export type StepwiseOptions = FitOptions & WorkspaceOptions & { memory: number; threads: number };

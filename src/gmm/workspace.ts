@@ -1,5 +1,5 @@
 import { EXIT, UserError } from '../base/index.js';
-import { selectedRows, type RowSource } from '../io/index.js';
+import { selectedRows, type RowSource } from '../rows/index.js';
 import { ADDRESSABLE, startThreads } from '../simd/index.js';
 import { mixtureModule, planLayout, SEGMENT, TILE, type Layout, type Shape } from './kernels/index.js';
 import type { CovarianceType } from './names.js';

@@ -21,8 +21,6 @@ export { openNpy, readNpy, writeNpy, type NpyFile } from './npy.js';
 export type { NamelessDType, NpyOptions } from './npy-header.js';
 export type { TextArray } from './npy-text.js';
 export { openNpz, readNpz, writeNpz, type ArrayStream, type NpzFile } from './npz.js';
-export { arrayRows, chunkPlan, lazyRows, npyRows, tensorRows, type RowReader } from './row-sources.js';
-export type { ChunkOptions, RowChunk, RowSource } from './rows.js';
 export {
   openSafetensors,
   readSafetensors,
@@ -33,7 +31,6 @@ export {
 } from './safetensors.js';
 export { openPt, type PtFile } from './pt.js';
 export { openZip, type ZipArchive } from './zip.js';
-export { selectedRows, splitRows, type Split } from './split.js';
 export { openWeights, readWeights } from './weights.js';
 export type { WeightsChoice } from './weights-container.js';
 export {

@@ -3,3 +3,5 @@ export type { Layout } from './layout.js';
 export type { ChannelStatistics } from './statistics.js';
 export { createLatentsWriter, type LatentsBatch, type LatentsWriter } from './writer.js';
 export type { LatentsDescription, LatentsWriterOptions } from './writer-options.js';
+export { batchRows, openNormalised, splitPictures, type NormalisedLatents } from './normalised.js';
+export { areCounted, shown } from './classes.js';

@@ -1,5 +1,6 @@
-import { silentLog, type Log, UserError } from '../base/index.js';
-import { combinedDigest, selectedRows, sha256OfFile, type NamelessDType, type RowSource } from '../io/index.js';
+import { silentLog, UserError, type Log } from '../base/index.js';
+import { selectedRows, type RowSource } from '../rows/index.js';
+import { combinedDigest, sha256OfFile, type NamelessDType } from '../io/index.js';
 import { splitFragment } from './array-file.js';
 import { checkLabels } from './labels.js';
 import type { Layout } from './layout.js';

@@ -1,4 +1,4 @@
-import { lazyRows, type RowSource } from '../io/index.js';
+import { lazyRows, type RowSource } from '../rows/index.js';
 import { nonFiniteError, nonFiniteRows } from './finite.js';
 import { widthOf } from './layout.js';
 import type { LatentsStore, StoreReader } from './store.js';

@@ -12,4 +12,3 @@ export type { DistributionMetric, MetricContext, MetricScore, Score } from './me
 export { PAIR_METRICS } from './pairs.js';
 export { METRICS } from './registry.js';
 export type { FeatureRows } from './rows.js';
-export { metricSystems } from './verify.js';

@@ -43,15 +43,7 @@ export {
 } from './rotary.js';
 export { checkKeys, loadParams, type LoadOptions } from './state-dict.js';
 export { countParameters, type ModelPreset, type Shapes } from './preset.js';
-export {
-  caseConfig,
-  channelsFirst,
-  channelsLast,
-  tensorOf,
-  type VerifiedSystem,
-  type Verifier,
-  type VerifyCase,
-} from './verify.js';
+export { channelsFirst, channelsLast, tensorOf } from './layout.js';
 export { roundedOnce } from './rounded.js';
 export { area, bicubic, bilinear, resample, type AxisWeights } from './resample.js';
 export { unit } from './unit.js';

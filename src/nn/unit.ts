@@ -1,5 +1,4 @@
-import type { Tensor } from '../engine/index.js';
-
+import type { Tensor } from '../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
 const EPS = 1e-12;
 
 /**

@@ -1,6 +1,5 @@
 import { tf } from '../engine/index.js';
-import type { RowSource } from '../io/index.js';
-
+import type { RowSource } from '../rows/index.js';
 /** Rows whose products the engine sums in single precision before they join the double-precision sums, which takes time. */
 const PANEL = 8192;
 /** Numbers of a panel at most. */

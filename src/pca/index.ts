@@ -1,4 +1,3 @@
-export { cachedRows, type CachedRows } from './cache.js';
 export { nonFiniteRows, rowMoments, type Moments, type MomentsOptions } from './moments.js';
 export {
   axesLeftOut,
@@ -13,3 +12,4 @@ export {
 export { columnReduction, pcaReduction, reducedRows, type Reduction } from './reduction.js';
 export { rowStatistics, type RowStatistics } from './statistics.js';
 export { leadingSpectrum, type Spectrum } from './spectrum.js';
+export { planarStart } from './planar-start.js';

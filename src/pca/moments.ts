@@ -1,5 +1,5 @@
 import { EXIT, UserError } from '../base/index.js';
-import type { RowSource } from '../io/index.js';
+import type { RowSource } from '../rows/index.js';
 import { ADDRESSABLE, startThreads } from '../simd/index.js';
 import { engineIsNative, engineSums, type CentredSums } from './engine-moments.js';
 import { PANEL, planScatter, scatterModule, type Precision, type ScatterLayout } from './kernel.js';

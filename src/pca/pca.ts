@@ -1,5 +1,5 @@
 import { EXIT, UserError } from '../base/index.js';
-import type { RowSource } from '../io/index.js';
+import type { RowSource } from '../rows/index.js';
 import { rowMoments, type Moments, type MomentsOptions } from './moments.js';
 import { numericalRank, roundingShare } from './rounding.js';
 import { axesOfRows, gramPairs, rowGram } from './row-gram.js';

@@ -1,5 +1,5 @@
 import { tf } from '../engine/index.js';
-import type { RowSource } from '../io/index.js';
+import type { RowSource } from '../rows/index.js';
 import { notFinite } from './moments.js';
 import type { Pca } from './pca.js';
 

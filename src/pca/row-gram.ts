@@ -1,7 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
 import { eigh, product, rowProducts, type FloatRows } from '../engine/index.js';
-import type { RowSource } from '../io/index.js';
-import { cachedRows } from './cache.js';
+import { cachedRows, type RowSource } from '../rows/index.js';
 import { notFinite, type MomentsOptions } from './moments.js';
 import { numericalRank, roundingShare } from './rounding.js';
 

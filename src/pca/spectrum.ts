@@ -1,3 +1,4 @@
+import type { Tensor, Tensor2D } from '../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
 import {
   NotPositiveDefiniteError,
   cholesky,
@@ -6,8 +7,6 @@ import {
   product,
   tf,
   triangularSolve,
-  type Tensor,
-  type Tensor2D,
 } from '../engine/index.js';
 import { RandomNumbers } from '../base/index.js';
 

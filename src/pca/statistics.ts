@@ -1,5 +1,5 @@
 import { eigenvalues } from '../engine/index.js';
-import type { RowSource } from '../io/index.js';
+import type { RowSource } from '../rows/index.js';
 import { rowMoments, type MomentsOptions } from './moments.js';
 import { numericalRank, roundingShare } from './rounding.js';
 import { rowGram } from './row-gram.js';

@@ -1,5 +1,4 @@
-import type { ChunkOptions, RowChunk, RowSource } from '../io/index.js';
-
+import type { ChunkOptions, RowChunk, RowSource } from '../rows/index.js';
 /** What of a latent a probe sees: all its numbers, or each channel's mean over the tokens. */
 export type Feature = 'flattened' | 'mean';
 

@@ -5,3 +5,5 @@ export { fitLogistic, logisticScores, type LogisticModel, type LogisticOptions }
 export { knnScores, type Votes } from './knn.js';
 export { featureMatrix, standardisation, unscaled, type FeatureMatrix, type Standardisation } from './matrix.js';
 export { score, wilson, type Scored } from './scores.js';
+export { probeParts, type LabelledLatents, type ProbeParts } from './parts.js';
+export { PROBES, type ProbeKind, type ProbeResult, type ProbeSettings, type ProbeTask } from './protocols.js';

@@ -1,4 +1,5 @@
-import { mostSimilar, tf, unitRows, type Neighbours } from '../engine/index.js';
+import { tf } from '../engine/index.js';
+import { mostSimilar, unitRows, type Neighbours } from '../neighbours/index.js';
 import type { FeatureMatrix } from './matrix.js';
 
 /** Temperature of the votes in DINO's protocol (Caron et al. 2021). */

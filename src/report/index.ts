@@ -8,8 +8,8 @@ export {
   parseTable,
   readTable,
   stack,
+  wordIn,
   type Table,
   type TableRow,
-  wordIn,
   type Value,
 } from './table.js';

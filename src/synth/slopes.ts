@@ -1,4 +1,4 @@
-import { studentQuantile } from '../base/index.js';
+import { studentQuantile } from '../statistics/index.js';
 import { cholesky, triangularSolve } from '../engine/index.js';
 
 export interface Slope {

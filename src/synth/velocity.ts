@@ -1,4 +1,5 @@
-import { tf, type Tensor2D } from '../engine/index.js';
+import type { Tensor2D } from '../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
+import { tf } from '../engine/index.js';
 import type { Mixture } from '../gmm/index.js';
 
 /**

@@ -1,4 +1,5 @@
-import { sumOfSquares, tf, type Tensor } from '../engine/index.js';
+import type { Tensor } from '../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
+import { sumOfSquares, tf } from '../engine/index.js';
 import type { Params } from '../nn/index.js';
 import type { StepGradients } from './gradients.js';
 

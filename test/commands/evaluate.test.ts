@@ -4,7 +4,7 @@ import { beforeAll, describe, expect, test } from '@jest/globals';
 import { inceptionShapes } from '../../src/features/inception-weights.js';
 import { syntheticWeights } from '../../src/features/synthetic-weights.js';
 import { readNpz, writeNpz, writeSafetensors, type NdArray } from '../../src/io/index.js';
-import { openReference } from '../../src/jobs/evaluate-sets.js';
+import { openReference } from '../../src/jobs/evaluate/sets.js';
 import { maetok } from '../helpers/cli.js';
 import { rowsOf } from '../helpers/csv.js';
 import { describeWithShared, SHARED } from '../helpers/shared.js';

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { parse } from 'csv-parse/sync';
 import { describe, expect, it } from '@jest/globals';
-import { MODEL_PRESETS } from '../../src/jobs/model-presets.js';
+import { MODEL_PRESETS } from '../../src/jobs/models.js';
 import { countParameters, type Shapes } from '../../src/nn/index.js';
 import { toLatentDiffusionKeys } from '../../src/tokenizers/ldm/keys.js';
 import { maetok } from '../helpers/cli.js';

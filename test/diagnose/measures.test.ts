@@ -25,8 +25,9 @@ import {
   type LabelledSample,
   type Sample,
 } from '../../src/diagnose/index.js';
-import { nearestNeighbours, startEngine, tf } from '../../src/engine/index.js';
-import { arrayRows } from '../../src/io/index.js';
+import { startEngine, tf } from '../../src/engine/index.js';
+import { nearestNeighbours } from '../../src/neighbours/index.js';
+import { arrayRows } from '../../src/rows/index.js';
 import { rowStatistics } from '../../src/pca/index.js';
 
 interface Golden {

@@ -1,8 +1,9 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, it } from '@jest/globals';
-import { DIFFUSION_SYSTEMS } from '../../src/diffusion/index.js';
-import { startEngine, tf, type Tensor } from '../../src/engine/index.js';
+import { DIFFUSION_SYSTEMS } from '../../src/verify/diffusion/index.js';
+import type { Tensor } from '../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
+import { startEngine, tf } from '../../src/engine/index.js';
 import { readSafetensors } from '../../src/io/index.js';
 import { paramsFrom, type HostArray } from '../../src/nn/index.js';
 import { describeWithShared, SHARED } from '../helpers/shared.js';

@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, it } from '@jest/globals';
-import { startEngine, tf, valueAndGradients, type Scalar, type Tensor } from '../../src/engine/index.js';
-
+import type { Scalar, Tensor } from '../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
+import { startEngine, tf, valueAndGradients } from '../../src/engine/index.js';
 beforeAll(async () => {
   await startEngine();
 });

@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, test } from '@jest/globals';
 import { startEngine, tf } from '../../src/engine/index.js';
-import { verifyCase } from '../../src/jobs/verify.js';
+import { verifyCase } from '../../src/verify/verify.js';
 
 // Recorded with PyTorch 2: inception-synthetic with torch-fidelity 0.4.0's network, lpips-synthetic with lpips 0.1's.
 beforeAll(async () => {

@@ -4,7 +4,6 @@ import { RandomNumbers } from '../../src/base/index.js';
 import { startEngine, tf } from '../../src/engine/index.js';
 import { readNpz, writeNpz } from '../../src/io/index.js';
 import {
-  bootstrapMean,
   componentStatistics,
   confusion,
   diffusionFloor,
@@ -20,6 +19,7 @@ import {
   splitHeaviest,
   type CovarianceType,
 } from '../../src/gmm/index.js';
+import { bootstrapMean } from '../../src/statistics/index.js';
 import { tempFolder } from '../helpers/temp.js';
 import { clusteredRows, isotropic } from './helpers.js';
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { RandomNumbers } from '../../src/base/index.js';
-import { arrayRows, type RowSource } from '../../src/io/index.js';
+import { arrayRows, type RowSource } from '../../src/rows/index.js';
 import {
   COVARIANCE_TYPES,
   fitMixture,

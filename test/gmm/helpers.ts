@@ -1,5 +1,5 @@
 import { RandomNumbers } from '../../src/base/index.js';
-import { arrayRows, type RowSource } from '../../src/io/index.js';
+import { arrayRows, type RowSource } from '../../src/rows/index.js';
 import type { CovarianceType, Mixture } from '../../src/gmm/index.js';
 
 /** A mixture with given means, equal weights and identity covariances times `variance`. */

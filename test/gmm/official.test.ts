@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { fitMixture, fitOfficial, logDensities, openWorkspace, type Fit, type Mixture } from '../../src/gmm/index.js';
-import { arrayRows } from '../../src/io/index.js';
+import { arrayRows } from '../../src/rows/index.js';
 import { clusteredRows } from './helpers.js';
 
 const [ROWS, DIMS, EPOCHS] = [600, 8, 300];

@@ -1,6 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, it } from '@jest/globals';
-import { arrayRows, readNpz, type NdArray } from '../../src/io/index.js';
+import { readNpz, type NdArray } from '../../src/io/index.js';
+import { arrayRows } from '../../src/rows/index.js';
 import {
   covarianceCount,
   COVARIANCE_TYPES,

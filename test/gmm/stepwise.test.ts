@@ -8,7 +8,7 @@ import {
   type FitState,
   type StepwiseOptions,
 } from '../../src/gmm/index.js';
-import { arrayRows, type RowSource } from '../../src/io/index.js';
+import { arrayRows, type RowSource } from '../../src/rows/index.js';
 import { clusteredRows } from './helpers.js';
 
 const OPTIONS: StepwiseOptions = {

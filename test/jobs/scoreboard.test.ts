@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { RandomNumbers } from '../../src/base/index.js';
-import { explanations, omissions, PUBLISHED, scoreboard } from '../../src/jobs/scoreboard.js';
-import { interval, kendall, permutationTest, ranks, spearman } from '../../src/jobs/scoreboard-correlation.js';
+import { explanations, omissions, PUBLISHED, scoreboard } from '../../src/jobs/scoreboard/scoreboard.js';
+import { interval, kendall, permutationTest, ranks, spearman } from '../../src/statistics/rank-correlation.js';
 import { parseTable, readTable } from '../../src/report/index.js';
 
 const random = new RandomNumbers(0, 'test');

@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, test } from '@jest/globals';
 import { startEngine, tf } from '../../src/engine/index.js';
-import { verifyCase } from '../../src/jobs/verify.js';
+import { verifyCase } from '../../src/verify/verify.js';
 
 // Recorded with torch-fidelity 0.4.0, scipy, scikit-image and torchmetrics; ADM's evaluator re-expressed in NumPy.
 beforeAll(async () => {

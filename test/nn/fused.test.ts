@@ -1,4 +1,5 @@
 import { beforeAll, describe, expect, test } from '@jest/globals';
+import type { Tensor } from '../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
 import {
   hasKernels,
   RandomStream,
@@ -6,9 +7,8 @@ import {
   tf,
   valueAndGradients,
   withoutKernels,
-  type Tensor,
 } from '../../src/engine/index.js';
-import { configureEngine } from '../../src/engine/settings.js';
+import { configureEngine } from '../../src/engine/options.js';
 import {
   attention,
   gatedResidual,

@@ -3,7 +3,7 @@ import { Matrix, SingularValueDecomposition } from 'ml-matrix';
 import { RandomNumbers } from '../../src/base/index.js';
 import { conditionNumber, numericalRank, powerLaw } from '../../src/diagnose/index.js';
 import { startEngine } from '../../src/engine/index.js';
-import { arrayRows, type RowSource } from '../../src/io/index.js';
+import { arrayRows, type RowSource } from '../../src/rows/index.js';
 import { explainedShare, fitPca, pcaReduction, reducedRows, rowMoments, rowStatistics } from '../../src/pca/index.js';
 
 beforeAll(async () => {

@@ -3,9 +3,9 @@ import { beforeAll, describe, expect, it } from '@jest/globals';
 import { PCA } from 'ml-pca';
 import { RandomNumbers } from '../../src/base/index.js';
 import { startEngine } from '../../src/engine/index.js';
-import { arrayRows, readNpz, type NdArray, type RowSource } from '../../src/io/index.js';
+import { readNpz, type NdArray } from '../../src/io/index.js';
+import { arrayRows, cachedRows, type RowSource } from '../../src/rows/index.js';
 import {
-  cachedRows,
   columnReduction,
   dimensionsFor,
   explainedShare,

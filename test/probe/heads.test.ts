@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import { RandomNumbers } from '../../src/base/index.js';
 import { startEngine, tf } from '../../src/engine/index.js';
-import { arrayRows } from '../../src/io/index.js';
+import { arrayRows } from '../../src/rows/index.js';
 import {
   attentiveScores,
   DINOV2,

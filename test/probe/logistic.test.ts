@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { beforeAll, expect, it, describe } from '@jest/globals';
 import { startEngine, tf } from '../../src/engine/index.js';
-import { arrayRows, readSafetensors } from '../../src/io/index.js';
+import { readSafetensors } from '../../src/io/index.js';
+import { arrayRows } from '../../src/rows/index.js';
 import {
   featureMatrix,
   fitLogistic,

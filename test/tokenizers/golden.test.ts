@@ -2,7 +2,7 @@ import { existsSync, readdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import { startEngine, tf } from '../../src/engine/index.js';
-import { verifyCase } from '../../src/jobs/verify.js';
+import { verifyCase } from '../../src/verify/verify.js';
 import { describeWithShared, SHARED } from '../helpers/shared.js';
 
 const FIXTURES = fileURLToPath(new URL('../../fixtures/golden', import.meta.url));

@@ -2,7 +2,8 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import { RandomNumbers } from '../../src/base/index.js';
-import { nearestNeighbours, startEngine, tf } from '../../src/engine/index.js';
+import { startEngine, tf } from '../../src/engine/index.js';
+import { nearestNeighbours } from '../../src/neighbours/index.js';
 import { affinities, fuzzyGraph, pictureQuality, similarityCurve, type Edges } from '../../src/umap/index.js';
 
 interface Golden {

@@ -1,7 +1,8 @@
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import { UMAP } from 'umap-js';
 import { RandomNumbers } from '../../src/base/index.js';
-import { nearestNeighbours, startEngine, type Neighbours } from '../../src/engine/index.js';
+import { startEngine } from '../../src/engine/index.js';
+import { nearestNeighbours, type Neighbours } from '../../src/neighbours/index.js';
 import { pictureQuality, tsne, umap } from '../../src/umap/index.js';
 import { Quadtree } from '../../src/umap/quadtree.js';
 import { tabulated } from '../../src/umap/force.js';

@@ -45,3 +45,5 @@ export function mixtureModule(layout: Layout): Uint8Array<ArrayBuffer> {
   if (covariance === 'full' || covariance === 'tied') addFactorisation(m, layout, scratch);
   return m.bytes();
 }
+
+export { NEGLIGIBLE } from './expectation.js';

@@ -1,5 +1,6 @@
 import { openLpips, lpips } from '../../features/index.js';
-import { tf, type Scalar, type Tensor, type Tensor4D } from '../../engine/index.js';
+import type { Scalar, Tensor, Tensor4D } from '../../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
+import { tf } from '../../engine/index.js';
 
 /** How far reconstructions are from their originals to the eye, averaged over a batch; differentiable. */
 export interface Perceptual {

@@ -1,4 +1,5 @@
-import { matMul, tf, type Tensor } from '../../engine/index.js';
+import type { Tensor } from '../../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
+import { matMul, tf } from '../../engine/index.js';
 import { differentiable, type Params } from '../../nn/index.js';
 
 export interface SpectralWeight {

@@ -1,7 +1,7 @@
-import { tf, valueAndGradients, type Scalar, type Tensor, type Tensor3D } from '../../engine/index.js';
+import type { Scalar, Tensor, Tensor3D } from '../../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
+import { tf, valueAndGradients } from '../../engine/index.js';
 import { differentiable, linear, type Params } from '../../nn/index.js';
-import { alignment, ALIGNMENT_LARGEST, type AlignmentMargins } from '../ldm/vf-loss.js';
-import { adaptiveWeight } from '../losses/index.js';
+import { adaptiveWeight, alignment, ALIGNMENT_LARGEST, type AlignmentMargins } from '../losses/index.js';
 
 /** Latents drawn towards a frozen vision model's features (Yao & Wang 2025), token by token. */
 export interface Alignment {

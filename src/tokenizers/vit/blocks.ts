@@ -1,4 +1,5 @@
-import { tf, type Tensor } from '../../engine/index.js';
+import type { Tensor } from '../../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
+import { tf } from '../../engine/index.js';
 import {
   attention,
   lastModulatedNorm,

@@ -1,4 +1,5 @@
-import { tf, valueAndGradients, type Scalar, type Tensor, type Tensor4D } from '../../engine/index.js';
+import type { Scalar, Tensor, Tensor4D } from '../../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
+import { tf, valueAndGradients } from '../../engine/index.js';
 import { differentiable, type Params } from '../../nn/index.js';
 import { adaptiveWeight, rampUp } from '../losses/index.js';
 

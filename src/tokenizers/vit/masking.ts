@@ -1,4 +1,5 @@
-import { normalCdf, normalQuantile, type RandomNumbers } from '../../base/index.js';
+import type { RandomNumbers } from '../../base/index.js';
+import { normalCdf, normalQuantile } from '../../statistics/index.js';
 
 /** Share of patches hidden from the encoder: one ratio per batch, from a normal cut to [min, max] around max. */
 export interface MaskRatio {

@@ -1,10 +1,7 @@
 import type { ModelPreset } from '../../nn/index.js';
 import { tokenCount, vitConfigSchema, type Stack, type VitConfig } from './config.js';
+import { VIT_MODELS, VIT_SIZES, type VitModel, type VitSize } from './names.js';
 import { isBuffer, unusedShapes, vitShapes } from './shapes.js';
-
-/** The paper's three tokenizers: one backbone, trained in three ways. */
-export const VIT_MODELS = ['ae', 'kl-vae', 'maetok'] as const;
-export type VitModel = (typeof VIT_MODELS)[number];
 
 interface Size {
   image: number;
@@ -29,10 +26,7 @@ const SIZES = {
   small: { image: 256, patch: 16, tokens: 128, channels: 32, decoder: 'movq',  stack: { width:  384, depth: 12, heads:  6 }, aux: PUBLISHED_AUX },
   base:  { image: 256, patch: 16, tokens: 128, channels: 32, decoder: 'movq',  stack: { width:  768, depth: 12, heads: 12 }, aux: PUBLISHED_AUX },
   large: { image: 256, patch: 16, tokens: 128, channels: 32, decoder: 'movq',  stack: { width: 1024, depth: 24, heads: 16 }, aux: PUBLISHED_AUX },
-} satisfies Record<string, Size>;
-
-export type VitSize = keyof typeof SIZES;
-export const VIT_SIZES = Object.keys(SIZES) as VitSize[];
+} satisfies Record<VitSize, Size>;
 
 /** A model's backbone at a preset size: the layout of the published MAETok for all three. */
 export function vitPreset(model: VitModel, size: VitSize): VitConfig {

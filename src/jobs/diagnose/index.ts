@@ -1,0 +1,1 @@
+export { diagnoseLatents } from './diagnose.js';

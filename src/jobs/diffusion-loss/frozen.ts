@@ -1,0 +1,26 @@
+import { RandomStream } from '../../engine/index.js';
+import { frozenRows, meanVariance, type FrozenSet } from '../../diffusion/index.js';
+import type { NormalisedLatents } from '../../latents/index.js';
+/** Of the noise, whatever the seed of the training: curves of several runs are measured alike. */
+export const FROZEN_SEED = 0;
+
+/** Frozen latents, noise and times for measuring the loss on some of the pictures; read once. */
+export async function frozenSet(
+  latents: NormalisedLatents,
+  pictures: Int32Array,
+  { bins, samples, seed }: { bins: number; samples: number; seed: number },
+): Promise<FrozenSet> {
+  const perBin = Math.max(1, Math.ceil(samples / bins));
+  const places = frozenRows(pictures.length, bins, perBin);
+  const data = await latents.read(places.map(place => pictures[place]));
+  // Where pictures are fewer than places they come again: the variance is that of each once.
+  const once = data.subarray(0, Math.min(pictures.length, places.length) * latents.width);
+  return {
+    latents: data,
+    labels: places.map(place => latents.label(pictures[place])),
+    bins,
+    perBin,
+    variance: meanVariance(once, latents.width),
+    noise: new RandomStream(seed).for('frozen noise'),
+  };
+}

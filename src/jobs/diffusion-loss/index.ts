@@ -1,0 +1,3 @@
+export { diffusionLoss } from './loss.js';
+export { FROZEN_SEED, frozenSet } from './frozen.js';
+export { floorSubtraction } from './floor.js';

@@ -1,0 +1,175 @@
+import { EXIT, UserError, type Log } from '../../base/index.js';
+import { lossByTime, openDiffusion, type Diffusion, type FrozenSet, type TimeLoss } from '../../diffusion/index.js';
+import { isRun, readRunConfig, sha256OfFile, type NamelessDType } from '../../io/index.js';
+import { floorSubtraction, type BeyondFloor } from './floor.js';
+import { openNormalised, splitPictures, type NormalisedLatents } from '../../latents/index.js';
+import { diffusionOptions } from '../train/diffusion/options.js';
+import { FROZEN_SEED, frozenSet } from './frozen.js';
+
+type Weights = 'ema' | 'raw';
+
+export interface LossSettings {
+  latents: string;
+  weights: 'both' | Weights;
+  /** Frozen (row, noise, time) per part; default: as many as the run measured on. */
+  samples?: number | undefined;
+  bins?: number | undefined;
+  /** A mixture fitted to the latents, whose closed-form floor is subtracted. */
+  floor?: string | undefined;
+  /** Every row under the null class. */
+  unconditional: boolean;
+  batchSize: number;
+  dropNonfinite: boolean;
+  dtype?: NamelessDType | undefined;
+  seed: number;
+  /** Of published weights. */
+  heads?: number | undefined;
+}
+
+export interface LossRow extends TimeLoss, Partial<BeyondFloor> {
+  step: number | '';
+  split: string;
+  weights: Weights;
+}
+
+interface LossContext {
+  log: Log;
+  signal: AbortSignal;
+}
+
+/**
+ * The diffusion loss of a checkpoint by timestep on frozen rows, noise and times: on a run's own latents the numbers of
+ * its loss.csv, on any others those of all their rows. The engine has been started.
+ */
+export async function diffusionLoss(
+  checkpoint: string,
+  settings: LossSettings,
+  context: LossContext,
+): Promise<{ rows: LossRow[]; card: Record<string, unknown> }> {
+  const run = await runOptions(checkpoint);
+  const kinds = weightsOf(checkpoint, settings);
+  const first = await openDiffusion(checkpoint, { ...settings, weights: kinds[0] });
+  const latents = await openFitting(first, settings, context.log);
+  try {
+    const sets = await frozenSets(first, latents, run, settings, context.log);
+    const rows: LossRow[] = [];
+    for (const weights of kinds) rows.push(...(await measured(checkpoint, weights, first, sets, settings, context)));
+    const { objective, mean, std } = first;
+    const units = { width: latents.width, mean, std };
+    const subtract = settings.floor && (await floorSubtraction(settings.floor, units, objective.path));
+    return { rows: subtract ? subtract(rows) : rows, card: await cardOf(first, latents, sets, settings) };
+  } finally {
+    first.dispose();
+    await latents.source.close();
+  }
+}
+
+/** What a run measured on and held out; the defaults for published weights. */
+async function runOptions(checkpoint: string) {
+  const config = isRun(checkpoint) ? (await readRunConfig(checkpoint)).config : {};
+  const {
+    bins,
+    evaluationSamples: samples,
+    split,
+  } = diffusionOptions.parse({ latents: '', ...objectOf(config.options) });
+  const { seed = 0 } = objectOf(config.training) as { seed?: number };
+  return { bins, samples, split, seed };
+}
+
+const objectOf = (value: unknown): Record<string, unknown> => (value ?? {}) as Record<string, unknown>;
+
+/** A published file's averaged weights are what it is opened at by itself. */
+function weightsOf(checkpoint: string, { weights }: LossSettings): Weights[] {
+  if (weights !== 'both') return [weights];
+  return isRun(checkpoint) ? ['raw', 'ema'] : ['ema'];
+}
+
+async function openFitting(diffusion: Diffusion, settings: LossSettings, log: Log): Promise<NormalisedLatents> {
+  const { config, mean, std, step } = diffusion;
+  const latents = await openNormalised(settings.latents, {
+    flips: false,
+    classes: config.classes,
+    classNames: diffusion.classes,
+    // Published weights do not tell theirs: the latents' own it is.
+    normalisation: step === undefined ? undefined : { mean, std },
+    dropNonfinite: settings.dropNonfinite,
+    dtype: settings.dtype,
+    log,
+  });
+  const { tokens, channels } = latents.source;
+  if (tokens === config.tokens && channels === config.channels) return latents;
+  await latents.source.close();
+  throw new UserError(
+    `--latents ${settings.latents}: latents are ${tokens}×${channels}, but ${diffusion.name} was trained on ${config.tokens}×${config.channels}`,
+  );
+}
+
+/** The run's own parts of its own latents; all rows of any others. */
+async function frozenSets(
+  diffusion: Diffusion,
+  latents: NormalisedLatents,
+  run: Awaited<ReturnType<typeof runOptions>>,
+  { bins = run.bins, samples = run.samples, unconditional, seed }: LossSettings,
+  log: Log,
+): Promise<Record<string, FrozenSet>> {
+  const { classes } = diffusion.config;
+  const unlabelled = !latents.source.labels && classes > 1;
+  if (unlabelled && !unconditional) log.warn(`${latents.source.name}: has no labels; measured under the null class`);
+  const own = diffusion.latents === latents.digest;
+  const all = Int32Array.from({ length: latents.pictures }, (_, picture) => picture);
+  const parts: Record<string, Int32Array> = own ? { ...splitPictures(latents, run.split, run.seed) } : { all };
+  const sets: Record<string, FrozenSet> = {};
+  for (const [part, pictures] of Object.entries(parts)) {
+    const frozen = await frozenSet(latents, pictures, { bins, samples, seed: FROZEN_SEED + seed });
+    sets[part] = unconditional || unlabelled ? { ...frozen, labels: frozen.labels.map(() => classes) } : frozen;
+  }
+  return sets;
+}
+
+async function measured(
+  checkpoint: string,
+  weights: Weights,
+  first: Diffusion,
+  sets: Record<string, FrozenSet>,
+  settings: LossSettings,
+  { log, signal }: LossContext,
+): Promise<LossRow[]> {
+  const own = weightsOf(checkpoint, settings)[0] === weights;
+  const diffusion = own ? first : await openDiffusion(checkpoint, { ...settings, weights });
+  try {
+    // A run without a moving average gives its weights for it.
+    if (!own && diffusion.digest === first.digest) return [];
+    const rows: LossRow[] = [];
+    for (const [split, frozen] of Object.entries(sets)) {
+      if (signal.aborted) throw new UserError('interrupted; nothing was written', EXIT.interrupted);
+      log.note(`${diffusion.name}: ${weights} weights on ${frozen.bins * frozen.perBin} rows (${split})`);
+      const losses = await lossByTime(diffusion, frozen, settings.batchSize);
+      rows.push(...losses.map(loss => ({ step: diffusion.step ?? ('' as const), split, weights, ...loss })));
+    }
+    return rows;
+  } finally {
+    if (!own) diffusion.dispose();
+  }
+}
+
+/** What the meaning of the numbers depends on. */
+async function cardOf(
+  diffusion: Diffusion,
+  latents: NormalisedLatents,
+  sets: Record<string, FrozenSet>,
+  { floor, unconditional, seed, dropNonfinite }: LossSettings,
+): Promise<Record<string, unknown>> {
+  const [{ bins, perBin }] = Object.values(sets);
+  const mixture = floor === undefined ? {} : { floor: await sha256OfFile(floor) };
+  return {
+    sources: { model: diffusion.digest, latents: latents.digest, ...mixture },
+    objective: diffusion.objective,
+    convention: diffusion.convention,
+    splits: Object.keys(sets),
+    bins,
+    samples_per_bin: perBin,
+    labels: unconditional ? 'null' : 'own',
+    drop_nonfinite: dropNonfinite,
+    seed,
+  };
+}

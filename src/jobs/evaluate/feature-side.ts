@@ -1,0 +1,98 @@
+import type { Tensor4D } from '../../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
+import { tf } from '../../engine/index.js';
+import type { FeatureExtractor, FeatureSet } from '../../features/index.js';
+import type { DistributionMetric, MetricContext, Moments, Score } from '../../metrics/index.js';
+
+export interface SideSettings {
+  seed: number;
+  /** Resamplings for the interval of a Fréchet distance; 0: none. */
+  bootstrap: number;
+}
+
+/** One side of a comparison: pictures go in, each metric keeps what it needs of their features. */
+export interface FeatureSide {
+  /** Pictures so far. */
+  count(): number;
+  /** Width × height of the pictures. */
+  size(): string;
+  /** 8-bit pixels as floats [n, h, w, 3], which stay the caller's. */
+  add(pixels: Tensor4D): Promise<void>;
+  /** What a metric kept. */
+  state(metric: DistributionMetric): unknown;
+}
+
+/** Metrics that an extractor's features allow, each under the name that they may bear. */
+export function applicable(
+  extractor: FeatureExtractor,
+  metrics: readonly DistributionMetric[],
+): { metric: DistributionMetric; name: string }[] {
+  return metrics.flatMap(metric => {
+    const name = extractor.isInception ? metric.name : metric.otherwise;
+    return name === undefined || extractor.widths[metric.needs] === undefined ? [] : [{ metric, name }];
+  });
+}
+
+const contextOf = (
+  extractor: FeatureExtractor,
+  metric: DistributionMetric,
+  count: number,
+  settings: SideSettings,
+): MetricContext => ({ ...settings, count, width: extractor.widths[metric.needs] ?? 0 });
+
+/** `expected`: pictures that will come, where none of them is broken. */
+export function featureSide(
+  extractor: FeatureExtractor,
+  metrics: readonly DistributionMetric[],
+  expected: number,
+  settings: SideSettings,
+): FeatureSide {
+  const states = new Map(
+    metrics.map(metric => [metric, metric.init(contextOf(extractor, metric, expected, settings))]),
+  );
+  let count = 0;
+  let size = '';
+  return {
+    count: () => count,
+    size: () => size,
+    state: metric => states.get(metric),
+    add: async pixels => {
+      const tensors = await extractor.features(pixels);
+      try {
+        const read = new Map<FeatureSet, Float32Array>();
+        for (const [metric, state] of states) {
+          const { needs } = metric;
+          const tensor = tensors[needs]!;
+          const data = read.get(needs) ?? ((await tensor.data()) as Float32Array);
+          read.set(needs, data);
+          metric.add(state, { rows: tensor.shape[0], width: tensor.shape[1], data });
+        }
+      } finally {
+        tf.dispose(tensors);
+      }
+      count += pixels.shape[0];
+      size = `${pixels.shape[2]}×${pixels.shape[1]}`;
+    },
+  };
+}
+
+/** What a metric compares with: pictures seen, or statistics that a file holds. */
+export interface Against {
+  side?: FeatureSide;
+  moments?: Partial<Record<FeatureSet, Moments>>;
+}
+
+/** The scores of one metric; none where the reference lacks what it needs. */
+export async function scoresOf(
+  { metric, name }: { metric: DistributionMetric; name: string },
+  extractor: FeatureExtractor,
+  sample: FeatureSide,
+  against: Against,
+  settings: SideSettings,
+): Promise<Score[]> {
+  const moments = against.moments?.[metric.needs];
+  const reference = moments && metric.known ? metric.known(moments) : against.side?.state(metric);
+  if (reference === undefined && metric.sides === 'both') return [];
+  const context = contextOf(extractor, metric, sample.count(), settings);
+  const scores = await metric.value(sample.state(metric), reference, context);
+  return scores.map(score => ({ ...score, metric: score.metric ?? name }));
+}

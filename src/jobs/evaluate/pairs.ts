@@ -1,0 +1,70 @@
+import type { Tensor4D } from '../../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
+import { tf } from '../../engine/index.js';
+import { lpips, type Lpips } from '../../features/index.js';
+import { PAIR_METRICS, type Score } from '../../metrics/index.js';
+
+/** Pictures and their reconstructions, [n, h, w, 3] in [−1, 1]; reconstructions may leave that range. */
+export interface Pairs {
+  truth: Float32Array;
+  reconstruction: Float32Array;
+  shape: [n: number, height: number, width: number, channels: 3];
+}
+
+/** How far reconstructions are from their originals, picture by picture. */
+export interface PairScores {
+  add(pairs: Pairs): Promise<void>;
+  /** Means over the pictures with their 95% intervals. */
+  scores(): Score[];
+}
+
+const LPIPS_VARIANT = 'vgg16 v0.1, clamped to [-1, 1]';
+
+/** PSNR and SSIM in every published variant and, where its weights are given, LPIPS. */
+export function pairScores(perceptual: Lpips | undefined): PairScores {
+  const values = PAIR_METRICS.map((): number[] => []);
+  const distances: number[] = [];
+  return {
+    async add({ truth, reconstruction, shape }) {
+      const [n, height, width] = shape;
+      const length = height * width * 3;
+      const part = (all: Float32Array, i: number): Float32Array => all.subarray(i * length, (i + 1) * length);
+      for (let i = 0; i < n; i++) {
+        const pair = { height, width, truth: part(truth, i), reconstruction: part(reconstruction, i) };
+        PAIR_METRICS.forEach((metric, at) => values[at].push(metric.of(pair)));
+      }
+      if (perceptual) distances.push(...(await perceptualDistances(perceptual, truth, reconstruction, shape)));
+    },
+    scores: () => [
+      ...PAIR_METRICS.map(({ name, variant }, at) => ({ metric: name, variant, ...meanOf(values[at]) })),
+      ...(perceptual ? [{ metric: 'lpips', variant: LPIPS_VARIANT, ...meanOf(distances) }] : []),
+    ],
+  };
+}
+
+async function perceptualDistances(
+  { params }: Lpips,
+  truth: Float32Array,
+  reconstruction: Float32Array,
+  shape: Pairs['shape'],
+): Promise<Float32Array> {
+  const distances = tf.tidy(() => {
+    const image = (data: Float32Array): Tensor4D => tf.clipByValue(tf.tensor4d(data, shape), -1, 1);
+    return lpips(params, image(truth), image(reconstruction));
+  });
+  try {
+    return (await distances.data()) as Float32Array;
+  } finally {
+    distances.dispose();
+  }
+}
+
+const NORMAL_95 = 1.959964;
+
+function meanOf(values: readonly number[]): Pick<Score, 'value' | 'low' | 'high' | 'std'> {
+  const value = values.reduce((sum, x) => sum + x, 0) / values.length;
+  // Equal pictures have an infinite PSNR: then there is no spread to speak of.
+  if (!Number.isFinite(value) || values.length < 2) return { value };
+  const std = Math.sqrt(values.reduce((sum, x) => sum + (x - value) ** 2, 0) / (values.length - 1));
+  const reach = (NORMAL_95 * std) / Math.sqrt(values.length);
+  return { value, low: value - reach, high: value + reach, std };
+}

@@ -1,0 +1,137 @@
+import { EXIT, UserError } from '../../base/index.js';
+import { loadBatch, type ImageBatch, type ImageDataset } from '../../data/index.js';
+import type { Tensor4D } from '../../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
+import { RandomStream, tf } from '../../engine/index.js';
+import type { FeatureExtractor, Lpips } from '../../features/index.js';
+import { toBytes } from '../../io/index.js';
+import type { DistributionMetric } from '../../metrics/index.js';
+import type { Tokenizer } from '../../tokenizers/index.js';
+import { pairScores } from './pairs.js';
+import { warnOfFew, type EvaluateContext } from './sets.js';
+import type { EvaluationRow } from './rows.js';
+import { noiseFor, posteriorOf } from '../extract.js';
+import { applicable, featureSide, scoresOf, type SideSettings } from './feature-side.js';
+
+export interface ReconstructionSettings extends SideSettings {
+  batchSize: number;
+  /** Default: what the tokenizer's own pipeline takes. */
+  posterior?: 'mode' | 'sample' | undefined;
+}
+
+/** What reconstructions are judged by besides PSNR and SSIM. */
+export interface Judges {
+  extractor?: FeatureExtractor | undefined;
+  metrics: readonly DistributionMetric[];
+  perceptual?: Lpips | undefined;
+}
+
+/** Anything that turns pictures [n, h, w, 3] in [−1, 1] into others of the same shape, in order. */
+export type Reconstruct = (batch: ImageBatch, images: Tensor4D) => Promise<Tensor4D>;
+
+/** Encodes and decodes pictures by a tokenizer. */
+export function throughTokenizer(tokenizer: Tokenizer, settings: ReconstructionSettings): Reconstruct {
+  const random = new RandomStream(settings.seed).for('posterior');
+  const samples = posteriorOf(tokenizer, settings) === 'sample';
+  return async ({ indices }, images) => {
+    const noise = samples ? noiseFor(random, indices, false, tokenizer.latentShape) : undefined;
+    const latents = await tokenizer.encode(images, { noise });
+    try {
+      return await tokenizer.decode(latents);
+    } finally {
+      tf.dispose([latents, noise ?? []]);
+    }
+  };
+}
+
+/** Takes reconstructions made elsewhere: picture k of another data set. */
+export function fromPictures(pictures: ImageDataset): Reconstruct {
+  return async ({ indices, size }) => {
+    const batch = await loadBatch(pictures, indices, { size, crop: 'center', flip: false });
+    if (batch.indices.length < indices.length)
+      throw new UserError(`${pictures.name}: a reconstruction cannot be read, so images can no longer be paired`);
+    return tf.tensor4d(batch.images, [indices.length, size, size, 3]);
+  };
+}
+
+/** Compares pictures, centre-cropped as ADM does it, with what `reconstruct` makes of them. */
+export async function evaluateReconstructions(
+  source: string,
+  images: ImageDataset,
+  size: number,
+  reconstruct: Reconstruct,
+  { extractor, metrics, perceptual }: Judges,
+  settings: ReconstructionSettings,
+  { log, signal }: EvaluateContext,
+): Promise<EvaluationRow[]> {
+  const pairs = pairScores(perceptual);
+  const wanted = extractor ? applicable(extractor, metrics) : [];
+  const side = (bootstrap: number) =>
+    extractor &&
+    featureSide(
+      extractor,
+      wanted.map(({ metric }) => metric),
+      images.count,
+      { ...settings, bootstrap },
+    );
+  const [truths, reconstructions] = [side(0), side(settings.bootstrap)];
+  const progress = log.progress(`reconstructing ${images.name}`, images.count, 'images');
+  let count = 0;
+  try {
+    for (let start = 0; start < images.count; start += settings.batchSize) {
+      if (signal.aborted) throw new UserError('interrupted', EXIT.interrupted);
+      const end = Math.min(images.count, start + settings.batchSize);
+      const indices = Array.from({ length: end - start }, (_, i) => start + i);
+      const batch = await loadBatch(images, indices, { size, crop: 'center', flip: false });
+      if (batch.indices.length > 0) {
+        const shape: [number, number, number, 3] = [batch.indices.length, size, size, 3];
+        const reconstruction = await reconstructed(reconstruct, batch, shape);
+        await pairs.add({ truth: batch.images, reconstruction, shape });
+        await addPixels(truths, batch.images, shape);
+        await addPixels(reconstructions, reconstruction, shape);
+        count += batch.indices.length;
+      }
+      progress.update(end);
+    }
+  } finally {
+    progress.stop();
+  }
+  if (count < 2) throw new UserError(`${images.name}: ${count} readable images; an evaluation needs at least 2`);
+  const common = { source, images: count, reference_images: count };
+  const rows: EvaluationRow[] = pairs.scores().map(score => ({ ...score, ...common, features: '' }));
+  if (!extractor || !reconstructions || !truths) return rows;
+  warnOfFew(source, count, extractor, log);
+  for (const entry of wanted) {
+    const named = { ...entry, name: `r${entry.name}` };
+    const scores = await scoresOf(named, extractor, reconstructions, { side: truths }, settings);
+    rows.push(...scores.map(score => ({ ...score, ...common, features: extractor.name })));
+  }
+  return rows;
+}
+
+async function reconstructed(
+  reconstruct: Reconstruct,
+  batch: ImageBatch,
+  shape: [number, number, number, 3],
+): Promise<Float32Array> {
+  const input = tf.tensor4d(batch.images, shape);
+  const output = await reconstruct(batch, input);
+  try {
+    if (output.shape.join() !== shape.join())
+      throw new UserError(`the decoder returns images of [${output.shape.join(', ')}] for [${shape.join(', ')}]`);
+    return (await output.data()) as Float32Array;
+  } finally {
+    tf.dispose([input, output]);
+  }
+}
+
+/** Features are taken of 8-bit pictures, as every published evaluation has them. */
+async function addPixels(
+  side: ReturnType<typeof featureSide> | undefined,
+  images: Float32Array,
+  shape: [number, number, number, 3],
+): Promise<void> {
+  if (!side) return;
+  const pixels = tf.tensor4d(Float32Array.from(toBytes(images)), shape);
+  await side.add(pixels);
+  pixels.dispose();
+}

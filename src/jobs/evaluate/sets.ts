@@ -1,0 +1,217 @@
+import { basename } from 'node:path';
+import { EXIT, UserError, type Log } from '../../base/index.js';
+import { centreCrop, openImages, requireOneSize, severalAtOnce, type ImageDataset } from '../../data/index.js';
+import type { Tensor4D } from '../../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
+import { tf } from '../../engine/index.js';
+import type { FeatureExtractor, FeatureSet } from '../../features/index.js';
+import { sha256OfFile, type RawImage } from '../../io/index.js';
+import type { DistributionMetric, Moments } from '../../metrics/index.js';
+import { applicable, featureSide, scoresOf, type FeatureSide, type SideSettings } from './feature-side.js';
+import { statisticsIn } from './reference-statistics.js';
+import type { EvaluationRow } from './rows.js';
+
+export interface EvaluateContext {
+  log: Log;
+  signal: AbortSignal;
+}
+
+/** What samples are compared with: pictures, statistics of the whole of them, or both (ADM's reference batches). */
+export interface Reference {
+  name: string;
+  digest: string;
+  images?: ImageDataset;
+  /** Means and covariances of features, as a rule Inception's. */
+  moments?: Partial<Record<FeatureSet, Moments>>;
+  close(): Promise<void>;
+}
+
+export interface SetSettings extends SideSettings {
+  /** Centre crop; absent: pictures as they are, which must then be of one size. */
+  size?: number | undefined;
+  batchSize: number;
+}
+
+export interface NamedImages {
+  name: string;
+  images: ImageDataset;
+}
+
+/**
+ * Opens a reference: pictures in any form, or a `.npz` that holds `mu` and `sigma` (and `mu_s`, `sigma_s`), whatever
+ * else it says of itself.
+ */
+export async function openReference(spec: string, options: Parameters<typeof openImages>[1]): Promise<Reference> {
+  const { moments, hasImages } = spec.endsWith('.npz') ? await statisticsIn(spec) : { hasImages: true };
+  if (moments && !hasImages)
+    return { name: basename(spec), digest: await sha256OfFile(spec), moments, close: () => Promise.resolve() };
+  const images = await openImages(spec, options);
+  return {
+    name: images.name,
+    digest: images.digest,
+    images,
+    ...(moments && { moments }),
+    close: () => images.close(),
+  };
+}
+
+/** The scores of one set of samples. */
+export type Compare = (sample: NamedImages) => Promise<EvaluationRow[]>;
+
+/** Compares sets of samples, each when it comes, with one reference, whose features are computed once. */
+export async function comparison(
+  reference: Reference,
+  extractor: FeatureExtractor,
+  metrics: readonly DistributionMetric[],
+  settings: SetSettings,
+  context: EvaluateContext,
+): Promise<Compare> {
+  const moments = fitting(reference, extractor, context.log);
+  const wanted = applicable(extractor, metrics);
+  const throughImages = wanted
+    .filter(({ metric }) => metric.sides === 'both' && !(moments?.[metric.needs] && metric.known))
+    .map(({ metric }) => metric);
+  const side =
+    reference.images && throughImages.length > 0
+      ? await sideOf(reference.images, extractor, throughImages, forReference(settings), context)
+      : undefined;
+  const lacking = side ? [] : wanted.filter(({ metric }) => throughImages.includes(metric));
+  if (lacking.length > 0) {
+    const names = lacking.map(({ name }) => name).join(', ');
+    context.log.warn(`${reference.name}: holds statistics only; left out for lack of images: ${names}`);
+  }
+  // Once for sets of equal number, of which a sweep has many.
+  const warned = new Set<number>();
+  const against = { ...(side && { side }), ...(moments && { moments }) };
+  return async ({ name, images }) => {
+    const needed = wanted.map(({ metric }) => metric);
+    const sample = await sideOf(images, extractor, needed, settings, context);
+    if (side) warnOfSizes(name, sample, reference.name, side, context.log);
+    if (needed.some(isFrechet) && !warned.has(sample.count())) warnOfFew(name, sample.count(), extractor, context.log);
+    warned.add(sample.count());
+    const rows: EvaluationRow[] = [];
+    for (const entry of wanted) {
+      const { sides, needs } = entry.metric;
+      const compared = sides === 'sample' || moments?.[needs] ? null : (side?.count() ?? null);
+      const scores = await scoresOf(entry, extractor, sample, against, settings);
+      const common = { source: name, features: extractor.name, images: sample.count(), reference_images: compared };
+      if (entry.metric.name === 'kid' && scores.every(({ std }) => std === undefined))
+        context.log.warn(
+          `${name}: ${sample.count()} images on each side are a single subset for ${entry.name}, whose deviation is then undefined`,
+        );
+      rows.push(...scores.map(score => ({ ...score, ...common })));
+    }
+    return rows;
+  };
+}
+
+/** Those that can do with statistics. */
+const isFrechet = (metric: DistributionMetric): boolean => Object.hasOwn(metric, 'known');
+
+/** Extractors bring all pictures to one size, which hides that one side is blurred by it. */
+function warnOfSizes(name: string, sample: FeatureSide, reference: string, side: FeatureSide, log: Log): void {
+  if (sample.size() !== side.size())
+    log.warn(
+      `${name}: images of ${sample.size()} are compared with ${side.size()} of ${reference}; ` +
+        'their sharpness alone makes them differ: crop both with --size',
+    );
+}
+
+/** Only samples are resampled, so nothing need be kept of the reference for it. */
+const forReference = (settings: SetSettings): SetSettings => ({ ...settings, bootstrap: 0 });
+
+/** A file of statistics does not say of which network; the number of its features has to tell. */
+function fitting(reference: Reference, extractor: FeatureExtractor, log: Log): Reference['moments'] {
+  const { moments, images, name } = reference;
+  const width = moments?.pooled?.mean.length;
+  const fits = width === undefined ? extractor.isInception : width === extractor.widths.pooled;
+  if (!moments || (fits && extractor.isInception)) return moments;
+  // Pictures are the surer reference where there are some: the statistics beside them are Inception's.
+  if (images) return undefined;
+  if (!fits)
+    throw new UserError(
+      `${name}: holds statistics of ${width ?? 'unknown'} features, no images; ${extractor.name} has ` +
+        `${extractor.widths.pooled}: name the features that they were computed from, or a reference of images`,
+    );
+  log.warn(`${name}: does not say from which features its statistics were computed; assuming ${extractor.name}`);
+  return moments;
+}
+
+export function warnOfFew(name: string, count: number, extractor: FeatureExtractor, log: Log): void {
+  if (count < extractor.widths.pooled)
+    log.warn(
+      `${name}: ${count} images are fewer than the ${extractor.widths.pooled} features of ${extractor.name}; ` +
+        'the Fréchet distance of so few is mostly bias: compare it only at equal numbers of images',
+    );
+}
+
+async function sideOf(
+  images: ImageDataset,
+  extractor: FeatureExtractor,
+  metrics: readonly DistributionMetric[],
+  settings: SetSettings,
+  { log, signal }: EvaluateContext,
+): Promise<FeatureSide> {
+  const side = featureSide(extractor, metrics, images.count, settings);
+  const progress = log.progress(`${extractor.name} of ${images.name}`, images.count, 'images');
+  try {
+    for await (const { pictures, end } of readAhead(images, settings)) {
+      if (signal.aborted) throw new UserError('interrupted', EXIT.interrupted);
+      if (pictures.length > 0) {
+        const pixels = pixelsOf(pictures);
+        await side.add(pixels);
+        pixels.dispose();
+      }
+      progress.update(end);
+    }
+  } finally {
+    progress.stop();
+  }
+  if (side.count() < 2)
+    throw new UserError(`${images.name}: ${side.count()} readable images; comparing sets needs at least 2`);
+  return side;
+}
+
+interface Read {
+  pictures: RawImage[];
+  end: number;
+}
+
+/** The next batch is decoded while the features of this one are computed. */
+async function* readAhead(images: ImageDataset, { size, batchSize }: SetSettings): AsyncGenerator<Read> {
+  let first: { name: string; width: number; height: number } | undefined;
+  const read = async (start: number): Promise<Read> => {
+    const end = Math.min(images.count, start + batchSize);
+    const indices = Array.from({ length: end - start }, (_, i) => start + i);
+    const found = await severalAtOnce(indices, async index => {
+      try {
+        const image = await images.read(index, size);
+        return size === undefined ? image : centreCrop(image, size);
+      } catch (error) {
+        images.reportBroken(index, error);
+        return undefined;
+      }
+    });
+    found.forEach((picture, i) => {
+      if (!picture) return;
+      const named = { name: images.pictureName(indices[i]), width: picture.width, height: picture.height };
+      first ??= named;
+      requireOneSize([first, named]);
+    });
+    return { pictures: found.filter(picture => picture !== undefined), end };
+  };
+  let next = images.count > 0 ? read(0) : undefined;
+  for (let start = 0; next; start += batchSize) {
+    const batch = await next;
+    next = batch.end < images.count ? read(start + batchSize) : undefined;
+    // It is looked at a batch later; a failure until then is no unhandled one.
+    next?.catch(() => undefined);
+    yield batch;
+  }
+}
+
+function pixelsOf(pictures: RawImage[]): Tensor4D {
+  const [{ width, height }] = pictures;
+  const data = new Float32Array(pictures.length * width * height * 3);
+  pictures.forEach((picture, i) => data.set(picture.data, i * width * height * 3));
+  return tf.tensor4d(data, [pictures.length, height, width, 3]);
+}

@@ -1,0 +1,125 @@
+import { join } from 'node:path';
+import { openImages } from '../../data/index.js';
+import type { Score } from '../../metrics/index.js';
+import type { EvaluateContext, Compare } from './sets.js';
+import type { EvaluationRow } from './rows.js';
+import { sampleOptions } from '../sample/options.js';
+import { sampleRun } from '../sample/index.js';
+import type { SweepSetting } from './sweep-settings.js';
+
+export type SweepCell = string | number | null;
+/** One setting measured on so many samples: its options, then each metric under its own name. */
+export type SweepRow = Record<string, SweepCell> & { setting: string; samples: number };
+
+export interface SweepPlan {
+  /** The diffusion model. */
+  model: string;
+  source: string;
+  tokenizer?: string | undefined;
+  settings: readonly SweepSetting[];
+  /** Options that have a column. */
+  columns: readonly string[];
+  /** Samples per setting, in ascending order: all settings on the first, only the best few on those that follow. */
+  samples: readonly number[];
+  best: number;
+  /** The column that says which is best; the least is. */
+  rankBy: string;
+  /** Folder for the samples, one below it per setting. */
+  folder: string;
+  batchSize: number;
+  seed: number;
+  precision: string;
+}
+
+export interface SweepProgress {
+  /** Rows of an earlier run of the same sweep. */
+  known: readonly SweepRow[];
+  /** Called with all rows so far whenever one was measured. */
+  save: (rows: readonly SweepRow[]) => Promise<void>;
+}
+
+/** Samples and measures every setting, then the best few again on more samples; what is known is not measured again. */
+export async function sweep(
+  plan: SweepPlan,
+  compare: Compare,
+  { known, save }: SweepProgress,
+  context: EvaluateContext,
+): Promise<SweepRow[]> {
+  const rows: SweepRow[] = [];
+  let settings = plan.settings;
+  for (const [stage, samples] of plan.samples.entries()) {
+    const measured: { setting: SweepSetting; row: SweepRow }[] = [];
+    for (const [i, setting] of settings.entries()) {
+      const before = known.find(row => row.setting === setting.name && row.samples === samples);
+      // The first setting's samples are always gone on with, which fails if another model made them.
+      if (!before || (stage === 0 && i === 0)) await sampleSetting(plan, setting, samples, context);
+      const row = before ?? (await measure(plan, setting, samples, compare, context));
+      measured.push({ setting, row });
+      rows.push(row);
+      if (before) continue;
+      context.log.note(`${setting.name}: ${plan.rankBy} ${shown(row[plan.rankBy])} of ${samples} samples`);
+      await save(rows);
+    }
+    settings = measured
+      .sort((a, b) => Number(a.row[plan.rankBy]) - Number(b.row[plan.rankBy]))
+      .slice(0, plan.best)
+      .map(({ setting }) => setting);
+  }
+  return rows;
+}
+
+const shown = (value: SweepCell | undefined): string => (typeof value === 'number' ? value.toPrecision(4) : '–');
+
+const folderOf = ({ folder }: SweepPlan, setting: SweepSetting): string => join(folder, setting.folder);
+
+async function sampleSetting(
+  plan: SweepPlan,
+  setting: SweepSetting,
+  samples: number,
+  context: EvaluateContext,
+): Promise<void> {
+  const { tokenizer, batchSize, seed, precision } = plan;
+  const out = folderOf(plan, setting);
+  const options = { ...setting.options, tokenizer, out, num: samples, batchSize, npz: false, resume: true };
+  await sampleRun(plan.model, { ...sampleOptions.parse(options), seed, precision }, context);
+}
+
+async function measure(
+  plan: SweepPlan,
+  setting: SweepSetting,
+  samples: number,
+  compare: Compare,
+  { log }: EvaluateContext,
+): Promise<SweepRow> {
+  const images = await openImages(folderOf(plan, setting), { limit: samples, log, strict: true });
+  try {
+    const options = setting.options as Record<string, unknown>;
+    return {
+      source: plan.source,
+      setting: setting.name,
+      ...Object.fromEntries(plan.columns.map(column => [column, cell(options[column])])),
+      samples,
+      ...wide(await compare({ name: setting.name, images })),
+    };
+  } finally {
+    await images.close();
+  }
+}
+
+function cell(value: unknown): SweepCell {
+  if (Array.isArray(value)) return value.join(':');
+  return typeof value === 'number' ? value : String(value);
+}
+
+/** Each metric as a column of its own, in its first variant, with interval and spread where it has them. */
+function wide(scores: readonly EvaluationRow[]): Record<string, SweepCell> {
+  const first = scores.filter(({ metric }, i) => scores.findIndex(score => score.metric === metric) === i);
+  return Object.assign({ features: scores[0]?.features ?? '' }, ...first.map(columnsOf)) as Record<string, SweepCell>;
+}
+
+const columnsOf = ({ metric, value, low, high, std }: Score): Record<string, SweepCell> => ({
+  [metric]: value,
+  [`${metric}_low`]: low ?? null,
+  [`${metric}_high`]: high ?? null,
+  [`${metric}_std`]: std ?? null,
+});

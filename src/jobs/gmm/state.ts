@@ -1,0 +1,165 @@
+import { existsSync } from 'node:fs';
+import { readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { EXIT, messageOf, UserError, type Log } from '../../base/index.js';
+import { covarianceShape, mixtureFrom, type Fit, type FitState, type Mixture } from '../../gmm/index.js';
+import { makeFolder, readNpz, writeFileAtomic, writeNpz, type NdArray } from '../../io/index.js';
+
+/** Where a sweep keeps what it has done, so that it can be stopped at any moment and go on. */
+export interface SweepState {
+  /** A fit that was finished before. */
+  finished(name: string): Promise<Fit | undefined>;
+  finish(name: string, fit: Fit): Promise<void>;
+  /** Where the fit that was running stood. */
+  running(name: string): Promise<FitState | undefined>;
+  /** Saves a running fit, but not more often than is worth it, unless `now`. */
+  save(name: string, state: () => FitState, now?: boolean): Promise<void>;
+}
+
+/** Nothing is kept. */
+export const noState: SweepState = {
+  finished: () => Promise.resolve(undefined),
+  finish: () => Promise.resolve(),
+  running: () => Promise.resolve(undefined),
+  save: () => Promise.resolve(),
+};
+
+/** Saving takes up to this share of the time. */
+const SHARE = 0.05;
+
+/**
+ * Opens or begins a state folder. `identity` says what the sweep is of: numbers from another one are not taken up.
+ * @throws UserError where the folder belongs to another sweep.
+ */
+export async function openState(folder: string, identity: Record<string, unknown>, log: Log): Promise<SweepState> {
+  const card = join(folder, 'sweep.json');
+  const text = `${JSON.stringify(identity, null, 2)}\n`;
+  if (existsSync(card)) {
+    const former = await readFile(card, 'utf8');
+    if (!former.endsWith('}\n'))
+      throw new UserError(`${card}: is damaged; remove ${folder} or choose another --state`, EXIT.failed);
+    if (former !== text)
+      throw new UserError(
+        `${folder}: holds the state of another sweep (${firstDifference(former, text)}); choose another --state or remove it`,
+        EXIT.failed,
+      );
+  } else {
+    await makeFolder(folder);
+    await writeFileAtomic(card, text);
+  }
+  const done = (name: string): string => join(folder, `${name}.npz`);
+  const running = join(folder, 'running.npz');
+  let nextSave = 0;
+  /** Nothing where the file is damaged: what it held is fitted again. */
+  const taken = async <T>(path: string, from: (arrays: Arrays) => T): Promise<T | undefined> => {
+    if (!existsSync(path)) return undefined;
+    try {
+      return from(await readNpz(path));
+    } catch (error) {
+      log.warn(`${path}: is damaged (${messageOf(error)}); its fit is repeated`);
+      return undefined;
+    }
+  };
+  return {
+    finished: name => taken(done(name), arrays => fitFrom(done(name), arrays, '')),
+    async finish(name, fit) {
+      await writeNpz(done(name), fitArrays(fit, ''), { force: true });
+      await rm(running, { force: true });
+      nextSave = 0;
+    },
+    running: name => taken(running, arrays => (textOf(arrays.name) === name ? stateFrom(running, arrays) : undefined)),
+    async save(name, state, now = false) {
+      const started = performance.now();
+      if (started < nextSave && !now) return;
+      await writeNpz(running, { name: bytes(name), ...stateArrays(state()) }, { force: true });
+      const took = performance.now() - started;
+      nextSave = performance.now() + took / SHARE;
+    },
+  };
+}
+
+function firstDifference(former: string, current: string): string {
+  const lines = former.split('\n');
+  const at = current.split('\n').findIndex((line, i) => line !== lines[i]);
+  const plain = (line: string | undefined): string => (line ?? '').trim().replace(/,$/, '');
+  return `${plain(lines[at])} there, ${plain(current.split('\n')[at])} here`;
+}
+
+const bytes = (text: string): NdArray => ({
+  shape: [text.length],
+  dtype: 'uint8',
+  data: new Uint8Array(Buffer.from(text, 'latin1')),
+});
+const textOf = ({ data }: NdArray): string => Buffer.from(data as Uint8Array).toString('latin1');
+const float64 = (data: Float64Array, shape = [data.length]): NdArray => ({ shape, dtype: 'float64', data });
+
+type Arrays = Record<string, NdArray>;
+
+function mixturePart(
+  { covarianceType, components, dims, weights, means, covariances }: Mixture,
+  prefix: string,
+): Arrays {
+  return {
+    [`${prefix}covariance_type`]: bytes(covarianceType),
+    [`${prefix}weights_`]: float64(weights),
+    [`${prefix}means_`]: float64(means, [components, dims]),
+    [`${prefix}covariances_`]: float64(covariances, covarianceShape(covarianceType, components, dims)),
+  };
+}
+
+function fitArrays({ mixture, lowerBounds, ...rest }: Fit, prefix: string): Arrays {
+  const { converged, iterations, logLikelihood, restart, reseeded, falls, weightSum = NaN } = rest;
+  return {
+    ...mixturePart(mixture, prefix),
+    [`${prefix}lower_bounds`]: float64(Float64Array.from(lowerBounds)),
+    [`${prefix}numbers`]: float64(
+      Float64Array.of(Number(converged), iterations, logLikelihood, restart, reseeded, falls, weightSum),
+    ),
+  };
+}
+
+function fitFrom(path: string, arrays: Arrays, prefix: string): Fit {
+  const [converged, iterations, logLikelihood, restart, reseeded, falls, weightSum] = arrays[`${prefix}numbers`]
+    .data as Float64Array;
+  return {
+    mixture: mixtureFrom(path, withPrefix(arrays, prefix)),
+    lowerBounds: Array.from(arrays[`${prefix}lower_bounds`].data as Float64Array),
+    converged: converged === 1,
+    iterations,
+    logLikelihood,
+    restart,
+    reseeded,
+    falls,
+    ...(Number.isFinite(weightSum) && { weightSum }),
+  };
+}
+
+const withPrefix = (arrays: Arrays, prefix: string): Arrays =>
+  Object.fromEntries(
+    Object.entries(arrays).flatMap(([name, array]) =>
+      name.startsWith(prefix) ? [[name.slice(prefix.length), array]] : [],
+    ),
+  );
+
+const BEST = 'best_';
+
+function stateArrays({ mixture, lowerBounds, restart, reseeded, falls, best }: FitState): Arrays {
+  return {
+    ...mixturePart(mixture, ''),
+    lower_bounds: float64(Float64Array.from(lowerBounds)),
+    numbers: float64(Float64Array.of(restart, reseeded, falls)),
+    ...(best && fitArrays(best, BEST)),
+  };
+}
+
+function stateFrom(path: string, arrays: Arrays): FitState {
+  const [restart, reseeded, falls] = arrays.numbers.data as Float64Array;
+  return {
+    mixture: mixtureFrom(path, arrays),
+    lowerBounds: Array.from(arrays.lower_bounds.data as Float64Array),
+    restart,
+    reseeded,
+    falls,
+    ...(`${BEST}numbers` in arrays && { best: fitFrom(path, arrays, BEST) }),
+  };
+}

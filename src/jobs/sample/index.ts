@@ -1,0 +1,1 @@
+export { sampleRun } from './run.js';

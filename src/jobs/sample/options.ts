@@ -1,0 +1,79 @@
+import { z } from 'zod';
+import { count, list, nonNegative, number, positive } from '../../base/options.js';
+// Not through the room's door, which would wake the engine for --help.
+import { CONVENTION_NAMES, DIFFUSION_FORM_NAMES, SAMPLERS } from '../../diffusion/names.js';
+
+/** `0.2,0.8` or a YAML list. */
+export const interval = list(
+  z
+    .tuple([number, number], 'must be two numbers, e.g. 0.2,0.8')
+    .refine(([low, high]) => low <= high, 'must go from low to high'),
+);
+
+/** Flags of `maetok sample`. */
+export const sampleOptions = z.object({
+  tokenizer: z
+    .string()
+    .optional()
+    .describe(
+      'tokenizer that decodes the latents; default: the one that made the run’s latents, if it is still in the same place',
+    ),
+  imageSize: count
+    .optional()
+    .describe('side of the images; default: that of the run’s latents, or what the tokenizer was made for'),
+  out: z.string().min(1).describe('folder for PNGs: 000000.png, 000001.png, …'),
+  num: count.default(16).describe('number of samples'),
+  labels: list(z.array(z.string().min(1, 'has an empty word between its commas')))
+    .default(['balanced'])
+    .describe('balanced: cycle through the classes; random: drawn by seed; or class names or numbers, cycled through'),
+  guidance: nonNegative.default(1).describe('guidance scale w of u + w (c − u); 1: no guidance'),
+  interval: interval.default([0, 1]).describe('time interval in which guidance is applied (t = 0 is noise)'),
+  guidedChannels: count.optional().describe('guide only the first N channels; default: all'),
+  rescale: nonNegative
+    .max(1)
+    .default(0)
+    .describe(
+      'guidance rescale: how far the standard deviation of the guided output is brought back to the conditional one (0: not, 1: fully)',
+    ),
+  bad: z.string().optional().describe('autoguidance: a run or weights of a worse model to guide away from'),
+  convention: z
+    .enum(CONVENTION_NAMES)
+    .default('own')
+    .describe('convention that --guidance, --interval, --shift and --steps follow (`maetok conventions`)'),
+  sampler: z
+    .enum(SAMPLERS)
+    .default('euler')
+    .describe('euler, heun, midpoint, rk4, dpm++ (two-step), dopri5 (adaptive); sde, sde-heun (stochastic)'),
+  steps: count.default(50).describe('steps of the sampler (dopri5 chooses its own)'),
+  shift: positive.default(1).describe('time shift s t / (1 + (s − 1) t); below 1: more steps near noise'),
+  atol: positive.default(1e-6).describe('absolute tolerance of dopri5'),
+  rtol: positive.default(1e-3).describe('relative tolerance of dopri5'),
+  diffusion: z
+    .enum(DIFFUSION_FORM_NAMES)
+    .default('sigma')
+    .describe('diffusion coefficient over time of the sde samplers'),
+  diffusionScale: positive.default(1).describe('scale of that coefficient'),
+  lastStep: z.enum(['mean', 'tweedie', 'euler']).default('mean').describe('kind of the last step of the sde samplers'),
+  lastStepSize: positive.max(0.5).default(0.04).describe('size of the last step'),
+  batchSize: count
+    .default(16)
+    .describe(
+      'samples at a time; does not affect the result, except with dopri5, whose step sizes depend on the whole batch',
+    ),
+  npz: z.boolean().default(true).describe('also write samples.npz in the layout of ADM’s evaluator'),
+  grid: z.string().optional().describe('image grid of the first samples: FILE.png; default <out>-grid.png'),
+  gridNum: count.default(64).describe('number of samples in the grid'),
+  trajectory: z.string().optional().describe('predicted data of the first samples at each step: FILE.png'),
+  weights: z
+    .enum(['ema', 'raw'])
+    .default('ema')
+    .describe('ema: the moving average of the weights; raw: the weights themselves'),
+  latents: z
+    .string()
+    .optional()
+    .describe('for published weights: the latents whose mean and standard deviation they were trained with'),
+  heads: count.optional().describe('for published weights: number of attention heads, where it cannot be inferred'),
+  resume: z.boolean().default(false).describe('resume an interrupted folder, or add samples to it'),
+  force: z.boolean().default(false).describe('replace what is already there'),
+});
+export type SampleOptions = z.output<typeof sampleOptions>;

@@ -1,0 +1,189 @@
+import { UserError, type Log } from '../../base/index.js';
+import {
+  CONVENTIONS,
+  guidanceOf,
+  openDiffusion,
+  toInner,
+  type Diffusion,
+  type InnerTerms,
+  type Model,
+  type SamplerChoice,
+  type SamplingPlan,
+} from '../../diffusion/index.js';
+import { RandomStream } from '../../engine/index.js';
+import { openLatents } from '../../latents/index.js';
+import { openTokenizer, type Tokenizer } from '../../tokenizers/index.js';
+import type { SampleOptions } from './options.js';
+import { labelPlan } from './labels.js';
+import { sampleImages, type SampleContext, type SampleResult } from './sample.js';
+
+export interface Options extends SampleOptions {
+  seed: number;
+  precision: string;
+}
+
+/** `maetok sample`: opens everything, checks that it fits together, samples. The engine has been started. */
+export async function sampleRun(input: string, chosen: Options, context: SampleContext): Promise<SampleResult> {
+  const diffusion = await opened(input, chosen, context.log);
+  try {
+    const bad = chosen.bad === undefined ? undefined : await opened(chosen.bad, chosen, context.log);
+    try {
+      return await sampled(diffusion, bad, chosen, context);
+    } finally {
+      bad?.dispose();
+    }
+  } finally {
+    diffusion.dispose();
+  }
+}
+
+async function opened(path: string, { weights, heads, latents, convention }: Options, log: Log): Promise<Diffusion> {
+  const normalisation = latents === undefined ? undefined : await statisticsOf(latents, log);
+  const named = convention === 'own' || convention === 'scale-s' ? undefined : convention;
+  return await openDiffusion(path, { weights, heads, normalisation, convention: named, log });
+}
+
+async function statisticsOf(path: string, log: Log) {
+  const latents = await openLatents(path, { log });
+  try {
+    return await latents.statistics();
+  } finally {
+    await latents.close();
+  }
+}
+
+async function sampled(
+  diffusion: Diffusion,
+  bad: Diffusion | undefined,
+  chosen: Options,
+  context: SampleContext,
+): Promise<SampleResult> {
+  const inner = { ...toInner(chosen.convention, chosen), ...definedChannels(chosen) };
+  if (diffusion.config.beta) refuseForGuidanceFree(inner, chosen);
+  else warnAboutGuidance(diffusion, bad, inner, context.log);
+  if (bad) refuseMisfit(diffusion, bad);
+  const label = labelPlan(chosen.labels, diffusion.config.classes, diffusion.classes, chosen.seed);
+  const tokenizer = await openFitting(diffusion, chosen, context.log);
+  try {
+    const plan = planOf(diffusion, bad, inner, chosen);
+    return await sampleImages(
+      diffusion,
+      plan,
+      tokenizer,
+      {
+        ...chosen,
+        label,
+        pixelOffset: CONVENTIONS[chosen.convention].pixelOffset,
+        grid: chosen.grid ?? `${chosen.out.replace(/\/+$/, '')}-grid.png`,
+        card: cardOf(diffusion, bad, tokenizer, plan, chosen),
+      },
+      context,
+    );
+  } finally {
+    tokenizer.dispose();
+  }
+}
+
+const definedChannels = ({ guidedChannels }: Options): Partial<InnerTerms> =>
+  guidedChannels === undefined ? {} : { channels: guidedChannels };
+
+function warnAboutGuidance(
+  { name, config, labelDropout }: Diffusion,
+  bad: Diffusion | undefined,
+  { guidance }: InnerTerms,
+  log: Log,
+): void {
+  if (guidance === 1 || bad) return;
+  if (labelDropout === 0)
+    log.warn(`${name}: was trained without label dropout, so its null class is untrained and guidance is meaningless`);
+  else if (config.classes === 1) log.warn(`${name}: has only one class, so guidance has no effect`);
+}
+
+/** Two models can guide one sample only where they speak of the same latents. */
+function refuseMisfit(a: Diffusion, b: Diffusion): void {
+  const shape = ({ config }: Diffusion): string => `${config.tokens}×${config.channels}`;
+  if (shape(a) !== shape(b))
+    throw new UserError(`--bad ${b.name}: was trained on ${shape(b)} latents, ${a.name} on ${shape(a)}`);
+  if (a.config.classes !== b.config.classes)
+    throw new UserError(`--bad ${b.name}: has ${b.config.classes} classes, ${a.name} ${a.config.classes}`);
+  const differs = (x: Float32Array, y: Float32Array): boolean =>
+    x.some((value, c) => Math.abs(value - y[c]) > 1e-4 * (Math.abs(value) + 1e-3));
+  if (differs(a.mean, b.mean) || differs(a.std, b.std))
+    throw new UserError(`--bad ${b.name}: was trained on latents normalised differently from ${a.name}’s`);
+}
+
+async function openFitting(
+  diffusion: Diffusion,
+  { tokenizer, imageSize: side }: Options,
+  log: Log,
+): Promise<Tokenizer> {
+  const { spec, digest, image_size: trained } = diffusion.tokenizer;
+  const named = tokenizer ?? spec;
+  if (typeof named !== 'string')
+    throw new UserError(`${diffusion.name}: does not say which tokenizer made its latents; name it with --tokenizer`);
+  const imageSize = side ?? (typeof trained === 'number' ? trained : undefined);
+  const opened = await openTokenizer(named, { imageSize, log });
+  const [tokens, channels] = opened.latentShape;
+  const { config } = diffusion;
+  if (tokens !== config.tokens || channels !== config.channels) {
+    opened.dispose();
+    throw new UserError(
+      `--tokenizer ${named}: has ${tokens}×${channels} latents, but ${diffusion.name} makes ${config.tokens}×${config.channels}`,
+    );
+  }
+  if (typeof digest === 'string' && digest !== opened.digest)
+    log.warn(`--tokenizer ${named}: is not the one that made the latents of ${diffusion.name} (their digests differ)`);
+  return opened;
+}
+
+/** A model of guidance-free training guides in one pass by itself, and can do nothing else. */
+function refuseForGuidanceFree({ guidance, channels }: InnerTerms, { bad, rescale, convention }: Options): void {
+  const refused = (what: string): never => {
+    throw new UserError(`${what}: a model of guidance-free training guides by itself; leave it out`);
+  };
+  if (bad !== undefined) refused('--bad');
+  if (rescale > 0) refused('--rescale');
+  if (channels !== undefined) refused(convention === 'own' ? '--guided-channels' : `--convention ${convention}`);
+  if (guidance < 1) throw new UserError(`--guidance ${guidance}: a model of guidance-free training takes 1 or more`);
+}
+
+function planOf(diffusion: Diffusion, bad: Diffusion | undefined, inner: InnerTerms, chosen: Options): SamplingPlan {
+  const model = ({ config, params, objective }: Diffusion): Model => ({ config, params, objective });
+  const sampler: SamplerChoice = { ...chosen, name: chosen.sampler, steps: inner.steps, shift: inner.shift };
+  return {
+    model: model(diffusion),
+    bad: bad && model(bad),
+    guidance: guidanceOf(inner, chosen.rescale),
+    sampler,
+    random: new RandomStream(chosen.seed).for('samples'),
+  };
+}
+
+/** Everything that a sample hangs on besides its number; in our own terms. */
+function cardOf(
+  diffusion: Diffusion,
+  bad: Diffusion | undefined,
+  tokenizer: Tokenizer,
+  { guidance, sampler }: SamplingPlan,
+  chosen: Options,
+): Record<string, unknown> {
+  const { name, steps, shift, atol, rtol, diffusion: form, diffusionScale, lastStep, lastStepSize } = sampler;
+  // dopri5 takes steps that suit the whole batch.
+  const own = name === 'dopri5' ? { atol, rtol, batchSize: chosen.batchSize } : { steps };
+  const noise = name.startsWith('sde') ? { diffusion: form, diffusionScale, lastStep, lastStepSize } : {};
+  return {
+    model: diffusion.name,
+    model_digest: diffusion.digest,
+    model_step: diffusion.step ?? null,
+    bad_digest: bad?.digest ?? null,
+    tokenizer: tokenizer.name,
+    tokenizer_digest: tokenizer.digest,
+    weights: chosen.weights,
+    seed: chosen.seed,
+    labels: chosen.labels,
+    guidance,
+    sampler: { name, ...own, shift, ...noise },
+    convention: chosen.convention,
+    precision: chosen.precision,
+  };
+}

@@ -1,0 +1,250 @@
+import { existsSync } from 'node:fs';
+import { readdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { EXIT, UserError, VERSION, type Log } from '../../base/index.js';
+import { sampleLatents, type Diffusion, type SamplingPlan } from '../../diffusion/index.js';
+import type { Tensor3D } from '../../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
+import { tf } from '../../engine/index.js';
+import {
+  decodeImage,
+  encodePng,
+  imageGrid,
+  isWholePng,
+  LOCK,
+  readJsonRecord,
+  holdFolder,
+  refuseExisting,
+  stackedImages,
+  writeFileAtomic,
+  writeNpz,
+  writePng,
+  type RawImage,
+} from '../../io/index.js';
+import type { Tokenizer } from '../../tokenizers/index.js';
+
+export interface SampleSettings {
+  num: number;
+  batchSize: number;
+  /** Class of the k-th sample. */
+  label: (k: number) => number;
+  /** Added to 127.5 x before truncation to 8 bits. */
+  pixelOffset: number;
+  /** What the pictures' meaning hangs on; a folder goes on only under the same. */
+  card: Record<string, unknown>;
+  out: string;
+  /** ADM's sample file besides: `arr_0` pictures, `arr_1` labels. */
+  npz: boolean;
+  grid: string;
+  /** Pictures in the grid at most. */
+  gridNum: number;
+  /** The expected data of the first samples along the way. */
+  trajectory?: string | undefined;
+  resume: boolean;
+  force: boolean;
+}
+
+export interface SampleContext {
+  log: Log;
+  signal: AbortSignal;
+}
+
+export interface SampleResult {
+  /** Pictures in the folder. */
+  samples: number;
+  /** Of this call, decoding and writing included. */
+  samplesPerSecond: number;
+}
+
+const TRAJECTORY_ROWS = 6;
+const TRAJECTORY_FRAMES = 8;
+const CARD = 'samples.json';
+
+/**
+ * Samples into a folder of PNGs, 000000.png and on, as LightningDiT and the evaluators expect them. A sample's numbers
+ * hang on seed and number alone, so an interrupted folder goes on with what is missing.
+ */
+export async function sampleImages(
+  diffusion: Diffusion,
+  plan: SamplingPlan,
+  tokenizer: Tokenizer,
+  settings: SampleSettings,
+  context: SampleContext,
+): Promise<SampleResult> {
+  return await holdFolder(settings.out, {}, () => sampleHeld(diffusion, plan, tokenizer, settings, context));
+}
+
+async function sampleHeld(
+  diffusion: Diffusion,
+  plan: SamplingPlan,
+  tokenizer: Tokenizer,
+  settings: SampleSettings,
+  context: SampleContext,
+): Promise<SampleResult> {
+  await openFolder(settings);
+  const missing = await missingSamples(settings, context.log);
+  const started = performance.now();
+  await generate(missing, diffusion, plan, tokenizer, settings, context);
+  const seconds = (performance.now() - started) / 1000;
+  await writeOverview(settings);
+  if (settings.npz) await writeSampleNpz(settings, context);
+  return { samples: settings.num, samplesPerSecond: missing.length / seconds };
+}
+
+/** Numbers of the samples that are not there, or only in part. */
+async function missingSamples({ out, num }: SampleSettings, log: Log): Promise<number[]> {
+  const missing: number[] = [];
+  for (let k = 0; k < num; k++) {
+    const path = pngPath(out, k);
+    if (existsSync(path) && (await isWholePng(path))) continue;
+    if (existsSync(path)) log.warn(`${path}: is damaged; it is sampled again`);
+    missing.push(k);
+  }
+  return missing;
+}
+
+const pngPath = (folder: string, k: number): string => join(folder, `${String(k).padStart(6, '0')}.png`);
+
+async function openFolder(settings: SampleSettings): Promise<void> {
+  const { out, card, resume } = settings;
+  if (resume) await refuseOtherWork(settings);
+  else await refuseOccupied(settings);
+  await writeFileAtomic(join(out, CARD), `${JSON.stringify({ version: VERSION, ...card }, null, 2)}\n`, {
+    force: true,
+  });
+}
+
+async function refuseOccupied({ out, grid, trajectory, force }: SampleSettings): Promise<void> {
+  for (const path of [grid, trajectory]) if (path !== undefined) refuseExisting(path, force);
+  const own = (await readdir(out).catch(() => [])).filter(name => isOwn.test(name));
+  if (own.length > 0 && !force)
+    throw new UserError(`${out}: already holds samples; --resume continues them, --force replaces them`, EXIT.failed);
+  for (const name of own) await rm(join(out, name));
+}
+
+/** Names of what is written into the folder. */
+const isOwn = /^(\d{6,}\.png|samples\.(json|npz))$/;
+
+/** A folder goes on only with samples of the same model, made in the same way. */
+async function refuseOtherWork({ out, card }: SampleSettings): Promise<void> {
+  const path = join(out, CARD);
+  if (!existsSync(path)) {
+    if ((await readdir(out)).every(name => name === LOCK)) return;
+    throw new UserError(`${out}: holds no ${CARD} to resume from; leave out --resume`);
+  }
+  const before = await readJsonRecord(path);
+  const changed = Object.keys(card).find(name => JSON.stringify(before[name]) !== JSON.stringify(card[name]));
+  if (changed === undefined) return;
+  const shown = (value: unknown): string => JSON.stringify(value ?? null);
+  throw new UserError(
+    `${out}: was begun with ${changed} ${shown(before[changed])}, now ${shown(card[changed])}; ` +
+      'give the former value, or sample into another --out',
+  );
+}
+
+async function generate(
+  missing: number[],
+  diffusion: Diffusion,
+  plan: SamplingPlan,
+  tokenizer: Tokenizer,
+  settings: SampleSettings,
+  { log, signal }: SampleContext,
+): Promise<void> {
+  const { batchSize, num, out, label } = settings;
+  const progress = log.progress('sampling', num, 'samples');
+  const done = num - missing.length;
+  try {
+    for (let at = 0; at < missing.length; at += batchSize) {
+      const samples = missing.slice(at, at + batchSize);
+      progress.update(done + at);
+      const frames = at === 0 && settings.trajectory !== undefined ? new Map<number, Tensor3D>() : undefined;
+      const latents = await sampleLatents(plan, samples, Int32Array.from(samples, label), {
+        signal,
+        onStep: (step, steps) => progress.update(done + at, `step ${step}/${steps}`),
+        onExpectedData: frames && {
+          rows: TRAJECTORY_ROWS,
+          frames: TRAJECTORY_FRAMES,
+          take: (data, t) => void frames.set(t, data),
+        },
+      }).catch(savedUpTo(done + at, out));
+      const images = await decoded(diffusion, tokenizer, latents, settings.pixelOffset);
+      await Promise.all(images.map((image, i) => writePng(pngPath(out, samples[i]), image, { force: true })));
+      if (frames) await writeTrajectory([...frames.values()], diffusion, tokenizer, settings);
+      progress.update(done + at + samples.length);
+      await nextTurn();
+    }
+  } finally {
+    progress.stop();
+  }
+}
+
+function savedUpTo(done: number, out: string): (error: unknown) => never {
+  return error => {
+    if (!(error instanceof UserError) || error.exitCode !== EXIT.interrupted) throw error;
+    throw new UserError(
+      `interrupted; ${done} samples are saved in ${out}, the same command with --resume continues`,
+      EXIT.interrupted,
+    );
+  };
+}
+
+/** Normalised latents → pictures; frees the latents. */
+async function decoded(
+  { mean, std }: Diffusion,
+  tokenizer: Tokenizer,
+  latents: Tensor3D,
+  pixelOffset: number,
+): Promise<RawImage[]> {
+  const own = tf.tidy(() => latents.mul(tf.tensor1d(std)).add<Tensor3D>(tf.tensor1d(mean)));
+  latents.dispose();
+  const images = await tokenizer.decode(own);
+  // `stackedImages` adds 128; other codes add less.
+  const shifted = tf.tidy(() => images.add((pixelOffset - 128) / 127.5));
+  const data = (await shifted.data()) as Float32Array;
+  const { shape } = shifted;
+  tf.dispose([own, images, shifted]);
+  return stackedImages({ shape, data });
+}
+
+/** One row per sample, time from left to right. */
+async function writeTrajectory(
+  frames: Tensor3D[],
+  diffusion: Diffusion,
+  tokenizer: Tokenizer,
+  { trajectory, pixelOffset }: SampleSettings,
+): Promise<void> {
+  const columns: RawImage[][] = [];
+  for (const frame of frames) columns.push(await decoded(diffusion, tokenizer, frame, pixelOffset));
+  const rows = columns[0].flatMap((_, row) => columns.map(column => column[row]));
+  await writePng(trajectory!, imageGrid(rows, { columns: columns.length }), { force: true });
+}
+
+async function writeOverview({ out, grid, num, gridNum }: SampleSettings): Promise<void> {
+  const shown = Array.from({ length: Math.min(num, gridNum) }, (_, k) => k);
+  const images = await Promise.all(shown.map(k => decodeImage(pngPath(out, k))));
+  await writeFileAtomic(grid, await encodePng(imageGrid(images)), { force: true });
+}
+
+/** `arr_0` [n, h, w, 3] uint8 and `arr_1` [n] int64, a picture at a time. */
+async function writeSampleNpz({ out, num, label }: SampleSettings, { log }: SampleContext): Promise<void> {
+  const { width, height } = await decodeImage(pngPath(out, 0));
+  const progress = log.progress('writing samples.npz', num, 'samples');
+  async function* pictures(): AsyncIterable<Uint8Array> {
+    for (let k = 0; k < num; k++) {
+      yield (await decodeImage(pngPath(out, k))).data;
+      progress.update(k + 1);
+    }
+  }
+  try {
+    await writeNpz(
+      join(out, 'samples.npz'),
+      {
+        arr_0: { shape: [num, height, width, 3], dtype: 'uint8', chunks: pictures() },
+        arr_1: { shape: [num], dtype: 'int64', data: BigInt64Array.from({ length: num }, (_, k) => BigInt(label(k))) },
+      },
+      { force: true },
+    );
+  } finally {
+    progress.stop();
+  }
+}

@@ -1,0 +1,1 @@
+export { explanations, omissions, PUBLISHED, scoreboard, SCOREBOARD_COLUMNS } from './scoreboard.js';

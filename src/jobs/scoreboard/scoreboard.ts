@@ -1,0 +1,187 @@
+import { fileURLToPath } from 'node:url';
+import { RandomNumbers, UserError } from '../../base/index.js';
+import { isNumeric, wordIn, type Table, type TableRow } from '../../report/index.js';
+import { interval, kendall, permutationTest, spearman } from '../../statistics/index.js';
+/** The numbers that MAETok's authors published; every row says where. */
+export const PUBLISHED = fileURLToPath(new URL('../../../studies/maetok-paper.csv', import.meta.url));
+
+/** Names under which tables have the quality of what was generated, the first one found is meant. */
+const TARGETS = ['gfid', 'fid', 'generation', 'fd'];
+/** Columns that are about a measurement and no measure themselves. */
+const NO_MEASURE =
+  /(_low|_high|_std)$|^(index|seeds?|images|rows)$|^(nll|probe|diffusion|reconstruction|generation)_(dims|components|step|images)$/;
+const SETTING = 'setting';
+/** Below this many a rank correlation is ±1 or nothing. */
+const FEWEST = 3;
+const LEVEL = 0.05;
+
+export type Verdict = 'correlates' | 'undecided' | 'too few';
+
+/** How one cheap measure orders tokenizers as compared with what is then generated. */
+export interface ScoreboardRow {
+  setting: string;
+  measure: string;
+  target: string;
+  tokenizers: number;
+  spearman: number | null;
+  spearman_low: number | null;
+  spearman_high: number | null;
+  kendall: number | null;
+  p: number | null;
+  /** Holm's correction for the number of measures that were tried in the setting. */
+  p_holm: number | null;
+  verdict: Verdict;
+}
+
+export const SCOREBOARD_COLUMNS: (keyof ScoreboardRow)[] = [
+  ...(['setting', 'measure', 'target', 'tokenizers', 'spearman', 'spearman_low', 'spearman_high'] as const),
+  ...(['kendall', 'p', 'p_holm', 'verdict'] as const),
+];
+
+export interface ScoreboardSettings {
+  target?: string | undefined;
+  measures?: readonly string[] | undefined;
+  seed: number;
+}
+
+/**
+ * Correlates each measure with the target over tokenizers. Rows of different settings (another generator, resolution or
+ * decoder) are never mixed: each value of a `setting` column has a scoreboard of its own.
+ */
+export function scoreboard(table: Table, { target, measures, seed }: ScoreboardSettings): ScoreboardRow[] {
+  const goal = targetOf(table, target);
+  const columns = measuresOf(table, goal, measures);
+  const settings = table.columns.includes(SETTING) ? [...new Set(table.rows.map(row => row[SETTING]))] : [null];
+  const board = settings.flatMap(setting => {
+    const rows = table.columns.includes(SETTING) ? table.rows.filter(row => row[SETTING] === setting) : table.rows;
+    return holm(
+      columns
+        .filter(measure => varies(rows, measure, goal))
+        .map(measure => scored(rows, measure, goal, String(setting ?? ''), new RandomNumbers(seed, 'scoreboard'))),
+    );
+  });
+  if (board.length === 0)
+    throw new UserError(
+      `${table.name}: no measure varies together with '${goal}'; at least two rows, one per tokenizer, are needed`,
+    );
+  return board;
+}
+
+function targetOf(table: Table, named: string | undefined): string {
+  const target = named ?? TARGETS.find(column => isNumeric(table, column));
+  if (target !== undefined && isNumeric(table, target)) return target;
+  const wanted = target === undefined ? `any of the columns ${TARGETS.join(', ')}` : `numbers in a column '${target}'`;
+  throw new UserError(
+    `${table.name}: lacks ${wanted}; name the column to correlate with by --target (columns: ${table.columns.join(', ')})`,
+  );
+}
+
+function measuresOf(table: Table, target: string, named: readonly string[] | undefined): readonly string[] {
+  const absent = named?.find(column => !isNumeric(table, column));
+  if (absent !== undefined)
+    throw new UserError(`${table.name}: has no numbers in a column '${absent}' (columns: ${table.columns.join(', ')})`);
+  const found = named ?? table.columns.filter(column => isNumeric(table, column) && !NO_MEASURE.test(column));
+  const measures = found.filter(column => column !== target && column !== SETTING);
+  if (measures.length === 0) throw new UserError(`${table.name}: has no numeric column other than '${target}'`);
+  return measures;
+}
+
+/** Values of rows that have both. */
+function pairsOf(rows: readonly TableRow[], measure: string, target: string): [x: number[], y: number[]] {
+  const both = rows.filter(row => Number.isFinite(row[measure]) && Number.isFinite(row[target]));
+  return [both.map(row => row[measure] as number), both.map(row => row[target] as number)];
+}
+
+const varies = (rows: readonly TableRow[], measure: string, target: string): boolean =>
+  pairsOf(rows, measure, target).every(values => new Set(values).size > 1);
+
+function scored(
+  rows: readonly TableRow[],
+  measure: string,
+  target: string,
+  setting: string,
+  random: RandomNumbers,
+): ScoreboardRow {
+  const [x, y] = pairsOf(rows, measure, target);
+  const common = { setting, measure, target, tokenizers: x.length, p_holm: null };
+  if (x.length < FEWEST)
+    return {
+      ...common,
+      spearman: null,
+      spearman_low: null,
+      spearman_high: null,
+      kendall: null,
+      p: null,
+      verdict: 'too few',
+    };
+  const { p, least } = permutationTest(x, y, random.for('pairings'));
+  const [low, high] = interval(x, y, random.for('copula'));
+  return {
+    ...common,
+    spearman: spearman(x, y),
+    spearman_low: low,
+    spearman_high: high,
+    kendall: kendall(x, y),
+    p,
+    verdict: least > LEVEL ? 'too few' : 'undecided',
+  };
+}
+
+/** Of m measures tried, the k-th smallest p counts m − k + 1 times (Holm 1979); those too few to tell were no trial. */
+function holm(rows: ScoreboardRow[]): ScoreboardRow[] {
+  const tried = rows.filter(row => row.verdict !== 'too few').sort((a, b) => a.p! - b.p!);
+  let most = 0;
+  tried.forEach((row, k) => {
+    most = Math.max(most, Math.min(1, (tried.length - k) * row.p!));
+    row.p_holm = most;
+    if (most <= LEVEL) row.verdict = 'correlates';
+  });
+  return rows;
+}
+
+/** What of the table is judged in part or not at all, and why: one line per measure. */
+export function omissions(
+  table: Table,
+  { target, measures }: ScoreboardSettings,
+  board: readonly ScoreboardRow[],
+): string[] {
+  const goal = targetOf(table, target);
+  const numeric = measuresOf(table, goal, measures);
+  const judged = new Set(board.map(({ measure }) => measure));
+  const partly = [goal, ...numeric].flatMap(column => {
+    const cells = table.rows.map(row => row[column]).filter(value => typeof value === 'number');
+    const finite = cells.filter(Number.isFinite).length;
+    const what = [...new Set(cells.filter(value => !Number.isFinite(value)).map(String))].join(', ');
+    return finite === cells.length
+      ? []
+      : [`${column}: judged on its ${finite} finite values; ${cells.length - finite} left out (${what})`];
+  });
+  const constant = numeric
+    .filter(column => !judged.has(column))
+    .map(column => `${column}: not judged, it does not vary where '${goal}' has numbers`);
+  const wordy = (measures ? [] : table.columns).flatMap(column => {
+    const values = table.rows.map(row => row[column]).filter(value => value !== null);
+    const isMeasure = values.some(value => Number.isFinite(Number(value))) && wordIn(table, column) !== undefined;
+    const word = values.find(value => !Number.isFinite(Number(value)));
+    return isMeasure && word !== undefined && column !== SETTING
+      ? [`${column}: not judged, it contains text ('${word}')`]
+      : [];
+  });
+  const infinite = (measures ? [] : table.columns)
+    .filter(column => !isNumeric(table, column) && table.rows.some(row => typeof row[column] === 'number'))
+    .map(column => `${column}: not judged, it has no finite value`);
+  return [...partly, ...constant, ...wordy, ...infinite];
+}
+
+/** What the verdicts mean, one line per setting that has any to explain. */
+export function explanations(rows: readonly ScoreboardRow[]): string[] {
+  const few = rows.filter(({ verdict }) => verdict === 'too few');
+  return [...new Set(few.map(({ setting }) => setting))].map(setting => {
+    const here = few.filter(row => row.setting === setting);
+    const counts = [...new Set(here.map(({ tokenizers }) => tokenizers))].sort((a, b) => a - b).join(' or ');
+    return (
+      `${setting === '' ? '' : `${setting}: `}${counts} tokenizers are too few for ${here.map(({ measure }) => measure).join(', ')}: ` +
+      `even perfect agreement would have p > ${LEVEL}; 5 with different values are enough`
+    );
+  });
+}

@@ -1,0 +1,1 @@
+export { trainableDiffusion } from './train.js';

@@ -1,0 +1,65 @@
+import { z } from 'zod';
+import { count, namelessDtype, nonNegative, positive } from '../../../base/options.js';
+
+/** Names of `maetok train <model>` for diffusion models. */
+export const DIFFUSION_MODELS = [
+  ...['tiny', 's', 'b', 'l', 'xl'].map(size => `sit-${size}`),
+  ...['tiny', 's', 'b', 'l', 'xl', '1p0b', '1p6b'].map(size => `lightningdit-${size}`),
+];
+
+/** Flags of `maetok train sit-… | lightningdit-…`. */
+export const diffusionOptions = z.object({
+  latents: z
+    .string()
+    .describe('latents to train on: a folder written by `maetok extract`, LightningDiT’s shards, .npz, .npy'),
+  patch: count
+    .default(1)
+    .describe('patch size: side of the square of latent tokens that becomes one token of the transformer'),
+  qkNorm: z.boolean().default(false).describe('normalise queries and keys: more stable, at some cost in quality'),
+  path: z.enum(['linear', 'cosine']).default('linear').describe('path from noise (t = 0) to data (t = 1)'),
+  prediction: z.enum(['velocity', 'noise', 'data']).default('velocity').describe('what the network predicts'),
+  weighting: z
+    .enum(['none', 'velocity', 'likelihood'])
+    .default('none')
+    .describe('weighting over time of the error of a noise or data prediction'),
+  times: z
+    .enum(['uniform', 'lognormal'])
+    .optional()
+    .describe('how training times are drawn; default uniform for sit, lognormal for lightningdit'),
+  direction: nonNegative
+    .optional()
+    .describe('weight of 1 − cosine between prediction and target; default 0 for sit, 1 for lightningdit'),
+  labelDropout: nonNegative.max(1).default(0.1).describe('fraction of labels dropped, for classifier-free guidance'),
+  classes: count.optional().describe('number of classes; default: as many as the latents name or contain'),
+  gft: z.boolean().default(false).describe('guidance-free training: the guidance scale is an input of the network'),
+  repa: z
+    .string()
+    .optional()
+    .describe(
+      'REPA: features of a frozen encoder to align with, in the row order of the latents (extract --tokenizer onnx:…)',
+    ),
+  repaAfter: count
+    .optional()
+    .describe('block whose tokens are aligned; default 8, or half the depth of a shallower network'),
+  repaWidth: count.default(2048).describe('width of the projector'),
+  repaWeight: positive.default(0.5).describe('weight of the alignment'),
+  dropNonfinite: z.boolean().default(false).describe('leave out latents that are NaN or infinite'),
+  dtype: namelessDtype,
+  flips: z.boolean().optional().describe('use the mirrored copies too; default: if the latents have them'),
+  split: positive
+    .max(0.99)
+    .default(0.9)
+    .describe('fraction of rows to train on; the rest is held out for the loss curve'),
+  evaluationSamples: count
+    .default(320)
+    .describe('frozen (row, noise, time) triples for each of training and held-out rows'),
+  bins: count.default(10).describe('number of bins of t in [0, 1] in which the loss is measured'),
+  floor: z
+    .string()
+    .optional()
+    .describe(
+      'mixture fitted to these latents (analyze-gmm --no-pca --save-model): loss.csv also reports the excess over its lowest possible loss',
+    ),
+});
+
+export type DiffusionOptions = z.output<typeof diffusionOptions>;

@@ -1,0 +1,243 @@
+import { UserError, type Log } from '../../../base/index.js';
+import { sha256OfFile } from '../../../io/index.js';
+import type { NetworkConfig, Recipe, RunNetwork, FrozenSet, Model, Objective } from '../../../diffusion/index.js';
+import type { Tensor } from '../../../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
+import type { EvaluateContext, EvaluationRows, TrainingSettings, TrainingTask } from '../../../training/index.js';
+import type { NormalisedLatents } from '../../../latents/index.js';
+import { diffusionOptions, type DiffusionOptions } from './options.js';
+import { defineTrainable, type PreparedTraining, type Trainable, type TrainingRequest } from '../trainable.js';
+
+const isLightning = (model: string): boolean => model.startsWith('lightningdit');
+
+/** `maetok train sit-… | lightningdit-…`: a diffusion transformer on a latents folder. */
+export function trainableDiffusion(model: string): Trainable<typeof diffusionOptions> {
+  return defineTrainable({
+    describe: isLightning(model)
+      ? 'LightningDiT on latents: rotary positions, RMSNorm, SwiGLU, log-normal times, direction loss'
+      : 'SiT on latents: velocity of the linear path, class labels with dropout',
+    examples: [
+      [`maetok train ${model} --latents latents/mae --out runs/${model}`, 'loss.csv has the loss by timestep'],
+      [`maetok train ${model} --latents latents/mae --repa latents/dinov2 --out runs/repa`, 'aligned with features'],
+    ],
+    options: diffusionOptions,
+    free: ['latents', 'repa', 'evaluationSamples', 'bins', 'floor'],
+    settings: () => settingsOf(model),
+    prepare: request => prepare(model, request),
+  });
+}
+
+/** The published training; small networks take larger steps, and averages as long as their few steps allow. */
+function settingsOf(model: string): Partial<TrainingSettings> {
+  const common = { schedule: 'constant', warmup: 0, weightDecay: 0, betas: [0.9, 0.999] } as const;
+  if (model.endsWith('-tiny'))
+    return { ...common, betas: [0.9, 0.999], steps: 2000, batchSize: 64, lr: 1e-3, ema: 0.99, evaluateEvery: 250 };
+  if (isLightning(model))
+    return { ...common, betas: [0.9, 0.95], steps: 80_000, batchSize: 1024, lr: 2e-4, ema: 0.9999, clip: 0 };
+  return { ...common, betas: [0.9, 0.999], steps: 400_000, batchSize: 256, lr: 1e-4, ema: 0.9999, clip: 1 };
+}
+
+interface LatentBatch {
+  latents: Float32Array;
+  labels: Int32Array;
+  features?: Float32Array;
+}
+
+async function prepare(
+  model: string,
+  { options, settings, log }: TrainingRequest<DiffusionOptions>,
+): Promise<PreparedTraining> {
+  const { RandomStream, tf } = await import('../../../engine/index.js');
+  const { initialise, isTable, trainingLoss } = await import('../../../diffusion/index.js');
+  const { batchRows, openNormalised, splitPictures } = await import('../../../latents/index.js');
+  refuseCombinations(options);
+  const latents = await openNormalised(options.latents, { ...options, log });
+  const features = await openFeatures(options, latents, log);
+  const config = await architecture(model, options, latents, features);
+  const recipe = recipeOf(model, options);
+  warn(options, settings, latents, log);
+  const { train, heldout } = splitPictures(latents, options.split, settings.seed);
+  const rowsOf = batchRows(latents, train, settings.seed);
+  const { tokens, channels } = config;
+  const task: TrainingTask<LatentBatch> = {
+    name: model,
+    params: initialise(config, new RandomStream(settings.seed).for('initial')),
+    trains: name => !isTable(name),
+    batch: async index => {
+      const rows = rowsOf(index, settings.batchSize);
+      const [read, aligned] = await Promise.all([latents.read(rows), features?.read(rows)]);
+      return { latents: read, labels: rows.map(latents.label), ...(aligned && { features: aligned }) };
+    },
+    loss: (params, batch, { random }) => {
+      const shape: [number, number, number] = [batch.labels.length, tokens, channels];
+      const data: Tensor = tf.tensor3d(batch.latents, shape);
+      return trainingLoss(
+        config,
+        params,
+        { data, labels: batch.labels, features: batch.features && features?.tensor(batch.features) },
+        recipe,
+        random,
+      );
+    },
+    evaluate: await evaluation({ config, objective: recipe.objective }, latents, { train, heldout }, options, settings),
+    dispose: async () => {
+      await latents.source.close();
+      await features?.close();
+    },
+  };
+  const network: RunNetwork = {
+    architecture: config,
+    objective: recipe.objective,
+    mean: Array.from(latents.mean),
+    std: Array.from(latents.std),
+    classes: latents.classNames,
+    labelDropout: options.labelDropout,
+    tokenizer: tokenizerOf(latents),
+  };
+  return {
+    task: task,
+    network: { ...network },
+    inputs: {
+      latents: latents.digest,
+      ...(features && { features: features.digest }),
+      ...(options.floor && { floor: await sha256OfFile(options.floor) }),
+    },
+  };
+}
+
+function refuseCombinations({ prediction, weighting, gft, repa, labelDropout }: DiffusionOptions): void {
+  if (prediction === 'velocity' && weighting !== 'none')
+    throw new UserError(`--weighting ${weighting}: applies to --prediction noise or data only, not to velocity`);
+  if (gft && repa !== undefined) throw new UserError('--gft and --repa cannot be combined');
+  if (gft && labelDropout === 0) throw new UserError('--gft: needs --label-dropout, which trains its null class');
+}
+
+function recipeOf(model: string, options: DiffusionOptions): Recipe {
+  const { path, prediction, weighting, labelDropout, repaWeight } = options;
+  const objective: Objective = { path, prediction, time: 'noise-to-data', timeScale: 1 };
+  return {
+    objective,
+    weighting,
+    labelDropout,
+    times: options.times ?? (isLightning(model) ? 'lognormal' : 'uniform'),
+    direction: options.direction ?? (isLightning(model) ? 1 : 0),
+    alignment: repaWeight,
+  };
+}
+
+async function architecture(
+  model: string,
+  options: DiffusionOptions,
+  { source, classes }: NormalisedLatents,
+  features: AlignedFeatures | undefined,
+): Promise<NetworkConfig> {
+  const { MODELS, networkConfig } = await import('../../../diffusion/index.js');
+  const { tokens, channels, grid, name } = source;
+  const { patch, qkNorm, gft, repaWidth } = options;
+  if (patch > 1 && (!grid || grid.some(side => side % patch !== 0)))
+    throw new UserError(
+      `${name}: --patch ${patch} needs latents on a grid whose sides it divides; these are ${grid ? `${grid.join('×')} tokens` : `a sequence of ${tokens} tokens`}`,
+    );
+  const { depth } = MODELS[model];
+  const after = options.repaAfter ?? Math.min(8, Math.ceil(depth / 2));
+  if (features && after > depth) throw new UserError(`--repa-after ${after}: ${model} has ${depth} blocks`);
+  return networkConfig(
+    model,
+    { tokens, channels, grid },
+    {
+      classes,
+      patch,
+      qkNorm,
+      beta: gft && 'linear',
+      ...(features && { projectors: { after, width: repaWidth, features: [features.channels] } }),
+    },
+  );
+}
+
+function warn(
+  { labelDropout }: DiffusionOptions,
+  { ema, steps }: TrainingSettings,
+  { source }: NormalisedLatents,
+  log: Log,
+): void {
+  if (!source.labels) log.warn(`${source.name}: has no labels; the model has a single class`);
+  else if (labelDropout === 0)
+    log.warn('--label-dropout 0: the model will have no trained null class, which guidance needs');
+  const window = 1 / (1 - ema);
+  if (ema > 0 && window > steps / 5)
+    log.warn(
+      `--ema ${ema} averages over ${Math.round(window)} steps, a large part of all ${steps}; ` +
+        `--ema ${suggestedEma(steps)} suits a run this short`,
+    );
+}
+
+/** An average over about a tenth of the run. */
+const suggestedEma = (steps: number): number => Number((1 - Math.min(1, 10 / steps)).toPrecision(3));
+
+interface AlignedFeatures {
+  channels: number;
+  digest: string;
+  read: (rows: Int32Array) => Promise<Float32Array>;
+  tensor: (data: Float32Array) => Tensor;
+  close: () => Promise<void>;
+}
+
+/** REPA's features: one row per picture, in the order of the latents. */
+async function openFeatures(
+  { repa }: DiffusionOptions,
+  { pictures, source, flips }: NormalisedLatents,
+  log: Log,
+): Promise<AlignedFeatures | undefined> {
+  if (repa === undefined) return undefined;
+  const { tf } = await import('../../../engine/index.js');
+  const { openLatents } = await import('../../../latents/index.js');
+  const found = await openLatents(repa, { log });
+  const mirrored = flips && found.hasFlips;
+  const features = mirrored ? await openLatents(repa, { log, flips: true }) : found;
+  const rows = mirrored ? features.count / 2 : features.count;
+  if (rows !== pictures)
+    throw new UserError(`${repa}: holds features of ${rows} images, ${source.name} latents of ${pictures}`);
+  const { tokens, channels } = features;
+  return {
+    channels,
+    digest: await features.digest(),
+    read: wanted => features.read(mirrored ? wanted : wanted.map(row => row % pictures)),
+    tensor: data => tf.tensor3d(data, [data.length / tokens / channels, tokens, channels]),
+    close: () => features.close(),
+  };
+}
+
+/** What the latents say of their tokenizer, and of the pictures that it was given. */
+function tokenizerOf({ source }: NormalisedLatents): Record<string, unknown> {
+  const { tokenizer, image_size } = source.meta;
+  return {
+    ...(tokenizer as Record<string, unknown> | undefined),
+    ...(typeof image_size === 'number' && { image_size }),
+  };
+}
+
+/** loss.csv: the loss by timestep on frozen rows of both parts, with the weights and with their average. */
+async function evaluation(
+  model: Omit<Model, 'params'>,
+  latents: NormalisedLatents,
+  parts: { train: Int32Array; heldout: Int32Array },
+  { bins, evaluationSamples: samples, floor }: DiffusionOptions,
+  { batchSize }: TrainingSettings,
+): Promise<(context: EvaluateContext) => Promise<{ tables: EvaluationRows }>> {
+  const { lossByTime } = await import('../../../diffusion/index.js');
+  const { FROZEN_SEED, frozenSet } = await import('../../diffusion-loss/index.js');
+  const { floorSubtraction } = await import('../../diffusion-loss/index.js');
+  const subtract = floor && (await floorSubtraction(floor, latents, model.objective.path));
+  const sets: Record<string, FrozenSet> = {};
+  for (const [part, rows] of Object.entries(parts))
+    sets[part] = await frozenSet(latents, rows, { bins, samples, seed: FROZEN_SEED });
+  return async ({ params, ema }) => {
+    const rows: EvaluationRows[string] = [];
+    for (const [split, frozen] of Object.entries(sets)) {
+      for (const [weights, values] of Object.entries({ raw: params, ...(ema && { ema }) })) {
+        const losses = await lossByTime({ ...model, params: values }, frozen, batchSize);
+        rows.push(...(subtract ? subtract(losses) : losses).map(row => ({ split, weights, ...row })));
+      }
+    }
+    return { tables: { loss: rows } };
+  };
+}

@@ -1,0 +1,1 @@
+export { trainModel, forecastTraining } from './run.js';

@@ -1,0 +1,53 @@
+import type { z } from 'zod';
+import type { Log } from '../../base/index.js';
+import type { TrainingSettings, TrainingTask } from '../../training/index.js';
+
+/** What a trainable is given when a run starts. */
+export interface TrainingRequest<O = Record<string, unknown>> {
+  /** The model's own options, checked by its schema. */
+  options: O;
+  /** Everything about the loop, resolved. */
+  settings: TrainingSettings;
+  log: Log;
+  signal: AbortSignal;
+}
+
+/** A model ready to train. */
+export interface PreparedTraining {
+  task: TrainingTask;
+  /**
+   * What opening the trained model needs besides its weights (architecture, latents' shape, normalisation, classes),
+   * as plain values: `network` in config.yaml. A run cannot go on as one with another network or other inputs.
+   */
+  network: Record<string, unknown>;
+  /** Digests of what the run reads, by role (`data`, `latents`, `tokenizer`, `teacher`): for run.json. */
+  inputs: Record<string, string>;
+  /** What else run.json should say of how it is trained. */
+  info?: Record<string, unknown>;
+}
+
+/** One model, or family of models, of `maetok train <model>`. */
+export interface Trainable<S extends z.ZodObject = z.ZodObject> {
+  /** One line for `maetok train --help`. */
+  describe: string;
+  examples: [command: string, meaning: string][];
+  /** Its own flags; those of every training (steps, lr, …) come besides. */
+  options: S;
+  /**
+   * Names of options that a resumed run may change because they do not touch the numbers: paths whose contents are
+   * among `inputs`, what only evaluations read.
+   */
+  free?: string[];
+  /** Training settings where they depart from `DEFAULT_SETTINGS`, given its options (a preset, say); flags win. */
+  settings(options: z.output<S>): Partial<TrainingSettings>;
+  /**
+   * Opens data and builds the initial parameters. Imports its domain rooms here, so that --help wakes no engine; the
+   * engine has been started. Throws a UserError for anything that does not fit, before the first step.
+   */
+  prepare(request: TrainingRequest<z.output<S>>): Promise<PreparedTraining>;
+}
+
+/** Declares a trainable; the identity function that gives its functions their option types. */
+export function defineTrainable<S extends z.ZodObject>(trainable: Trainable<S>): Trainable<S> {
+  return trainable;
+}

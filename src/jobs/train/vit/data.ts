@@ -1,0 +1,69 @@
+import { UserError } from '../../../base/index.js';
+import {
+  openImages,
+  spread,
+  trainingBatches,
+  type Augmentation,
+  type ImageBatch,
+  type ImageDataset,
+} from '../../../data/index.js';
+import type { VitConfig } from '../../../tokenizers/vit/index.js';
+import type { TokenizerOptions } from './options.js';
+import type { TrainingRequest } from '../trainable.js';
+
+/** The pictures of a tokenizer's training. */
+export interface TokenizerData {
+  train: ImageDataset;
+  val: ImageDataset;
+  augmentation: Augmentation;
+  /** Sides that batches take in turns. */
+  sizes: number[];
+  /** A pure function of its index; every picture of a batch has one size. */
+  batch(index: number): Promise<ImageBatch>;
+  close(): Promise<void>;
+}
+
+/** From this side on pictures are cropped at random; smaller ones have no room for it. */
+const CROPPED_FROM = 64;
+
+export async function openTokenizerData(
+  { imageSize }: Pick<VitConfig, 'imageSize'>,
+  { options, settings, log }: TrainingRequest<TokenizerOptions>,
+): Promise<TokenizerData> {
+  const { data, heldOut, exif, alpha, grey16 } = options;
+  const reading = { heldOut, exif, alpha, grey16, log };
+  const augmentation = options.augmentation ?? (imageSize >= CROPPED_FROM ? 'random-crop' : 'flip');
+  const train = await openImages(data, { ...reading, split: 'train' });
+  const val = await openImages(data, { ...reading, split: 'val' });
+  await requireReadable(val, options.evaluationImages);
+  const sizes = options.sizes ?? [imageSize];
+  const { batchSize, seed } = settings;
+  const buckets = sizes.map(size => trainingBatches(train, { batchSize, size, augmentation, seed }));
+  return {
+    train,
+    val,
+    augmentation,
+    sizes,
+    batch: index => buckets[index % sizes.length].batch(Math.floor(index / sizes.length)),
+    close: async () => {
+      await Promise.all(buckets.map(bucket => bucket.close()));
+      await train.close();
+      await val.close();
+    },
+  };
+}
+
+/** Known before the first step, not at the first evaluation. */
+async function requireReadable(val: ImageDataset, count: number): Promise<void> {
+  for (const index of spread(val.count, count)) {
+    try {
+      await val.read(index);
+      return;
+    } catch (error) {
+      val.reportBroken(index, error);
+    }
+  }
+  throw new UserError(
+    `${val.name}: none of the validation images can be read; fix them, or provide others in a val/ folder or by --held-out`,
+  );
+}

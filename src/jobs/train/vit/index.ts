@@ -1,0 +1,1 @@
+export { trainableTokenizer } from './train.js';

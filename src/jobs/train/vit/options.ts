@@ -1,0 +1,126 @@
+import { z } from 'zod';
+import { count, counts, decoding, list, nonNegative, positive, whole, words } from '../../../base/options.js';
+import { CRITICS } from '../../../tokenizers/losses/names.js';
+import { VIT_SIZES } from '../../../tokenizers/vit/names.js';
+const mask = z.preprocess(
+  value => (typeof value === 'number' ? String(value) : value),
+  z.string().regex(/^(off|0?\.\d+(-0?\.\d+)?)$/, 'must be off, one share such as 0.5, or a range such as 0.4-0.6'),
+);
+
+const named = list(z.array(z.string().regex(/^[\w-]+=.+$/, 'must be NAME=SPEC, several with commas'))).default([]);
+
+const weights = z.preprocess(
+  value => (typeof value === 'number' ? String(value) : value),
+  list(
+    z.array(
+      z.string().regex(/^([\w-]+=)?\d+(\.\d+)?(e-?\d+)?$/, 'must be a number, or NAME=NUMBER, several with commas'),
+    ),
+  ),
+);
+
+/** Flags of `maetok train ae | kl-vae | maetok`. */
+export const tokenizerOptions = z.object({
+  data: z.string().describe('images to train on: a folder, .npz, .tar or synthetic:scenes'),
+  preset: z.enum(VIT_SIZES).default('tiny').describe('size of the model'),
+  imageSize: count.optional().describe('side of the images in pixels'),
+  patchSize: count.optional().describe('side of a patch in pixels'),
+  latentTokens: whole.optional().describe('learned latent tokens; 0: the image tokens are the latents'),
+  latentChannels: count.optional().describe('numbers per latent token'),
+  width: count.optional().describe('width of encoder and decoder'),
+  depth: count.optional().describe('blocks of the encoder, and of the decoder'),
+  heads: count.optional().describe('attention heads of encoder and decoder'),
+  layerScale: positive
+    .optional()
+    .describe('initial value of LayerScale; default 1 below 12 blocks, otherwise 1e-5 as published'),
+  positions: z.enum(['absolute', 'rope-mixed', 'rope-axial']).optional().describe('position embedding of the patches'),
+  decoder: z
+    .enum(['plain', 'movq'])
+    .optional()
+    .describe('movq: latent tokens are modulated by the latents, as in the published model'),
+  mask: mask
+    .optional()
+    .describe(
+      'fraction of patches hidden from the encoder, drawn per batch; default 0.4-0.6 for maetok, off for others',
+    ),
+  aux: words
+    .optional()
+    .describe(
+      'what auxiliary decoders predict: hog, pixels, edges, names of --teacher, or none; default hog for maetok, none for others',
+    ),
+  teacher: named.describe(
+    'features to predict, NAME=SPEC: a frozen encoder (onnx:FILE, or any --tokenizer) or latents extracted with one (a folder, .npz)',
+  ),
+  auxWidth: count.optional().describe('width of the auxiliary decoders'),
+  auxDepth: count.optional().describe('blocks of the auxiliary decoders'),
+  auxWeight: weights.default(['1']).describe('weight of each auxiliary loss: 1, or hog=1,dinov2=0.5'),
+  auxOver: z.enum(['masked', 'all']).default('masked').describe('patches over which auxiliary losses are averaged'),
+  l2: nonNegative.default(1).describe('weight of the squared error of the pixels'),
+  l1: nonNegative.default(0).describe('weight of the absolute error of the pixels'),
+  kl: nonNegative.default(1e-6).describe('weight of the KL divergence, summed over the latents (kl-vae)'),
+  perceptual: nonNegative.optional().describe('weight of the perceptual loss; default 0 for tiny, 1 for others'),
+  lpips: z
+    .string()
+    .optional()
+    .describe(
+      'LPIPS’s weights: one file, or VGG16_FILE,LIN_FILE; without them, differences of image gradients are used',
+    ),
+  perceptualRamp: whole
+    .optional()
+    .describe('steps over which the perceptual weight grows from 0; default 0 for tiny, 10000 for others'),
+  disc: z.enum(CRITICS).default('none').describe('discriminator: patchgan, or dino (heads on a frozen DINO ViT)'),
+  discBackbone: z.string().optional().describe('weights of the DINO ViT'),
+  discLoss: z.enum(['hinge', 'non-saturating']).default('hinge').describe('adversarial loss'),
+  discWeight: nonNegative.default(0.4).describe('weight of the adversarial loss'),
+  discAdaptive: z
+    .boolean()
+    .default(true)
+    .describe(
+      'balance --disc-weight by the gradients at the decoder’s last layer; --no-disc-adaptive uses it unchanged',
+    ),
+  discStart: whole.optional().describe('first step of the discriminator; default 0 for tiny, 30000 for others'),
+  discLr: positive.optional().describe('learning rate of the discriminator; default: --lr'),
+  discWidth: count.default(64).describe('channels of a PatchGAN’s first layer'),
+  discLayers: count.default(3).describe('layers of a PatchGAN that halve the image'),
+  discAugment: z.boolean().default(true).describe('augment the discriminator’s inputs: colour, translation, cutout'),
+  discConsistency: nonNegative
+    .default(4)
+    .describe(
+      'weight of the consistency loss between the discriminator’s outputs for plain and strongly augmented images',
+    ),
+  lecam: nonNegative.default(0.001).describe('weight of the LeCam regularisation'),
+  align: z
+    .string()
+    .optional()
+    .describe(
+      'align latents with features, token by token, as in VA-VAE; takes a SPEC as --teacher does, without a name',
+    ),
+  alignWeight: positive
+    .default(0.1)
+    .describe('weight of the alignment, multiplied by the ratio of gradients at the encoder’s last layer'),
+  alignMargins: list(z.tuple([nonNegative, nonNegative]))
+    .default([0.5, 0.25])
+    .describe('margins below which cosine and distance are not penalised'),
+  from: z.string().optional().describe('run to start from: its network and its weights'),
+  stage: z
+    .enum(['all', 'decoder'])
+    .default('all')
+    .describe('decoder: freeze the encoder and lower the mask ratio to 0, to recover fidelity; needs --from'),
+  sizes: counts
+    .optional()
+    .describe('train at several image sizes, e.g. 256,512; each batch has one size; default: the model’s own'),
+  recompute: z
+    .boolean()
+    .default(false)
+    .describe(
+      'gradient checkpointing: recompute blocks in the backward pass instead of storing their activations; less memory, more time',
+    ),
+  augmentation: z
+    .enum(['none', 'flip', 'random-crop'])
+    .optional()
+    .describe('random-crop: as published; default: random-crop for images of 64 pixels or more, else flip'),
+  ...decoding,
+  heldOut: positive.max(0.9).default(0.1).describe('fraction held out for validation if the data have no such part'),
+  evaluationImages: count.default(256).describe('validation images per evaluation'),
+});
+
+export type TokenizerOptions = z.output<typeof tokenizerOptions>;

@@ -1,0 +1,142 @@
+import type { VitBatch, VitModel, VitNetwork, VitRecipe, VitSize } from '../../../tokenizers/vit/index.js';
+import type { TrainingSettings, TrainingTask } from '../../../training/index.js';
+import { tokenizerOptions, type TokenizerOptions } from './options.js';
+import { defineTrainable, type PreparedTraining, type Trainable, type TrainingRequest } from '../trainable.js';
+
+const ABOUT: Record<VitModel, string> = {
+  ae: 'plain autoencoder',
+  'kl-vae': 'autoencoder with Gaussian latents and a KL penalty',
+  maetok: 'masked autoencoder with auxiliary targets',
+};
+
+/** `maetok train ae | kl-vae | maetok`: one backbone, three ways to train it. */
+export function trainableTokenizer(model: VitModel): Trainable<typeof tokenizerOptions> {
+  return defineTrainable({
+    describe: `${ABOUT[model]}: ViT encoder and decoder with learned latent tokens`,
+    examples: [
+      [`maetok train ${model} --data pictures --out runs/${model}`, 'the tiny preset, 32 pixels'],
+      [
+        `maetok train ${model} --data imagenet/train --preset base --precision bf16 --out runs/${model}-b`,
+        'the paper’s size and schedule',
+      ],
+    ],
+    options: tokenizerOptions,
+    // What these name is known by its digest.
+    free: ['data', 'evaluationImages', 'teacher', 'align', 'lpips', 'discBackbone', 'from'],
+    settings: chosen => SETTINGS[chosen.preset],
+    prepare: request => prepare(model, request),
+  });
+}
+
+const PUBLISHED: Partial<TrainingSettings> = {
+  steps: 500_000,
+  batchSize: 512,
+  lr: 2e-4,
+  schedule: 'cosine',
+  warmup: 5000,
+  warmupLr: 1e-5,
+  finalLr: 0.1,
+  checkpointEvery: 5000,
+  evaluateEvery: 5000,
+};
+
+const SETTINGS: Record<VitSize, Partial<TrainingSettings>> = {
+  // A small model takes larger steps, and an average over its few steps must be a short one.
+  tiny: {
+    steps: 1000,
+    batchSize: 64,
+    lr: 2e-3,
+    schedule: 'cosine',
+    warmup: 50,
+    ema: 0.97,
+    checkpointEvery: 500,
+    evaluateEvery: 250,
+  },
+  small: PUBLISHED,
+  base: PUBLISHED,
+  large: PUBLISHED,
+};
+
+async function prepare(model: VitModel, request: TrainingRequest<TokenizerOptions>): Promise<PreparedTraining> {
+  const { options, settings, log } = request;
+  const { RandomStream, tf } = await import('../../../engine/index.js');
+  const vit = await import('../../../tokenizers/vit/index.js');
+  const { openPerceptual } = await import('../../../tokenizers/losses/index.js');
+  const { openTokenizerCritic, RECONSTRUCTION } = await import('./critic.js');
+  const { openTokenizerData } = await import('./data.js');
+  const { tokenizerEvaluation } = await import('./evaluation.js');
+  const { openTokenizerFeatures } = await import('./features.js');
+  const { auxNames, backbone, tokenizerModel } = await import('./model.js');
+  const { openStart, startingParams } = await import('./start.js');
+
+  const start = await openStart(options, log);
+  const body = backbone(model, options, start?.config);
+  const data = await openTokenizerData(body, request);
+  const features = await openTokenizerFeatures(auxNames(model, options), body, data, request);
+  const { teachers, align } = features;
+  const { config, recipe } = tokenizerModel(model, options, { teachers, start: start?.config, steps: settings.steps });
+  const random = new RandomStream(settings.seed);
+  const critic = await openTokenizerCritic(options, random.for('discriminator'));
+  const weights = lossWeights(options);
+  const perceptual = weights.perceptual > 0 ? await openPerceptual(options.lpips) : undefined;
+  if (perceptual && !perceptual.digest)
+    log.warn(`no --lpips weights: the perceptual loss is ${perceptual.name}, as noted in run.json`);
+  const whole: VitRecipe = {
+    ...recipe,
+    ...(perceptual && { perceptual: { ...perceptual, weight: weights.perceptual, ramp: weights.ramp } }),
+    ...(align && { align: { weight: options.alignWeight, margins: marginsOf(options) } }),
+  };
+  const targets = align ? [...recipe.targets, align] : recipe.targets;
+  const task: TrainingTask<VitBatch> = {
+    name: model,
+    params: startingParams(config, {
+      start,
+      random: random.for('initial'),
+      layerScale: options.layerScale,
+      aligned: align?.width,
+    }),
+    batch: async index => {
+      const { images: pixels, indices, size } = await data.batch(index);
+      const images = tf.tensor4d(pixels, [indices.length, size, size, 3]);
+      return { images, ...(await vit.targetFeatures(targets, images, indices)) };
+    },
+    loss: (params, batch, context) => {
+      const { step, random } = context;
+      const { reconstruction, ...result } = vit.vitLoss(config, whole, params, batch, {
+        ...{ step, random },
+        adversary: critic?.adversary(context),
+      });
+      return critic ? { ...result, shared: { [RECONSTRUCTION]: reconstruction } } : result;
+    },
+    ...(options.stage === 'decoder' ? { trains: isDecoder } : {}),
+    ...(critic ? { phases: [critic.phase] } : {}),
+    evaluate: tokenizerEvaluation({ ...data, config, count: options.evaluationImages }),
+    dispose: async () => {
+      perceptual?.dispose();
+      await features.close();
+      await data.close();
+    },
+  };
+  const network: VitNetwork = { family: 'vit', model, config };
+  const digests = { from: start?.digest, lpips: perceptual?.digest, discriminator: critic?.digest };
+  return {
+    task,
+    network: { ...network },
+    inputs: { data: data.train.digest, ...features.inputs, ...defined(digests) },
+    info: perceptual ? { perceptual: perceptual.name } : {},
+  };
+}
+
+/** The pixel decoder and the layer before it. */
+const isDecoder = (key: string): boolean => /^(decoder|post_quant_conv)\./.test(key);
+
+/** A few steps of a small network have no room for long ramps. */
+const lossWeights = ({ preset, perceptual, perceptualRamp }: TokenizerOptions) =>
+  preset === 'tiny'
+    ? { perceptual: perceptual ?? 0, ramp: perceptualRamp ?? 0 }
+    : { perceptual: perceptual ?? 1, ramp: perceptualRamp ?? 10_000 };
+
+const marginsOf = ({ alignMargins: [cosine, distance] }: TokenizerOptions) => ({ cosine, distance });
+
+const defined = (record: Record<string, string | undefined>): Record<string, string> =>
+  Object.fromEntries(Object.entries(record).filter((entry): entry is [string, string] => entry[1] !== undefined));

@@ -1,0 +1,1 @@
+export { picturesOf, type Picture } from './umap.js';

@@ -1,0 +1,125 @@
+import { setImmediate } from 'node:timers/promises';
+import { EXIT, RandomNumbers, UserError, type Log } from '../../base/index.js';
+import { nearestNeighbours, type Neighbours } from '../../neighbours/index.js';
+import { randomRows, sampleOf, type RowSource } from '../../rows/index.js';
+import { pictureQuality, tsne, umap, type Quality } from '../../umap/index.js';
+import { planarStart } from '../../pca/index.js';
+export const PICTURE_METHODS = ['umap', 'tsne', 'pca'] as const;
+export type PictureMethod = (typeof PICTURE_METHODS)[number];
+
+export interface PictureSettings {
+  methods: readonly PictureMethod[];
+  /** UMAP's neighbours, the row itself counted, and those that trustworthiness looks at. */
+  neighbours: number;
+  minDist: number;
+  /** UMAP's passes; absent: 500, beyond 10,000 rows 200. */
+  epochs?: number | undefined;
+  perplexity: number;
+  /** Of t-SNE. */
+  iterations: number;
+  /** Rows at most, drawn by seed. */
+  sample: number;
+  seed: number;
+}
+
+/** One latent space in the plane. */
+export interface Picture extends Quality {
+  source: string;
+  method: PictureMethod;
+  /** Which rows, ascending, and where they are: [rows, 2]. */
+  rows: Int32Array;
+  points: Float32Array;
+  seconds: number;
+}
+
+export interface PictureContext {
+  log: Log;
+  signal?: AbortSignal | undefined;
+}
+
+/** Rows whose neighbourhoods are looked at to judge a picture. */
+const QUERIES = 2000;
+/** t-SNE looks at this many neighbours for each that counts in full. */
+const REACH = 3;
+
+/** Pictures of one latent space, all of the same rows and from the same start: two principal components. */
+export async function picturesOf(
+  source: RowSource,
+  settings: PictureSettings,
+  context: PictureContext,
+): Promise<Picture[]> {
+  const { methods, sample: most, neighbours: k, seed } = settings;
+  if (source.rows <= k + 1)
+    throw new UserError(`${source.name}: has ${source.rows} rows; embeddings with --neighbours ${k} need ${k + 2}`);
+  const chosen = randomRows(source.rows, most, seed);
+  const sample = await sampleOf(source, chosen);
+  const { rows, width, data } = sample;
+  const start = await planarStart(data, rows, width, missing => context.log.warn(`${source.name}: pca: ${missing}`));
+  const reach = Math.max(
+    methods.includes('umap') ? k - 1 : 0,
+    methods.includes('tsne') ? REACH * settings.perplexity : 0,
+  );
+  if (reach > 0) context.log.note(`${source.name}: ${reach} nearest neighbours of ${rows} rows`);
+  const lists = reach > 0 ? await nearestNeighbours(data, rows, width, reach) : undefined;
+  const random = new RandomNumbers(seed);
+  const pictures: Picture[] = [];
+  for (const method of methods) {
+    const began = performance.now();
+    const points = await DRAW[method]({ name: source.name, lists, start, settings, context, random });
+    const seconds = (performance.now() - began) / 1000;
+    const quality = await pictureQuality(data, points, { k, queries: QUERIES, random });
+    context.log.note(
+      `${source.name}: ${method}: trustworthiness ${quality.trustworthiness.toFixed(3)}, continuity ${quality.continuity.toFixed(3)} (k = ${k}), ${seconds.toFixed(0)} s`,
+    );
+    pictures.push({ source: source.name, method, rows: chosen, points, seconds, ...quality });
+  }
+  return pictures;
+}
+
+interface Task {
+  name: string;
+  /** Absent where no method looks at neighbours. */
+  lists: Neighbours | undefined;
+  start: Float32Array;
+  settings: PictureSettings;
+  context: PictureContext;
+  random: RandomNumbers;
+}
+
+const DRAW: Record<PictureMethod, (task: Task) => Promise<Float32Array>> = {
+  async umap({ name, lists, start, settings: { neighbours, minDist, epochs }, context, random }) {
+    const shown = shownSteps(`${name}: UMAP`, 'epochs', context);
+    return await umap(nearest(lists!, neighbours - 1), start, {
+      ...{ minDist, epochs, random: random.for('umap') },
+      onEpoch: shown,
+    });
+  },
+  async tsne({ name, lists, start, settings: { perplexity, iterations }, context, random }) {
+    const shown = shownSteps(`${name}: t-SNE`, 'iterations', context);
+    return await tsne(nearest(lists!, REACH * perplexity), start, {
+      ...{ perplexity, iterations, random: random.for('tsne') },
+      onIteration: shown,
+    });
+  },
+  pca: ({ start }) => Promise.resolve(start),
+};
+
+/** The first of every row's neighbours. */
+function nearest(lists: Neighbours, wanted: number): Neighbours {
+  const k = Math.min(wanted, lists.k);
+  if (k === lists.k) return lists;
+  const kept = (_: number, at: number): boolean => at % lists.k < k;
+  return { k, rows: lists.rows.filter(kept), values: lists.values.filter(kept) };
+}
+
+/** Shows progress, and gives Ctrl-C its turn between two steps of a loop that never waits. */
+function shownSteps(label: string, unit: string, { log, signal }: PictureContext) {
+  let progress: ReturnType<Log['progress']> | undefined;
+  return async (done: number, total: number): Promise<void> => {
+    progress ??= log.progress(label, total, unit);
+    progress.update(done);
+    await setImmediate();
+    if (done === total || signal?.aborted) progress.stop();
+    if (signal?.aborted) throw new UserError('interrupted; nothing was written', EXIT.interrupted);
+  };
+}

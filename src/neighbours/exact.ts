@@ -1,0 +1,214 @@
+import { matMul, tf } from '../engine/index.js';
+import { rankAll } from './graph.js';
+import type { Tensor, Tensor1D, Tensor2D } from '../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
+
+/** Rows on the engine, a part of a larger matrix. */
+export interface RowBlock {
+  x: Tensor2D;
+  /** Number of its first row within the whole. */
+  start: number;
+}
+
+/** For each query its `k` rows, best first, row-major [queries, k]. */
+export interface Neighbours {
+  k: number;
+  rows: Int32Array;
+  /** Inner products with the query, or distances: as the function that made them says. */
+  values: Float32Array;
+}
+
+/**
+ * Rows scaled to unit length, so that inner products are cosines; a row of zeros stays. Over their largest entry first,
+ * since squares of small or large numbers leave single precision's range.
+ */
+export const unitRows = (x: Tensor2D): Tensor2D =>
+  tf.tidy(() => {
+    const orOne = (norm: Tensor): Tensor => tf.where(norm.greater(0), norm, tf.onesLike(norm));
+    const bounded: Tensor2D = x.div(orOne(x.abs().max(1, true)));
+    return bounded.div(orOne(bounded.square().sum(1, true).sqrt()));
+  });
+
+/** Inner products held at once. */
+const PRODUCTS = 2 ** 23;
+/** Rows whose best product is found before any is looked at on its own. */
+const GROUP = 64;
+
+/** The `k` rows of all blocks with the largest inner product with each query, exactly, in blocks of queries. */
+export async function mostSimilar(queries: Tensor2D, blocks: readonly RowBlock[], k: number): Promise<Neighbours> {
+  const count = queries.shape[0];
+  const total = blocks.reduce((sum, { x }) => sum + x.shape[0], 0);
+  const found = Math.min(k, total);
+  const out: Neighbours = { k: found, rows: new Int32Array(count * found), values: new Float32Array(count * found) };
+  const widest = Math.max(...blocks.map(({ x }) => x.shape[0]));
+  const step = Math.max(1, Math.floor(PRODUCTS / widest));
+  const searches = blocks.map(block => searchIn(block, found));
+  try {
+    for (let first = 0; first < count; first += step) {
+      const part = tf.slice2d(queries, [first, 0], [Math.min(step, count - first), -1]);
+      try {
+        const lists: Neighbours[] = [];
+        for (const search of searches) lists.push(await search.run(part));
+        mergeInto(out, first, part.shape[0], lists);
+      } finally {
+        part.dispose();
+      }
+    }
+  } finally {
+    for (const search of searches) search.dispose();
+  }
+  return out;
+}
+
+interface Search {
+  run(queries: Tensor2D): Promise<Neighbours>;
+  dispose(): void;
+}
+
+/** Picks the best of all products where the block has few rows or many are wanted, else by way of groups. */
+function searchIn(block: RowBlock, k: number): Search {
+  const here = Math.min(k, block.x.shape[0]);
+  const pays = 4 * GROUP * (here + 1) < block.x.shape[0];
+  return pays
+    ? searchByGroups(block, here)
+    : { run: queries => searchAll(queries, block, here), dispose: () => undefined };
+}
+
+async function searchAll(queries: Tensor2D, { x, start }: RowBlock, k: number): Promise<Neighbours> {
+  const { values, indices } = tf.tidy(() => tf.topk(matMul(queries, x, { transposeB: true }), k));
+  const [products, rows] = await Promise.all([values.data<'float32'>(), indices.data<'int32'>()]);
+  tf.dispose([values, indices]);
+  return { k, rows: start === 0 ? rows : rows.map(row => row + start), values: products };
+}
+
+/**
+ * The same, several times faster: the k best products lie in the k groups of rows with the best maxima, and maxima cost
+ * a fraction of what sorting does. The last group is filled up with zeros, which may stand above its own rows, so one
+ * group more is taken, and no row that isn't there.
+ */
+function searchByGroups({ x, start }: RowBlock, k: number): Search {
+  const [rows, width] = x.shape;
+  const groups = Math.ceil(rows / GROUP);
+  const missing = groups * GROUP - rows;
+  const whole = tf.tidy(() => (missing === 0 ? x.clone() : tf.concat2d([x, tf.zeros([missing, width])], 0)));
+  return {
+    run: async queries => {
+      const chosen = tf.tidy(() => bestByGroups(matMul(queries, whole, { transposeB: true }), groups, rows, k));
+      const [values, within, of] = await Promise.all([
+        chosen.values.data<'float32'>(),
+        chosen.within.data<'int32'>(),
+        chosen.groups.data<'int32'>(),
+      ]);
+      tf.dispose([chosen.values, chosen.within, chosen.groups]);
+      const found = within.map((at, i) => {
+        const group = of[Math.floor(i / k) * (k + 1) + Math.floor(at / GROUP)];
+        return start + group * GROUP + (at % GROUP);
+      });
+      return { k, rows: found, values };
+    },
+    dispose: () => whole.dispose(),
+  };
+}
+
+/** Of products [queries, groups · GROUP]: k + 1 groups per query, the k best products in these, and where they stand. */
+function bestByGroups(products: Tensor, groups: number, rows: number, k: number) {
+  const queries = products.shape[0];
+  const maxima = products.reshape([queries, groups, GROUP]).max(2);
+  const chosen = tf.topk(maxima, k + 1).indices;
+  const first = tf.range(0, queries, 1, 'int32').mul(tf.scalar(groups, 'int32')).reshape([queries, 1]);
+  const candidates = tf
+    .gather(products.reshape([queries * groups, GROUP]), chosen.add(first).reshape<Tensor1D>([-1]))
+    .reshape([queries, k + 1, GROUP]);
+  const numbers = chosen
+    .mul(tf.scalar(GROUP, 'int32'))
+    .expandDims(2)
+    .add(tf.range(0, GROUP, 1, 'int32'));
+  const real = tf.where(numbers.less(tf.scalar(rows, 'int32')), candidates, tf.scalar(-Infinity));
+  const { values, indices } = tf.topk(real.reshape([queries, (k + 1) * GROUP]), k);
+  return { values, within: indices, groups: chosen };
+}
+
+/** The best of several lists per query, which are sorted each. */
+function mergeInto(out: Neighbours, first: number, count: number, lists: Neighbours[]): void {
+  const heads = new Int32Array(lists.length);
+  for (let query = 0; query < count; query++) {
+    heads.fill(0);
+    for (let i = 0; i < out.k; i++) {
+      let best = -1;
+      for (let l = 0; l < lists.length; l++) {
+        if (heads[l] === lists[l].k) continue;
+        if (best < 0 || head(lists[l], query, heads[l]) > head(lists[best], query, heads[best])) best = l;
+      }
+      const at = (first + query) * out.k + i;
+      out.rows[at] = lists[best].rows[query * lists[best].k + heads[best]];
+      out.values[at] = head(lists[best], query, heads[best]++);
+    }
+  }
+}
+
+const head = ({ values, k }: Neighbours, query: number, i: number): number => values[query * k + i];
+
+/**
+ * The `k` nearest other rows of every row of `data` [rows, width] in Euclidean distance, with the distances. Exact up
+ * to ties within float32: candidates come from products in float32, their distances are then found in float64.
+ */
+export async function nearestNeighbours(
+  data: Float32Array,
+  rows: number,
+  width: number,
+  k: number,
+): Promise<Neighbours> {
+  const wanted = Math.min(k, rows - 1);
+  // Centred, so that a common offset costs no digits.
+  const centred = tf.tidy(() => {
+    const x = tf.tensor2d(data, [rows, width]);
+    return x.sub<Tensor2D>(x.mean(0, true));
+  });
+  try {
+    // Itself, and some more in case float32 ranks near ties otherwise than float64.
+    const candidates = await rankAll(centred, wanted + 1 + Math.ceil(wanted / 8));
+    return nearestOf(candidates, data, rows, width, wanted);
+  } finally {
+    centred.dispose();
+  }
+}
+
+function nearestOf(candidates: Neighbours, data: Float32Array, rows: number, width: number, k: number): Neighbours {
+  const out: Neighbours = { k, rows: new Int32Array(rows * k), values: new Float32Array(rows * k) };
+  const squared = new Float64Array(k);
+  for (let row = 0; row < rows; row++) {
+    const nearest = out.rows.subarray(row * k, (row + 1) * k);
+    let count = 0;
+    for (let c = row * candidates.k; c < (row + 1) * candidates.k; c++) {
+      const other = candidates.rows[c];
+      if (other === row) continue;
+      const distance = squaredDistance(data, row * width, other * width, width);
+      const closer = (i: number): boolean => distance < squared[i] || (distance === squared[i] && other < nearest[i]);
+      let at = count < k ? count++ : k;
+      for (; at > 0 && closer(at - 1); at--)
+        if (at < k) {
+          squared[at] = squared[at - 1];
+          nearest[at] = nearest[at - 1];
+        }
+      if (at < k) {
+        squared[at] = distance;
+        nearest[at] = other;
+      }
+    }
+    for (let i = 0; i < k; i++) out.values[row * k + i] = Math.sqrt(squared[i]);
+  }
+  return out;
+}
+
+function squaredDistance(data: Float32Array, a: number, b: number, width: number): number {
+  let [even, odd] = [0, 0];
+  let j = 0;
+  // Two sums, since each addition waits for the one before.
+  for (; j + 1 < width; j += 2) {
+    const d = data[a + j] - data[b + j];
+    const e = data[a + j + 1] - data[b + j + 1];
+    even += d * d;
+    odd += e * e;
+  }
+  if (j < width) even += (data[a + j] - data[b + j]) ** 2;
+  return even + odd;
+}

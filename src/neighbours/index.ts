@@ -1,0 +1,1 @@
+export { mostSimilar, nearestNeighbours, unitRows, type Neighbours } from './exact.js';

@@ -1,0 +1,26 @@
+import { availableParallelism } from 'node:os';
+import { arrayRows } from '../rows/index.js';
+import { axesLeftOut, fitPca } from './pca.js';
+import { pcaReduction, reducedRows } from './reduction.js';
+
+/**
+ * The first two principal components of rows in memory, [rows, 2]: where a picture starts from. The second is zero where
+ * rows vary along one axis only, which `tell` hears of.
+ */
+export async function planarStart(
+  data: Float32Array,
+  rows: number,
+  width: number,
+  tell?: (missing: string) => void,
+): Promise<Float32Array> {
+  const source = arrayRows('rows', data, rows, width);
+  const out = new Float32Array(rows * 2);
+  const pca = await fitPca(source, { dims: Math.min(2, width, rows), threads: availableParallelism() });
+  const { dims } = pca;
+  const missing = axesLeftOut(pca, 2);
+  if (missing !== undefined) tell?.(missing);
+  for await (const chunk of reducedRows(pcaReduction(pca, { dims, standardize: false }), source).chunks())
+    for (let i = 0; i < chunk.rows; i++)
+      for (let k = 0; k < dims; k++) out[2 * (chunk.start + i) + k] = chunk.data[i * dims + k];
+  return out;
+}

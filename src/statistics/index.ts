@@ -1,0 +1,5 @@
+export { normalCdf, normalQuantile } from './normal.js';
+export { bootstrapMean, bootstrapMeans } from './bootstrap.js';
+export { estimate, type Estimate } from './estimate.js';
+export { studentQuantile } from './student.js';
+export { interval, kendall, permutationTest, spearman } from './rank-correlation.js';

@@ -1,0 +1,1 @@
+export { verifyCase } from './verify.js';

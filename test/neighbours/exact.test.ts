@@ -1,0 +1,97 @@
+import { beforeAll, describe, expect, it } from '@jest/globals';
+import { RandomNumbers } from '../../src/base/index.js';
+import { startEngine, tf } from '../../src/engine/index.js';
+import { mostSimilar, nearestNeighbours } from '../../src/neighbours/index.js';
+beforeAll(async () => {
+  await startEngine();
+});
+
+const [rows, width, k] = [150, 5, 7];
+const data = new RandomNumbers(1).normals(rows * width).map(v => v + 100);
+
+function distances(row: number): number[] {
+  return Array.from({ length: rows }, (_, other) =>
+    Math.hypot(...Array.from({ length: width }, (_, j) => data[row * width + j] - data[other * width + j])),
+  );
+}
+
+describe('nearest neighbours', () => {
+  it('are those of brute force, with their distances, in spite of a common offset', async () => {
+    const before = tf.memory().numTensors;
+    const found = await nearestNeighbours(data, rows, width, k);
+    for (let row = 0; row < rows; row++) {
+      const all = distances(row);
+      const expected = all
+        .map((d, other) => ({ d, other }))
+        .filter(({ other }) => other !== row)
+        .sort((a, b) => a.d - b.d);
+      expect([...found.rows.subarray(row * k, (row + 1) * k)]).toEqual(expected.slice(0, k).map(({ other }) => other));
+      expect(found.values.subarray(row * k, (row + 1) * k)).toBeAllClose(
+        expected.slice(0, k).map(({ d }) => d),
+        { rtol: 1e-5 },
+      );
+    }
+    expect(tf.memory().numTensors).toBe(before);
+  });
+
+  it('are those of brute force among blocks of rows, many of them twins', async () => {
+    // More than one block, no whole number of groups; the second half repeats rows of the first.
+    const [many, half] = [2500, 1250];
+    const first = new RandomNumbers(4).normals(half * width);
+    const twins = Float32Array.from({ length: many * width }, (_, i) => first[i % first.length] + 3);
+    const found = await nearestNeighbours(twins, many, width, k);
+    for (let row = 0; row < many; row += 97) {
+      const squares = Array.from({ length: many }, (_, other) => {
+        let sum = 0;
+        for (let j = 0; j < width; j++) sum += (twins[row * width + j] - twins[other * width + j]) ** 2;
+        return sum;
+      });
+      squares[row] = Infinity;
+      const expected = squares.toSorted((a, b) => a - b).slice(0, k);
+      expect(found.values[row * k]).toBe(0);
+      expect(found.rows[row * k]).toBe((row + half) % many);
+      expect(found.values.subarray(row * k, (row + 1) * k)).toBeAllClose(expected.map(Math.sqrt), { rtol: 1e-5 });
+    }
+    const same = await nearestNeighbours(new Float32Array(2000).fill(5), 1000, 2, 3);
+    expect(Array.from(same.values)).toEqual(new Array(3000).fill(0));
+    expect(new Set(same.rows.subarray(0, 3)).size).toBe(3);
+  });
+
+  it('are at most all other rows', async () => {
+    const { k: found } = await nearestNeighbours(data.slice(0, 3 * width), 3, width, 10);
+    expect(found).toBe(2);
+  });
+});
+
+it('the most similar rows are the same however the rows are cut into blocks', async () => {
+  const x = tf.tensor2d(data, [rows, width]);
+  const cut = (...starts: number[]) =>
+    starts.map((start, i) => ({ start, x: tf.slice2d(x, [start, 0], [(starts[i + 1] ?? rows) - start, -1]) }));
+  const queries = tf.slice2d(x, [0, 0], [20, -1]);
+  const whole = await mostSimilar(queries, cut(0), k);
+  const parts = await mostSimilar(queries, cut(0, 3, 100), k);
+  expect(parts.rows).toEqual(whole.rows);
+  expect(parts.values).toBeAllClose(whole.values, { rtol: 1e-6 });
+});
+
+it('among many rows, where groups are looked at first, they are those of brute force too', async () => {
+  // Not a multiple of the groups' size; products are negative, so zeros that fill the last group up stand above all.
+  const [many, few, wanted] = [2117, 40, 3];
+  const x = new RandomNumbers(2).uniforms(many * 4).map(v => v + 0.1);
+  const q = new RandomNumbers(3).uniforms(few * 4).map(v => -v - 0.1);
+  const [points, queries] = [tf.tensor2d(x, [many, 4]), tf.tensor2d(q, [few, 4])];
+  const before = tf.memory().numTensors;
+  const found = await mostSimilar(queries, [{ x: points, start: 10 }], wanted);
+  expect(tf.memory().numTensors).toBe(before);
+  for (let query = 0; query < few; query++) {
+    const product = (row: number): number =>
+      [0, 1, 2, 3].reduce((sum, j) => sum + q[query * 4 + j] * x[row * 4 + j], 0);
+    const order = Array.from({ length: many }, (_, row) => row).sort((a, b) => product(b) - product(a));
+    const own = found.rows.subarray(query * wanted, (query + 1) * wanted);
+    expect([...own].map(row => row - 10)).toEqual(order.slice(0, wanted));
+    expect(found.values.subarray(query * wanted, (query + 1) * wanted)).toBeAllClose(
+      order.slice(0, wanted).map(product),
+      { rtol: 1e-5 },
+    );
+  }
+});
