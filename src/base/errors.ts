@@ -4,8 +4,8 @@ export const EXIT = { done: 0, failed: 1, usage: 2, interrupted: 130 } as const;
 export type FailureCode = 1 | 2 | 130;
 
 /**
- * Something the user can mend. Its message is the one line they see: name the file or option, say what is wrong,
- * what was expected and what to do. Any other error is a defect of maetok and is reported as such.
+ * Something the user can fix. Its message is the one line they see: name the file or option, say what is wrong,
+ * what was expected and what to do. Any other error is a bug in maetok and is reported as such.
  */
 export class UserError extends Error {
   override readonly name = 'UserError';
@@ -20,13 +20,13 @@ export class UserError extends Error {
   }
 }
 
-/** What a file that could not be opened is refused with. */
+/** The error for a file that could not be opened. */
 export function unreadable(path: string, error: unknown): UserError {
   const absent = (error as NodeJS.ErrnoException).code === 'ENOENT';
   return new UserError(`${path}: ${absent ? 'no such file' : `cannot be read: ${faultOf(error) ?? messageOf(error)}`}`);
 }
 
-/** What the system refuses, and what helps where that is not plain. */
+/** The system's error codes in plain words, with a remedy where it is not obvious. */
 const FAULTS: Record<string, string> = {
   ENOENT: 'no such file or folder',
   EACCES: 'permission denied',
@@ -38,16 +38,16 @@ const FAULTS: Record<string, string> = {
   ENOTDIR: 'a part of the path is not a folder',
   EISDIR: 'is a folder, a file was expected',
   ENAMETOOLONG: 'the name is too long',
-  ELOOP: 'its links lead in a circle',
+  ELOOP: 'its symbolic links form a loop',
   EMFILE: 'too many files are open at once; allow more with `ulimit -n 4096`',
   ENFILE: 'the system has too many files open; close other programs',
   EIO: 'the device failed to read or write',
-  ENXIO: 'is no device that is there',
+  ENXIO: 'no such device',
   EBUSY: 'is in use',
   ETXTBSY: 'is a program that is running',
 };
 
-/** What a file system's error says, in plain words; undefined of any other error. */
+/** A file-system error in plain words; undefined for any other error. */
 export function faultOf(error: unknown): string | undefined {
   const { code } = error as NodeJS.ErrnoException;
   return code !== undefined && Object.hasOwn(FAULTS, code) ? FAULTS[code] : undefined;

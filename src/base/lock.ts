@@ -4,7 +4,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { EXIT, UserError } from './errors.js';
 import type { Log } from './log.js';
 
-/** Who holds a lock, as its file says; empty in the instant before that is written. */
+/** Who holds a lock, as written in its file; empty until that has been written. */
 export interface Holder {
   pid?: number;
   host?: string;
@@ -18,9 +18,9 @@ export interface Lock {
 }
 
 /**
- * Takes the lock that a file stands for, or says who holds it. The lock is the kernel's (flock): it goes with its
- * process, however that ends, and holds between containers and, on NFS, between machines. What a killed process leaves
- * is a free file. Where a file system has no such locks, the process that the file names counts while it lives.
+ * Takes the lock that a file represents, or says who holds it. The lock is the kernel's (flock): it ends with its
+ * process, however that ends, and works between containers and, on NFS, between machines. What a killed process leaves behind
+ * is an unlocked file. On file systems without such locks, the lock counts as held while the process named in the file is alive.
  */
 export async function tryLock(path: string): Promise<Lock | { heldBy: Holder }> {
   const flock = await openFlock();
@@ -33,7 +33,7 @@ export async function tryLock(path: string): Promise<Lock | { heldBy: Holder }> 
       return { heldBy: holder };
     }
     if (isAt(path, file)) return written(path, file);
-    // Its former holder removed it between our opening and our locking it: what we hold has no name any more.
+    // Its former holder removed it after we opened it and before we locked it: the file that we hold no longer has a name.
     closeSync(file);
   }
 }
@@ -47,7 +47,7 @@ export async function withLock<T>(
   body: () => Promise<T>,
 ): Promise<T> {
   let lock = await tryLock(path);
-  if ('heldBy' in lock) log.note(`another maetok is at work there (${path}); waiting for it`);
+  if ('heldBy' in lock) log.note(`another maetok process is working there (${path}); waiting for it`);
   while ('heldBy' in lock) {
     await pause(POLL_MS, undefined, { signal }).catch(() => {
       throw new UserError('interrupted while waiting; nothing was written', EXIT.interrupted);
@@ -67,11 +67,11 @@ function written(path: string, file: number): Lock {
     ftruncateSync(file);
     writeSync(file, `${JSON.stringify(holder)}\n`);
   } catch {
-    // On a full disk the lock holds all the same; it only does not say whose it is.
+    // On a full disk the lock is still held; the file just does not say by whom.
   }
   return {
     release() {
-      // Removed while it is still held, so that nobody else's is.
+      // Removed while still held, so that no other process's lock is removed.
       rmSync(path, { force: true });
       closeSync(file);
     },

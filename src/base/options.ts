@@ -32,7 +32,7 @@ const bound = (limit: unknown, inclusive: unknown, within: string, beyond: strin
 const split = (value: unknown): unknown =>
   typeof value === 'string' ? value.split(',').map(word => word.trim()) : value;
 
-/** `a,b,c` (or a YAML list) as the schema of a list has it. */
+/** `a,b,c` (or a YAML list) as an array for the given schema. */
 export const list = <T extends z.ZodType>(schema: T) => z.preprocess(split, schema);
 
 const distinct = (value: unknown): unknown => (Array.isArray(value) ? [...new Set<unknown>(value)] : value);
@@ -40,23 +40,23 @@ const distinct = (value: unknown): unknown => (Array.isArray(value) ? [...new Se
 /** `a,b,c` (or a YAML list) as strings, each once. */
 export const words = z.preprocess(
   value => distinct(split(value)),
-  z.array(z.string().min(1, 'has an empty word between its commas')),
+  z.array(z.string().min(1, 'has an empty item between commas')),
 );
 
-/** How pictures that are more than 8-bit RGB become that; `Decoding` of the io room says what each means. */
+/** How images with more than 8-bit RGB are converted to that; `Decoding` in the io room explains each option. */
 export const decoding = {
   exif: z
     .enum(['ignore', 'turn'])
     .default('ignore')
-    .describe('orientation that EXIF asks for: ignored, as Pillow reads pictures, or applied'),
+    .describe('EXIF orientation: ignored, as in Pillow, or applied'),
   alpha: z
     .enum(['drop', 'white'])
     .default('drop')
-    .describe('transparency: dropped, as Pillow’s convert("RGB") has it, or laid over white'),
+    .describe('transparency: dropped, as in Pillow’s convert("RGB"), or blended over white'),
   grey16: z
     .enum(['clip', 'scale'])
     .default('clip')
-    .describe('16-bit grey: clipped at 255, as Pillow has it, or its upper eight bits'),
+    .describe('16-bit grey: clipped at 255, as in Pillow, or reduced to its upper eight bits'),
 };
 
 const UNITS: Record<string, number> = { '': 1, K: 2 ** 10, M: 2 ** 20, G: 2 ** 30, T: 2 ** 40 };
@@ -73,10 +73,10 @@ export const counts = z.preprocess(value => {
   return distinct(Array.isArray(items) ? items.flatMap(expandRange) : items);
 }, z.array(count));
 
-/** More numbers than that are a slip of the finger. */
+/** More numbers than that are a typing error. */
 const LONGEST_RANGE = 100_000;
 
-/** A range that counts down, stands still or never ends is left as it is, and refused as no number. */
+/** A range that counts down, does not advance or never ends is left unexpanded, and then refused as not a number. */
 function expandRange(item: unknown): unknown[] {
   const range = typeof item === 'string' ? /^(\d+)\s*-\s*(\d+)(?:\s*:\s*(\d+))?$/.exec(item) : null;
   if (!range) return [typeof item === 'string' ? (readNumber(item) ?? item) : item];
@@ -86,8 +86,8 @@ function expandRange(item: unknown): unknown[] {
   return Array.from({ length }, (_, i) => first + i * step);
 }
 
-/** Types that NumPy writes under no name: their files say `V2` or `V1`, memory of two bytes or one. */
+/** Types that NumPy writes without a name: their files say `V2` or `V1`, raw memory of two bytes or one. */
 export const namelessDtype = z
   .enum(['bfloat16', 'float8_e4m3fn', 'float8_e5m2', 'float8_e4m3fnuz', 'float8_e5m2fnuz', 'float8_e8m0fnu'])
   .optional()
-  .describe('what the numbers in .npy or .npz latents are where NumPy kept no name of their type (V2, V1)');
+  .describe('type of the numbers in .npy or .npz latents where NumPy did not store its name (V2, V1)');

@@ -4,7 +4,7 @@
  * state to save: a resumed run asks for the same counters again.
  */
 
-// Looked up once: a global of a sandbox, as tests run in, costs more than the product.
+// Looked up once: in a sandbox, where tests run, looking up a global costs more than the product.
 const { imul } = Math;
 
 const M0 = 0xd2511f53;

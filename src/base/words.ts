@@ -1,11 +1,11 @@
 /*
- * What a word stands for, typed on a command line or written in a file. A word that may mean something else than it
- * seems to stands for nothing, so that it is refused: `0x10`, `1,5`, `٣`.
+ * What a word means, typed on a command line or written in a file. A word that may mean something other than it
+ * seems to has no meaning, so that it is refused: `0x10`, `1,5`, `٣`.
  */
 
 const DECIMAL = /^[+-]?(\d+(?:_\d+)*\.?(?:\d+(?:_\d+)*)?|\.\d+(?:_\d+)*)(?:e[+-]?\d+)?$/i;
 
-/** The number that a word writes in decimal: `-1.5`, `1e-4`, `10_000`. One that float64 cannot hold is none. */
+/** The number written by a word in decimal: `-1.5`, `1e-4`, `10_000`. One that float64 cannot hold is refused. */
 export function readNumber(word: string): number | undefined {
   const [text, mantissa] = DECIMAL.exec(word.trim()) ?? [];
   if (text === undefined) return undefined;
@@ -23,7 +23,7 @@ export function readBoolean(word: string): boolean | undefined {
   return TRUE.includes(lower) ? true : FALSE.includes(lower) ? false : undefined;
 }
 
-/** The choice that a mistyped word was most likely meant to be: `WASM` wasm, `kmean` kmeans. */
+/** The choice that a mistyped word most likely means: `WASM` → wasm, `kmean` → kmeans. */
 export function closest(word: string, choices: readonly string[]): string | undefined {
   const plain = (text: string): string => text.toLowerCase().replace(/[-_ ]/g, '');
   const scored = choices

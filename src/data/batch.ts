@@ -16,7 +16,7 @@ export interface ImageBatch {
 }
 
 export interface LoadOptions extends CropOptions {
-  /** Decides random crops and mirroring; each picture has a stream of its own within it. */
+  /** Random stream of crops and mirroring; each image has its own substream. */
   random?: RandomNumbers;
 }
 
@@ -29,7 +29,7 @@ export interface Square {
 
 /**
  * The pictures at `indices` as squares of one size. A broken picture is left out with a warning (the batch is then
- * shorter; `indices` says by which), or stops the work where the data set was opened `strict`.
+ * shorter; `indices` says which remain), or throws if the data set was opened `strict`.
  */
 export async function loadBatch(
   dataset: ImageDataset,
@@ -57,7 +57,7 @@ export async function loadBatch(
 export const drawsFor = ({ crop, flip }: CropOptions, random: RandomNumbers): Float32Array =>
   crop === 'random' || flip ? random.uniforms(DRAWS) : new Float32Array(DRAWS);
 
-/** Pictures in flight at once: enough to keep the decoding threads busy, few enough to bound memory. */
+/** Images in flight at once: enough to keep the decoding threads busy, few enough to bound memory. */
 const IN_FLIGHT = 16;
 
 /** `work` on every item, some at a time, results in the items' order; the first error ends it. */
@@ -89,14 +89,14 @@ export function toBatch(dataset: ImageDataset, rows: Square[], size: number): Im
   return { images, size, indices, ...(labels && { labels: indices.map(index => labels[index]) }) };
 }
 
-/** What to say where not one picture can be read. */
+/** The error for a data set in which no image can be read. */
 export const nothingReadable = ({ name, count }: Pick<ImageDataset, 'name' | 'count'>): UserError =>
   new UserError(
-    `${name}: none of its ${count} pictures can be read; \`maetok data … --check\` says why of each`,
+    `${name}: none of its ${count} images can be read; \`maetok data … --check\` reports the reason for each`,
     EXIT.failed,
   );
 
-/** The first picture that can be read, at `wanted` where it is drawn. @throws UserError where none can. */
+/** The first readable image; drawn images come at side `wanted`. @throws UserError if none can be read. */
 export async function firstReadable(dataset: ImageDataset, wanted?: number): Promise<RawImage> {
   for (let index = 0; index < dataset.count; index++) {
     try {

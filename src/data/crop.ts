@@ -55,7 +55,7 @@ export interface CropOptions {
 /** Uniform numbers that one picture's crop and mirroring take. */
 export const DRAWS = 4;
 
-/** The square of one picture, in memory of its own. */
+/** The square of one image, in its own memory. */
 export function squareOf(image: RawImage, { size, crop, flip: mayFlip }: CropOptions, draws: Float32Array): Uint8Array {
   const square = crop === 'random' ? randomCrop(image, size, draws) : centreCrop(image, size);
   const copy = square.data === image.data ? { ...square, data: square.data.slice() } : square;

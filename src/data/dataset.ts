@@ -1,12 +1,12 @@
 import { messageOf, UserError, type Log } from '../base/index.js';
 import { decodeImage, type Decoding, type RawImage } from '../io/index.js';
 
-/** A picture as its source keeps it, an encoded file or encoded bytes, with how to decode it; or pixels. */
+/** An image as stored by its source: an encoded file or encoded bytes, with how to decode them; or pixels. */
 export type StoredImage = EncodedImage | RawImage;
 
 type EncodedImage = ({ path: string } | { name: string; bytes: Uint8Array }) & { decoding?: Decoding };
 
-/** What a kind of data set has to say; `makeDataset` gives it the rest. */
+/** What each kind of data set must provide; `makeDataset` adds the rest. */
 export interface ImageSource {
   /** Short name for tables and messages. */
   name: string;
@@ -19,7 +19,7 @@ export interface ImageSource {
   digest: string;
   /** What messages call a picture. */
   pictureName(index: number): string;
-  /** Drawn pictures come at the wanted side where the source leaves it open; all others ignore it. */
+  /** Drawn images have side `wanted` unless the source fixes it; all other sources ignore it. */
   stored(index: number, wanted?: number): Promise<StoredImage>;
   /** What a drawn picture was made from. */
   factors?(index: number): Record<string, string | number>;
@@ -33,18 +33,18 @@ export interface ImageDataset extends Required<Pick<ImageSource, 'close'>>, Omit
   read(index: number, wanted?: number): Promise<RawImage>;
   /** Pictures that could not be read so far. */
   readonly broken: ReadonlySet<number>;
-  /** Warns of a picture that cannot be read, once, and remembers it; under `strict` the error stops the work. */
+  /** Warns about an unreadable image, once, and remembers it; if `strict`, rethrows the error. */
   reportBroken(index: number, error: unknown): void;
 }
 
 export interface ReadingOptions {
   log: Log;
-  /** A broken picture stops the work instead of being skipped. */
+  /** An unreadable image throws instead of being skipped. */
   strict: boolean;
   decoding: Decoding;
 }
 
-/** So many broken pictures are warned of one by one; of the rest the number is told at the end. */
+/** This many broken images are warned about one by one; the rest are only counted at the end. */
 const NAMED = 20;
 
 export function makeDataset(source: ImageSource, { log, strict, decoding }: ReadingOptions): ImageDataset {
@@ -65,9 +65,9 @@ export function makeDataset(source: ImageSource, { log, strict, decoding }: Read
       broken.add(index);
     },
     close: async () => {
-      if (broken.size > NAMED) log.warn(`${source.name}: ${broken.size} pictures in all could not be read`);
+      if (broken.size > NAMED) log.warn(`${source.name}: ${broken.size} images in total could not be read`);
       const lost = classesLost(source, broken);
-      if (lost.length > 0) log.warn(`${source.name}: no picture of these classes could be read: ${lost.join(', ')}`);
+      if (lost.length > 0) log.warn(`${source.name}: no image of these classes could be read: ${lost.join(', ')}`);
       await source.close?.();
     },
   };
@@ -90,7 +90,7 @@ export async function decodeStored(stored: StoredImage): Promise<RawImage> {
     : await decodeImage(stored.bytes, stored.decoding, stored.name);
 }
 
-/** The pictures at `indices` of a data set, as one of its own. `note` says in the digest which part it is. */
+/** The images at `indices` of a data set, as a data set. `note` identifies the part in the digest. */
 export function subset(whole: ImageDataset, indices: Int32Array, name: string, digest: string): ImageDataset {
   const { labels, factors } = whole;
   const broken = new Set<number>();

@@ -88,7 +88,7 @@ export async function exportNpz(dataset: ImageDataset, path: string, options: Ex
  */
 export async function exportFolder(dataset: ImageDataset, path: string, options: ExportOptions): Promise<void> {
   const folder = resolve(path);
-  // The folder itself is replaced at the end, so its lock lies beside it.
+  // The folder itself is replaced at the end, so its lock is next to it.
   await holdFolder(path, { lock: `${folder}.lock` }, () => exportHeld(dataset, folder, options));
 }
 
@@ -99,7 +99,7 @@ async function exportHeld(dataset: ImageDataset, folder: string, options: Export
   }
   const partial = `${folder}.partial`;
   try {
-    // What a killed process had begun.
+    // The remains of a killed process.
     await rm(partial, { recursive: true, force: true });
     await makeFolder(partial);
     const unfit = dataset.classes.find(name => /^\.{0,2}$|[/\\\0]/.test(name));
@@ -155,7 +155,7 @@ async function isOurs(folder: string): Promise<boolean> {
   return text.includes('"maetok"');
 }
 
-/** A data set less the pictures that were found broken. @throws UserError where none are left. */
+/** A data set without the images that were found broken. @throws UserError if none are left. */
 export function without(dataset: ImageDataset, broken: readonly { index: number }[]): ImageDataset {
   if (broken.length === 0) return dataset;
   if (broken.length === dataset.count) throw nothingReadable(dataset);

@@ -12,12 +12,12 @@ export interface SizeRange {
   looked: number;
 }
 
-/** Headers looked at in a data set of any size, spread evenly over it. */
+/** How many headers are read, spread evenly over a data set of any size. */
 const MOST_LOOKED_AT = 2000;
 
 /**
- * Widths and heights from the pictures' headers. A picture without a readable header is passed over with a warning, or
- * stops the work where the data set was opened `strict`. @throws UserError where no header can be read.
+ * Widths and heights from the images' headers. An image without a readable header is skipped with a warning, or
+ * throws if the data set was opened `strict`. @throws UserError if no header can be read.
  */
 export async function sizeRange(dataset: ImageDataset): Promise<SizeRange> {
   const sizes = await severalAtOnce(spread(dataset.count, MOST_LOOKED_AT), async index => {
@@ -60,7 +60,7 @@ export interface BrokenPicture {
   problem: string;
 }
 
-/** Decodes every picture and tells which cannot be. */
+/** Decodes every image and returns those that cannot be decoded. */
 export async function brokenPictures(
   dataset: ImageDataset,
   progress: Progress,
@@ -89,7 +89,7 @@ export function requireOneSize(pictures: readonly { name: string; width: number;
   const other = others.find(picture => picture.width !== first.width || picture.height !== first.height);
   if (other)
     throw new UserError(
-      `pictures of different sizes (${first.name} is ${first.width}×${first.height}, ${other.name} ` +
+      `images of different sizes (${first.name} is ${first.width}×${first.height}, ${other.name} ` +
         `${other.width}×${other.height}): give --size to crop all to one`,
     );
 }

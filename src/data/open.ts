@@ -34,17 +34,17 @@ export interface OpenImagesOptions extends Partial<Decoding> {
 export const DATA_SPECS: readonly [spec: string, meaning: string][] = [
   [
     'FOLDER',
-    'pictures (JPEG, PNG, WebP, TIFF, BMP, PPM, PGM, GIF, AVIF) in class folders (class = folder), or without classes; train/ and val/ folders are splits',
+    'images (JPEG, PNG, WebP, TIFF, BMP, PPM, PGM, GIF, AVIF) in class folders (class = folder), or without classes; train/ and val/ folders are splits',
   ],
   ['FILE.npy, FILE.npz', "uint8 [n, height, width, 3]; in .npz as 'images' or 'arr_0', labels as 'labels' or 'arr_1'"],
-  ['train-images-idx3-ubyte[.gz]', 'MNIST’s format, or the folder that holds such files; labels beside them'],
+  ['train-images-idx3-ubyte[.gz]', 'MNIST’s format, or a folder with such files; labels next to them'],
   [
     'FILE.tar, FOLDER of .tar [?picture=FIELD]',
-    'WebDataset shards: pictures with .cls labels, or class folders inside; FIELD where a sample has several pictures',
+    'WebDataset shards: images with .cls labels, or class folders inside; FIELD if a sample has several images',
   ],
   [
     `${SCENES}[?count=&size=&classes=&textures=&backgrounds=&spread=&seed=]`,
-    'textured shapes on backgrounds, drawn on demand; the first so many textures and backgrounds, and per cent of the range of place, size and rotation',
+    'textured shapes on backgrounds, drawn on demand; number of textures and backgrounds to use, and percentage of the range of place, size and rotation',
   ],
 ];
 
@@ -76,7 +76,7 @@ function partsOf(spec: string, log: Log): Parts {
   if (spec.startsWith('synthetic:')) throw new UserError(`${spec}: unknown; ${SCENES} is the procedural data set`);
   const [, path, picture] = /^(.*?)(?:\?picture=(.+))?$/s.exec(spec)!;
   const found = statSync(path, { throwIfNoEntry: false });
-  if (!found) throw new UserError(`${spec}: no such file or folder; --data names pictures (\`maetok data\` lists how)`);
+  if (!found) throw new UserError(`${spec}: no such file or folder; --data names images (\`maetok data\` lists the forms)`);
   return found.isDirectory() ? folderParts(path, { log, picture }) : { train: () => openFile(path, picture) };
 }
 
@@ -86,7 +86,7 @@ async function openFile(path: string, picture: string | undefined): Promise<Imag
   if (/\.(tar|tgz|tar\.gz)$/.test(path))
     return await openTars(basename(path).replace(/\.(tar|tgz)(\.gz)?$/, ''), [path], picture);
   if (isIdxImages(path)) return await openIdx(path);
-  throw new UserError(`${path}: is not known as pictures; ${DATA_SPECS.map(([form]) => form).join(', ')} can be read`);
+  throw new UserError(`${path}: is not a known form of images; ${DATA_SPECS.map(([form]) => form).join(', ')} can be read`);
 }
 
 const TRAIN = ['train', 'training'];
@@ -94,7 +94,7 @@ const VAL = ['val', 'valid', 'validation', 'test'];
 
 interface FolderReading {
   log: Log;
-  /** The field of WebDataset's samples that is the picture. */
+  /** The field of WebDataset's samples that holds the image. */
   picture: string | undefined;
 }
 
@@ -108,7 +108,7 @@ function folderParts(folder: string, reading: FolderReading): Parts {
       train: folderParts(join(folder, train), reading).train,
       val: folderParts(join(folder, val), reading).train,
     };
-  // A root whose one folder holds the class folders: that folder is meant.
+  // If a root's only folder holds the class folders, that folder is meant.
   const only = folders.length === 1 && !files.some(isImageName) ? join(folder, folders[0]) : undefined;
   if (only !== undefined && entries(only).folders.length > 0) return folderParts(only, reading);
   const idx = files.filter(isIdxImages);
@@ -174,7 +174,7 @@ function joined(name: string, a: ImageSource, b: ImageSource): ImageSource {
 function divided(whole: ImageDataset, split: Split, heldOut: number, seed: number): ImageDataset {
   if (split === 'all') return whole;
   const kept = Math.min(whole.count - 1, Math.max(1, Math.round(whole.count * heldOut)));
-  if (kept < 1) throw new UserError(`${whole.name}: a single picture cannot be divided into train and val`);
+  if (kept < 1) throw new UserError(`${whole.name}: a single image cannot be divided into train and val`);
   const order = new RandomNumbers(seed, 'held-out').permutation(whole.count);
   const chosen = (split === 'val' ? order.subarray(0, kept) : order.subarray(kept)).slice().sort();
   const digest = sha256OfText(`${whole.digest} ${split} heldOut=${kept} seed=${seed}`);

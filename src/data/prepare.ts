@@ -21,8 +21,8 @@ export interface PrepareAnswer {
 }
 
 /**
- * Decodes and crops one picture: in a worker thread, so that resampling goes on while the numeric engine computes, and
- * here where that cannot be (TypeScript run without a build) or need not be (pixels of the right size already).
+ * Decodes and crops one image: in a worker thread, so that resampling continues while the numeric engine computes, and
+ * here where that is impossible (TypeScript run without a build) or unnecessary (pixels already of the right size).
  */
 export async function prepare(job: PrepareJob): Promise<Uint8Array> {
   if (isReady(job) || !WORKER) return squareOf(await decodeStored(job.stored), job.options, job.draws);
@@ -84,7 +84,7 @@ export class PreparePool {
     this.hands.push(hand);
     hand.worker.unref();
     hand.worker.on('message', (answer: PrepareAnswer) => settle(hand, answer));
-    // A thread that dies takes its jobs with it; the next job starts another one.
+    // The jobs of a thread that dies fail; the next job starts another thread.
     hand.worker.on('error', error => {
       this.hands.splice(this.hands.indexOf(hand), 1);
       for (const job of hand.waiting.values()) job.reject(error);

@@ -31,7 +31,7 @@ export interface TrainingBatches {
 const AHEAD = 2;
 const CACHE_BYTES = 512 * 2 ** 20;
 
-/** Endless shuffled batches of a data set. A broken picture's place is taken by the next one that can be read. */
+/** Endless shuffled batches of a data set. A broken image is replaced by the next readable one. */
 export function trainingBatches(dataset: ImageDataset, options: TrainingBatchOptions): TrainingBatches {
   const { batchSize, size, seed } = options;
   const load = cachedSquares(dataset, options);
@@ -49,7 +49,7 @@ export function trainingBatches(dataset: ImageDataset, options: TrainingBatchOpt
   const start = (index: number): Promise<ImageBatch> => {
     const batch = started.get(index) ?? make(index);
     started.set(index, batch);
-    // It is reported when it is asked for; until then a failure must not end the process.
+    // The error is reported when the batch is requested; until then it must not end the process.
     batch.catch(() => undefined);
     return batch;
   };
@@ -95,7 +95,7 @@ function cachedSquares(dataset: ImageDataset, options: TrainingBatchOptions): Lo
   let room = cacheBytes;
 
   const keep = (index: number, image: RawImage): RawImage => {
-    // Nothing is ever thrown out: in a shuffled epoch every picture is as likely to come next as any other.
+    // Nothing is ever evicted: in a shuffled epoch every image is equally likely to come next.
     if (image.data.byteLength <= room && !kept.has(index)) {
       kept.set(index, image);
       room -= image.data.byteLength;

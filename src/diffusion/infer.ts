@@ -60,7 +60,7 @@ export function inferConvention(config: NetworkConfig): ConventionName {
 
 function squareGrid(name: string, sequence: number, patch: number): [number, number] {
   const side = Math.sqrt(sequence);
-  if (!Number.isInteger(side)) throw new UserError(`${name}: its ${sequence} tokens make no square grid`);
+  if (!Number.isInteger(side)) throw new UserError(`${name}: its ${sequence} tokens do not form a square grid`);
   return [side * patch, side * patch];
 }
 
@@ -70,7 +70,7 @@ function headsOf(name: string, tensors: ShapeTable, width: number): number {
   const known = Object.values(MODELS).find(model => model.width === width);
   if (!known)
     throw new UserError(
-      `${name}: how many heads its width of ${width} has cannot be told from the weights; give --heads`,
+      `${name}: the number of heads cannot be inferred from its width of ${width}; give --heads`,
     );
   return known.heads;
 }

@@ -74,7 +74,7 @@ async function openRun(folder: string, options: OpenDiffusionOptions): Promise<D
   const run = await readRun(folder, options);
   const outcome = runNetworkSchema.safeParse(run.config.network);
   if (!outcome.success)
-    throw new UserError(`${folder}: is no run of a diffusion model (its model is ${JSON.stringify(run.config.model)})`);
+    throw new UserError(`${folder}: is not a run of a diffusion model (its model is ${JSON.stringify(run.config.model)})`);
   const { architecture: config, objective, mean, std, classes, labelDropout, tokenizer } = outcome.data;
   const inputs = run.info.inputs as Record<string, string> | undefined;
   return {
@@ -123,7 +123,7 @@ function loaded(
 
 function channelValues(path: string, values: ArrayLike<number>, channels: number): Float32Array {
   if (values.length !== 1 && values.length !== channels)
-    throw new UserError(`${path}: has ${channels} channels, the latents' statistics ${values.length}`);
+    throw new UserError(`${path}: has ${channels} channels, but the latents' statistics have ${values.length}`);
   return Float32Array.from({ length: channels }, (_, c) => values[values.length === 1 ? 0 : c]);
 }
 

@@ -32,7 +32,7 @@ export interface SamplingHooks {
 /**
  * Normalised latents of the samples with these numbers and labels, [n, tokens, channels]; the caller owns them.
  * Nothing is read back between the steps (but dopri5's error).
- * @throws UserError naming the step after which the state was no number.
+ * @throws UserError naming the step after which the state was not finite.
  */
 export async function sampleLatents(
   plan: SamplingPlan,
@@ -129,8 +129,8 @@ async function refuseNonFinite(sums: Tensor[], latents: Tensor, times: Float64Ar
   if (step < 0) return;
   latents.dispose();
   throw new UserError(
-    `sampling: the latents were no numbers after step ${step + 1} of ${times.length - 1} (t = ${times[step + 1].toPrecision(3)}); ` +
-      'a smaller --guidance or more --steps may help, else the weights are at fault',
+    `sampling: the latents were NaN or infinite after step ${step + 1} of ${times.length - 1} (t = ${times[step + 1].toPrecision(3)}); ` +
+      'a smaller --guidance or more --steps may help, otherwise the weights are at fault',
     EXIT.failed,
   );
 }

@@ -29,7 +29,7 @@ export async function openOnnx(path: string, batch?: number): Promise<OnnxNetwor
   const shape = inputShape(session);
   const fixed = typeof shape[0] === 'number' ? shape[0] : undefined;
   if (fixed !== undefined && batch !== undefined && batch !== fixed)
-    throw new UserError(`${path}: was made for ${fixed} at a time, not ${batch}; leave batch out of its YAML`);
+    throw new UserError(`${path}: was exported for batches of ${fixed}, not ${batch}; leave batch out of its YAML`);
   const size = fixed ?? batch;
   const call = async (x: Tensor, wanted: readonly string[]): Promise<Tensor[]> => {
     const feed = new OnnxTensor('float32', (await x.data()) as Float32Array, x.shape);
@@ -41,7 +41,7 @@ export async function openOnnx(path: string, batch?: number): Promise<OnnxNetwor
       if (type !== 'float32') throw new UserError(`${path}: output '${name}' is ${type}; export it as float32`);
       if (dims[0] !== x.shape[0])
         throw new UserError(
-          `${path}: output '${name}' of ${x.shape[0]} pictures is [${dims.join(', ')}]; its first axis must count them`,
+          `${path}: output '${name}' of ${x.shape[0]} images is [${dims.join(', ')}]; its first axis must have that length`,
         );
       return tf.tensor(data as Float32Array, [...dims], 'float32');
     });
@@ -87,7 +87,7 @@ function requireSides(path: string, name: string, shape: readonly (number | stri
   const fits = shape.every((side, axis) => axis === 0 || typeof side === 'string' || side === given[axis]);
   if (shape.length === 0 || (fits && shape.length === given.length)) return;
   throw new UserError(
-    `${path}: input '${name}' is [${shape.join(', ')}], not [${['n', ...given.slice(1)].join(', ')}]; its YAML says the size and layout that it is fed`,
+    `${path}: input '${name}' is [${shape.join(', ')}], not [${['n', ...given.slice(1)].join(', ')}]; its YAML must give the size and layout of its input`,
   );
 }
 

@@ -68,7 +68,7 @@ let running: EngineKind | undefined;
 /**
  * Starts the numeric engine: `choice`, else `--engine`, else `MAETOK_ENGINE`, else the fastest that starts. Without a
  * choice a running engine is kept. Falling back to WebAssembly is said once, with the way to the faster one.
- * @throws UserError where the chosen engine can't be had.
+ * @throws UserError if the chosen engine is not available.
  */
 export async function startEngine(choice?: string): Promise<EngineKind> {
   const wanted = chosen(choice);
@@ -86,7 +86,7 @@ function chosen(choice: string | undefined): EngineKind | undefined {
   if (name === undefined || name === '') return undefined;
   if (!(ENGINES as readonly string[]).includes(name))
     throw new UserError(
-      `${asked === undefined ? 'MAETOK_ENGINE' : '--engine'}: no engine is called '${name}'; there are ${ENGINES.join(', ')}`,
+      `${asked === undefined ? 'MAETOK_ENGINE' : '--engine'}: no engine is called '${name}'; choose ${ENGINES.join(', ')}`,
     );
   return name as EngineKind;
 }
@@ -125,7 +125,7 @@ function slowness(kind: EngineKind, reasons: Map<EngineKind, string>): string {
   const why =
     broken === undefined
       ? '`maetok engine install` sets it up, once, in a few minutes'
-      : `it is installed but does not start (${broken}); \`maetok engine install --force\` makes it anew`;
+      : `it is installed but does not start (${broken}); \`maetok engine install --force\` rebuilds it`;
   return `running on ${ENGINE_NAMES[kind]}, several times slower than the native engine: ${why}`;
 }
 

@@ -13,16 +13,16 @@ export const FEATURE_SPECS: readonly [spec: string, meaning: string][] = [
     'the network of FID: torch-fidelity’s or pytorch-fid’s .pth, safetensors, ADM’s graph as .onnx',
   ],
   ['effnet-lite0:WEIGHTS[?size=224]', 'EfficientNet-Lite0, a small network trained on ImageNet'],
-  ['onnx:FILE.onnx', 'any encoder, described by FILE.yaml beside it (e.g. DINOv2 for FD-DINOv2)'],
+  ['onnx:FILE.onnx', 'any encoder, described by FILE.yaml next to it (e.g. DINOv2 for FD-DINOv2)'],
   ['hog', 'histograms of gradient directions, no weights'],
   ['pixels', 'mean colours on an 8 × 8 grid, no weights'],
 ];
 
 /** What to say where no features were named. */
 export const NO_FEATURES =
-  'comparing sets of pictures needs --features: inception:WEIGHTS gives FID (fetch ' +
+  'comparing sets of images needs --features: inception:WEIGHTS gives FID (download ' +
   'weights-inception-2015-12-05-6726825d.pth of torch-fidelity or pt_inception-2015-12-05-6726825d.pth of pytorch-fid); ' +
-  'effnet-lite0:WEIGHTS, onnx:FILE, hog and pixels give distances of their own, not comparable with FID';
+  'effnet-lite0:WEIGHTS, onnx:FILE, hog and pixels give other distances, not comparable with FID';
 
 /** Opens an extractor by what FEATURE_SPECS lists. The engine has been started. */
 export async function openExtractor(spec: string): Promise<FeatureExtractor> {
@@ -31,7 +31,7 @@ export async function openExtractor(spec: string): Promise<FeatureExtractor> {
   const found = /^(inception|effnet-lite0|onnx):(.+)$/.exec(spec);
   if (!found) {
     const forms = FEATURE_SPECS.map(([form]) => form).join(', ');
-    throw new UserError(`--features ${spec}: is not known; ${forms} are`);
+    throw new UserError(`--features ${spec}: is unknown; known are ${forms}`);
   }
   const [, kind, rest] = found;
   const [path, query = ''] = rest.split('?', 2);

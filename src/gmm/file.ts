@@ -66,7 +66,7 @@ export function mixtureFrom(path: string, arrays: Record<string, NdArray>): Mixt
   if (!numbers.every(array => array.every(Number.isFinite)))
     throw new UserError(`${path}: the mixture holds NaN or infinity`);
   if (Math.abs(mixture.weights.reduce((a, b) => a + b, 0) - 1) > 1e-3 || mixture.weights.some(weight => weight < 0))
-    throw new UserError(`${path}: weights_ are no probabilities: they must be 0 or more and sum to 1`);
+    throw new UserError(`${path}: weights_ are not probabilities: they must be 0 or more and sum to 1`);
   return mixture;
 }
 

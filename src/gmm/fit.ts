@@ -142,7 +142,7 @@ export async function expectation(ws: Workspace, components: number): Promise<nu
   const mean = totalLog(ws) / ws.rows;
   if (!Number.isFinite(mean))
     throw new UserError(
-      'the likelihood is no number: a component has collapsed; give fewer components or a larger --reg-covar',
+      'the likelihood is NaN: a component has collapsed; give fewer components or a larger --reg-covar',
       EXIT.failed,
     );
   return mean;

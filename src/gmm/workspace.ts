@@ -70,7 +70,7 @@ export function planShape(
   throw new UserError(
     least > ADDRESSABLE
       ? `${needed}, more than the ${megabytes(ADDRESSABLE)} that can be used; give fewer --components or --dims, or --covariance diag`
-      : `${needed}, more than --memory ${megabytes(memory)}; allow more, or give fewer --components or --dims`,
+      : `${needed}, more than --memory ${megabytes(memory)}; raise it, or give fewer --components or --dims`,
     EXIT.failed,
   );
 }

@@ -54,10 +54,10 @@ const sizeOf = ({ width, height }: BmpHeader): { width: number; height: number }
 
 function headerOf(bytes: Uint8Array): BmpHeader {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  if (bytes.length < 26) throw new UserError('is cut short within its header');
+  if (bytes.length < 26) throw new UserError('is truncated within its header');
   const size = view.getUint32(14, true);
   const old = size === OS2_HEADER;
-  if (!old && (size < WINDOWS_HEADER || bytes.length < 14 + size)) throw new UserError('has no header that is known');
+  if (!old && (size < WINDOWS_HEADER || bytes.length < 14 + size)) throw new UserError('has no known header');
   const [width, high] = old
     ? [view.getUint16(18, true), view.getUint16(20, true)]
     : [view.getInt32(18, true), view.getInt32(22, true)];
@@ -65,7 +65,7 @@ function headerOf(bytes: Uint8Array): BmpHeader {
   const compression = old ? RAW : view.getUint32(30, true);
   const named = (old ? 0 : view.getUint32(46, true)) || 2 ** bits;
   if (![1, 4, 8, 16, 24, 32].includes(bits) || width <= 0 || high === 0 || compression > BITFIELDS)
-    throw new UserError(`is a bitmap of a kind that is not read (${bits} bits, compression ${compression})`);
+    throw new UserError(`is an unsupported kind of bitmap (${bits} bits, compression ${compression})`);
   const maskCount = compression !== BITFIELDS ? 0 : size >= HEADER_WITH_ALPHA ? 4 : 3;
   const masks = Array.from({ length: maskCount }, (_, i) => view.getUint32(54 + 4 * i, true));
   const paletteStep = old ? 3 : 4;
@@ -91,7 +91,7 @@ function rowStarts(header: BmpHeader): number[] {
   const { height, topDown, pixels } = header;
   const stride = strideOf(header);
   if (pixels.length < stride * (height - 1) + Math.ceil((header.width * header.bits) / 8))
-    throw new UserError('is cut short: rows are missing');
+    throw new UserError('is truncated: rows are missing');
   return Array.from({ length: height }, (_, y) => stride * (topDown ? y : height - 1 - y));
 }
 
@@ -136,7 +136,7 @@ function runLengths({ width, height, compression, pixels }: BmpHeader): Uint8Arr
       at += stored + (stored % 2);
     }
   }
-  if (to < out.length) throw new UserError('is cut short: runs are missing');
+  if (to < out.length) throw new UserError('is truncated: runs are missing');
   return out;
 }
 

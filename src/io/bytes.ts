@@ -22,7 +22,7 @@ export async function openBytes(path: string): Promise<ByteSource> {
   const stats = await file.stat();
   if (!stats.isFile()) {
     await file.close();
-    throw new UserError(`${path}: is ${stats.isDirectory() ? 'a folder' : 'no regular file'}; a file was expected`);
+    throw new UserError(`${path}: is ${stats.isDirectory() ? 'a folder' : 'not a regular file'}; a file was expected`);
   }
   return {
     name: path,

@@ -84,7 +84,7 @@ function formatOf(bytes: Uint8Array): PictureFormat {
   if (bytes.length === 0) throw new UserError('the file is empty');
   const format = pictureFormat(bytes);
   if (!format)
-    throw new UserError('it begins like no format that is read (JPEG, PNG, WebP, TIFF, BMP, PNM, GIF, AVIF)');
+    throw new UserError('it is in no supported format (JPEG, PNG, WebP, TIFF, BMP, PNM, GIF, AVIF)');
   return format;
 }
 
@@ -193,7 +193,7 @@ function refuseOddTiff(photometric: number | undefined, compression: number | un
         : space === 'scrgb' || depth === 'char' || depth === 'short'
           ? `${space} numbers of type ${depth}`
           : undefined;
-  if (kind) throw new UserError(`a TIFF of ${kind} is not read; convert it to 8-bit RGB`);
+  if (kind) throw new UserError(`a TIFF of ${kind} is not supported; convert it to 8-bit RGB`);
 }
 
 /** What the first picture of an animation leaves free has one colour. */
@@ -232,10 +232,10 @@ function overWhite({ width, height, data, alpha }: LayeredImage): RawImage {
 
 function unreadable(name: string, error: unknown): UserError {
   const { code } = error as NodeJS.ErrnoException;
-  const said = code === 'ENOENT' ? 'no such file, or a link to none' : messageOf(error).split('\n')[0];
-  // libvips keeps its messages in one place for all threads, where another picture's may have taken this one's away.
-  const reason = said === 'Unknown error' ? 'damaged or cut short' : said;
-  return new UserError(`${name}: cannot be read as a picture: ${reason}`, undefined, { cause: error });
+  const said = code === 'ENOENT' ? 'no such file, or a broken link' : messageOf(error).split('\n')[0];
+  // libvips keeps the messages of all threads in one place, where another image's message may have replaced this one.
+  const reason = said === 'Unknown error' ? 'damaged or truncated' : said;
+  return new UserError(`${name}: cannot be read as an image: ${reason}`, undefined, { cause: error });
 }
 
 function widened(grey: Uint8Array): Uint8Array {

@@ -51,7 +51,7 @@ function missingFolders(path: string): string[] {
 }
 
 function refuseUnwritable(existing: string, folder: string, option: string): void {
-  if (!statSync(existing).isDirectory()) throw new UserError(`${option} ${folder}: ${existing} is no folder`);
+  if (!statSync(existing).isDirectory()) throw new UserError(`${option} ${folder}: ${existing} is not a folder`);
   try {
     accessSync(existing, constants.W_OK);
   } catch {

@@ -100,7 +100,7 @@ const isSet = (value: string | undefined): boolean => value !== undefined && /^(
 async function cached({ repository, revision }: HubSpec, cache: RepositoryCache, why: string): Promise<Repository> {
   const commit = await cache.commitOf(revision);
   const absent = (what: string) =>
-    new UserError(`hf:${repository}: ${what} is not in the cache and ${why}; run once with the network there`);
+    new UserError(`hf:${repository}: ${what} is not in the cache and ${why}; run once with network access`);
   if (commit === undefined || !existsSync(cache.snapshot(commit, ''))) throw absent(`revision ${revision}`);
   return {
     names: async () =>
@@ -163,7 +163,7 @@ async function download(label: string, source: Blob, partial: string, { log = si
     let done = start;
     if (done < source.size)
       for await (const chunk of source.slice(start).stream() as AsyncIterable<Uint8Array>) {
-        if (signal?.aborted) throw new UserError('interrupted; the download goes on at the next run', EXIT.interrupted);
+        if (signal?.aborted) throw new UserError('interrupted; the download resumes at the next run', EXIT.interrupted);
         await file.writeFile(chunk);
         progress.update((done += chunk.length));
       }
@@ -172,7 +172,7 @@ async function download(label: string, source: Blob, partial: string, { log = si
   } catch (error) {
     throw error instanceof UserError
       ? error
-      : new UserError(`${label}: the download was cut off (${messageOf(error)}); run again to go on`, EXIT.failed);
+      : new UserError(`${label}: the download was interrupted (${messageOf(error)}); run again to resume it`, EXIT.failed);
   } finally {
     progress.stop();
     await file.close();

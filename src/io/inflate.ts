@@ -28,7 +28,7 @@ export function inflatedBytes(
   keptBytes = KEPT_BYTES,
 ): ByteSource {
   if (promised.size > (packed.size + 64) * LARGEST_RATIO)
-    throw new UserError(`${name}: claims ${promised.size} bytes out of ${packed.size}, which no deflated file gives`);
+    throw new UserError(`${name}: claims ${promised.size} bytes from ${packed.size}, which deflate cannot produce`);
   const reader = promised.size <= keptBytes ? kept(name, packed, promised) : passing(name, packed, promised);
   // One after the other: they share the stream.
   let last: Promise<unknown> = Promise.resolve();
@@ -115,7 +115,7 @@ function passing(name: string, packed: ByteSource, promised: Unpacked): Reader {
 }
 
 const damaged = (name: string): UserError =>
-  new UserError(`${name}: could not be unpacked before; the file is damaged, download or make it again`);
+  new UserError(`${name}: could not be unpacked before; the file is damaged, download or recreate it`);
 
 async function* unpackedPieces(
   name: string,
@@ -146,7 +146,7 @@ async function* unpackedPieces(
 /** Refuses content whose checksum is not the promised one. */
 export function checkSum(name: string, sum: number, promised: number): void {
   if (sum !== promised)
-    throw new UserError(`${name}: its checksum does not match; the file is damaged, download or make it again`);
+    throw new UserError(`${name}: its checksum does not match; the file is damaged, download or recreate it`);
 }
 
 async function* packedPieces(packed: ByteSource): AsyncGenerator<Uint8Array> {

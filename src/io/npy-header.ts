@@ -99,7 +99,7 @@ function parseHeader(name: string, text: string): Omit<NpyPreamble, 'dataOffset'
   const order = /'fortran_order'\s*:\s*(True|False)/.exec(text)?.[1];
   const sides = /'shape'\s*:\s*\(([\d\sL,]*)\)/.exec(text)?.[1];
   if (descr === undefined || order === undefined || sides === undefined)
-    throw new UserError(`${name}: its .npy header cannot be understood; the file is damaged`);
+    throw new UserError(`${name}: its .npy header cannot be parsed; the file is damaged`);
   const shape = sides
     .split(',')
     .map(side => side.replace('L', '').trim())
@@ -126,8 +126,8 @@ function numberType(
 /** `V` is memory of whatever kind. */
 function namelessError(name: string, descr: string): UserError {
   const [what, remedy] = descr.endsWith('2')
-    ? ['bfloat16 is saved so', '--dtype bfloat16 reads it as that']
-    : ['8-bit floating point is saved so', '--dtype float8_e4m3fn or float8_e5m2 reads it as that'];
+    ? ['bfloat16 is saved this way', '--dtype bfloat16 reads it as such']
+    : ['8-bit floating point is saved this way', '--dtype float8_e4m3fn or float8_e5m2 reads it as such'];
   return new UserError(
     `${name}: dtype ${descr} says only how many bytes an item has (${what}); ${remedy}, or save it as float32`,
   );
@@ -143,7 +143,7 @@ function meaning(descr: string): string {
 /** What a file that is no .npy seems to be, for a message. */
 function beginning(start: Uint8Array): string {
   if (start[0] === 0x1f && start[1] === 0x8b) return 'it is gzipped; gunzip it first';
-  if (start[0] === 0x50 && start[1] === 0x4b) return 'it is a zip archive, so call it .npz';
+  if (start[0] === 0x50 && start[1] === 0x4b) return 'it is a zip archive; rename it to .npz';
   return 'it does not begin with \\x93NUMPY';
 }
 

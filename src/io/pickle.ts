@@ -149,20 +149,20 @@ class Machine {
 function extend(machine: Machine, items: unknown[]): void {
   const list = machine.top();
   if (list instanceof Inert) return;
-  if (!Array.isArray(list)) throw new PickleRefused('items for what is no list');
+  if (!Array.isArray(list)) throw new PickleRefused('items for something that is not a list');
   for (const item of items) list.push(item);
 }
 
 function assign(machine: Machine, items: unknown[]): void {
   const map = machine.top();
   if (map instanceof Inert) return;
-  if (!(map instanceof Map) || items.length % 2 !== 0) throw new PickleRefused('keys and values for what is no dict');
+  if (!(map instanceof Map) || items.length % 2 !== 0) throw new PickleRefused('keys and values for something that is not a dict');
   for (let i = 0; i < items.length; i += 2) map.set(items[i], items[i + 1]);
 }
 
 function add(machine: Machine, items: unknown[]): void {
   const set = machine.top();
-  if (!(set instanceof Set)) throw new PickleRefused('members for what is no set');
+  if (!(set instanceof Set)) throw new PickleRefused('members for something that is not a set');
   for (const item of items) set.add(item);
 }
 
@@ -170,7 +170,7 @@ function call(machine: Machine): void {
   const args = machine.pop();
   const name = machine.pop();
   if (!(name instanceof Name) || !name.call || !Array.isArray(args))
-    throw new PickleRefused(`a call of ${name instanceof Name ? name.name : 'what is no function'}`);
+    throw new PickleRefused(`a call of ${name instanceof Name ? name.name : 'something that is not a function'}`);
   machine.push(name.call(args));
 }
 
@@ -178,13 +178,13 @@ function call(machine: Machine): void {
 function build(machine: Machine): void {
   machine.pop();
   const target = machine.top();
-  if (!(target instanceof Map) && !(target instanceof Inert)) throw new PickleRefused('state for what has none');
+  if (!(target instanceof Map) && !(target instanceof Inert)) throw new PickleRefused('state for something that has none');
 }
 
 function stackGlobal(machine: Machine): void {
   const name = machine.pop();
   const module = machine.pop();
-  if (typeof name !== 'string' || typeof module !== 'string') throw new PickleRefused('a name that is no text');
+  if (typeof name !== 'string' || typeof module !== 'string') throw new PickleRefused('a name that is not text');
   machine.push(machine.world.resolve(`${module}.${name}`));
 }
 

@@ -81,7 +81,7 @@ function samplesOf(bytes: Uint8Array, header: PnmHeader, count: number): Uint8Ar
   const stride = Math.ceil(width / 8);
   const size = kind === 4 ? stride * height : largest > 255 ? 2 * count : count;
   const body = bytes.subarray(end + 1, end + 1 + size);
-  if (body.length < size) throw new UserError(`is cut short: ${size} bytes of samples are due, ${body.length} follow`);
+  if (body.length < size) throw new UserError(`is truncated: ${size} bytes of samples are expected, ${body.length} follow`);
   if (kind === 4)
     return Uint8Array.from({ length: count }, (_, i) => {
       const [x, row] = [i % width, stride * Math.floor(i / width)];
@@ -96,8 +96,8 @@ function textSamples(text: string, { kind, largest, end }: PnmHeader, count: num
   let at = end;
   for (let i = 0; i < count; i++) {
     const found = numberAt(text, kind === 1 ? BIT : NUMBER, at);
-    if (!found) throw new UserError(`is cut short or damaged: ${count} samples are due, ${i} follow`);
-    if (found.value > largest) throw new UserError(`has a sample of ${found.value}, above its largest, ${largest}`);
+    if (!found) throw new UserError(`is truncated or damaged: ${count} samples are expected, ${i} follow`);
+    if (found.value > largest) throw new UserError(`has a sample of ${found.value}, above its maximum ${largest}`);
     samples[i] = kind === 1 ? 1 - found.value : found.value;
     at = found.end;
   }

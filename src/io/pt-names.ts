@@ -147,7 +147,7 @@ const FUNCTIONS: Record<string, (args: unknown[]) => unknown> = {
   'torch._utils._rebuild_wrapper_subclass': unread('a subclass without numbers of its own'),
   'torch._tensor._rebuild_from_type_v2': ([make, , args]) => {
     if (!(make instanceof Name) || !make.name.startsWith('torch._utils._rebuild_') || !make.call)
-      throw new Error('a tensor made by something else than torch._utils');
+      throw new Error('a tensor made by something other than torch._utils');
     return make.call(asList(args));
   },
 };
@@ -175,13 +175,13 @@ export function checkpointWorld(path: string): PickleWorld {
       const known = NAMES.get(name.replace(/^__builtin__\./, 'builtins.'));
       if (known) return known;
       throw new UserError(
-        `${path}: its pickle asks for ${name}, which tensors do not need; nothing was run. If you trust the file, save its state dict alone in Python: torch.save(checkpoint["state_dict"], …) or safetensors`,
+        `${path}: its pickle refers to ${name}, which tensors do not need; nothing was executed. If you trust the file, save only its state dict in Python: torch.save(checkpoint["state_dict"], …) or safetensors`,
       );
     },
     persistent(id) {
       const [kind, type, key, , length] = asList(id);
       const holds = type instanceof Name && STORAGE_NAMES.get(type.name);
-      if (kind !== 'storage' || !holds) throw new Error('something outside the pickle that is no storage');
+      if (kind !== 'storage' || !holds) throw new Error('something outside the pickle that is not a storage');
       if (typeof key !== 'string') throw new Error('a storage without a name');
       return new StorageValue(key, ...holds, natural(length));
     },
@@ -215,7 +215,7 @@ const isRead = (dtype: string): dtype is DType => (READ_DTYPES as string[]).incl
 
 function tensor(value: unknown): TensorValue | UnreadTensor {
   if (value instanceof TensorValue || value instanceof UnreadTensor) return value;
-  throw new Error('a parameter that is no tensor');
+  throw new Error('a parameter that is not a tensor');
 }
 
 function dtypeOf(value: unknown): string {

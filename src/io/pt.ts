@@ -48,7 +48,7 @@ async function fromZip(source: ByteSource): Promise<{ value: unknown; storages: 
   const zip = await openZip(source);
   const pickle = [...zip.members.keys()].find(name => name === 'data.pkl' || name.endsWith('/data.pkl'));
   if (pickle === undefined)
-    throw new UserError(`${source.name}: is a zip archive without a data.pkl; it is no PyTorch checkpoint`);
+    throw new UserError(`${source.name}: is a zip archive without a data.pkl, not a PyTorch checkpoint`);
   const folder = pickle.slice(0, -'data.pkl'.length);
   if (zip.members.has(`${folder}constants.pkl`))
     throw new UserError(
@@ -89,7 +89,7 @@ async function fromStream(source: ByteSource): Promise<{ value: unknown; storage
     return value;
   };
   if ((await next().catch(() => undefined)) !== LEGACY_MAGIC)
-    throw new UserError(`${source.name}: is no PyTorch checkpoint (neither a zip archive nor the older form)`);
+    throw new UserError(`${source.name}: is not a PyTorch checkpoint (neither a zip archive nor the older format)`);
   await next();
   const system = await next();
   const bigEndian = system instanceof Map && system.get('little_endian') === false;

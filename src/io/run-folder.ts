@@ -50,14 +50,14 @@ export async function readRun(folder: string, { weights = 'ema', log = silentLog
     const digest = await verifiedDigest(join(checkpoint, file), files?.[file]);
     return { step, checkpoint, weights: join(checkpoint, file), digest };
   });
-  if (!found) throw new UserError(`${folder}: this run has saved no checkpoint yet; go on with --resume`);
+  if (!found) throw new UserError(`${folder}: this run has saved no checkpoint yet; continue it with --resume`);
   return { folder, config, info, ...found };
 }
 
 /** The run's configuration and information, also before its first checkpoint. */
 export async function readRunConfig(folder: string): Promise<Pick<Run, 'config' | 'info'>> {
   if (!existsSync(folder)) throw new UserError(`${folder}: no such run folder`);
-  if (!isRun(folder)) throw new UserError(`${folder}: is no run folder: ${RUN.config} or ${RUN.info} is missing`);
+  if (!isRun(folder)) throw new UserError(`${folder}: is not a run folder: ${RUN.config} or ${RUN.info} is missing`);
   return {
     config: await readRecord(join(folder, RUN.config), text => parse(text) as unknown),
     info: await readRecord(join(folder, RUN.info), text => JSON.parse(text) as unknown),
@@ -72,7 +72,7 @@ export async function readJsonRecord(path: string): Promise<Record<string, unkno
 async function readRecord(path: string, read: (text: string) => unknown): Promise<Record<string, unknown>> {
   try {
     const content = read(await readFile(path, 'utf8'));
-    if (content === null || typeof content !== 'object' || Array.isArray(content)) throw new Error('it holds no map');
+    if (content === null || typeof content !== 'object' || Array.isArray(content)) throw new Error('it is not a map');
     return content as Record<string, unknown>;
   } catch (error) {
     throw new UserError(`${path}: cannot be read: ${messageOf(error).split('\n')[0]}`);
@@ -121,7 +121,7 @@ export async function newestWhole<T>(
     }
   }
   if (damages.length === 0) return undefined;
-  throw new UserError(`${damages.join('; ')}; no checkpoint of this run is whole: train it again with --force`);
+  throw new UserError(`${damages.join('; ')}; no checkpoint of this run is intact: train it again with --force`);
 }
 
 /** What state.json says besides the loop's own: the files saved with it and their SHA-256; older runs do not. */
@@ -143,7 +143,7 @@ export async function verifiedDigest(path: string, saved: string | undefined): P
   if (!existsSync(path)) throw new UserError(`${path}: is missing`);
   const digest = await sha256OfFile(path);
   if (saved !== undefined && digest !== saved)
-    throw new UserError(`${path}: is damaged: it is not as it was saved (${statSync(path).size} bytes)`);
+    throw new UserError(`${path}: is damaged: it has changed since it was saved (${statSync(path).size} bytes)`);
   // Runs of older versions hold no digests: whether the file is as long as its header says can be told.
   if (saved === undefined) await (await openSafetensors(path)).close();
   return digest;

@@ -76,7 +76,7 @@ export async function readSafetensorsHeader(source: ByteSource): Promise<Safeten
       `${source.name}: is truncated within its header (${source.size} of at least ${8 + length} bytes); download it again`,
     );
   const header = parse(Buffer.from(await source.read(8, length)).toString('utf8'));
-  if (!header) throw notOne('its header is no JSON object');
+  if (!header) throw notOne('its header is not a JSON object');
   const { __metadata__: metadata, ...entries } = header;
   const tensors = new Map<string, TensorEntry>();
   const unread = new Map<string, string>();

@@ -51,10 +51,10 @@ async function readWeightMap(path: string): Promise<Map<string, string>> {
   }
   const map = (content as { weight_map?: unknown } | null)?.weight_map;
   if (typeof map !== 'object' || map === null)
-    throw new UserError(`${path}: has no "weight_map"; it is no index of shards`);
+    throw new UserError(`${path}: has no "weight_map"; it is not an index of shards`);
   return new Map(
     Object.entries(map).map(([tensor, file]) => {
-      // A name, never a path: an index cannot make us read beside its own folder.
+      // A name, never a path: an index must not make us read outside its own folder.
       if (typeof file !== 'string' || file !== basename(file) || file === '..')
         throw new UserError(`${path}: tensor ${tensor}: its file must be a name in the same folder`);
       return [tensor, file];

@@ -71,8 +71,8 @@ interface Extended {
 async function refuseOther(path: string, source: ByteSource): Promise<void> {
   const start = await source.read(0, Math.min(2, source.size));
   if (start[0] === 0x1f && start[1] === 0x8b)
-    throw new UserError(`${path}: is a compressed tar; gunzip it once, so that pictures can be read in any order`);
-  if (source.size < BLOCK) throw new UserError(`${path}: is no tar (only ${source.size} bytes)`);
+    throw new UserError(`${path}: is a compressed tar; gunzip it once, so that images can be read in any order`);
+  if (source.size < BLOCK) throw new UserError(`${path}: is not a tar (only ${source.size} bytes)`);
 }
 
 function nameOf(header: Uint8Array): string {
@@ -92,7 +92,7 @@ function checkHeader(path: string, header: Uint8Array, at: number): void {
   for (let i = 0; i < BLOCK; i++) sum += i >= 148 && i < 156 ? 32 : header[i];
   const size = numberAt(header, 124, 12);
   if (sum === numberAt(header, 148, 8) && Number.isSafeInteger(size) && size >= 0) return;
-  throw new UserError(`${path}: is no tar or a damaged one (no valid header at byte ${at})`);
+  throw new UserError(`${path}: is not a tar or is damaged (no valid header at byte ${at})`);
 }
 
 function truncated(path: string): UserError {

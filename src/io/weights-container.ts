@@ -87,11 +87,11 @@ function networkWeights(
       `${path}: weights of its record ${key}` +
         (others.length === 0 ? '' : `; it also has ${listed(others)} (maetok convert ${path} --key ${others[0]})`),
     );
-  if (!taken && cut.includes('model.')) log.note(`${path}: names lose ${cut}, which all of them begin with`);
-  if (counters.length > 0) log.note(`${path}: leaves out ${listed(counters)}, no weights but counters beside them`);
+  if (!taken && cut.includes('model.')) log.note(`${path}: removed ${cut} from all names`);
+  if (counters.length > 0) log.note(`${path}: left out ${listed(counters)}, which are counters, not weights`);
   const unread = new Map([...(file.unread ?? [])].map(([name, kind]) => [withoutWrappers(name), kind]));
   const passedOver = listed([...unread].map(([name, kind]) => `${name} (${kind})`));
-  if (unread.size > 0) log.warn(`${path}: passes over ${passedOver}: no dense real numbers`);
+  if (unread.size > 0) log.warn(`${path}: skipped ${passedOver}: not dense real numbers`);
   if (names.size === 0 && unread.size > 0)
     throw new UserError(`${path}: holds no tensors of dense real numbers, only ${passedOver}`);
   return {

@@ -38,7 +38,7 @@ export function defaultRecord({ name, value }: PtFile, averaged: boolean): Chose
   while (path.length < 5) {
     const records = recordsIn(record, count);
     if (!averaged && AVERAGED.some(word => records.delete(word)) && records.size === 0)
-      throw new UserError(`${name}: holds averaged weights only; leave out the choice of raw ones`);
+      throw new UserError(`${name}: holds averaged weights only; do not ask for raw ones`);
     const next = nextRecord(record, records, order, count);
     if (next === undefined) break;
     others.push(...[...records.keys()].filter(word => word !== next).map(word => [...path, word].join('.')));

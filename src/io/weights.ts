@@ -65,7 +65,7 @@ function folderMember(path: string): string {
   const found = USUAL_WEIGHTS.find(name => existsSync(join(path, name)));
   if (found === undefined)
     throw new UserError(
-      `${path}: is a folder without ${USUAL_WEIGHTS.slice(0, 2).join(', ')} or the like; name the weights file`,
+      `${path}: is a folder without ${USUAL_WEIGHTS.slice(0, 2).join(', ')} or similar; name the weights file`,
     );
   return join(path, found);
 }

@@ -32,7 +32,7 @@ export async function openZip(path: string | ByteSource): Promise<ZipArchive> {
 }
 
 const damaged = (name: string, error: unknown): unknown =>
-  error instanceof UserError ? error : new UserError(`${name}: is damaged or no zip archive: ${messageOf(error)}`);
+  error instanceof UserError ? error : new UserError(`${name}: is damaged or not a zip archive: ${messageOf(error)}`);
 
 async function archiveOver(source: ByteSource): Promise<ZipArchive> {
   const zip = await yauzl.fromRandomAccessReaderPromise(zipReader(source), source.size, {

@@ -54,7 +54,7 @@ export async function zipStore(path: string, posterior: Posterior, options: NpyO
   try {
     if (files.length === 0)
       throw new UserError(
-        `${path}: holds no .npy members${members.length > 0 ? `, but ${members[0]} and the like` : ''}; pictures are given with --data`,
+        `${path}: holds no .npy members${members.length > 0 ? `, but ${members[0]} and similar` : ''}; images are given with --data`,
       );
     const dataset = members.includes(DATASET_JSON)
       ? parseDataset(`${path}:${DATASET_JSON}`, Buffer.from(await zip.read(DATASET_JSON)).toString('utf8'))
@@ -102,7 +102,7 @@ function labelsOf(where: string, pairs: [string, Label][], files: string[]): Cla
       files.map(file => byName.get(file)!),
     );
   if (pairs.length !== files.length)
-    throw new UserError(`${where}: names ${pairs.length} files, but there are latents of ${files.length} pictures`);
+    throw new UserError(`${where}: names ${pairs.length} files, but there are latents of ${files.length} images`);
   const inOrder = [...pairs].sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));
   return asClasses(
     where,

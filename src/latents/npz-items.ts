@@ -24,7 +24,7 @@ export async function npzFolderStore(
   const kind = KINDS.find(({ name }) => first.names.includes(name));
   if (!kind)
     throw new UserError(
-      `${paths[0]}: holds ${first.names.join(', ') || 'no array'}; a picture's latents are called ${KINDS.map(({ name }) => name).join(' or ')}`,
+      `${paths[0]}: holds ${first.names.join(', ') || 'no array'}; an image's latents are called ${KINDS.map(({ name }) => name).join(' or ')}`,
     );
   const items: Items = {
     names: paths,
@@ -69,7 +69,7 @@ async function picturePath(path: string): Promise<string> {
   try {
     const values = await npz.readValues('path');
     if ('text' in values) return values.text[0];
-    throw new UserError(`${path}: its path is no text; the class cannot be told`);
+    throw new UserError(`${path}: its path is not text, so the class is unknown`);
   } finally {
     await npz.close();
   }

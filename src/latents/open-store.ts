@@ -18,7 +18,7 @@ export async function openStore(given: string, posterior: Posterior, options: Np
   if ((await stat(path)).isDirectory()) return await openFolder(path, posterior, options);
   if (path.endsWith('.zip')) return await zipStore(path, posterior, options);
   if (/\.(pt|pth|ckpt|bin)$/.test(path))
-    throw new UserError(`${path}: is no file of latents; \`maetok convert ${path} --out x.safetensors\` makes one`);
+    throw new UserError(`${path}: is not a file of latents; \`maetok convert ${path} --out x.safetensors\` makes one`);
   return await arrayFileStore(given, options);
 }
 
@@ -26,7 +26,7 @@ async function openFolder(path: string, posterior: Posterior, options: NpyOption
   const top = await readdir(path);
   const unfinished = top.find(name => /^unfinished_rank\d+\.json$/.test(name));
   if (unfinished !== undefined)
-    throw new UserError(`${path}: was not finished (${unfinished}); run the same command again with --resume`);
+    throw new UserError(`${path}: is unfinished (${unfinished}); run the same command again with --resume`);
   const tensors = top.filter(name => name.endsWith('.safetensors'));
   // Where shards have LightningDiT's names, other safetensors beside them are something else.
   const named = tensors.filter(name => /^latents_rank\d+_shard\d+\./.test(name));
@@ -38,6 +38,6 @@ async function openFolder(path: string, posterior: Posterior, options: NpyOption
   const npz = files.filter(name => name.endsWith('.npz'));
   if (npz.length > 0) return await npzFolderStore(path, npz, posterior, options);
   throw new UserError(
-    `${path}: holds no latents: neither LightningDiT's shards, nor one .npz per picture, nor .npy files with ${DATASET_JSON}`,
+    `${path}: holds no latents: neither LightningDiT's shards, nor one .npz per image, nor .npy files with ${DATASET_JSON}`,
   );
 }

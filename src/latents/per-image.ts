@@ -36,7 +36,7 @@ export async function perImageStore(
     const array = await source.read(index, flipped);
     if (array.shape.join() !== shape.join())
       throw new UserError(
-        `${items.names[index]}: has shape [${array.shape.join(', ')}], the first picture's is [${shape.join(', ')}]`,
+        `${items.names[index]}: has shape [${array.shape.join(', ')}], the first image's is [${shape.join(', ')}]`,
       );
     const numbers = asFloat32(array.data);
     return items.spread ? fromMoments(numbers, items.spread, posterior, index, flipped) : numbers;

@@ -60,7 +60,7 @@ async function readShard(path: string): Promise<Shard> {
   try {
     const { tensors } = file;
     const latents = tensors.get('latents');
-    if (!latents) throw new UserError(`${path}: holds no tensor latents; it is no shard of latents`);
+    if (!latents) throw new UserError(`${path}: holds no tensor 'latents', so it is not a shard of latents`);
     const piece = pieceOf(path, latents.shape, tensors.get('latents_flip')?.shape, () => openShard(path));
     const labels = tensors.has('labels') ? await file.read('labels') : undefined;
     return { piece, labels };
@@ -85,7 +85,7 @@ function rowsOf(file: SafetensorsFile, name: string): OpenPiece['latents'] {
 function joinLabels(folder: string, shards: Shard[]): Classes | undefined {
   const without = shards.find(({ labels }) => !labels);
   if (without && shards.every(({ labels }) => !labels)) return undefined;
-  if (without) throw new UserError(`${without.piece.name}: has no labels, unlike the shards beside it`);
+  if (without) throw new UserError(`${without.piece.name}: has no labels, unlike the other shards`);
   const parts = shards.map(({ piece, labels }) => {
     const [rows = 1, ...rest] = labels!.shape;
     if (

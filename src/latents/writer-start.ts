@@ -26,7 +26,7 @@ export async function finishedRows(
   for (const { file, rows } of own) {
     const damage = await damageOf(join(folder, file), rows);
     if (damage !== undefined)
-      throw new UserError(`${damage}; the latents are not whole any more: --force makes them again`, EXIT.failed);
+      throw new UserError(`${damage}; the latents are incomplete: --force extracts them again`, EXIT.failed);
   }
   return own.reduce((sum, { rows }) => sum + rows, 0);
 }
@@ -60,7 +60,7 @@ async function dropDamaged(folder: string, { shards }: WriterState, log: Log): P
     const damage = await damageOf(join(folder, file), rows);
     if (damage === undefined) continue;
     const before = shards.slice(0, i).reduce((sum, shard) => sum + shard.rows, 0);
-    log.warn(`${damage}; going back to picture ${before}`);
+    log.warn(`${damage}; going back to image ${before}`);
     shards.length = i;
     return;
   }
@@ -73,7 +73,7 @@ async function damageOf(path: string, rows: number): Promise<string | undefined>
     const file = await openSafetensors(path);
     await file.close();
     const found = file.tensors.get('latents')?.shape[0] ?? 0;
-    return found < rows ? `${path}: holds ${found} pictures where ${rows} were saved` : undefined;
+    return found < rows ? `${path}: holds ${found} images where ${rows} were saved` : undefined;
   } catch (error) {
     return messageOf(error);
   }
@@ -81,9 +81,9 @@ async function damageOf(path: string, rows: number): Promise<string | undefined>
 
 function taken(folder: string, names: string[]): UserError {
   return names.includes(LATENTS_JSON)
-    ? new UserError(`${folder}: already holds latents; choose another --out, or --force replaces them`, EXIT.failed)
+    ? new UserError(`${folder}: already holds latents; choose another --out, or replace them with --force`, EXIT.failed)
     : new UserError(
-        `${folder}: holds ${names[0]} of an unfinished extraction; --resume goes on, --force starts again`,
+        `${folder}: holds ${names[0]} of an unfinished extraction; --resume continues it, --force starts again`,
         EXIT.failed,
       );
 }

@@ -52,7 +52,7 @@ export function sameWork(folder: string, begun: Record<string, unknown>, now: Re
     const [before, after] = [begun[name], now[name]].map(value => JSON.stringify(value));
     if (!isDeepStrictEqual(parsed(before), parsed(after)))
       throw new UserError(
-        `${folder}: --resume needs the work that was begun, but ${name} was ${before} and is ${after}; give the same options, or --force`,
+        `${folder}: --resume needs the original options, but ${name} was ${before} and is now ${after}; give the same options, or --force`,
       );
   }
 }

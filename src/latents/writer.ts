@@ -97,7 +97,7 @@ function finishedWriter(folder: string, rowsDone: number): LatentsWriter {
   return {
     rowsDone,
     append: () =>
-      Promise.reject(new UserError(`${folder}: is finished with ${rowsDone} pictures; --force starts again`)),
+      Promise.reject(new UserError(`${folder}: is finished with ${rowsDone} images; --force starts again`)),
     save: () => Promise.resolve(),
     finish: () => Promise.resolve(),
   };
@@ -175,7 +175,7 @@ function checkBatch(layout: Layout, state: WriterState, before: number, batch: L
     const bad = part ? nonFiniteRows(part, width) : [];
     if (bad.length > 0)
       throw new UserError(
-        `picture ${before + bad[0]}: its latents are NaN or infinite; nothing more was written`,
+        `image ${before + bad[0]}: its latents are NaN or infinite; nothing more was written`,
         EXIT.failed,
       );
   }
@@ -218,7 +218,7 @@ async function assemble(folder: string, description: LatentsDescription, ranks: 
     states.push(state);
   }
   const shards = states.flatMap(state => state.shards);
-  if (shards.length === 0) throw new UserError(`${folder}: no pictures came, so no latents were written`, EXIT.failed);
+  if (shards.length === 0) throw new UserError(`${folder}: there were no images, so no latents were written`, EXIT.failed);
   const { tokens, channels, grid, classes, dtype = 'float32', meta } = description;
   const { mean, std } = statisticsOf(shards.map(momentsOf).reduce(mergeMoments));
   const json: LatentsJson = {

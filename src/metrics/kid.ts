@@ -11,7 +11,7 @@ import { chosenRows, keep, noRows, together, type FeatureRows, type KeptRows } f
 export async function polynomialMmd(x: FeatureRows, y: FeatureRows): Promise<number> {
   const [m, n] = [x.rows, y.rows];
   if (m < 2 || n < 2)
-    throw new UserError(`the kernel distance needs at least 2 images a side, ${m} and ${n} were given`);
+    throw new UserError(`the kernel distance needs at least 2 images per side, ${m} and ${n} were given`);
   const xx = await kernelSum(x, x, true);
   const yy = await kernelSum(y, y, true);
   const xy = await kernelSum(x, y, false);

@@ -25,7 +25,7 @@ export const PAIR_METRICS: readonly PairMetric[] = [
   {
     name: 'psnr',
     variant: UINT8,
-    describe: 'both pictures as 8 bits, peak 255 (LightningDiT, DC-AE)',
+    describe: 'both images as 8 bits, peak 255 (LightningDiT, DC-AE)',
     of: pair => psnr(meanSquare(toBytes(pair.truth), toBytes(pair.reconstruction)), 255),
   },
   {
@@ -56,7 +56,7 @@ export const PAIR_METRICS: readonly PairMetric[] = [
     name: 'ssim',
     variant: 'maetok',
     describe:
-      'the same with range 2 although values lie in [0, 1], which flatters: for comparison with published numbers only',
+      'the same with range 2 although values lie in [0, 1], which inflates it: for comparison with published numbers only',
     of: pair => windowed(pair, unitRange(pair.truth), byteRange(pair.reconstruction), UNIFORM_WINDOW, 2),
   },
 ];
@@ -83,6 +83,6 @@ function windowed(
 ): number {
   const side = window.weights.length;
   if (height < side || width < side)
-    throw new UserError(`SSIM looks at windows of ${side} pixels; pictures of ${width}×${height} are too small for it`);
+    throw new UserError(`SSIM uses windows of ${side} pixels; images of ${width}×${height} are too small`);
   return ssim(truth, reconstruction, { height, width, window, range });
 }

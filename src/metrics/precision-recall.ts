@@ -59,7 +59,7 @@ async function overBlocks(
 /** Squared distance of each row to its k-th nearest other row (the row itself comes first and does not count). */
 export async function squaredRadii(rows: FeatureRows, k: number, between = exact): Promise<Float32Array> {
   if (rows.rows <= k)
-    throw new UserError(`precision and recall need more than ${k} images a side, ${rows.rows} were given`);
+    throw new UserError(`precision and recall need more than ${k} images per side, ${rows.rows} were given`);
   return await overBlocks(rows, rows, between, distances => {
     const nearest = tf.topk(distances.neg(), k + 1).values;
     return tf.slice(nearest, [0, k], [-1, 1]).neg().reshape<Tensor1D>([-1]);
@@ -119,7 +119,7 @@ const centred = ({ rows, width, data }: FeatureRows, centre: Float64Array): Feat
 export const precisionAndRecall: DistributionMetric<KeptRows> = {
   name: 'precision-recall',
   otherwise: 'precision-recall',
-  describe: 'share of samples near real images, and of real images near samples (3 nearest neighbours)',
+  describe: 'fraction of samples near real images, and of real images near samples (3 nearest neighbours)',
   needs: 'pooled',
   sides: 'both',
   init: ({ width }) => noRows(width),

@@ -59,7 +59,7 @@ export function checkKeys(
   const unexpected = Object.keys(actual).filter(key => !Object.hasOwn(expected, key) && !ignores(key));
   if (missing.length === 0 && unexpected.length === 0) return;
   const problem = [listed(missing, 'missing'), listed(unexpected, 'unexpected')].filter(Boolean).join(', ');
-  if (!allowMissing) throw new UserError(`${name}: ${problem}; ${advice ?? '--allow-missing goes on without them'}`);
+  if (!allowMissing) throw new UserError(`${name}: ${problem}; ${advice ?? '--allow-missing continues without them'}`);
   log?.warn(`${name}: ${problem}; going on (missing norm weights are ones, other missing tensors zeros)`);
 }
 

@@ -147,7 +147,7 @@ export async function notFinite(source: RowSource): Promise<UserError> {
   const rows = await nonFiniteRows(source);
   const few = Array.from(rows.subarray(0, 5)).join(', ');
   return new UserError(
-    `${source.name}: ${rows.length} of ${source.rows} rows hold NaN or infinity (first: ${few}${rows.length > 5 ? ', …' : ''}); mend them or give --drop-nonfinite`,
+    `${source.name}: ${rows.length} of ${source.rows} rows hold NaN or infinity (first: ${few}${rows.length > 5 ? ', …' : ''}); fix them or give --drop-nonfinite`,
     EXIT.usage,
   );
 }

@@ -85,7 +85,7 @@ export function principalAxes(name: string, moments: Moments, options: Dimension
 /** What to tell of rows that vary along fewer axes than were asked for; undefined where none is missing. */
 export const axesLeftOut = ({ dims, rows }: Pca, asked: number): string | undefined =>
   dims < asked
-    ? `its ${rows} rows vary along ${dims} of the ${asked} axes that were asked for; the others are left out`
+    ? `its ${rows} rows vary along only ${dims} of the ${asked} requested axes; the others are left out`
     : undefined;
 
 function trace(matrix: Float64Array, n: number): number {
@@ -95,7 +95,7 @@ function trace(matrix: Float64Array, n: number): number {
 }
 
 function requireVariance(name: string, total: number): void {
-  if (!(total > 0)) throw new UserError(`${name}: its rows are all the same, there is nothing to analyse`, EXIT.failed);
+  if (!(total > 0)) throw new UserError(`${name}: its rows are all the same; there is nothing to analyse`, EXIT.failed);
 }
 
 /** How many of these variances the options ask for; undefined where they are too few to tell. */

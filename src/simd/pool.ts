@@ -22,7 +22,7 @@ export interface Threads {
 
 /**
  * Compiles `bytes` and starts the threads. One thread means this one: nothing is started, and `run` is synchronous
- * work. @throws UserError where the memory cannot be had.
+ * work. @throws UserError if the memory is not available.
  */
 export async function startThreads(
   bytes: Uint8Array<ArrayBuffer>,
@@ -66,7 +66,7 @@ function allocate(pages: number): WebAssembly.Memory {
     return new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
   } catch {
     throw new UserError(
-      `no ${Math.ceil(pages / 16)} MB of memory for the numbers; give fewer components, dimensions or rows, or --memory`,
+      `no ${Math.ceil(pages / 16)} MB of memory available; give fewer components, dimensions or rows, or --memory`,
       EXIT.failed,
     );
   }

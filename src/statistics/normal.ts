@@ -16,7 +16,7 @@ export function normalCdf(x: number): number {
 /** The x with Φ(x) = u, 0 < u < 1: Newton's steps from 0, which never overshoot because Φ bends towards the axis. */
 export function normalQuantile(u: number): number {
   if (!(u > 0 && u < 1)) throw new RangeError(`quantile of ${u}`);
-  // Differences near 1 would drown in its rounding: work in the lower half.
+  // Differences near 1 would be lost to rounding: work in the lower half.
   if (u > 0.5) return -normalQuantile(1 - u);
   let x = 0;
   for (let i = 0; i < 200; i++) {

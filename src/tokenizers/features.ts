@@ -36,7 +36,7 @@ export async function openFeatures(spec: string, { imageSize = SIDE }: OpenOptio
         pixels.dispose();
       }
     },
-    decode: () => Promise.reject(new UserError(`${spec}: gives features, which nothing decodes`)),
+    decode: () => Promise.reject(new UserError(`${spec}: gives features, which cannot be decoded`)),
     dispose: () => extractor.dispose(),
   };
 }

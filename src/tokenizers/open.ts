@@ -43,7 +43,7 @@ function refuseStatistics({ name, config }: TokenizerSource): void {
   );
   if (field !== undefined)
     throw new UserError(
-      `${name}: config field ${field}: latents normalised per channel are not supported yet; with it set to null latents come as the network gives them, times its scaling_factor`,
+      `${name}: config field ${field}: latents normalised per channel are not supported yet; set it to null to get the network's latents times scaling_factor`,
     );
 }
 
@@ -103,7 +103,7 @@ function localPath(spec: string): string {
   const known = FAMILIES.flatMap(({ presets }) => presets.map(preset => preset.name));
   if (known.includes(name)) return rest;
   throw new UserError(
-    `tokenizer '${spec}': '${name}:' is no way to name one; ${WAYS} with NAME one of ${known.join(', ')}`,
+    `tokenizer '${spec}': '${name}:' is not a known prefix; ${WAYS} with NAME one of ${known.join(', ')}`,
   );
 }
 

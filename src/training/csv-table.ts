@@ -56,7 +56,7 @@ function parseLines(content: string, path: string): string[][] {
   try {
     return parse(whole, { relax_column_count: true });
   } catch (error) {
-    throw new UserError(`${path}: is damaged: ${messageOf(error)}; move it away to go on without its rows`);
+    throw new UserError(`${path}: is damaged: ${messageOf(error)}; move it away to continue without its rows`);
   }
 }
 

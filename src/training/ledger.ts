@@ -52,7 +52,7 @@ export class Ledger {
     this.skippedInARow++;
     if (this.skipped === 1)
       this.log.warn(
-        `step ${step}: the loss or its gradient is not finite; the step is skipped (metrics.csv counts on)`,
+        `step ${step}: the loss or its gradient is not finite; the step is skipped (metrics.csv counts skipped steps)`,
       );
     if (this.skippedInARow === MOST_SKIPS_IN_A_ROW)
       throw new Diverged(

@@ -88,9 +88,9 @@ async function recorded(
 
 async function diskFull(out: string, step: number, cause: unknown): Promise<UserError> {
   const newest = await newestCheckpoint(out);
-  const saved = newest ? `the checkpoint of step ${newest.step} is whole` : 'nothing was saved yet';
+  const saved = newest ? `the checkpoint of step ${newest.step} is intact` : 'nothing was saved yet';
   return new UserError(
-    `${out}: the disk is full at step ${step}; ${saved}; make room and go on with --resume`,
+    `${out}: the disk is full at step ${step}; ${saved}; free some space and continue with --resume`,
     EXIT.failed,
     { cause },
   );
@@ -111,7 +111,7 @@ interface Work extends TrainOptions {
 async function work(task: TrainingTask, settings: TrainingSettings, work: Work): Promise<TrainResult> {
   const { out, log, signal, run, trainer, state, done } = work;
   const { steps, accumulate, logEvery, evaluateEvery, checkpointEvery, keep } = settings;
-  if (state.step >= steps) log.note(`${out}: has its ${steps} steps already; a larger --steps would go on`);
+  if (state.step >= steps) log.note(`${out}: has already done its ${steps} steps; a larger --steps would continue`);
   const ledger = new Ledger(state, log);
   const logbook = await Logbook.open(run, state.step);
   const batches = new BatchQueue(task, steps * accumulate);
@@ -132,7 +132,7 @@ async function work(task: TrainingTask, settings: TrainingSettings, work: Work):
       if (isDue(evaluateEvery)) await evaluate(task, trainer, logbook, { step, out });
       if (isDue(checkpointEvery) || stops) await save(trainer, keep, out, ledger.state(step));
       if (stops)
-        throw new UserError(`interrupted; step ${step} is saved in ${out}, --resume goes on from it`, EXIT.interrupted);
+        throw new UserError(`interrupted; step ${step} is saved in ${out}, --resume continues from it`, EXIT.interrupted);
     }
     return { step: Math.max(state.step, steps), out };
   } finally {
@@ -186,7 +186,7 @@ function explainMemory({ batchSize, accumulate }: TrainingSettings): (error: unk
       throw error;
     const half = Math.max(1, Math.floor(batchSize / 2));
     throw new UserError(
-      `a batch of ${batchSize} does not fit into memory; --batch-size ${half} --accumulate ${2 * accumulate} takes the same step in half of it`,
+      `a batch of ${batchSize} does not fit into memory; --batch-size ${half} --accumulate ${2 * accumulate} takes the same step in half the memory`,
       EXIT.failed,
       { cause: error },
     );

@@ -54,7 +54,7 @@ export class RunFolder {
     private readonly command: string[],
   ) {}
 
-  /** Starts a run or opens one to go on with. @throws UserError where the folder holds what this run may not touch. */
+  /** Starts a run or opens one to resume. @throws UserError if the folder holds something that this run must not touch. */
   static async open(request: RunRequest, settings: TrainingSettings): Promise<RunFolder> {
     const { out, resume, config, inputs, info, command } = request;
     refuseFolder(request);
@@ -107,13 +107,13 @@ const listIn = <T>(value: unknown): T[] => (Array.isArray(value) ? (value as T[]
 
 /** Stops before any work where a run may not be started, or not be gone on with, in a folder. */
 export function refuseFolder({ out, resume, force }: Pick<RunRequest, 'out' | 'resume' | 'force'>): void {
-  if (resume && !isRun(out)) throw new UserError(`${out}: holds no run to go on with; leave --resume out to start one`);
+  if (resume && !isRun(out)) throw new UserError(`${out}: holds no run to resume; leave out --resume to start one`);
   if (resume || force) return;
   if (isRun(out))
-    throw new UserError(`${out}: holds another run; --resume goes on with it, --force replaces it`, EXIT.failed);
+    throw new UserError(`${out}: holds another run; --resume continues it, --force replaces it`, EXIT.failed);
   const taken = Object.values(RUN).find(name => existsSync(join(out, name)));
   if (taken !== undefined)
-    throw new UserError(`${out}: holds a ${taken} already; choose another --out, or --force replaces it`, EXIT.failed);
+    throw new UserError(`${out}: already holds a ${taken}; choose another --out, or replace it with --force`, EXIT.failed);
 }
 
 /** Removes what a run writes, and nothing else. */
@@ -145,7 +145,7 @@ function refuseDifferences(
   ];
   if (differences.length > 0)
     throw new UserError(
-      `${out}: cannot go on with other settings: ${differences.join(', ')}; give the former ones, or start a run in another --out`,
+      `${out}: cannot continue with other settings: ${differences.join(', ')}; give the former ones, or start a run in another --out`,
     );
 }
 

@@ -210,7 +210,7 @@ describe('a config file', () => {
     ['seed: {a: 1}', /:1: seed must be a word, a number or a list/],
     ['tol: 1\n\nsede: 1', /:3: unknown option sede; did you mean seed\?/],
     ['seed: 1\nseed: 2', /not valid YAML: Map keys must be unique/],
-    ['max-iter: 1\nmaxIter: 2', /:2: maxIter stands twice/],
+    ['max-iter: 1\nmaxIter: 2', /:2: maxIter is given twice/],
     ['seed: !!python/int 3', /not valid YAML: Unresolved tag/],
     ['config: other.yaml', /:1: unknown option config/],
     ['pca: maybe', /:1: pca must be true or false, not 'maybe'/],

@@ -239,7 +239,7 @@ describe('a sweep with --state', () => {
     writeFileSync(join(state, 'running.npz'), 'noise');
     const { code, stdout, stderr } = await maetok(...args(state).filter(word => word !== '--quiet'));
     expect([code, stdout]).toEqual([0, before.stdout]);
-    expect(stderr).toMatch(new RegExp(`${finished}: is damaged .*fitted again`));
+    expect(stderr).toMatch(new RegExp(`${finished}: is damaged .*its fit is repeated`));
   });
 
   it('is one line of complaint where its card is damaged, or another process uses it', async () => {

@@ -65,7 +65,7 @@ describe('maetok compare', () => {
     const before = readFileSync(join(out, 'steps.json'), 'utf8');
     const { code, stderr } = await maetok('compare', STUDY, '--out', out);
     expect(code).toBe(0);
-    expect(stderr.match(/done before/g)).toHaveLength(3);
+    expect(stderr.match(/already done/g)).toHaveLength(3);
     expect(readFileSync(join(out, 'steps.json'), 'utf8')).toBe(before);
   });
 

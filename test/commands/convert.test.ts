@@ -106,7 +106,7 @@ describe('maetok convert, latents', () => {
     const stopped = new AbortController();
     stopped.abort();
     const first = await maetokWith({ signal: stopped.signal }, ...args, '--out', at('stopped'));
-    expect([first.code, first.stderr]).toEqual([130, expect.stringMatching(/--resume goes on/)]);
+    expect([first.code, first.stderr]).toEqual([130, expect.stringMatching(/--resume continues/)]);
     await maetok(...args, '--out', at('stopped'), '--resume');
     await maetok(...args, '--out', at('whole'));
     for (const name of ['latents.json', 'latents_rank00_shard000.safetensors', 'latents_rank00_shard001.safetensors'])

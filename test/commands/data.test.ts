@@ -126,7 +126,7 @@ describe('maetok data', () => {
       expect(code).toBeGreaterThan(0);
       const lines = stderr.trim().split('\n');
       expect(lines.filter(line => line.startsWith('maetok: '))).toHaveLength(1);
-      expect(lines.at(-1)).toMatch(/none of .*pictures can be read|0 readable pictures/);
+      expect(lines.at(-1)).toMatch(/none of .*images can be read|0 readable images/);
       expect(stderr).not.toMatch(/defect/);
       for (const name of ['none', 'none.npz', 'none.png']) expect(existsSync(join(root, name))).toBe(false);
     });

@@ -43,7 +43,7 @@ describe('maetok engine', () => {
     const folder = putEngine();
     const { code, stderr } = await maetok('engine', 'install');
     expect(code).toBe(0);
-    expect(stderr).toContain(`is installed already in ${folder}`);
+    expect(stderr).toContain(`is already installed in ${folder}`);
   });
 
   test.each([

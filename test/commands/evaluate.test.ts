@@ -123,7 +123,7 @@ describe('reference batches with statistics', () => {
     expect(reference.images).toBeUndefined();
     expect(reference.moments?.pooled).toEqual({ mean: statistics.mu.data, covariance: statistics.sigma.data });
     const flat = await file('flat.npz', { mu: zeros(2), sigma: zeros(4) });
-    await expect(openReference(flat, {})).rejects.toThrow(/flat\.npz: sigma is \[4\] though mu has 2 numbers/);
+    await expect(openReference(flat, {})).rejects.toThrow(/flat\.npz: sigma is \[4\] but mu has 2 numbers/);
     const square = await file('square.npz', { mu: zeros(2, 2), sigma: zeros(4, 4) });
     await expect(openReference(square, {})).rejects.toThrow(/square\.npz: mu is \[2, 2\]; a mean is \[features\]/);
   });
@@ -135,7 +135,7 @@ test('pictures of another size than the reference’s are compared with a warnin
     ...['evaluate', path('near'), '--reference', reference, '--features', 'pixels', '--bootstrap', '0'],
   );
   expect(code).toBe(0);
-  expect(stderr).toMatch(/near: pictures of 16×16 are compared with 32×32 of .*--size/);
+  expect(stderr).toMatch(/near: images of 16×16 are compared with 32×32 of .*--size/);
 });
 
 describe('bad input is one clear line', () => {
@@ -182,7 +182,7 @@ describe('bad input is one clear line', () => {
     [
       'pairs of different number',
       ['--reference', SCENES.replace('60', '59'), '--paired'],
-      /60 pictures, --reference 59/,
+      /60 images, --reference 59/,
     ],
   ])('%s', async (_, args, message) => {
     const { code, stderr } = await maetok('evaluate', path('near'), ...args, '--quiet');

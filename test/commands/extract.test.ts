@@ -162,10 +162,10 @@ describe('going on', () => {
       const context = { log, signal: stopping.signal };
       const data = await openImages(SCENES);
       await expect(extractLatents(tokenizer, data, at, settings, context)).rejects.toMatchObject({
-        message: expect.stringMatching(/interrupted at 4 of 11 pictures; .*--resume/),
+        message: expect.stringMatching(/interrupted at 4 of 11 images; .*--resume/),
         exitCode: 130,
       });
-      await expect(openLatents(at)).rejects.toThrow(/not finished/);
+      await expect(openLatents(at)).rejects.toThrow(/unfinished/);
       const done = await extractLatents(
         tokenizer,
         data,
@@ -202,7 +202,7 @@ describe('going on', () => {
         { ...settings, seed: 5, resume: true },
         { log: silentLog, signal: new AbortController().signal },
       );
-      await expect(again).rejects.toThrow(/--resume needs the work that was begun/);
+      await expect(again).rejects.toThrow(/--resume needs the original options/);
     });
   });
 

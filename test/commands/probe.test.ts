@@ -105,7 +105,7 @@ describe('maetok probe', () => {
     const alone = ['probe', path('clear'), '--feature', 'flattened', '--probe', 'knn', '--control', 'pca', '--quiet'];
     const { code, stderr } = await maetok(...alone);
     expect(code).toBe(2);
-    expect(stderr).toMatch(/--control pca: one space .*--dims N/);
+    expect(stderr).toMatch(/--control pca: with a single space .*--dims N/);
     const { stdout } = await maetok(...alone, '--dims', '3');
     expect(rowsOf(stdout)).toMatchObject([{ dims: '3', setting: 'k=20' }]);
   });
@@ -120,7 +120,7 @@ describe('maetok probe', () => {
       { source: 'clear', dims: '12' },
       { source: 'pixels', dims: '768', train_rows: '48', test_rows: '12' },
     ]);
-    expect(stderr).toMatch(/pixels: 60 pictures, but clear has 200 rows/);
+    expect(stderr).toMatch(/pixels: 60 images, but clear has 200 rows/);
   });
 
   it('REPA’s probe sees token means, once', async () => {

@@ -267,8 +267,8 @@ describe('bad input is one clear line', () => {
       weights['final_layer.linear.weight'].data = Float32Array.from(data as Float32Array, value => 1e38 * value);
     });
     for (const [sampler, message] of [
-      ['euler', /no numbers after step 1 of 4 \(t = 0.250\)/],
-      ['dopri5', /dopri5: the latents are no numbers/],
+      ['euler', /NaN or infinite after step 1 of 4 \(t = 0.250\)/],
+      ['dopri5', /dopri5: the latents are NaN or infinite/],
     ] as const) {
       const words = ['--steps', '4', '--num', '1', '--sampler', sampler, '--out', fresh()];
       const { code, stderr } = await maetok('sample', broken, '--quiet', ...words);

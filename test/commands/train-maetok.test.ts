@@ -152,7 +152,7 @@ describe('what does not fit is said in one line before the first step', () => {
       /the discriminator would start at step 2, after the last of 2 steps/,
     ],
     [{ stage: 'decoder' }, /--stage decoder: needs a trained encoder/],
-    [{ sizes: '16,18' }, /--sizes 18: is no multiple of the patch size 8/],
+    [{ sizes: '16,18' }, /--sizes 18: is not a multiple of the patch size 8/],
     [{ teacher: 'clip=onnx:x.onnx' }, /--teacher clip: nothing predicts it/],
     [{ align: 'x.npz' }, /--align: pairs latents with patches one to one; give --latent-tokens 0/],
     [{ 'aux-weight': 'much' }, /--aux-weight must be a number, or NAME=NUMBER/],
@@ -177,7 +177,7 @@ describe('what does not fit is said in one line before the first step', () => {
     await write([22, 20, 3]);
     expect(await attempt()).toMatch(/gives 20 tokens for 4 patches \(2 × 2\)/);
     await write([5, 4, 3]);
-    expect(await attempt()).toMatch(/holds features of 5 pictures, .* has 22 to train on/);
+    expect(await attempt()).toMatch(/holds features of 5 images, .* has 22 to train on/);
   });
 
   it('a network that the run to start from has settled', async () => {

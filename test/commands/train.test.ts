@@ -86,7 +86,7 @@ describe('maetok train', () => {
     abort.abort();
     const { code, stderr } = await maetokWith({ signal: abort.signal }, 'train', 'tiny', '--out', out);
     expect(code).toBe(130);
-    expect(stderr).toMatch(/interrupted; step 1 is saved in .*, --resume goes on from it/);
+    expect(stderr).toMatch(/interrupted; step 1 is saved in .*, --resume continues from it/);
     expect((await maetok('train', 'tiny', '--out', out, '--resume')).code).toBe(0);
   });
 
@@ -118,8 +118,8 @@ describe('maetok train', () => {
     [['train', 'tiny', '--out', 'x', '--steps', 'many'], /--steps must be a number/],
     [['train', 'tiny', '--out', 'x', '--ema', '1'], /--ema must be below 1/],
     [['train', 'tiny'], /--out is required/],
-    [['train', 'tiny', '--out', 'package.json/run'], /--out package.json\/run: .*package.json is no folder/],
-    [['train', 'tiny', '--out', join(folder, 'absent'), '--resume'], /holds no run to go on with/],
+    [['train', 'tiny', '--out', 'package.json/run'], /--out package.json\/run: .*package.json is not a folder/],
+    [['train', 'tiny', '--out', join(folder, 'absent'), '--resume'], /holds no run to resume/],
   ])('refuses %j in one line', async (words, message) => {
     const { code, stderr } = await maetok(...words);
     expect(stderr.trim().split('\n')).toHaveLength(1);

@@ -52,7 +52,7 @@ it('a case of an unknown system, and a folder that is no case, are one line and 
   writeFileSync(join(unknown, 'config.json'), '{"system": "Something else"}');
   const refused = await maetok('verify', unknown, '--quiet');
   expect(refused.code).toBe(2);
-  expect(refused.stderr).toMatch(/names no system that maetok knows \("Something else"\); it knows .*dc-ae/);
+  expect(refused.stderr).toMatch(/names no system that maetok knows \("Something else"\); known are .*dc-ae/);
   const empty = await maetok('verify', folder, '--quiet');
   expect(empty).toMatchObject({ code: 2, stdout: '' });
   expect(empty.stderr).toContain('config.json: cannot be read');

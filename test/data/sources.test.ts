@@ -109,7 +109,7 @@ describe('what cannot be read', () => {
     const batch = await loadBatch(dataset, [0, 1, 2, 3], { size: 8, crop: 'center', flip: false });
     expect([...batch.indices]).toEqual([0]);
     expect(said).toHaveLength(3);
-    expect(said[0]).toMatch(/b\.png.*link to no file; skipped/);
+    expect(said[0]).toMatch(/b\.png.*broken link; skipped/);
     const strict = await openImages(join(root, 'odd'), { strict: true });
     await expect(loadBatch(strict, [1], { size: 8, crop: 'center', flip: false })).rejects.toThrow(/b\.png/);
   });
@@ -122,7 +122,7 @@ describe('what cannot be read', () => {
     const dataset = await openImages(join(root, 'gap'), { log });
     expect(dataset.classes).toEqual(['a', 'b', 'c']);
     expect([...dataset.labels!]).toEqual([0, 2]);
-    expect(said).toEqual([expect.stringMatching(/1 of 3 class folders hold no pictures \(b\)/)]);
+    expect(said).toEqual([expect.stringMatching(/1 of 3 class folders hold no images \(b\)/)]);
   });
 
   test('a class of which no picture can be read is named in the end', async () => {
@@ -133,7 +133,7 @@ describe('what cannot be read', () => {
     const dataset = await openImages(join(root, 'lost'), { log });
     await loadBatch(dataset, [0, 1], { size: 8, crop: 'center', flip: false });
     await dataset.close();
-    expect(said.at(-1)).toMatch(/no picture of these classes could be read: b/);
+    expect(said.at(-1)).toMatch(/no image of these classes could be read: b/);
   });
 
   test('a link back to a folder around it is not followed', async () => {
@@ -301,9 +301,9 @@ describe('tar shards', () => {
   test.each([
     ['keys with dots', ['v1.0', 'v1.1'], ['png', 'cls'], /sample 'v1' holds 0\.png, 0\.cls, 1\.png.*first dot/],
     ['one field twice', ['0'], ['png', 'PNG'], /sample '0' has two members for png: 0\.png and 0\.PNG/],
-    ['several pictures', ['0'], ['png', 'jpg', 'cls'], /several pictures; say which.*\?picture=png/],
+    ['several pictures', ['0'], ['png', 'jpg', 'cls'], /several images; say which.*\?picture=png/],
     ['none by a plain extension', ['0'], ['input.png', 'cls'], /\?picture=input\.png/],
-    ['a key that comes back', ['0', '1', '0'], ['png'], /members of sample '0' do not stand together/],
+    ['a key that comes back', ['0', '1', '0'], ['png'], /members of sample '0' are not contiguous/],
   ])('never a wrong label or picture silently: %s', async (name, keys, fields, message) => {
     const path = await tar(`${name}.tar`, (await Promise.all(keys.map(key => sample(key, ...fields)))).flat());
     await expect(openImages(path)).rejects.toThrow(message);
@@ -327,15 +327,15 @@ describe('tar shards', () => {
     writeFileSync(join(root, 'packed.tar'), gzipSync(Buffer.alloc(2048, 1)));
     await expect(openImages(join(root, 'packed.tar'))).rejects.toThrow(/compressed tar/);
     writeFileSync(join(root, 'broken.tar'), Buffer.alloc(2048, 1));
-    await expect(openImages(join(root, 'broken.tar'))).rejects.toThrow(/no tar or a damaged one/);
+    await expect(openImages(join(root, 'broken.tar'))).rejects.toThrow(/not a tar or is damaged/);
   });
 });
 
 describe('bad input is one clear line', () => {
   test.each([
     ['missing', /missing: no such file or folder/],
-    ['empty', /holds no pictures/],
-    ['mixed', /holds pictures .* and folders of pictures/],
+    ['empty', /holds no images/],
+    ['mixed', /holds pictures .* and folders of images/],
   ])('%s', async (name, message) => {
     mkdirSync(join(root, 'empty'), { recursive: true });
     await put('mixed/1.png', plain(1));

@@ -109,7 +109,7 @@ describeWithShared('data/features/cifar10-6k-efficientnet-lite0.safetensors', 'E
 
 describe('what --features names', () => {
   test.each([
-    ['inception', /--features inception: is not known; inception:WEIGHTS/],
+    ['inception', /--features inception: is unknown; known are inception:WEIGHTS/],
     ['inception:absent.pth', /absent\.pth: no such file/],
     ['effnet-lite0:package.json?side=3', /size is a whole number from 32 to 1024/],
   ])('%s is refused', async (spec, message) => {

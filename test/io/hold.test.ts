@@ -54,7 +54,7 @@ describe('a folder that is being written into', () => {
   });
 
   it('may not lie below a file', async () => {
-    await expect(at('package.json/run')).rejects.toThrow(/^--out package.json\/run: .*package.json is no folder$/);
+    await expect(at('package.json/run')).rejects.toThrow(/^--out package.json\/run: .*package.json is not a folder$/);
   });
 });
 
@@ -70,7 +70,7 @@ describe('work that waits for a lock', () => {
     released = true;
     if ('release' in first) first.release();
     expect(await second).toBe(true);
-    expect(notes).toEqual([`another maetok is at work there (${path}); waiting for it`]);
+    expect(notes).toEqual([`another maetok process is working there (${path}); waiting for it`]);
   });
 
   it('ends in one line when it is interrupted meanwhile', async () => {

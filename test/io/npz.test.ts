@@ -80,7 +80,7 @@ describe('archives that NumPy wrote', () => {
   test('cut short or with a flipped bit are refused', async () => {
     const whole = await readFile('fixtures/golden/io/savez_compressed.npz');
     await writeFile(at('cut.npz'), whole.subarray(0, 300));
-    await expect(readNpz(at('cut.npz'))).rejects.toThrow(/cut\.npz: is damaged or no zip archive/);
+    await expect(readNpz(at('cut.npz'))).rejects.toThrow(/cut\.npz: is damaged or not a zip archive/);
     const stored = await readFile('fixtures/golden/io/savez.npz');
     stored[stored.indexOf('NUMPY') + 128] ^= 1;
     await writeFile(at('flipped.npz'), stored);

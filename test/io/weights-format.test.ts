@@ -45,7 +45,7 @@ test.each(PICKLES)('a pickle of protocol %i is refused as what it is', async (pr
   const path = join(folder, `${protocol}.pkl`);
   await writeFile(path, Buffer.from(bytes, 'hex'));
   await expect(readWeights(path)).rejects.toThrow(
-    protocol < 2 ? /is not a safetensors file: its header would be/ : /is no PyTorch checkpoint/,
+    protocol < 2 ? /is not a safetensors file: its header would be/ : /not a PyTorch checkpoint/,
   );
 });
 

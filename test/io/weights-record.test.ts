@@ -92,8 +92,8 @@ describe('the record of weights is found', () => {
     selectFromTree(file({ model: weights(), ema }), { log });
     expect(said).toEqual([
       'x.pt: weights of its record ema; it also has model (maetok convert x.pt --key model)',
-      'x.pt: leaves out n_averaged, no weights but counters beside them',
-      'x.pt: passes over freqs_cis (complex64): no dense real numbers',
+      'x.pt: left out n_averaged, which are counters, not weights',
+      'x.pt: skipped freqs_cis (complex64): not dense real numbers',
     ]);
   });
 

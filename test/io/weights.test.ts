@@ -47,7 +47,7 @@ describe('a PyTorch checkpoint', () => {
   test('cut short is refused', async () => {
     const whole = await readFile(`${GOLDEN}/checkpoint.pt`);
     await writeFile(at('half.pt'), whole.subarray(0, whole.length / 2));
-    await expect(readWeights(at('half.pt'))).rejects.toThrow(/half\.pt: is damaged or no zip archive/);
+    await expect(readWeights(at('half.pt'))).rejects.toThrow(/half\.pt: is damaged or not a zip archive/);
     const legacy = await readFile(`${GOLDEN}/legacy.pt`);
     await writeFile(at('half-legacy.pt'), legacy.subarray(0, legacy.length - 20));
     await expect(readWeights(at('half-legacy.pt'))).rejects.toThrow(/half-legacy\.pt: is truncated/);
@@ -124,12 +124,12 @@ describe('a pickle that wants more than tensors is refused by name, and nothing 
   const pickle = (...parts: (number[] | string)[]): Buffer =>
     Buffer.concat([Buffer.from([0x80, 2]), ...parts.map(part => Buffer.from(part as string, 'latin1'))]);
   const cases: [why: string, pickle: Buffer, message: RegExp][] = [
-    ['a shell command', pickle('cposix\nsystem\nX\x04\0\0\0true\x85R.'), /asks for posix\.system.*nothing was run/],
+    ['a shell command', pickle('cposix\nsystem\nX\x04\0\0\0true\x85R.'), /asks for posix\.system.*nothing was executed/],
     ['a builtin', pickle('c__builtin__\neval\nX\x01\0\0\x001\x85R.'), /asks for __builtin__\.eval/],
     ['a name put together', pickle('\x8c\x02os\x8c\x06system\x93.'), /asks for os\.system/],
     ['an old-style instance', pickle('(ios\nsystem\n.'), /pickle operation 0x69/],
     ['a listed name called as a function', pickle('ctorch\nFloatStorage\n)R.'), /a call of torch\.FloatStorage/],
-    ['attributes for a function', pickle('ctorch._utils\n_rebuild_tensor_v2\n}b.'), /state for what has none/],
+    ['attributes for a function', pickle('ctorch._utils\n_rebuild_tensor_v2\n}b.'), /state for something that has none/],
     ['a tensor from nothing', pickle('ctorch._utils\n_rebuild_tensor_v2\n)R.'), /a tensor without a storage/],
     ['a negative length', pickle('T\xff\xff\xff\xff.'), /a length of -1/],
     ['no end', pickle('}'), /damaged or crafted/],

@@ -83,7 +83,7 @@ describe('scoreboard', () => {
 
   test('columns are named by options; what is absent is refused by name', () => {
     expect(scoreboard(table, { target: 'poor', measures: ['gfid'], seed: 0 })).toHaveLength(1);
-    expect(() => scoreboard(table, { target: 'is', seed: 0 })).toThrow(/table\.csv: has not numbers in a column 'is'/);
+    expect(() => scoreboard(table, { target: 'is', seed: 0 })).toThrow(/table\.csv: lacks numbers in a column 'is'/);
     expect(() => scoreboard(table, { measures: ['nll'], seed: 0 })).toThrow(/no numbers in a column 'nll'/);
     expect(() => scoreboard(parseTable('a,b\n1,2', 'x.csv'), { seed: 0 })).toThrow(/any of the columns gfid/);
     expect(() => scoreboard(parseTable('probe,gfid\n1,2', 'one.csv'), { seed: 0 })).toThrow(

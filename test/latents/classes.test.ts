@@ -98,14 +98,14 @@ describe('classes of a diffusion model', () => {
     expect(modelClasses({ name, labels: labels(0, 1), classes: ['207', '388'] }, known).labels).toEqual(
       labels(207, 388),
     );
-    expect(() => modelClasses({ name, labels: labels(1000) }, known)).toThrow(/class 1000 is none of the model's 1000/);
+    expect(() => modelClasses({ name, labels: labels(1000) }, known)).toThrow(/class 1000 is not one of the model's 1000/);
   });
 
   test('classes are found among the names that the model has learned', () => {
     const known = { classes: 3, classNames: ['ape', 'bee', 'cat'], log };
     expect(modelClasses({ name, labels: labels(0, 1), classes: ['bee', 'cat'] }, known).labels).toEqual(labels(1, 2));
     expect(() => modelClasses({ name, labels: labels(0), classes: ['dog'] }, known)).toThrow(
-      /class dog is none of the model's 3 \(ape, bee, cat\)/,
+      /class dog is not one of the model's 3 \(ape, bee, cat\)/,
     );
     const numbered = { classes: 3, classNames: ['1', '3', '7'], log };
     expect(modelClasses({ name, labels: labels(3, 7) }, numbered).labels).toEqual(labels(1, 2));

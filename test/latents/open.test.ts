@@ -240,7 +240,7 @@ describe('one file per picture', () => {
       'b.npy': encodeNpy(f32([1, 3], numbers(3))),
     });
     await withLatents(path, async latents =>
-      expect(all(latents)).rejects.toThrow(/mixed\.zip:b\.npy: has shape \[1, 3\], the first picture's is \[1, 2\]/),
+      expect(all(latents)).rejects.toThrow(/mixed\.zip:b\.npy: has shape \[1, 3\], the first image's is \[1, 2\]/),
     );
   });
 });

@@ -118,7 +118,7 @@ describe('an interrupted extraction', () => {
   }
 
   test('is no latents folder yet', async () => {
-    await expect(openLatents(await interrupted(4))).rejects.toThrow(/was not finished .*--resume/);
+    await expect(openLatents(await interrupted(4))).rejects.toThrow(/is unfinished .*--resume/);
   });
 
   test.each([0, 2, 3, 5, 6, 7])('resumed after %d pictures, is byte for byte the uninterrupted one', async rows => {
@@ -140,7 +140,7 @@ describe('an interrupted extraction', () => {
     const folder = fresh();
     const begun = await createLatentsWriter(folder, description, { shardRows: 3, saveSeconds: 0 });
     for (let at = 0; at < rows; at++) await begun.append(batch(at, at + 1));
-    await expect(openLatents(folder)).rejects.toThrow(/was not finished/);
+    await expect(openLatents(folder)).rejects.toThrow(/is unfinished/);
     const writer = await createLatentsWriter(folder, description, { shardRows: 3, resume: true });
     expect(writer.rowsDone).toBe(rows);
     await writeAll(folder, { resume: true });
@@ -160,7 +160,7 @@ describe('an interrupted extraction', () => {
     const log = { ...silentLog, warn: (message: string) => void warnings.push(message) };
     await writeAll(folder, { resume: true, log });
     expect(warnings).toEqual([
-      expect.stringMatching(new RegExp(`shard00${shard}.safetensors: .*; going back to picture ${3 * shard}$`)),
+      expect.stringMatching(new RegExp(`shard00${shard}.safetensors: .*; going back to image ${3 * shard}$`)),
     ]);
     expect(await contents(folder)).toEqual(await contents(whole));
   });
@@ -184,7 +184,7 @@ describe('an interrupted extraction', () => {
     const folder = await interrupted(4);
     const other = { ...description, meta: { tokenizer: 'other' } };
     await expect(createLatentsWriter(folder, other, { shardRows: 3, resume: true })).rejects.toThrow(
-      /--resume needs the work that was begun, but meta was .*test.* and is .*other/,
+      /--resume needs the original options, but meta was .*test.* and is .*other/,
     );
   });
 
@@ -219,7 +219,7 @@ test('several processes write one folder; it is finished when all of them are', 
   for (const [rank, writer] of writers.entries()) {
     await writer.append(parts[rank]);
     await writer.finish();
-    if (rank === 0) await expect(openLatents(folder)).rejects.toThrow(/was not finished/);
+    if (rank === 0) await expect(openLatents(folder)).rejects.toThrow(/is unfinished/);
   }
   const read = await openLatents(folder);
   expect(read.count).toBe(ROWS);

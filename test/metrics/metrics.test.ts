@@ -94,7 +94,7 @@ describe('distances between sets of features', () => {
     const set = normals('a', 50, 30);
     const scores = await score('precision-recall', set, set);
     expect([named(scores, 'precision'), named(scores, 'recall')]).toEqual([1, 1]);
-    await expect(score('precision-recall', normals('a', 3), set)).rejects.toThrow(/more than 3 images a side/);
+    await expect(score('precision-recall', normals('a', 3), set)).rejects.toThrow(/more than 3 images per side/);
   });
 
   test('the inception score is 1 for one prediction, the number of classes for sharp and even ones', async () => {
@@ -147,6 +147,6 @@ describe('PSNR and SSIM', () => {
   test('a picture smaller than the window is refused', () => {
     const tiny = { height: 6, width: 9, truth: new Float32Array(162), reconstruction: new Float32Array(162) };
     const [, , ssim] = PAIR_METRICS;
-    expect(() => ssim.of(tiny)).toThrow(/windows of 11 pixels; pictures of 9×6 are too small/);
+    expect(() => ssim.of(tiny)).toThrow(/windows of 11 pixels; images of 9×6 are too small/);
   });
 });

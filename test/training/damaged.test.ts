@@ -101,14 +101,14 @@ describe('a run of which no checkpoint is whole', () => {
   it('is refused in one line that names what is damaged, and left as it is', async () => {
     const out = ruined();
     await expect(trainTiny(out, {}, { resume: true })).rejects.toThrow(
-      /step-12\/model.safetensors: is damaged: .*; .*step-10\/state.json: .*; no checkpoint of this run is whole: train it again with --force$/,
+      /step-12\/model.safetensors: is damaged: .*; .*step-10\/state.json: .*; no checkpoint of this run is intact: train it again with --force$/,
     );
     expect(readFileSync(join(out, 'run.json'), 'utf8')).toBe(readFileSync(join(whole, 'run.json'), 'utf8'));
     expect(readFileSync(join(out, 'metrics.csv'), 'utf8')).toBe(readFileSync(join(whole, 'metrics.csv'), 'utf8'));
   });
 
   it('cannot be read', async () => {
-    await expect(readRun(ruined(), { weights: 'raw' })).rejects.toThrow(/no checkpoint of this run is whole/);
+    await expect(readRun(ruined(), { weights: 'raw' })).rejects.toThrow(/no checkpoint of this run is intact/);
   });
 });
 

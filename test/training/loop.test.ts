@@ -141,7 +141,7 @@ describe('resuming', () => {
   });
 
   it('needs a run', async () => {
-    await expect(trainTiny(fresh(), {}, { resume: true })).rejects.toThrow(/no run to go on with/);
+    await expect(trainTiny(fresh(), {}, { resume: true })).rejects.toThrow(/no run to resume/);
   });
 });
 
@@ -150,7 +150,7 @@ describe('a folder that holds another run', () => {
     const out = fresh();
     await trainTiny(out);
     const before = text(out, 'config.yaml');
-    await expect(trainTiny(out, { lr: 1 })).rejects.toThrow(/holds another run; --resume goes on with it, --force/);
+    await expect(trainTiny(out, { lr: 1 })).rejects.toThrow(/holds another run; --resume continues it, --force/);
     expect(text(out, 'config.yaml')).toBe(before);
   });
 
@@ -406,7 +406,7 @@ describe('failures', () => {
     const task = { ...(regression() as TrainingTask), evaluate: () => Promise.reject(full) };
     await expect(train(task, settings(), options(out))).rejects.toMatchObject({
       exitCode: 1,
-      message: `${out}: the disk is full at step 6; the checkpoint of step 5 is whole; make room and go on with --resume`,
+      message: `${out}: the disk is full at step 6; the checkpoint of step 5 is whole; free some space and continue with --resume`,
     });
   });
 

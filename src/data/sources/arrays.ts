@@ -28,7 +28,7 @@ export async function openNpzImages(path: string): Promise<ImageSource> {
   const images = imagesName(npz.names);
   if (images === undefined) {
     await npz.close();
-    throw new UserError(`${path}: holds ${npz.names.join(', ') || 'nothing'}; pictures are expected as '${IMAGES[0]}'`);
+    throw new UserError(`${path}: holds ${npz.names.join(', ') || 'nothing'}; images are expected as '${IMAGES[0]}'`);
   }
   return await arraySource(path, await npz.open(images), npz);
 }
@@ -82,10 +82,10 @@ function layout(path: string, { shape, dtype }: NpyFile): Layout {
   if (!isPictures({ shape, dtype })) {
     const advice = dtype === 'uint8' && (shape[1] === 3 || shape[1] === 1) ? '; transpose (0, 2, 3, 1)' : '';
     throw new UserError(
-      `${path}: holds ${dtype} [${shape.join(', ')}]; pictures are expected as uint8 [n, height, width, 3]${advice}`,
+      `${path}: holds ${dtype} [${shape.join(', ')}]; images are expected as uint8 [n, height, width, 3]${advice}`,
     );
   }
-  if (count === 0 || height === 0 || width === 0) throw new UserError(`${path}: holds no pictures`);
+  if (count === 0 || height === 0 || width === 0) throw new UserError(`${path}: holds no images`);
   return { count, height, width, channels };
 }
 

@@ -25,15 +25,15 @@ export function openFolder(root: string, log: Log): ImageSource {
   const isClassed = empty.length < folders.length;
   if (direct.length > 0 && isClassed)
     throw new UserError(
-      `${root}: holds pictures (${direct[0].name}) and folders of pictures (${perClass.find(list => list.length > 0)![0].name}); ` +
+      `${root}: holds images (${direct[0].name}) and folders of images (${perClass.find(list => list.length > 0)![0].name}); ` +
         'put all into class folders or none',
     );
   const found = [...direct, ...perClass.flat()];
   if (found.length === 0)
-    throw new UserError(`${root}: holds no pictures (png, jpg, webp, …), neither directly nor in class folders`);
+    throw new UserError(`${root}: holds no images (png, jpg, webp, …), neither directly nor in class folders`);
   if (isClassed && empty.length > 0)
     log.warn(
-      `${root}: ${empty.length} of ${folders.length} class folders hold no pictures (${shortList(empty)}); ` +
+      `${root}: ${empty.length} of ${folders.length} class folders hold no images (${shortList(empty)}); ` +
         'they keep their labels, so that those of the others do not shift',
     );
   return {
@@ -48,7 +48,7 @@ export function openFolder(root: string, log: Log): ImageSource {
       const path = join(root, name);
       return problem === undefined
         ? Promise.resolve({ path })
-        : Promise.reject(new UserError(`${path}: cannot be read as a picture: ${problem}`));
+        : Promise.reject(new UserError(`${path}: cannot be read as an image: ${problem}`));
     },
   };
 }
@@ -64,18 +64,18 @@ function imagesBelow(root: string, folder: string, above: string[]): Found[] {
   return [...here, ...folders.flatMap(below => imagesBelow(root, `${folder}/${below}`, [...above, path]))];
 }
 
-/** What is no file to be opened (a pipe would be waited for) is known here, so that only reading it fails. */
+/** Detects what cannot be opened as a file (a pipe would block), so that only reading it fails. */
 function measured(root: string, name: string): Found {
   try {
     const stats = statSync(join(root, name));
-    return { name, bytes: stats.size, ...(!stats.isFile() && { problem: 'is no regular file' }) };
+    return { name, bytes: stats.size, ...(!stats.isFile() && { problem: 'is not a regular file' }) };
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    return { name, bytes: 0, problem: code === 'ENOENT' ? 'a link to no file' : messageOf(error) };
+    return { name, bytes: 0, problem: code === 'ENOENT' ? 'a broken link' : messageOf(error) };
   }
 }
 
-/** What systems put beside a user's files. */
+/** Files that operating systems add to a user's folders. */
 const isHidden = (name: string): boolean => name.startsWith('.') || name === '__MACOSX';
 
 /**

@@ -23,7 +23,7 @@ export async function openIdx(path: string): Promise<ImageSource> {
   const { shape, data } = await readIdx(path);
   const [count, height, width, channels = 1] = shape;
   if (shape.length < 3 || shape.length > 4 || (channels !== 1 && channels !== 3) || elementCount(shape) === 0)
-    throw new UserError(`${path}: holds [${shape.join(', ')}]; pictures are expected as [n, height, width]`);
+    throw new UserError(`${path}: holds [${shape.join(', ')}]; images are expected as [n, height, width]`);
   const length = height * width * channels;
   return {
     name: basename(path).replace(/-?images[-.]idx.*$/, '') || basename(dirname(path)),
@@ -53,13 +53,13 @@ async function readIdx(path: string): Promise<{ shape: number[]; data: Uint8Arra
   const isGzipped = raw[0] === 0x1f && raw[1] === 0x8b;
   const bytes = isGzipped
     ? await unzip(raw).catch((error: unknown) => {
-        throw new UserError(`${path}: cannot be unpacked (${messageOf(error)}); fetch it again`);
+        throw new UserError(`${path}: cannot be unpacked (${messageOf(error)}); download it again`);
       })
     : raw;
   const rank = bytes.length >= 4 ? bytes[3] : 0;
   const start = 4 + 4 * rank;
   if (bytes.length < start || rank === 0 || bytes.readUInt16BE(0) !== 0 || bytes[2] !== 8)
-    throw new UserError(`${path}: is no idx file of unsigned bytes`);
+    throw new UserError(`${path}: is not an idx file of unsigned bytes`);
   const shape = Array.from({ length: rank }, (_, axis) => bytes.readUInt32BE(4 + 4 * axis));
   if (bytes.length < start + elementCount(shape))
     throw new UserError(

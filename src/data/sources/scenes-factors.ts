@@ -69,7 +69,7 @@ export function sceneFactors(
   const share = spread / 100;
   const aroundHalf = (v: number): number => share * v + 0.5 * (1 - share);
   const radius = 0.2 + 0.2 * aroundHalf(u[0]);
-  // The object may stand a little over the edge.
+  // The object may extend slightly beyond the edge.
   const place = (v: number): number => 0.85 * radius + aroundHalf(v) * (1 - 1.7 * radius);
   const hue = u[1];
   return {

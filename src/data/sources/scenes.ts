@@ -84,6 +84,6 @@ function parseScenes(spec: string): ScenesSpec {
   const most = mostClasses(parsed.textures);
   if (!query.includes('classes=')) return { ...parsed, classes: Math.min(parsed.classes, most) };
   if (parsed.classes > most)
-    throw new UserError(`${spec}: with textures=${parsed.textures} classes must be ${most} at most`);
+    throw new UserError(`${spec}: with textures=${parsed.textures}, classes must be at most ${most}`);
   return parsed;
 }

@@ -35,7 +35,7 @@ export async function openTars(name: string, paths: string[], picture?: string):
         if (image) samples.push({ shard, path, image, label: group.fields.get('cls') });
       }
     }
-    if (samples.length === 0) throw new UserError(`${paths[0]}: holds no pictures (png, jpg, webp, …)`);
+    if (samples.length === 0) throw new UserError(`${paths[0]}: holds no images (png, jpg, webp, …)`);
     const listing = samples.map(({ image }) => `${image.name} ${image.size}\n`).join('');
     return {
       name,
@@ -79,7 +79,7 @@ function groupsOf(path: string, shard: TarFile): Group[] {
     if (current?.key !== key) {
       if (groups.has(key))
         throw new UserError(
-          `${path}: the members of sample '${key}' do not stand together (${member.name} comes later), so that webdataset ` +
+          `${path}: the members of sample '${key}' are not contiguous (${member.name} comes later), so that webdataset ` +
             'takes them for two samples; pack them sorted: tar --sort=name',
         );
       current = { key, fields: new Map() };
@@ -93,7 +93,7 @@ function groupsOf(path: string, shard: TarFile): Group[] {
   return [...groups.values()];
 }
 
-/** Nothing for a sample that has to do with no picture, such as a file of notes. */
+/** Undefined for a sample without any image, such as a file of notes. */
 function pictureOf(path: string, { key, fields }: Group, picture: string | undefined): TarMember | undefined {
   const names = [...fields.keys()];
   const pictures = names.filter(field => isImageName(`.${field}`));
@@ -102,14 +102,14 @@ function pictureOf(path: string, { key, fields }: Group, picture: string | undef
   if (picture === undefined && plain.length === 1) return fields.get(plain[0]);
   if (pictures.length === 0 && !fields.has('cls')) return undefined;
   const held = `${path}: sample '${key}' holds ${names.slice(0, 8).join(', ')}${names.length > 8 ? ', …' : ''}`;
-  // Where even the labels stand under dotted fields, samples have run together, and no field is the picture of all.
+  // Where even the labels are under dotted fields, samples have been merged, and no field is the image of all of them.
   const runTogether = names.some(field => field.endsWith('.cls'));
   const choices = pictures.length > 0 && !runTogether ? `, e.g. ${path}?picture=${pictures[0]}` : '';
-  if (picture !== undefined) throw new UserError(`${held}; ?picture=${picture} is none of them`);
-  if (plain.length > 1) throw new UserError(`${held}: several pictures; say which is meant${choices}`);
+  if (picture !== undefined) throw new UserError(`${held}; ?picture=${picture} is not one of them`);
+  if (plain.length > 1) throw new UserError(`${held}: several images; say which one to use${choices}`);
   throw new UserError(
-    `${held}, no png, jpg or the like: the key ends at the first dot of a name; rename its members without dots in the key` +
-      (choices && `, or say which field is the picture${choices}`),
+    `${held}, no png, jpg or similar: the key ends at the first dot of a name; rename its members without dots in the key` +
+      (choices && `, or say which field is the image${choices}`),
   );
 }
 
@@ -135,7 +135,7 @@ async function writtenLabels(samples: Sample[]): Promise<{ classes: string[]; la
       .trim();
     if (word === '' || /^-\d+$/.test(word) || isNumber(word) !== isNumber(words[0] ?? word))
       throw new UserError(
-        `${sample.path}:${sample.label.name}: says '${word.slice(0, 40)}'; labels must all be whole numbers from 0, or all be names`,
+        `${sample.path}:${sample.label.name}: contains '${word.slice(0, 40)}'; labels must be all whole numbers from 0, or all names`,
       );
     words.push(word);
   }

@@ -58,7 +58,7 @@ export function dopri5({ atol = 1e-6, rtol = 1e-3, maxSteps = 10_000 }: Adaptive
         while (now.t < grid[i]) {
           if (++taken > maxSteps)
             throw new UserError(
-              `dopri5: ${maxSteps} steps did not reach t = ${times[i].toPrecision(3)}; allow it larger errors`,
+              `dopri5: ${maxSteps} steps did not reach t = ${times[i].toPrecision(3)}; allow larger errors with --rtol and --atol`,
               EXIT.failed,
             );
           now = attempt(slope, now, tolerance);
@@ -128,7 +128,7 @@ function attempt(field: VelocityField, now: Progress, { atol, rtol }: Tolerance)
     const allowed = tf.maximum(x.abs(), y.abs()).mul(rtol).add(atol);
     ratio = rms(weighted(slopes, ERROR, dt).div(allowed));
     if (Number.isNaN(ratio))
-      throw new UserError(`dopri5: the latents are no numbers at t = ${end.toPrecision(3)}`, EXIT.failed);
+      throw new UserError(`dopri5: the latents are NaN or infinite at t = ${end.toPrecision(3)}`, EXIT.failed);
     if (ratio > 1) return undefined;
     const middle = x.add(weighted(slopes, MIDDLE, dt));
     return { x: y, slope: slopes[6], polynomial: quartic(x, y, middle, slopes[0], slopes[6], dt) };

@@ -26,7 +26,7 @@ export async function findCompiler(tools: Tools): Promise<string[]> {
     if ((await tools.run(words[0], [...words.slice(1), '--version'])).code === 0) return words;
   }
   throw new Error(
-    `none of ${candidates.join(', ')} runs; install one, e.g. apt install g++ (macOS: xcode-select --install)`,
+    `none of ${candidates.join(', ')} works; install one, e.g. apt install g++ (macOS: xcode-select --install)`,
   );
 }
 

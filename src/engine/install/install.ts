@@ -68,9 +68,9 @@ export async function installEngine(options: InstallOptions): Promise<InstalledE
     await removeLeftovers(cache, name);
     const present = installedEngines(cache).find(engine => engine.build === recipe.build);
     const current = present?.kernels === kernelDigest();
-    if (present && !current) log.note('the engine here was compiled with other kernels than this version has');
+    if (present && !current) log.note('the installed engine was compiled with kernels of another version');
     if (present && current && options.force !== true && options.from === undefined) {
-      log.note(`TensorFlow ${present.tensorflow} (${present.build}) is installed already in ${present.folder}`);
+      log.note(`TensorFlow ${present.tensorflow} (${present.build}) is already installed in ${present.folder}`);
       return present;
     }
     const staging = await mkdtemp(join(cache, `.${name}-`));
@@ -133,7 +133,7 @@ async function download(
 ): Promise<string[]> {
   const packages = await openPackages(recipe, tools, log);
   log.note(
-    `fetching ${what} through ${packages.name}: ${requirements.map(({ name, range }) => name + range).join(' ')}`,
+    `downloading ${what} through ${packages.name}: ${requirements.map(({ name, range }) => name + range).join(' ')}`,
   );
   return await step('download', signal, () => packages.download(requirements, folder, signal));
 }
@@ -213,7 +213,7 @@ async function checkSpace(folder: string, build: Build, tools: Tools): Promise<v
   const gigabytes = (bytes: number): string => (bytes / GIGABYTE).toFixed(1);
   if (free < NEEDED_BYTES[build])
     throw new Error(
-      `${folder}: ${gigabytes(free)} GB free, ${gigabytes(NEEDED_BYTES[build])} GB needed; MAETOK_ENGINE_DIR names another place`,
+      `${folder}: ${gigabytes(free)} GB free, ${gigabytes(NEEDED_BYTES[build])} GB needed; set MAETOK_ENGINE_DIR to use another place`,
     );
 }
 

@@ -23,7 +23,7 @@ export const sampleOptions = z.object({
     .describe('side of the images; default: that of the run’s latents, or what the tokenizer was made for'),
   out: z.string().min(1).describe('folder for PNGs: 000000.png, 000001.png, …'),
   num: count.default(16).describe('number of samples'),
-  labels: list(z.array(z.string().min(1, 'has an empty word between its commas')))
+  labels: list(z.array(z.string().min(1, 'has an empty item between commas')))
     .default(['balanced'])
     .describe('balanced: cycle through the classes; random: drawn by seed; or class names or numbers, cycled through'),
   guidance: nonNegative.default(1).describe('guidance scale w of u + w (c − u); 1: no guidance'),

@@ -62,7 +62,7 @@ async function probe(path: string, encoder: OnnxNetwork, config: OnnxConfig, siz
   const layout = config.latents.layout ?? (rank === 4 ? 'nchw' : 'tokens');
   if (rank !== (layout === 'nchw' || layout === 'nhwc' ? 4 : 3))
     throw new UserError(
-      `${path}: gives latents of shape [${output.shape.join(', ')}], which is not ${layout}; say latents.layout in its YAML`,
+      `${path}: gives latents of shape [${output.shape.join(', ')}], which is not ${layout}; set latents.layout in its YAML`,
     );
   const grid = layout === 'nchw' ? output.shape.slice(2) : layout === 'nhwc' ? output.shape.slice(1, 3) : undefined;
   const tokens = finish(output, z => latentsOf({ ...config.latents, layout }, z, undefined));
@@ -80,8 +80,8 @@ function differ(a: Tensor, b: Tensor): boolean {
 }
 
 const samplesInside = (path: string): string =>
-  `${path}: encodes one picture in two ways: it draws random numbers inside, which no seed of maetok's reaches. No ` +
-  'extraction can be repeated, digests of latents differ from run to run; export the mean, or mean and log-variance ' +
+  `${path}: two encodings of one image differ: the network draws random numbers that maetok's seed does not control. No ` +
+  'extraction can be reproduced, and digests of latents differ from run to run; export the mean, or mean and log-variance ' +
   'with latents.moments: true in its YAML';
 
 /** Network output → latents [n, tokens, channels] as they are handed on. */

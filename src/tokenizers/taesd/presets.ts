@@ -7,7 +7,7 @@ export const taesdPresets: ModelPreset[] = [
   {
     name: 'taef2',
     kind: 'tokenizer',
-    describe: 'tiny autoencoder of FLUX.2’s latents, published trained',
+    describe: 'tiny autoencoder of FLUX.2’s latents; trained weights are published',
     imageSize: 256,
     tokens: 1024,
     channels: 32,
@@ -19,7 +19,7 @@ export const taesdPresets: ModelPreset[] = [
   {
     name: 'taesana',
     kind: 'tokenizer',
-    describe: 'tiny encoder of DC-AE’s latents, published trained; no decoder',
+    describe: 'tiny encoder of DC-AE’s latents; trained weights are published; no decoder',
     imageSize: 256,
     tokens: 64,
     channels: 32,

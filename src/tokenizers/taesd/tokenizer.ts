@@ -20,7 +20,7 @@ export function openTaesd({ name, weights, digest }: TokenizerSource, options: O
   const encoder = networks.find(({ sequence }) => sequence.role === 'encoder');
   const decoder = networks.find(({ sequence }) => sequence.role === 'decoder');
   if (!encoder)
-    throw new UserError(`${name}: holds a decoder alone; a tokenizer needs the encoder, e.g. taef2:ENCODER,DECODER`);
+    throw new UserError(`${name}: holds only a decoder; a tokenizer needs the encoder, e.g. taef2:ENCODER,DECODER`);
   if (decoder && (decoder.channels !== encoder.channels || decoder.sequence.factor !== encoder.sequence.factor))
     throw new UserError(
       `${name}: the decoder takes ${decoder.channels} channels, the encoder gives ${encoder.channels}`,

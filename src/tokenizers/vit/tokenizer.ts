@@ -86,7 +86,7 @@ export interface VitParts {
 export function tokenizerOf({ name, config, params, digest, imageSize = config.imageSize }: VitParts): Tokenizer {
   const { patchSize, latentTokens, latentChannels, latentMean, latentStd } = config;
   if (imageSize % patchSize !== 0)
-    throw new UserError(`--image-size ${imageSize}: is no multiple of the patch size ${patchSize} of ${name}`);
+    throw new UserError(`--image-size ${imageSize}: is not a multiple of the patch size ${patchSize} of ${name}`);
   const ready = roundedOnce(params);
   tf.dispose(params);
   const scaling = { shift: latentMean, scale: 1 / latentStd };
