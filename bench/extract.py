@@ -1,4 +1,4 @@
-"""The peer of extract.ts: MAETok's encoder in PyTorch eager. Reads weights and pictures from a safetensors file, answers
+"""The peer of extract.ts: MAETok's encoder in PyTorch eager. Reads weights and images from a safetensors file, answers
 each line on stdin with the seconds that encoding all pictures took, and leaves the latents [n, tokens, channels]."""
 
 import json

@@ -19,7 +19,7 @@ import { initialParams, vitPreset, type VitSize } from '../src/tokenizers/vit/in
 import { tokenizerOf } from '../src/tokenizers/vit/tokenizer.js';
 
 /*
- * Ours is the whole job: pictures read from PNG files and cropped, encoded, written as shards. The peer only encodes the
+ * Ours is the whole job: images read from PNG files and cropped, encoded, written as shards. The peer only encodes the
  * same pixels, which it has in memory. The three take turns, so that whatever else the machine does weighs on all alike;
  * all have the same weights, and the latents are compared. Medians over the rounds.
  */
@@ -82,7 +82,7 @@ const answer = async (): Promise<Record<string, number | string>> => {
 
 type Precision = 'f32' | 'bf16';
 
-/** Pictures per second, reading and writing included. */
+/** Images per second, reading and writing included. */
 async function ourRound(precision: Precision): Promise<number> {
   configureEngine({ precision });
   const settings = { spec: 'random', flip: false, precision, seed: 0, batchSize, force: true };
@@ -107,7 +107,7 @@ function apart(ours: Float32Array, theirs: Float32Array): number {
 
 const median = (values: number[]): number => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
 
-/** Multiply-adds of the encoder's products, twice: what a picture costs at least. */
+/** Multiply-adds of the encoder's products, twice: what an image costs at least. */
 function gigaFlops(): number {
   const { width: c, depth } = config.encoder;
   const tokens = 1 + (config.imageSize / config.patchSize) ** 2 + config.latentTokens;

@@ -1,4 +1,4 @@
-/* Layer normalisation with gains and shifts for all rows, for each picture, or none. */
+/* Layer normalisation with gains and shifts for all rows, for each image, or none. */
 #include <cmath>
 
 #include "runtime.h"
@@ -8,7 +8,7 @@ namespace {
 
 /**
  * How the rows [r, c] share the g gains: each serves r / g rows that follow one another; or, where `last` is not 0, each
- * serves one row, and only the last so many of every picture's `tokens` rows have one.
+ * serves one row, and only the last so many of every image's `tokens` rows have one.
  */
 struct Layout {
   int64_t width, rows, groups, perGroup, tokens, last;

@@ -99,12 +99,12 @@ describe('intrinsic dimension', () => {
   });
 });
 
-it('PSNR is each picture’s own, in 8 bits; a table’s is their mean', () => {
+it('PSNR is each image’s own, in 8 bits; a table’s is their mean', () => {
   const size = 8 * 192;
   const bytes = (value: number): number => Math.min(255, Math.max(0, Math.round(value)));
   const truth = draws(size, 5).map(value => bytes(128 + 40 * value));
   const noisy = draws(size, 6).map((value, i) => bytes(truth[i] + (value * 2 ** Math.floor(i / 192)) / 2));
-  // Half a level up: pictures in [−1, 1] are truncated to bytes.
+  // Half a level up: images in [−1, 1] are truncated to bytes.
   const scaled = (values: Float64Array): Float32Array => Float32Array.from(values, value => (value - 127.5) / 127.5);
   const psnr = PAIR_METRICS.find(({ name, variant }) => name === 'psnr' && variant === 'uint8')!;
   const each = Array.from({ length: 8 }, (_, k) => {

@@ -45,7 +45,7 @@ export const compareImages = defineCommand({
 
 async function writePage(chosen: Options, inputs: string[], context: Context): Promise<void> {
   const { out } = chosen;
-  if (inputs.length !== 2) throw new UserError('compare-images needs two sets of pictures, or --judgments FILE.csv');
+  if (inputs.length !== 2) throw new UserError('compare-images needs two sets of images, or --judgments FILE.csv');
   if (out === undefined) throw new UserError('compare-images needs --out FILE.html: the page to write');
   const { openImages } = await import('../data/index.js');
   const { refuseExisting, writeFileAtomic } = await import('../io/index.js');

@@ -111,8 +111,8 @@ async function check(dataset: ImageDataset, context: Context): Promise<void> {
     {},
   );
   if (broken.length > 0)
-    throw new UserError(`${dataset.name}: ${broken.length} of ${dataset.count} pictures cannot be read`, EXIT.failed);
-  context.log.note(`${dataset.name}: all ${dataset.count} pictures can be read`);
+    throw new UserError(`${dataset.name}: ${broken.length} of ${dataset.count} images cannot be read`, EXIT.failed);
+  context.log.note(`${dataset.name}: all ${dataset.count} images can be read`);
 }
 
 async function brokenOf(dataset: ImageDataset, { log, signal }: Context) {
@@ -136,7 +136,7 @@ async function exported(dataset: ImageDataset, chosen: Options, context: Context
     if (!out.endsWith('.npz')) {
       await exportFolder(dataset, out, settings);
     } else {
-      // The file begins with the number of pictures, so what is broken must be known before.
+      // The file begins with the number of images, so what is broken must be known before.
       const broken = await brokenOf(dataset, context);
       for (const { index, picture, problem } of broken)
         dataset.reportBroken(index, new UserError(`${picture}: ${problem}`));
@@ -146,7 +146,7 @@ async function exported(dataset: ImageDataset, chosen: Options, context: Context
     progress.stop();
   }
   const left = dataset.broken.size > 0 ? `, ${dataset.broken.size} unreadable ones left out` : '';
-  context.log.note(`${out}: ${dataset.count - dataset.broken.size} pictures written${left}`);
+  context.log.note(`${out}: ${dataset.count - dataset.broken.size} images written${left}`);
 }
 
 async function writeGrid(dataset: ImageDataset, path: string, { num, size, force }: Options): Promise<void> {

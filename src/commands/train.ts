@@ -46,7 +46,7 @@ export const train = defineCommand({
   describe: 'Trains a model: tokenizers on images, diffusion models on latents. Each model has its own options.',
   examples: [
     ['maetok train maetok --help', 'the options of a model'],
-    ['maetok train maetok --data photos/ --preset small --out runs/mae', 'a MAETok on a folder of pictures'],
+    ['maetok train maetok --data photos/ --preset small --out runs/mae', 'a MAETok on a folder of images'],
     ['maetok train sit-s --latents latents/mae --out runs/sit', 'a diffusion model on latents'],
     ['maetok train maetok --out runs/mae --resume', 'resume after Ctrl-C, a crash or a kill'],
   ],

@@ -20,7 +20,7 @@ export interface Space {
   /** `mae`, or with several seeds `mae-0`, … */
   name: string;
   latents: string;
-  /** Latents of the test pictures, where there are any. */
+  /** Latents of the test images, where there are any. */
   test: string | undefined;
   /** The decoder: a run folder or a ready-made tokenizer; absent for latents without one. */
   decoder: string | undefined;

@@ -4,14 +4,14 @@ import { DRAWS, type CropOptions } from './crop.js';
 import type { ImageDataset } from './dataset.js';
 import { prepare } from './prepare.js';
 
-/** Square pictures of one size, ready for a network. */
+/** Square images of one size, ready for a network. */
 export interface ImageBatch {
   /** [n, size, size, 3], x / 127.5 − 1 of the 8-bit pixels. */
   images: Float32Array;
   size: number;
   /** One label per row, where the data have classes. */
   labels?: Int32Array;
-  /** Which picture of the data set each row is. */
+  /** Which image of the data set each row is. */
   indices: Int32Array;
 }
 
@@ -20,7 +20,7 @@ export interface LoadOptions extends CropOptions {
   random?: RandomNumbers;
 }
 
-/** One picture, decoded and cropped. */
+/** One image, decoded and cropped. */
 export interface Square {
   index: number;
   /** [size, size, 3] */
@@ -28,7 +28,7 @@ export interface Square {
 }
 
 /**
- * The pictures at `indices` as squares of one size. A broken picture is left out with a warning (the batch is then
+ * The images at `indices` as squares of one size. A broken image is left out with a warning (the batch is then
  * shorter; `indices` says which remain), or throws if the data set was opened `strict`.
  */
 export async function loadBatch(

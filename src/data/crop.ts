@@ -29,7 +29,7 @@ export function randomCrop(image: RawImage, size: number, [a, b, c]: Float32Arra
   return window(halved, width, height, { left, top, width: size, height: size });
 }
 
-/** Mirrors a picture left to right, in place. */
+/** Mirrors an image left to right, in place. */
 export function flip({ width, height, data }: RawImage): void {
   for (let y = 0; y < height; y++) {
     let left = y * width * 3;
@@ -44,15 +44,15 @@ export function flip({ width, height, data }: RawImage): void {
   }
 }
 
-/** How one picture becomes a square of `size`. */
+/** How one image becomes a square of `size`. */
 export interface CropOptions {
   size: number;
   crop: 'center' | 'random';
-  /** Mirror every second picture, drawn at random. */
+  /** Mirror every second image, drawn at random. */
   flip: boolean;
 }
 
-/** Uniform numbers that one picture's crop and mirroring take. */
+/** Uniform numbers that one image's crop and mirroring take. */
 export const DRAWS = 4;
 
 /** The square of one image, in its own memory. */

@@ -11,27 +11,27 @@ export interface ImageSource {
   /** Short name for tables and messages. */
   name: string;
   count: number;
-  /** Names of the classes, by label; empty where the pictures have none. */
+  /** Names of the classes, by label; empty where the images have none. */
   classes: readonly string[];
-  /** One label per picture. */
+  /** One label per image. */
   labels?: Int32Array;
-  /** Changes when the pictures do; see the function that made it for what it covers. */
+  /** Changes when the images do; see the function that made it for what it covers. */
   digest: string;
-  /** What messages call a picture. */
+  /** What messages call an image. */
   pictureName(index: number): string;
   /** Drawn images have side `wanted` unless the source fixes it; all other sources ignore it. */
   stored(index: number, wanted?: number): Promise<StoredImage>;
-  /** What a drawn picture was made from. */
+  /** What a drawn image was made from. */
   factors?(index: number): Record<string, string | number>;
   close?(): Promise<void>;
 }
 
-/** Pictures by index, with labels where they have some. */
+/** Images by index, with labels where they have some. */
 export interface ImageDataset extends Required<Pick<ImageSource, 'close'>>, Omit<ImageSource, 'close'> {
   /** For protocol cards. */
   decoding: Decoding;
   read(index: number, wanted?: number): Promise<RawImage>;
-  /** Pictures that could not be read so far. */
+  /** Images that could not be read so far. */
   readonly broken: ReadonlySet<number>;
   /** Warns about an unreadable image, once, and remembers it; if `strict`, rethrows the error. */
   reportBroken(index: number, error: unknown): void;
@@ -73,7 +73,7 @@ export function makeDataset(source: ImageSource, { log, strict, decoding }: Read
   };
 }
 
-/** Classes that have pictures, of which all are broken. */
+/** Classes that have images, of which all are broken. */
 function classesLost({ classes, labels }: ImageSource, broken: ReadonlySet<number>): string[] {
   if (!labels || broken.size === 0) return [];
   const seen = new Set<number>(labels.filter((_, index) => broken.has(index)));

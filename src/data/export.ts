@@ -30,7 +30,7 @@ export interface ExportOptions {
 const BATCH = 256;
 const CARD = 'dataset.json';
 
-/** Pictures of a data set in its order, cropped; broken ones are left out. */
+/** Images of a data set in its order, cropped; broken ones are left out. */
 async function* pictures(dataset: ImageDataset, { size, signal, progress }: ExportOptions) {
   for (let start = 0; start < dataset.count; start += BATCH) {
     if (signal.aborted) throw new UserError('interrupted; nothing was written', EXIT.interrupted);
@@ -51,7 +51,7 @@ async function* pictures(dataset: ImageDataset, { size, signal, progress }: Expo
 
 /**
  * Writes `images` (uint8 [n, height, width, 3]) and, where there are classes, `labels` (int64 [n]) as `numpy.savez`
- * would. All pictures must be readable (`without` sees to that) and of one size.
+ * would. All images must be readable (`without` sees to that) and of one size.
  */
 export async function exportNpz(dataset: ImageDataset, path: string, options: ExportOptions): Promise<void> {
   refuseExisting(path, options.force);
@@ -84,7 +84,7 @@ export async function exportNpz(dataset: ImageDataset, path: string, options: Ex
 
 /**
  * Writes PNGs, in class folders where there are classes, with `dataset.json` (where they come from) and, for drawn
- * pictures, `factors.csv`. The folder appears whole or not at all; only one that this function made is replaced.
+ * images, `factors.csv`. The folder appears whole or not at all; only one that this function made is replaced.
  */
 export async function exportFolder(dataset: ImageDataset, path: string, options: ExportOptions): Promise<void> {
   const folder = resolve(path);

@@ -8,7 +8,7 @@ export interface SizeRange {
   maxWidth: number;
   minHeight: number;
   maxHeight: number;
-  /** Pictures that were looked at. */
+  /** Images that were looked at. */
   looked: number;
 }
 
@@ -83,7 +83,7 @@ export async function brokenPictures(
   return found.filter(picture => picture !== undefined);
 }
 
-/** The one size of all pictures, where no `--size` makes them alike. @throws UserError naming two that differ. */
+/** The one size of all images, where no `--size` makes them alike. @throws UserError naming two that differ. */
 export function requireOneSize(pictures: readonly { name: string; width: number; height: number }[]): void {
   const [first, ...others] = pictures;
   const other = others.find(picture => picture.width !== first.width || picture.height !== first.height);

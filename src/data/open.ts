@@ -12,20 +12,20 @@ import { openTars } from './sources/tar.js';
 /** Which part of a data set is meant. */
 export type Split = 'train' | 'val' | 'all';
 
-/** `exif`, `alpha` and `grey16` say how pictures are decoded; by default as Pillow does it. */
+/** `exif`, `alpha` and `grey16` say how images are decoded; by default as Pillow does it. */
 export interface OpenImagesOptions extends Partial<Decoding> {
   /**
    * `train` and `val` are the folders (or idx files) of those names where there are some; elsewhere a share of the
-   * pictures is held out by `splitSeed`. Default `all`: every picture, train before val.
+   * images is held out by `splitSeed`. Default `all`: every image, train before val.
    */
   split?: Split;
   /** Share held out where the data come in one piece; default 0.1. */
   heldOut?: number;
-  /** Seed of that division; apart from the run's seed, so that runs with other seeds hold out the same pictures. */
+  /** Seed of that division; apart from the run's seed, so that runs with other seeds hold out the same images. */
   splitSeed?: number;
-  /** The first so many pictures of the split. */
+  /** The first so many images of the split. */
   limit?: number;
-  /** A broken picture stops the work; default: it is skipped with a warning. */
+  /** A broken image stops the work; default: it is skipped with a warning. */
   strict?: boolean;
   log?: Log;
 }
@@ -49,7 +49,7 @@ export const DATA_SPECS: readonly [spec: string, meaning: string][] = [
 ];
 
 /**
- * Opens pictures by what `spec` names, see DATA_SPECS.
+ * Opens images by what `spec` names, see DATA_SPECS.
  * @throws UserError for a missing, unreadable or empty source and for a split that it does not have.
  */
 export async function openImages(spec: string, options: OpenImagesOptions = {}): Promise<ImageDataset> {
@@ -76,7 +76,8 @@ function partsOf(spec: string, log: Log): Parts {
   if (spec.startsWith('synthetic:')) throw new UserError(`${spec}: unknown; ${SCENES} is the procedural data set`);
   const [, path, picture] = /^(.*?)(?:\?picture=(.+))?$/s.exec(spec)!;
   const found = statSync(path, { throwIfNoEntry: false });
-  if (!found) throw new UserError(`${spec}: no such file or folder; --data names images (\`maetok data\` lists the forms)`);
+  if (!found)
+    throw new UserError(`${spec}: no such file or folder; --data names images (\`maetok data\` lists the forms)`);
   return found.isDirectory() ? folderParts(path, { log, picture }) : { train: () => openFile(path, picture) };
 }
 
@@ -86,7 +87,9 @@ async function openFile(path: string, picture: string | undefined): Promise<Imag
   if (/\.(tar|tgz|tar\.gz)$/.test(path))
     return await openTars(basename(path).replace(/\.(tar|tgz)(\.gz)?$/, ''), [path], picture);
   if (isIdxImages(path)) return await openIdx(path);
-  throw new UserError(`${path}: is not a known form of images; ${DATA_SPECS.map(([form]) => form).join(', ')} can be read`);
+  throw new UserError(
+    `${path}: is not a known form of images; ${DATA_SPECS.map(([form]) => form).join(', ')} can be read`,
+  );
 }
 
 const TRAIN = ['train', 'training'];

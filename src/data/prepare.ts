@@ -4,7 +4,7 @@ import { UserError } from '../base/index.js';
 import { squareOf, type CropOptions } from './crop.js';
 import { decodeStored, type StoredImage } from './dataset.js';
 
-/** One picture to be decoded and cropped. */
+/** One image to be decoded and cropped. */
 export interface PrepareJob {
   stored: StoredImage;
   options: CropOptions;
@@ -16,7 +16,7 @@ export interface PrepareJob {
 export interface PrepareAnswer {
   id: number;
   square?: Uint8Array;
-  /** Why the picture cannot be read. */
+  /** Why the image cannot be read. */
   failure?: { message: string; isUserError: boolean };
 }
 

@@ -1,14 +1,14 @@
 import type { RawImage } from '../io/index.js';
 
 /*
- * Resampling as Pillow's ImagingResample does it for 8-bit pictures, so that crops equal those of the published data
+ * Resampling as Pillow's ImagingResample does it for 8-bit images, so that crops equal those of the published data
  * pipelines to the last bit: separable, coefficients in 22-bit fixed point, the horizontal pass rounded to 8 bits
  * before the vertical one.
  */
 
 export type Filter = 'box' | 'bicubic';
 
-/** A rectangle of the resized picture. */
+/** A rectangle of the resized image. */
 export interface Window {
   left: number;
   top: number;
@@ -78,7 +78,7 @@ const clipped = (sum: number): number => {
 
 /**
  * `image` resized to width × height, of which only `window` is computed (default: all). Equal to `Image.resize` and a
- * crop in Pillow 13; earlier versions always ran the horizontal pass first, which differs by rounding in tall pictures.
+ * crop in Pillow 13; earlier versions always ran the horizontal pass first, which differs by rounding in tall images.
  */
 export function resize(
   image: RawImage,
@@ -154,7 +154,7 @@ function vertical(image: RawImage, axis: Axis | undefined): RawImage {
   return { width, height, data: out };
 }
 
-/** A part of a picture. */
+/** A part of an image. */
 export function cropped(image: RawImage, { left, top, width, height }: Window): RawImage {
   if (width === image.width && height === image.height) return image;
   const out = new Uint8Array(width * height * 3);

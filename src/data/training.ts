@@ -6,7 +6,7 @@ import { decodeStored, type ImageDataset, type StoredImage } from './dataset.js'
 import { prepare, type PrepareJob } from './prepare.js';
 
 /**
- * What is done to training pictures besides fitting them: nothing, mirroring, or MAETok's recipe, which resizes the
+ * What is done to training images besides fitting them: nothing, mirroring, or MAETok's recipe, which resizes the
  * shorter side to a random length in [size, 1.25 size], crops at random and mirrors.
  */
 export type Augmentation = 'none' | 'flip' | 'random-crop';
@@ -17,7 +17,7 @@ export interface TrainingBatchOptions {
   size: number;
   augmentation: Augmentation;
   seed: number;
-  /** Decoded pictures are kept in memory up to so many bytes; default 512 MiB. */
+  /** Decoded images are kept in memory up to so many bytes; default 512 MiB. */
   cacheBytes?: number;
 }
 
@@ -86,7 +86,7 @@ const CROPS: Record<Augmentation, Omit<CropOptions, 'size'>> = {
 
 type LoadSquare = (epoch: number, index: number) => Promise<Square>;
 
-/** Decodes each picture once where that fits in memory; crops and mirrorings are drawn again each epoch. */
+/** Decodes each image once where that fits in memory; crops and mirrorings are drawn again each epoch. */
 function cachedSquares(dataset: ImageDataset, options: TrainingBatchOptions): LoadSquare {
   const { size, seed, cacheBytes = CACHE_BYTES } = options;
   const crop: CropOptions = { size, ...CROPS[options.augmentation] };

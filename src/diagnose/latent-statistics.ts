@@ -6,7 +6,7 @@ const DEAD = 0.01;
 /**
  * What latents [n, tokens, channels] are like: their standard deviation about the channel means, the effective rank of
  * the channels' covariance (the exponential of its spectrum's entropy; Roy & Vetterli 2007), and how many tokens, and
- * which share of all coordinates, hardly move from picture to picture.
+ * which share of all coordinates, hardly move from image to image.
  */
 export function latentStatistics(latents: Float32Array, tokens: number, channels: number): Record<string, number> {
   const width = tokens * channels;

@@ -33,7 +33,7 @@ export interface DiffusionBatch {
   /** Normalised latents [n, tokens, channels]. */
   data: Tensor;
   labels: Int32Array;
-  /** A frozen encoder's features of the same pictures, [n, t, features]. */
+  /** A frozen encoder's features of the same images, [n, t, features]. */
   features?: Tensor | undefined;
 }
 

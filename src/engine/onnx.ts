@@ -8,8 +8,8 @@ export interface OnnxNetwork {
   readonly outputs: readonly string[];
   /**
    * A float32 tensor for the first input → the float32 tensors of `wanted` outputs, which the caller owns. The first
-   * axis of each counts pictures; a network made for a fixed number is run as often as it takes, the last time filled
-   * up with copies of the last picture.
+   * axis of each counts images; a network made for a fixed number is run as often as it takes, the last time filled
+   * up with copies of the last image.
    */
   run(x: Tensor, wanted: readonly string[]): Promise<Record<string, Tensor>>;
   close(): Promise<void>;
@@ -18,7 +18,7 @@ export interface OnnxNetwork {
 type Session = import('onnxruntime-node').InferenceSession;
 
 /**
- * Opens a `.onnx` file; `batch`: pictures per call, where the file does not say it.
+ * Opens a `.onnx` file; `batch`: images per call, where the file does not say it.
  * @throws UserError where onnxruntime-node is not installed, the file is no network or says another batch
  */
 export async function openOnnx(path: string, batch?: number): Promise<OnnxNetwork> {

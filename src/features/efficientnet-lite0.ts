@@ -16,7 +16,7 @@ export const loadEfficientNet = (name: string, weights: Record<string, NdArray>)
 /** The side that it was trained on. */
 export const EFFICIENTNET_SIZE = 224;
 
-/** Opens the feature extractor from its weights file; pictures are resized to `size`, bilinearly. */
+/** Opens the feature extractor from its weights file; images are resized to `size`, bilinearly. */
 export async function openEfficientNet(path: string, size = EFFICIENTNET_SIZE): Promise<FeatureExtractor> {
   const params = loadEfficientNet(path, await readWeights(path));
   return {

@@ -6,7 +6,7 @@ import { conv2d, loadParams, under, type Params, type Shapes } from '../nn/index
 import { fromTorchvision, vgg16Shapes, vgg16Slices, VGG_WIDTHS } from './vgg.js';
 
 /*
- * LPIPS on VGG16 (Zhang et al. 2018, version 0.1): how far two pictures are apart to the eye.
+ * LPIPS on VGG16 (Zhang et al. 2018, version 0.1): how far two images are apart to the eye.
  */
 
 const SHIFT = [-0.03, -0.088, -0.188];
@@ -19,7 +19,7 @@ export function lpips(params: Params, a: Tensor4D, b: Tensor4D): Tensor1D {
   return lpipsBetween(params, lpipsActivations(params, a), lpipsActivations(params, b));
 }
 
-/** The tapped activations of images [n, h, w, 3] in [−1, 1], for pictures that are compared more than once. */
+/** The tapped activations of images [n, h, w, 3] in [−1, 1], for images that are compared more than once. */
 export function lpipsActivations(params: Params, images: Tensor4D): Tensor4D[] {
   const scaled = images.sub(tf.tensor1d(SHIFT)).div<Tensor4D>(tf.tensor1d(SCALE));
   return vgg16Slices(params, scaled);

@@ -15,9 +15,9 @@ const three = z.array(z.number()).length(3);
 /** What `FILE.yaml` beside `FILE.onnx` may say; the defaults fit an encoder exported from PyTorch. */
 const SCHEMA = z.strictObject({
   name: z.string().optional(),
-  /** Pictures are resized to this side, bilinearly; `null` feeds them as they are. */
+  /** Images are resized to this side, bilinearly; `null` feeds them as they are. */
   size: z.number().int().positive().nullable().default(224),
-  /** Pictures per call, for networks that were exported with a fixed batch without saying so. */
+  /** Images per call, for networks that were exported with a fixed batch without saying so. */
   batch: z.number().int().positive().optional(),
   layout: z.enum(['nchw', 'nhwc']).default('nchw'),
   /** Values of black and white, before mean and standard deviation; ImageNet's are the default. */

@@ -3,7 +3,7 @@ import { matMul, tf } from '../engine/index.js';
 import type { FeatureExtractor } from './extractor.js';
 
 /*
- * Extractors without weights. They tell gross failures from plausible pictures on a machine that has no network at
+ * Extractors without weights. They tell gross failures from plausible images on a machine that has no network at
  * hand, and are never printed under the name of a network's distance.
  */
 
@@ -13,7 +13,7 @@ const HOG_BINS = 9;
 const PIXEL_CELLS = 8;
 
 /**
- * Histograms of gradient directions: 9 bins over half a turn, on a 4 × 4 grid over the picture; each number is the root
+ * Histograms of gradient directions: 9 bins over half a turn, on a 4 × 4 grid over the image; each number is the root
  * of the cell's mean gradient length in that direction (grey values in [0, 1]).
  */
 export const hogFeatures: FeatureExtractor = {

@@ -6,7 +6,7 @@ import type { RawImage } from './images.js';
  * is right for all: palettes of bmp-ts, 5-bit channels, run lengths and OS/2 headers of all of them differ from Pillow.
  */
 
-/** A picture and, where its file has one, its alpha channel [height · width]. */
+/** An image and, where its file has one, its alpha channel [height · width]. */
 export interface LayeredImage extends RawImage {
   alpha?: Uint8Array;
 }
@@ -86,7 +86,7 @@ function headerOf(bytes: Uint8Array): BmpHeader {
 /** Bytes of a row, which ends on a multiple of four. */
 const strideOf = ({ width, bits }: BmpHeader): number => Math.ceil((width * bits) / 32) * 4;
 
-/** Where each row of the picture, from the top on, begins in the file. @throws UserError where the file ends before. */
+/** Where each row of the image, from the top on, begins in the file. @throws UserError where the file ends before. */
 function rowStarts(header: BmpHeader): number[] {
   const { height, topDown, pixels } = header;
   const stride = strideOf(header);

@@ -14,7 +14,7 @@ import {
 } from './picture-headers.js';
 import { pnmSize, readPnm } from './pnm.js';
 
-/** How pictures that are more than 8-bit RGB become that; part of what every number measured on them means. */
+/** How images that are more than 8-bit RGB become that; part of what every number measured on them means. */
 export interface Decoding {
   /** The orientation that EXIF (in AVIF: the file's own boxes) asks for: left as it is, or applied. */
   exif: 'ignore' | 'turn';
@@ -24,21 +24,21 @@ export interface Decoding {
   grey16: 'clip' | 'scale';
 }
 
-/** What `Image.open(file).convert('RGB')` of Pillow 13 gives, which the published pipelines read pictures with. */
+/** What `Image.open(file).convert('RGB')` of Pillow 13 gives, which the published pipelines read images with. */
 export const PILLOW: Decoding = { exif: 'ignore', alpha: 'drop', grey16: 'clip' };
 
-// Several pictures at once, one thread each: that fills the cores better than several threads on a small picture.
+// Several images at once, one thread each: that fills the cores better than several threads on a small image.
 sharp.concurrency(1);
 
 /** File names that are taken for pictures: torchvision's, GIF and AVIF. */
 export const isImageName = (name: string): boolean => /\.(jpe?g|png|ppm|bmp|pgm|pbm|tiff?|webp|gif|avif)$/i.test(name);
 
 /**
- * Decodes a picture, from a file or from its bytes, as 8-bit RGB. By default it equals Pillow's `convert('RGB')` bit by
+ * Decodes an image, from a file or from its bytes, as 8-bit RGB. By default it equals Pillow's `convert('RGB')` bit by
  * bit, except AVIF's colours, whose halved planes libheif widens otherwise: grey and palettes are widened, CMYK
- * multiplied out, an embedded colour profile left alone; of an animation the first picture is taken. A TIFF's
+ * multiplied out, an embedded colour profile left alone; of an animation the first image is taken. A TIFF's
  * orientation is always applied, as Pillow has it.
- * @throws UserError where the bytes are no whole picture of a kind that is read.
+ * @throws UserError where the bytes are no whole image of a kind that is read.
  */
 export async function decodeImage(
   source: string | Uint8Array,
@@ -83,12 +83,11 @@ export async function imageSize(
 function formatOf(bytes: Uint8Array): PictureFormat {
   if (bytes.length === 0) throw new UserError('the file is empty');
   const format = pictureFormat(bytes);
-  if (!format)
-    throw new UserError('it is in no supported format (JPEG, PNG, WebP, TIFF, BMP, PNM, GIF, AVIF)');
+  if (!format) throw new UserError('it is in no supported format (JPEG, PNG, WebP, TIFF, BMP, PNM, GIF, AVIF)');
   return format;
 }
 
-/** A truncated or damaged picture is an error here, never a half-grey picture; a mere oddity of the encoder is not. */
+/** A truncated or damaged image is an error here, never a half-grey image; a mere oddity of the encoder is not. */
 const opened = (source: string | Uint8Array) => sharp(source, { failOn: 'error', ignoreIcc: true });
 
 const turned = (image: Sharp, { exif }: Pick<Decoding, 'exif'>): Sharp =>
@@ -196,7 +195,7 @@ function refuseOddTiff(photometric: number | undefined, compression: number | un
   if (kind) throw new UserError(`a TIFF of ${kind} is not supported; convert it to 8-bit RGB`);
 }
 
-/** What the first picture of an animation leaves free has one colour. */
+/** What the first image of an animation leaves free has one colour. */
 function filledAround(
   image: RawImage,
   { left, top, width, height, rest }: NonNullable<ReturnType<typeof firstGifFrame>>,

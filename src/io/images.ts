@@ -9,7 +9,7 @@ export interface RawImage {
   data: Uint8Array;
 }
 
-/** The picture as PNG bytes. */
+/** The image as PNG bytes. */
 export async function encodePng({ width, height, data }: RawImage): Promise<Uint8Array> {
   return await sharp(data, { raw: { width, height, channels: 3 } })
     .png({ compressionLevel: 6 })
@@ -31,13 +31,13 @@ export function toBytes(values: Float32Array): Uint8Array {
   return out;
 }
 
-/** Pictures of one size: [n, height, width, 3], floats in [-1, 1] or bytes. */
+/** Images of one size: [n, height, width, 3], floats in [-1, 1] or bytes. */
 export interface ImageStack {
   shape: readonly number[];
   data: Float32Array | Uint8Array;
 }
 
-/** The pictures of a stack, one by one. */
+/** The images of a stack, one by one. */
 export function stackedImages({ shape, data }: ImageStack): RawImage[] {
   const [n, height, width] = shape;
   const bytes = data instanceof Uint8Array ? data : toBytes(data);
@@ -46,13 +46,13 @@ export function stackedImages({ shape, data }: ImageStack): RawImage[] {
 }
 
 export interface GridOptions {
-  /** Pictures per row; default: as near to a square as fits. */
+  /** Images per row; default: as near to a square as fits. */
   columns?: number;
-  /** White pixels between pictures; default 2. */
+  /** White pixels between images; default 2. */
   gap?: number;
 }
 
-/** Pictures side by side, row by row. Each cell has the size of the largest; smaller ones stand in its upper left. */
+/** Images side by side, row by row. Each cell has the size of the largest; smaller ones stand in its upper left. */
 export function imageGrid(
   images: RawImage[],
   { columns = Math.ceil(Math.sqrt(images.length)), gap = 2 }: GridOptions = {},
@@ -75,7 +75,7 @@ export function imageGrid(
   return { width, height, data };
 }
 
-/** Writes pictures of one size as one PNG. */
+/** Writes images of one size as one PNG. */
 export async function writeImageGrid(
   path: string,
   stack: ImageStack,

@@ -1,4 +1,4 @@
-/* What a picture's own bytes say that decides how it is decoded, as far as sharp does not tell it. */
+/* What an image's own bytes say that decides how it is decoded, as far as sharp does not tell it. */
 
 export type PictureFormat = 'jpeg' | 'png' | 'gif' | 'tiff' | 'webp' | 'avif' | 'bmp' | 'pnm';
 
@@ -43,7 +43,7 @@ export interface TiffTags {
   compression: number | undefined;
 }
 
-/** Of the first picture of a TIFF; nothing of a BigTIFF, whose directory is laid out otherwise. */
+/** Of the first image of a TIFF; nothing of a BigTIFF, whose directory is laid out otherwise. */
 export function tiffTags(bytes: Uint8Array): TiffTags {
   const view = viewOf(bytes);
   const little = bytes[0] === 0x49;
@@ -61,7 +61,7 @@ export interface AvifTurn {
   mirror: 'flip' | 'flop' | undefined;
 }
 
-/** Of the boxes `irot` and `imir` among the properties of the picture (ISO/IEC 23008-12, 6.5.10 and 6.5.12). */
+/** Of the boxes `irot` and `imir` among the properties of the image (ISO/IEC 23008-12, 6.5.10 and 6.5.12). */
 export function avifTurn(bytes: Uint8Array): AvifTurn {
   const properties = boxAt(bytes, ['meta', 'iprp', 'ipco']);
   const rotation = properties && boxAt(properties, ['irot']);
@@ -86,17 +86,17 @@ function boxAt(bytes: Uint8Array, [name, ...rest]: string[]): Uint8Array | undef
 }
 
 export interface GifFrame {
-  /** The file with the first picture's transparent colour shown like any other. */
+  /** The file with the first image's transparent colour shown like any other. */
   bytes: Uint8Array;
   left: number;
   top: number;
   width: number;
   height: number;
-  /** Red, green, blue of what the first picture leaves free: its transparent colour, else colour 0. */
+  /** Red, green, blue of what the first image leaves free: its transparent colour, else colour 0. */
   rest: Uint8Array;
 }
 
-/** The first picture of a GIF; undefined where the file is damaged before it. */
+/** The first image of a GIF; undefined where the file is damaged before it. */
 export function firstGifFrame(bytes: Uint8Array): GifFrame | undefined {
   const view = viewOf(bytes);
   const copy = bytes.slice();

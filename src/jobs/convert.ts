@@ -89,7 +89,7 @@ export interface LatentsConversion {
   force?: boolean | undefined;
 }
 
-/** Latents of any dialect → a latents folder, mirrored copies included where there are any. Gives the pictures' number. */
+/** Latents of any dialect → a latents folder, mirrored copies included where there are any. Gives the images' number. */
 export async function convertLatents(
   path: string,
   out: string,
@@ -136,7 +136,7 @@ async function convertHeld(
   }
 }
 
-/** With the mirrored copies behind the pictures, where there are any. */
+/** With the mirrored copies behind the images, where there are any. */
 async function openBoth(
   path: string,
   options: LatentsConversion,

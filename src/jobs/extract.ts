@@ -13,12 +13,12 @@ import type { Tokenizer } from '../tokenizers/index.js';
 export interface ExtractSettings {
   /** What the tokenizer was opened by, for the record. */
   spec: string;
-  /** Latents of the mirrored pictures besides. */
+  /** Latents of the mirrored images besides. */
   flip: boolean;
   /** The posterior's mode or a sample of it; default: what the system's own pipeline extracts. */
   posterior?: 'mode' | 'sample' | undefined;
   precision: 'f32' | 'bf16';
-  /** Of the posterior's noise: picture k's is the same in every batch. */
+  /** Of the posterior's noise: image k's is the same in every batch. */
   seed: number;
   batchSize: number;
   dtype?: LatentsDescription['dtype'];
@@ -33,9 +33,9 @@ export interface ExtractContext {
 }
 
 export interface Extraction {
-  /** Pictures in the folder. */
+  /** Images in the folder. */
   rows: number;
-  /** Pictures left out because they cannot be read. */
+  /** Images left out because they cannot be read. */
   skipped: number;
   /** Of this call, reading and writing included. */
   picturesPerSecond: number;
@@ -156,7 +156,7 @@ function batchEncoder(tokenizer: Tokenizer, settings: ExtractSettings): (batch: 
   };
 }
 
-/** Every picture has its own numbers, whatever the batch; its mirror image has others. */
+/** Every image has its own numbers, whatever the batch; its mirror image has others. */
 export function noiseFor(
   random: RandomStream,
   indices: Int32Array,
@@ -170,9 +170,9 @@ export function noiseFor(
 }
 
 interface ReadBatch extends ImageBatch {
-  /** One past the last picture that was tried. */
+  /** One past the last image that was tried. */
   end: number;
-  /** Pictures among these that cannot be read. */
+  /** Images among these that cannot be read. */
   broken: number[];
 }
 
@@ -226,11 +226,11 @@ async function readIndices(path: string): Promise<number[]> {
 interface Skipped {
   readonly count: number;
   add(indices: number[]): Promise<void>;
-  /** The picture that follows the first `rows` readable ones. */
+  /** The image that follows the first `rows` readable ones. */
   firstAfter(rows: number): number;
 }
 
-/** Unreadable pictures by index, kept in the folder: rows count readable ones only, so resuming needs to know them. */
+/** Unreadable images by index, kept in the folder: rows count readable ones only, so resuming needs to know them. */
 async function openSkipped(folder: string, resume: boolean): Promise<Skipped> {
   const path = join(folder, 'skipped.json');
   if (!resume) await rm(path, { force: true });

@@ -30,7 +30,7 @@ type Dataset = z.infer<typeof schema>;
 /** In EDM2's and REPA's files of this name, standard deviations follow the means. */
 const MOMENTS = 'mean-std';
 
-/** A folder as REPA has it: one .npy per picture, and `dataset.json` with their classes. */
+/** A folder as REPA has it: one .npy per image, and `dataset.json` with their classes. */
 export async function npyFolderStore(
   folder: string,
   files: string[],
@@ -93,7 +93,7 @@ function about(name: string, where: string, { labels }: Dataset, files: string[]
   return { name, ...(labels && labelsOf(where, labels, files)), meta: {}, files: () => sources };
 }
 
-/** By file name; where the pairs name the pictures instead of the latents, both are paired in the order of their names. */
+/** By file name; where the pairs name the images instead of the latents, both are paired in the order of their names. */
 function labelsOf(where: string, pairs: [string, Label][], files: string[]): Classes {
   const byName = new Map(pairs);
   if (files.every(file => byName.has(file)))

@@ -15,7 +15,7 @@ export const latentsJson = z.object({
   flips: z.boolean(),
   classes: z.array(z.string()).nullable(),
   dtype: z.enum(['float32', 'float16', 'bfloat16']),
-  /** Per channel over all pictures and tokens; std is unbiased. */
+  /** Per channel over all images and tokens; std is unbiased. */
   mean: z.array(z.number()),
   std: z.array(z.number()),
   shards: z

@@ -28,7 +28,7 @@ export interface LatentsOptions {
 export interface Latents extends Layout {
   /** The path they were opened by. */
   readonly name: string;
-  /** Rows: pictures, and their mirrored copies where those were asked for. */
+  /** Rows: images, and their mirrored copies where those were asked for. */
   readonly count: number;
   /** Whether mirrored copies are there to be asked for. */
   readonly hasFlips: boolean;
@@ -42,7 +42,7 @@ export interface Latents extends Layout {
   rows(): RowSource;
   /** Rows by number, as [indices, tokens, channels]. */
   read(indices: ArrayLike<number>): Promise<Float32Array>;
-  /** Each channel's mean and standard deviation: the files' own, else found in one pass over the pictures. */
+  /** Each channel's mean and standard deviation: the files' own, else found in one pass over the images. */
   statistics(): Promise<ChannelStatistics>;
   /** SHA-256 over all files. */
   digest(): Promise<string>;
@@ -51,7 +51,7 @@ export interface Latents extends Layout {
 
 /**
  * Opens latents: a folder of LightningDiT's shards (with `latents.json` or `latents_stats.pt`), a folder with one .npz
- * per picture (MAETok, MAR), .npy moments with `dataset.json` (REPA; EDM2 as a .zip), or one .npy, .npz or safetensors
+ * per image (MAETok, MAR), .npy moments with `dataset.json` (REPA; EDM2 as a .zip), or one .npy, .npz or safetensors
  * file (`file#array` where it holds several). Two-dimensional latents become tokens in the order of their rows.
  */
 export async function openLatents(path: string, options: LatentsOptions = {}): Promise<Latents> {
@@ -106,7 +106,7 @@ async function latentsOver(store: LatentsStore, reader: StoreReader, options: La
   };
 }
 
-/** Row numbers with the mirrored copies behind the pictures, less those left out. */
+/** Row numbers with the mirrored copies behind the images, less those left out. */
 function keptRows({ count, name }: LatentsStore, dropped: number[], flips: boolean): Int32Array {
   const out = new Set(dropped);
   const kept = Array.from({ length: count }, (_, row) => row).filter(row => !out.has(row));
@@ -114,7 +114,7 @@ function keptRows({ count, name }: LatentsStore, dropped: number[], flips: boole
   return Int32Array.from(flips ? [...kept, ...kept.map(row => row + count)] : kept);
 }
 
-/** Over the pictures alone: a mirrored copy adds nothing that is not there already. */
+/** Over the images alone: a mirrored copy adds nothing that is not there already. */
 async function measure({ layout }: LatentsStore, rows: RowSource, pictures: number): Promise<ChannelStatistics> {
   let moments = channelMoments(new Float32Array(0), layout);
   for await (const { data } of rows.chunks({ end: pictures }))

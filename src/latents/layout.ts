@@ -1,7 +1,7 @@
 import { UserError } from '../base/index.js';
 import { elementCount } from '../io/index.js';
 
-/** The shape of one picture's latents: [tokens, channels], and the grid that the tokens were cut from where they were. */
+/** The shape of one image's latents: [tokens, channels], and the grid that the tokens were cut from where they were. */
 export interface Layout {
   tokens: number;
   channels: number;

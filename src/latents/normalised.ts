@@ -8,7 +8,7 @@ import { modelClasses } from './classes.js';
 
 export interface NormalisedLatents {
   source: Latents;
-  /** Pictures; rows beyond are their mirrored copies. */
+  /** Images; rows beyond are their mirrored copies. */
   pictures: number;
   flips: boolean;
   /** Numbers per row. */
@@ -82,7 +82,7 @@ function normalised(data: Float32Array, mean: Float32Array, std: Float32Array): 
   return data;
 }
 
-/** Pictures to train on and pictures held out. @throws UserError where there are fewer than two. */
+/** Images to train on and images held out. @throws UserError where there are fewer than two. */
 export function splitPictures({ pictures, source }: NormalisedLatents, share: number, seed: number): Split {
   if (pictures < 2)
     throw new UserError(
@@ -93,7 +93,7 @@ export function splitPictures({ pictures, source }: NormalisedLatents, share: nu
 
 /**
  * Rows of the index-th batch: every epoch is a permutation by seed, and where there are mirrored copies a coin decides
- * for each picture.
+ * for each image.
  */
 export function batchRows(
   { pictures, flips }: NormalisedLatents,

@@ -5,12 +5,12 @@ import { perImageStore, type Items } from './per-image.js';
 import type { Posterior, Spread } from './posterior.js';
 import type { LatentsStore } from './store.js';
 
-/** The array in a picture's file: MAETok's latents, or the moments that MAR caches (means, then log-variances). */
+/** The array in an image's file: MAETok's latents, or the moments that MAR caches (means, then log-variances). */
 const KINDS: { name: string; spread?: Spread }[] = [{ name: 'zq' }, { name: 'moments', spread: 'logvar' }];
 
 /**
  * A folder of one .npz per picture: MAETok's `path`, `zq`, `zq_flip`, or MAR's `moments`, `moments_flip`. The class is
- * the file's folder; where all lie in one folder, that of the picture which `path` names.
+ * the file's folder; where all lie in one folder, that of the image which `path` names.
  */
 export async function npzFolderStore(
   folder: string,

@@ -4,9 +4,9 @@ import { storedRow, toTokens, widthOf } from './layout.js';
 import { fromMoments, type Posterior, type Spread } from './posterior.js';
 import type { LatentsStore, StoreReader } from './store.js';
 
-/** A data set of one array per picture. */
+/** A data set of one array per image. */
 export interface Items {
-  /** One per picture, in order; what messages call them. */
+  /** One per image, in order; what messages call them. */
   names: string[];
   /** Whether each has a mirrored twin. */
   flips: boolean;
@@ -23,7 +23,7 @@ export interface OpenItems {
 /** Files read at once: enough to hide their opening, few enough for any limit on open files. */
 const AT_ONCE = 32;
 
-/** Latents that lie one picture a file. */
+/** Latents that lie one image a file. */
 export async function perImageStore(
   items: Items,
   about: Omit<LatentsStore, 'count' | 'layout' | 'flips' | 'open'>,

@@ -9,7 +9,7 @@ export interface RowArray {
   readRows(start: number, end: number): Promise<NdArray>;
 }
 
-/** A file of many pictures' latents, open. */
+/** A file of many images' latents, open. */
 export interface OpenPiece {
   latents: RowArray;
   flipped?: RowArray;

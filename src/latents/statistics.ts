@@ -1,6 +1,6 @@
 import type { Layout } from './layout.js';
 
-/** Mean and unbiased standard deviation of each channel over all pictures and tokens. */
+/** Mean and unbiased standard deviation of each channel over all images and tokens. */
 export interface ChannelStatistics {
   mean: Float64Array;
   std: Float64Array;

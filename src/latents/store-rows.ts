@@ -3,7 +3,7 @@ import { nonFiniteError, nonFiniteRows } from './finite.js';
 import { widthOf } from './layout.js';
 import type { LatentsStore, StoreReader } from './store.js';
 
-/** Rows of a store, numbered with the mirrored copies behind the pictures. */
+/** Rows of a store, numbered with the mirrored copies behind the images. */
 export async function readRange(
   { count }: LatentsStore,
   reader: StoreReader,
@@ -75,7 +75,7 @@ export async function refuseNonFinite(
   throw nonFiniteError(store.name, await findNonFinite(store, reader, flips), store.count);
 }
 
-/** Every picture whose latents, or those of its mirrored copy, hold NaN or infinite numbers. */
+/** Every image whose latents, or those of its mirrored copy, hold NaN or infinite numbers. */
 export async function findNonFinite(store: LatentsStore, reader: StoreReader, flips: boolean): Promise<number[]> {
   const width = widthOf(store.layout);
   const step = Math.max(1, Math.floor((1 << 20) / width));

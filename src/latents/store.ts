@@ -5,10 +5,10 @@ import type { ChannelStatistics } from './statistics.js';
 export interface LatentsStore {
   /** The path as it was given. */
   readonly name: string;
-  /** Pictures; flipped copies are not counted. */
+  /** Images; flipped copies are not counted. */
   readonly count: number;
   readonly layout: Layout;
-  /** Whether every picture's mirrored copy was encoded as well. */
+  /** Whether every image's mirrored copy was encoded as well. */
   readonly flips: boolean;
   readonly labels?: Int32Array;
   /** Names of the classes, where the dialect has them. */
@@ -23,7 +23,7 @@ export interface LatentsStore {
 }
 
 export interface StoreReader {
-  /** Rows `start` to `end` (exclusive) as [rows, tokens, channels], of the pictures or of their mirrored copies. */
+  /** Rows `start` to `end` (exclusive) as [rows, tokens, channels], of the images or of their mirrored copies. */
   readRows(start: number, end: number, flipped: boolean): Promise<Float32Array>;
   close(): Promise<void>;
 }

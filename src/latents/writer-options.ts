@@ -16,9 +16,9 @@ export interface LatentsWriterOptions {
   force?: boolean | undefined;
   /** How often the shard at hand is written, so that a crash loses no more; default every minute. */
   saveSeconds?: number | undefined;
-  /** Go on after the last pictures that an interrupted run of the same work has saved. */
+  /** Go on after the last images that an interrupted run of the same work has saved. */
   resume?: boolean | undefined;
-  /** Pictures per shard; default 10,000 as LightningDiT has it, fewer where a shard would exceed a quarter GiB. */
+  /** Images per shard; default 10,000 as LightningDiT has it, fewer where a shard would exceed a quarter GiB. */
   shardRows?: number | undefined;
   /** Hears what a resumed extraction found damaged. */
   log?: Log | undefined;

@@ -7,7 +7,7 @@ import { LATENTS_JSON, readLatentsJson } from './latents-json.js';
 import { readState, sameWork, stateFile, writeState, type WriterState } from './writer-state.js';
 import type { LatentsDescription, LatentsWriterOptions } from './writer-options.js';
 
-/** Pictures of a rank in a folder that is whole already, where it is the same work. */
+/** Images of a rank in a folder that is whole already, where it is the same work. */
 export async function finishedRows(
   folder: string,
   description: LatentsDescription,
@@ -54,7 +54,7 @@ export async function startState(
   return earlier ?? fresh;
 }
 
-/** Leaves out the first shard that is not whole and those behind it: their pictures are encoded again. */
+/** Leaves out the first shard that is not whole and those behind it: their images are encoded again. */
 async function dropDamaged(folder: string, { shards }: WriterState, log: Log): Promise<void> {
   for (const [i, { file, rows }] of shards.entries()) {
     const damage = await damageOf(join(folder, file), rows);
@@ -66,7 +66,7 @@ async function dropDamaged(folder: string, { shards }: WriterState, log: Log): P
   }
 }
 
-/** What is wrong with a shard that should hold at least `rows` pictures, as far as its header and its length tell. */
+/** What is wrong with a shard that should hold at least `rows` images, as far as its header and its length tell. */
 async function damageOf(path: string, rows: number): Promise<string | undefined> {
   if (!existsSync(path)) return `${path}: is missing`;
   try {

@@ -20,7 +20,7 @@ export interface LatentsBatch {
 }
 
 export interface LatentsWriter {
-  /** Pictures of this rank that are safe on disk: a resumed extraction starts with the picture of this number. */
+  /** Images of this rank that are safe on disk: a resumed extraction starts with the image of this number. */
   readonly rowsDone: number;
   append(batch: LatentsBatch): Promise<void>;
   /** Writes the shard at hand as far as it has come, so that an interruption loses nothing. */
@@ -31,7 +31,7 @@ export interface LatentsWriter {
 
 /**
  * Writes a latents folder: LightningDiT's shards (`latents` and, where given, `latents_flip` as [N, C, H, W] and `labels`
- * int64), which its own loader reads, plus `latents.json` with per-channel mean and std over all pictures. Latents without
+ * int64), which its own loader reads, plus `latents.json` with per-channel mean and std over all images. Latents without
  * a grid are stored as [N, C, 1, tokens], so that the channels are where that loader normalises them.
  */
 export async function createLatentsWriter(
@@ -96,8 +96,7 @@ const rowsOf = ({ shards }: WriterState): number => shards.reduce((sum, { rows }
 function finishedWriter(folder: string, rowsDone: number): LatentsWriter {
   return {
     rowsDone,
-    append: () =>
-      Promise.reject(new UserError(`${folder}: is finished with ${rowsDone} images; --force starts again`)),
+    append: () => Promise.reject(new UserError(`${folder}: is finished with ${rowsDone} images; --force starts again`)),
     save: () => Promise.resolve(),
     finish: () => Promise.resolve(),
   };
@@ -218,7 +217,8 @@ async function assemble(folder: string, description: LatentsDescription, ranks: 
     states.push(state);
   }
   const shards = states.flatMap(state => state.shards);
-  if (shards.length === 0) throw new UserError(`${folder}: there were no images, so no latents were written`, EXIT.failed);
+  if (shards.length === 0)
+    throw new UserError(`${folder}: there were no images, so no latents were written`, EXIT.failed);
   const { tokens, channels, grid, classes, dtype = 'float32', meta } = description;
   const { mean, std } = statisticsOf(shards.map(momentsOf).reduce(mergeMoments));
   const json: LatentsJson = {

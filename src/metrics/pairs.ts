@@ -2,7 +2,7 @@ import { UserError } from '../base/index.js';
 import { toBytes } from '../io/index.js';
 import { GAUSSIAN_WINDOW, ssim, UNIFORM_WINDOW } from './ssim.js';
 
-/** A picture and its reconstruction: [height, width, 3] in [−1, 1]; the reconstruction may leave that range. */
+/** An image and its reconstruction: [height, width, 3] in [−1, 1]; the reconstruction may leave that range. */
 export interface ImagePair {
   height: number;
   width: number;
@@ -10,7 +10,7 @@ export interface ImagePair {
   reconstruction: Float32Array;
 }
 
-/** A distance between a picture and its reconstruction in one published way of computing it. */
+/** A distance between an image and its reconstruction in one published way of computing it. */
 export interface PairMetric {
   name: 'psnr' | 'ssim';
   variant: string;
@@ -67,7 +67,7 @@ function meanSquare(a: ArrayLike<number>, b: ArrayLike<number>): number {
   return sum / a.length;
 }
 
-/** In decibels; infinite for equal pictures. */
+/** In decibels; infinite for equal images. */
 const psnr = (meanSquareError: number, peak: number): number => 10 * Math.log10(peak ** 2 / meanSquareError);
 
 const unitRange = (values: Float32Array): Float64Array => Float64Array.from(values, x => (x + 1) / 2);

@@ -3,7 +3,7 @@ export interface SsimWindow {
   weights: Float64Array;
   /** n / (n − 1) where the sample covariance is meant, else 1. */
   correction: number;
-  /** Every pixel is the middle of a window, which reaches into the picture's mirror image; else windows stay inside. */
+  /** Every pixel is the middle of a window, which reaches into the image's mirror image; else windows stay inside. */
   mirrored: boolean;
 }
 
@@ -34,7 +34,7 @@ export interface SsimOptions {
 }
 
 /**
- * Structural similarity of two pictures [height, width, 3] (Wang et al. 2004, K₁ = 0.01, K₂ = 0.03): the mean over
+ * Structural similarity of two images [height, width, 3] (Wang et al. 2004, K₁ = 0.01, K₂ = 0.03): the mean over
  * channels and over all places of the window.
  */
 export function ssim(a: ArrayLike<number>, b: ArrayLike<number>, options: SsimOptions): number {

@@ -104,7 +104,7 @@ export function fusedAttention(
   return attend(...inputs);
 }
 
-/** normal(x) ∘ (offset + gain) + shift; gain and shift with c numbers for all rows, for each of n pictures, or [0]. */
+/** normal(x) ∘ (offset + gain) + shift; gain and shift with c numbers for all rows, for each of n images, or [0]. */
 export function fusedNorm(x: Tensor, gain: Tensor, shift: Tensor, options: NormOptions): Tensor {
   const norm = differentiable(
     (input, gains, shifts) => {
@@ -122,7 +122,7 @@ export function fusedBareNorm(x: Tensor, eps: number): Tensor {
   return fusedNorm(x, none, none, { eps, offset: 1 });
 }
 
-/** x + y ∘ gate; the gate with c numbers for all rows, or c for each of n pictures. */
+/** x + y ∘ gate; the gate with c numbers for all rows, or c for each of n images. */
 export const fusedResidual = differentiable(
   (x, y, gate) => [gatedSum(x, y, gate), y, gate],
   (dz, y, gate) => [dz.clone(), ...gatedSumGradient(dz, y, gate)],

@@ -4,7 +4,7 @@ import { axesLeftOut, fitPca } from './pca.js';
 import { pcaReduction, reducedRows } from './reduction.js';
 
 /**
- * The first two principal components of rows in memory, [rows, 2]: where a picture starts from. The second is zero where
+ * The first two principal components of rows in memory, [rows, 2]: the start of an embedding. The second is zero where
  * rows vary along one axis only, which `tell` hears of.
  */
 export async function planarStart(

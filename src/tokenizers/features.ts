@@ -7,10 +7,10 @@ import type { OpenOptions, Tokenizer } from './tokenizer.js';
 /** `effnet-lite0:WEIGHTS` and `inception:WEIGHTS`: feature extractors in a tokenizer's place. */
 export const isFeatureSpec = (spec: string): boolean => /^(effnet-lite0|inception):./.test(spec);
 
-/** Side to which pictures are cropped where nobody says otherwise; extractors resize to their own. */
+/** Side to which images are cropped where nobody says otherwise; extractors resize to their own. */
 const SIDE = 256;
 
-/** A feature extractor as a tokenizer that cannot decode: one token per picture, the features, not scaled. */
+/** A feature extractor as a tokenizer that cannot decode: one token per image, the features, not scaled. */
 export async function openFeatures(spec: string, { imageSize = SIDE }: OpenOptions): Promise<Tokenizer> {
   const extractor = await openExtractor(spec);
   return {

@@ -45,7 +45,7 @@ export interface EvaluateContext {
   params: Params;
   /** The exponential moving average, where one is kept. */
   ema: Params | undefined;
-  /** The run folder, for files such as pictures. */
+  /** The run folder, for files such as images. */
   out: string;
 }
 

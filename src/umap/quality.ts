@@ -2,11 +2,11 @@ import type { RandomNumbers } from '../base/index.js';
 import type { Tensor2D } from '../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
 import { matMul, tf } from '../engine/index.js';
 
-/** How far a picture keeps neighbourhoods, each from 0 to 1 (Venna & Kaski 2006). */
+/** How well an embedding preserves neighbourhoods, each from 0 to 1 (Venna & Kaski 2006). */
 export interface Quality {
-  /** Lowered by rows that are neighbours in the picture only. */
+  /** Lowered by rows that are neighbours only in the embedding. */
   trustworthiness: number;
-  /** Lowered by neighbours that the picture tears apart. */
+  /** Lowered by neighbours that the embedding separates. */
   continuity: number;
 }
 
@@ -21,7 +21,7 @@ export interface QualityOptions {
 /** Distances held at once. */
 const DISTANCES = 2 ** 22;
 
-/** Of a picture `points` [rows, 2] of `data` [rows, width]. */
+/** The quality of an embedding `points` [rows, 2] of `data` [rows, width]. */
 export async function pictureQuality(
   data: Float32Array,
   points: Float32Array,

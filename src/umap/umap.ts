@@ -5,7 +5,7 @@ import { generator } from './generator.js';
 import { fuzzyGraph, type Edges, type NeighbourLists } from './graph.js';
 
 export interface UmapOptions {
-  /** Least distance of points in the picture; default 0.1. */
+  /** Minimum distance of points in the embedding; default 0.1. */
   minDist?: number | undefined;
   /** Passes over the edges; default 500, beyond 10,000 rows 200. */
   epochs?: number | undefined;
@@ -26,7 +26,7 @@ const EXTENT = 10;
 /**
  * UMAP in the plane (McInnes et al. 2018) from exact neighbours and a start [rows, 2], such as the first two principal
  * components: the start, the sampling of edges and the schedule are those of umap-learn. One thread and one stream of random
- * numbers: the same input gives the same picture.
+ * numbers: the same input gives the same embedding.
  *
  * Not umap-js, which does the same from a random start on arrays of arrays: with typed arrays and tabulated forces the
  * layout takes a fraction of its time and memory at the same trustworthiness (`npm run bench -- umap` runs both).

@@ -14,7 +14,7 @@ describe('the command line', () => {
     expect(stderr).toBe('maetok: Not enough arguments following: nulls; `maetok analyze-gmm --help` shows what fits\n');
   });
 
-  test('a table is not written under the name of a picture', async () => {
+  test('a table is not written under the name of an image', async () => {
     const { code, stderr } = await maetok('umap', 'latents.npz', '--out', 'umap.png');
     expect(code).toBe(2);
     expect(stderr).toMatch(/--out.*must be a table \(\.csv\)/);

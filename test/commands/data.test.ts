@@ -74,7 +74,7 @@ describe('maetok data', () => {
     expect(readdirSync(out)).not.toContain('rest');
   });
 
-  test('--check lists broken pictures and fails; --out leaves them out', async () => {
+  test('--check lists broken images and fails; --out leaves them out', async () => {
     const folder = join(root, 'checked');
     await maetok('data', SPEC, '--out', folder);
     const broken = join(folder, 'disc-plain', '00.png');
@@ -82,10 +82,10 @@ describe('maetok data', () => {
     const checked = await maetok('data', folder, '--check');
     expect(checked.code).toBe(1);
     expect(rowsOf(checked.stdout).map(row => row.picture)).toEqual([broken]);
-    expect(checked.stderr).toMatch(/1 of 12 pictures cannot be read/);
+    expect(checked.stderr).toMatch(/1 of 12 images cannot be read/);
     const out = join(root, 'whole.npz');
     const written = await maetok('data', folder, '--out', out);
-    expect(written.stderr).toMatch(/00\.png: .*skipped\n.*11 pictures written/s);
+    expect(written.stderr).toMatch(/00\.png: .*skipped\n.*11 images written/s);
     expect((await readNpz(out)).images.shape).toEqual([11, 16, 16, 3]);
     expect(await maetok('data', folder, '--out', join(root, 'strict.npz'), '--strict')).toMatchObject({ code: 2 });
     expect(existsSync(join(root, 'strict.npz'))).toBe(false);
@@ -101,12 +101,12 @@ describe('maetok data', () => {
     expect(stderr).toMatch(/pictures of different sizes .*16×16.*20×20.*give --size/);
   });
 
-  describe('where not one picture can be read', () => {
+  describe('where not one image can be read', () => {
     const folder = join(root, 'all-broken');
     beforeAll(() => {
       for (const name of ['a/1.png', 'b/1.jpg']) {
         mkdirSync(dirname(join(folder, name)), { recursive: true });
-        writeFileSync(join(folder, name), 'no picture');
+        writeFileSync(join(folder, name), 'no image');
       }
     });
 

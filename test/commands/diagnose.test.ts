@@ -91,7 +91,7 @@ describe('maetok diagnose', () => {
 
   it.each([
     ['labels that were asked for', ['unlabelled', '--measure', 'classes'], /unlabelled: has no labels.*subfolder/],
-    ['features of other pictures', ['round', '--features', path('few')], /290 rows, round 300.*same order/],
+    ['features of other images', ['round', '--features', path('few')], /290 rows, round 300.*same order/],
     ['features that are not there', ['round', '--measure', 'alignment'], /needs --features/],
     ['one neighbour', ['round', '--neighbours', '1'], /neighbours/],
   ])('%s: one line, exit 2, nothing written', async (_, [name, ...rest], message) => {

@@ -25,8 +25,8 @@ beforeAll(async () => {
 });
 const path = (name: string): string => join(root, `${name}.npz`);
 
-describe('maetok evaluate: generated pictures', () => {
-  test('one row per metric and source, named after the extractor and never fid; nearer pictures score better', async () => {
+describe('maetok evaluate: generated images', () => {
+  test('one row per metric and source, named after the extractor and never fid; nearer images score better', async () => {
     const { code, stdout } = await maetok(
       ...['evaluate', `near=${path('near')}`, `far=${path('far')}`, '--reference', path('real')],
       ...['--features', 'pixels', '--bootstrap', '3', '--quiet'],
@@ -40,7 +40,7 @@ describe('maetok evaluate: generated pictures', () => {
     expect(value(stdout, 'fd', 'far')).toBeGreaterThan(value(stdout, 'fd', 'near'));
   });
 
-  test('the pictures themselves are at distance 0, precision and recall 1, in whatever form they come', async () => {
+  test('the images themselves are at distance 0, precision and recall 1, in whatever form they come', async () => {
     const folder = join(root, 'folder');
     await maetok('data', path('real'), '--out', folder);
     const { stdout } = await maetok(
@@ -63,7 +63,7 @@ describe('maetok evaluate: generated pictures', () => {
 });
 
 describe('maetok evaluate: reconstructions', () => {
-  test('--paired compares picture with picture; equal ones are perfect', async () => {
+  test('--paired compares image with image; equal ones are perfect', async () => {
     const { code, stdout } = await maetok('evaluate', path('real'), '--reference', path('real'), '--paired');
     expect(code).toBe(0);
     const table = rowsOf(stdout);
@@ -92,7 +92,7 @@ describe('maetok evaluate: reconstructions', () => {
 });
 
 describe('reference batches with statistics', () => {
-  test('their means and covariances belong to Inception: other features use their pictures, or say so', async () => {
+  test('their means and covariances belong to Inception: other features use their images, or say so', async () => {
     const { images } = await readNpz(path('real'));
     const mu: NdArray = { shape: [2048], dtype: 'float64', data: new Float64Array(2048) };
     const sigma: NdArray = { shape: [2048, 2048], dtype: 'float32', data: new Float32Array(2048 * 2048) };
@@ -151,7 +151,7 @@ describe('bad input is one clear line', () => {
     ['no features', ['--reference', path('real')], /--features: inception:WEIGHTS gives FID/],
     ['no reference', ['--features', 'hog'], /needs --reference/],
     [
-      'a single picture',
+      'a single image',
       ['--reference', path('real'), '--features', 'hog', '--limit', '1'],
       /1 readable images; .* at least 2/,
     ],
@@ -160,7 +160,7 @@ describe('bad input is one clear line', () => {
       ['--reference', join(root, 'absent'), '--features', 'hog'],
       /absent: no such file or folder/,
     ],
-    ['a tokenizer without pictures', ['--tokenizer', 'x'], /--tokenizer needs --data/],
+    ['a tokenizer without images', ['--tokenizer', 'x'], /--tokenizer needs --data/],
     [
       'a metric that needs Inception',
       ['--reference', path('real'), '--features', 'hog', '--metrics', 'fid,is'],
@@ -179,11 +179,7 @@ describe('bad input is one clear line', () => {
       ['--reference', SCENES.replace('16', '32'), '--paired'],
       /near: has images of 16×16, --reference of 32×32; --size 16 crops both/,
     ],
-    [
-      'pairs of different number',
-      ['--reference', SCENES.replace('60', '59'), '--paired'],
-      /60 images, --reference 59/,
-    ],
+    ['pairs of different number', ['--reference', SCENES.replace('60', '59'), '--paired'], /60 images, --reference 59/],
   ])('%s', async (_, args, message) => {
     const { code, stderr } = await maetok('evaluate', path('near'), ...args, '--quiet');
     expect(code).toBe(2);
@@ -213,7 +209,7 @@ describe('bad input is one clear line', () => {
 });
 
 (process.env.MAETOK_SLOW ? describe : describe.skip)('the network of FID (MAETOK_SLOW=1)', () => {
-  test('fid, sfid, is, precision, recall and kid from synthetic weights; statistics in a file stand for pictures', async () => {
+  test('fid, sfid, is, precision, recall and kid from synthetic weights; statistics in a file stand for images', async () => {
     const weights = join(root, 'inception.safetensors');
     const made = syntheticWeights({ salt: 'test:', gain: 1.4 }, inceptionShapes());
     const arrays = Object.entries(made).map(([key, { shape, data }]): [string, NdArray] => [
@@ -239,7 +235,7 @@ describe('bad input is one clear line', () => {
 });
 
 describeWithShared('weights/taesd', 'a real tokenizer', () => {
-  test('taef2 reconstructs real pictures; PSNR with its interval, and a distance by name', async () => {
+  test('taef2 reconstructs real images; PSNR with its interval, and a distance by name', async () => {
     const { code, stdout, stderr } = await maetok(
       ...[
         'evaluate',

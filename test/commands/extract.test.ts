@@ -86,7 +86,7 @@ describe('maetok extract', () => {
     });
   });
 
-  it('refuses to overwrite, and takes the first --limit pictures', async () => {
+  it('refuses to overwrite, and takes the first --limit images', async () => {
     const at = out();
     expect((await command(at, '--limit', '3')).code).toBe(0);
     expect((await openLatents(at)).count).toBe(3);
@@ -108,7 +108,7 @@ describe('maetok extract', () => {
 });
 
 describe('the latents', () => {
-  it('are the tokenizer’s, picture by picture, and the flipped ones those of the mirrored pictures', async () => {
+  it('are the tokenizer’s, image by image, and the flipped ones those of the mirrored images', async () => {
     const { at } = await extracted({ flip: true, posterior: 'mode' });
     const rows = await rowsOf(at, true);
     const data = await openImages(SCENES);
@@ -212,8 +212,8 @@ describe('going on', () => {
     const files = readdirSync(pictures, { recursive: true, encoding: 'utf8' })
       .filter(name => name.endsWith('.png'))
       .sort();
-    writeFileSync(join(pictures, files[1]), 'no picture');
-    writeFileSync(join(pictures, files[6]), 'no picture');
+    writeFileSync(join(pictures, files[1]), 'no image');
+    writeFileSync(join(pictures, files[6]), 'no image');
     const { at, done } = await extracted({}, pictures);
     expect(done).toMatchObject({ rows: 9, skipped: 2 });
     expect(JSON.parse(readFileSync(join(at, 'skipped.json'), 'utf8'))).toHaveLength(2);

@@ -95,7 +95,7 @@ describe('maetok plot', () => {
     expect((await maetok('plot', a, b, '--force')).code).toBe(0);
   });
 
-  it('refuses tables of pictures that were decoded differently', async () => {
+  it('refuses tables of images that were decoded differently', async () => {
     const pillow = { exif: 'ignore', alpha: 'drop', grey16: 'clip' };
     const a = csv('pillow.csv', 'step,loss\n1,2\n', { decoding: pillow });
     const b = csv('turned.csv', 'step,loss\n1,3\n', { decoding: { ...pillow, exif: 'turn' } });

@@ -110,7 +110,7 @@ describe('maetok probe', () => {
     expect(rowsOf(stdout)).toMatchObject([{ dims: '3', setting: 'k=20' }]);
   });
 
-  it('probes raw pixels beside latents, and says where they are other pictures', async () => {
+  it('probes raw pixels beside latents, and says where they are other images', async () => {
     const { code, stdout, stderr } = await maetok(
       ...['probe', path('clear'), '--pixels', 'synthetic:scenes?count=60&size=16', '--pixels-size', '16'],
       ...['--feature', 'flattened', '--probe', 'knn', '--neighbours', '1'],

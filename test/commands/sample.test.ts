@@ -98,7 +98,7 @@ const sample = (out: string, ...words: string[]) => maetok('sample', run, '--out
 const png = (folder: string, k: number): string => join(folder, `${String(k).padStart(6, '0')}.png`);
 const pixels = async (folder: string, k: number): Promise<Uint8Array> => (await decodeImage(png(folder, k))).data;
 
-/** Largest difference of two pictures; 8 bits and another batch size's rounding make 1 of it. */
+/** Largest difference of two images; 8 bits and another batch size's rounding make 1 of it. */
 function difference(a: Uint8Array, b: Uint8Array): number {
   return a.reduce((most, value, i) => Math.max(most, Math.abs(value - b[i])), 0);
 }

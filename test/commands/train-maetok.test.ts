@@ -89,7 +89,7 @@ describe('the recipe of maetok train', () => {
     expect(Object.keys(rows(second)[0])).not.toContain('aux_hog');
   });
 
-  it('on two sizes in turns; what comes of it takes pictures of either', async () => {
+  it('on two sizes in turns; what comes of it takes images of either', async () => {
     const out = fresh();
     const { code, stderr } = await train(out, { sizes: '16,24', positions: 'absolute' });
     expect({ code, stderr }).toMatchObject({ code: 0 });
@@ -165,7 +165,7 @@ describe('what does not fit is said in one line before the first step', () => {
     expect(existsSync(join(out, 'metrics.csv'))).toBe(false);
   });
 
-  it('features of another grid, or of other pictures', async () => {
+  it('features of another grid, or of other images', async () => {
     const path = join(folder, 'odd.npz');
     const write = (shape: number[]) =>
       writeNpz(

@@ -36,7 +36,7 @@ const linesOf = (csv: string): string[][] =>
     .map(line => line.split(','));
 
 describe('maetok umap', () => {
-  it('gives every row its place in every picture, draws them, and says how far neighbourhoods are kept', async () => {
+  it('gives every row its place in every embedding, draws them, and measures how well neighbourhoods are preserved', async () => {
     const [out, quality, chart] = [path('points.csv'), path('quality.csv'), path('chart')];
     const { code, stderr } = await maetok(
       ...['umap', `one=${path('a.npz')}`, `two=${path('b.npz')}`, '--method', 'umap,tsne,pca', '--epochs', '40'],

@@ -71,7 +71,7 @@ describe('a study', () => {
     ['an unknown key', { gnm: {} }, /gnm/],
     ['no tokenizers', { tokenizers: {} }, /name at least one/],
     ['two origins', { tokenizers: { a: { train: 'ae', latents: 'x' } } }, /tokenizers\.a: needs exactly one of/],
-    ['no pictures', { data: undefined }, /tokenizers\.mae: needs images/],
+    ['no images', { data: undefined }, /tokenizers\.mae: needs images/],
     ['the same as nothing', { tokenizers: { a: { same: 'b' } } }, /tokenizers\.a\.same: this study trains no 'b'/],
     ['a name that is no file name', { tokenizers: { 'a/b': { train: 'ae' } } }, /tokenizers/],
     [
@@ -83,7 +83,7 @@ describe('a study', () => {
     expect(() => checkStudy({ ...STUDY, ...change }, 'study.yaml', '.')).toThrow(message);
   });
 
-  it('serves other pictures by what the command line says', async () => {
+  it('serves other images by what the command line says', async () => {
     const path = join(folder, 'shared.yaml');
     writeFileSync(
       path,

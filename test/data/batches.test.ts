@@ -16,7 +16,7 @@ describe('loading a batch', () => {
     expect([...indices]).toEqual([4, 2]);
   });
 
-  test('mirroring and random crops hang on the stream and the picture, not on the batch', async () => {
+  test('mirroring and random crops hang on the stream and the image, not on the batch', async () => {
     const options = { size: 16, crop: 'random', flip: true, random: new RandomNumbers(1) } as const;
     const together = await loadBatch(scenes, [3, 8, 9], options);
     const alone = await loadBatch(scenes, [8], options);
@@ -29,7 +29,7 @@ describe('loading a batch', () => {
 describe('training batches', () => {
   const options = { batchSize: 6, size: 16, augmentation: 'random-crop', seed: 5 } as const;
 
-  test('an epoch shows every picture once, in another order each time', async () => {
+  test('an epoch shows every image once, in another order each time', async () => {
     const batches = trainingBatches(scenes, { ...options, batchSize: 23 });
     const [first, second] = [await batches.batch(0), await batches.batch(1)];
     const ascending = Array.from({ length: 23 }, (_, i) => i);
@@ -76,7 +76,7 @@ describe('splits', () => {
     expect(names(other)).not.toEqual(names(val));
   });
 
-  test('limit takes the first pictures and shows in the digest', async () => {
+  test('limit takes the first images and shows in the digest', async () => {
     const [all, few] = [await openImages('synthetic:scenes'), await openImages('synthetic:scenes', { limit: 7 })];
     expect(few.count).toBe(7);
     expect(few.labels).toHaveLength(7);

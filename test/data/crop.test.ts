@@ -14,7 +14,7 @@ const cases = Object.keys(recorded)
   .map(name => name.split('_') as ['centre' | 'random', string, string]);
 
 describe('crops equal those of Pillow to the last bit (recorded with Pillow 13, see record.py)', () => {
-  test.each(cases)('%s crop of picture %s to %s', (kind, picture, side) => {
+  test.each(cases)('%s crop of image %s to %s', (kind, picture, side) => {
     const source = image(recorded[`image_${picture}`]);
     const size = Number(side);
     const crop =
@@ -23,11 +23,11 @@ describe('crops equal those of Pillow to the last bit (recorded with Pillow 13, 
   });
 });
 
-describe('any picture becomes a square', () => {
+describe('any image becomes a square', () => {
   const side = fc.integer({ min: 1, max: 70 });
   const draw = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true });
 
-  test('of the size asked for, and a picture of one colour keeps it', () => {
+  test('of the size asked for, and an image of one colour keeps it', () => {
     fc.assert(
       fc.property(side, side, side, fc.tuple(draw, draw, draw), (width, height, size, draws) => {
         const plain = { width, height, data: new Uint8Array(width * height * 3).fill(200) };
@@ -42,7 +42,7 @@ describe('any picture becomes a square', () => {
     );
   });
 
-  test('a picture of the right size is left as it is', () => {
+  test('an image of the right size is left as it is', () => {
     const data = Uint8Array.from({ length: 48 }, (_, i) => i);
     expect(centreCrop({ width: 4, height: 4, data }, 4).data).toEqual(data);
   });

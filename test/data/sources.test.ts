@@ -13,7 +13,7 @@ import { tempFolder } from '../helpers/temp.js';
 
 const root = tempFolder();
 
-/** A picture of one grey value, which says later which picture it was. */
+/** An image of one grey value, which says later which image it was. */
 const plain = (value: number, width = 8, height = 8): RawImage => ({
   width,
   height,
@@ -38,14 +38,14 @@ describe('folders', () => {
     await put('classes/cat/a.png', plain(1));
     await put('classes/Bird/sub/z.png', plain(3));
     await put('classes/.hidden/x.png', plain(9));
-    writeFileSync(join(root, 'classes/cat/notes.txt'), 'no picture');
+    writeFileSync(join(root, 'classes/cat/notes.txt'), 'no image');
     const dataset = await openImages(join(root, 'classes'));
     expect(dataset.classes).toEqual(['Bird', 'cat']);
     expect([...dataset.labels!]).toEqual([0, 1, 1]);
     expect(await values(join(root, 'classes'))).toEqual([3, 1, 2]);
   });
 
-  test('without class folders pictures have no labels', async () => {
+  test('without class folders images have no labels', async () => {
     await put('flat/1.png', plain(1));
     const dataset = await openImages(join(root, 'flat'));
     expect(dataset.labels).toBeUndefined();
@@ -99,7 +99,7 @@ describe('what cannot be read', () => {
     return { log: { ...silentLog, warn: text => said.push(text) }, said };
   };
 
-  test('links to nothing, folders and pipes by a picture’s name are skipped and named, or stop the work', async () => {
+  test('links to nothing, folders and pipes by an image’s name are skipped and named, or stop the work', async () => {
     await put('odd/a.png', plain(1));
     symlinkSync('/nowhere', join(root, 'odd/b.png'));
     symlinkSync('c.png', join(root, 'odd/c.png'));
@@ -114,7 +114,7 @@ describe('what cannot be read', () => {
     await expect(loadBatch(strict, [1], { size: 8, crop: 'center', flip: false })).rejects.toThrow(/b\.png/);
   });
 
-  test('a class folder without pictures keeps its label and is named', async () => {
+  test('a class folder without images keeps its label and is named', async () => {
     await put('gap/a/1.png', plain(1));
     mkdirSync(join(root, 'gap/b'));
     await put('gap/c/1.png', plain(3));
@@ -125,7 +125,7 @@ describe('what cannot be read', () => {
     expect(said).toEqual([expect.stringMatching(/1 of 3 class folders hold no images \(b\)/)]);
   });
 
-  test('a class of which no picture can be read is named in the end', async () => {
+  test('a class of which no image can be read is named in the end', async () => {
     await put('lost/a/1.png', plain(1));
     mkdirSync(join(root, 'lost/b'));
     writeFileSync(join(root, 'lost/b/1.png'), 'nothing');
@@ -147,7 +147,7 @@ describe('arrays', () => {
   const data = Uint8Array.from({ length: 3 * 4 * 4 * 3 }, (_, i) => Math.floor(i / 48) + 1);
   const images = { shape: [3, 4, 4, 3], dtype: 'uint8' as const, data };
 
-  test('.npy and .npz, pictures with their labels; grey arrays are widened', async () => {
+  test('.npy and .npz, images with their labels; grey arrays are widened', async () => {
     await writeNpy(join(root, 'a.npy'), images);
     expect(await values(join(root, 'a.npy'))).toEqual([1, 2, 3]);
     const labels = { shape: [3], dtype: 'int64' as const, data: BigInt64Array.of(2n, 0n, 2n) };
@@ -170,7 +170,7 @@ describe('arrays', () => {
     await expect(openImages(join(root, 'wrong.npy'))).rejects.toThrow(message);
   });
 
-  test('labels must be one per picture', async () => {
+  test('labels must be one per image', async () => {
     const labels = { shape: [2], dtype: 'uint8' as const, data: new Uint8Array(2) };
     await writeNpz(join(root, 'short.npz'), { images, labels });
     await expect(openImages(join(root, 'short.npz'))).rejects.toThrow(/2 labels for 3 rows/);
@@ -272,7 +272,7 @@ describe('tar shards', () => {
     );
 
   test.each([
-    ['another field that is a picture', ['png', 'seg.png', 'cls']],
+    ['another field that is an image', ['png', 'seg.png', 'cls']],
     ['extensions in capitals', ['PNG', 'CLS']],
     ['folders with dots', ['png', 'cls']],
   ])('as webdataset 1.0.2 reads them: %s', async (name, fields) => {
@@ -301,15 +301,15 @@ describe('tar shards', () => {
   test.each([
     ['keys with dots', ['v1.0', 'v1.1'], ['png', 'cls'], /sample 'v1' holds 0\.png, 0\.cls, 1\.png.*first dot/],
     ['one field twice', ['0'], ['png', 'PNG'], /sample '0' has two members for png: 0\.png and 0\.PNG/],
-    ['several pictures', ['0'], ['png', 'jpg', 'cls'], /several images; say which.*\?picture=png/],
+    ['several images', ['0'], ['png', 'jpg', 'cls'], /several images; say which.*\?picture=png/],
     ['none by a plain extension', ['0'], ['input.png', 'cls'], /\?picture=input\.png/],
     ['a key that comes back', ['0', '1', '0'], ['png'], /members of sample '0' are not contiguous/],
-  ])('never a wrong label or picture silently: %s', async (name, keys, fields, message) => {
+  ])('never a wrong label or image silently: %s', async (name, keys, fields, message) => {
     const path = await tar(`${name}.tar`, (await Promise.all(keys.map(key => sample(key, ...fields)))).flat());
     await expect(openImages(path)).rejects.toThrow(message);
   });
 
-  test('?picture= names the field that is the picture', async () => {
+  test('?picture= names the field that is the image', async () => {
     const path = await tar('chosen.tar', await sample('0', 'png', 'seg.png', 'cls'));
     expect(await values(`${path}?picture=seg.png`)).toEqual([2]);
   });
@@ -335,7 +335,7 @@ describe('bad input is one clear line', () => {
   test.each([
     ['missing', /missing: no such file or folder/],
     ['empty', /holds no images/],
-    ['mixed', /holds pictures .* and folders of images/],
+    ['mixed', /holds images .* and folders of images/],
   ])('%s', async (name, message) => {
     mkdirSync(join(root, 'empty'), { recursive: true });
     await put('mixed/1.png', plain(1));
@@ -343,7 +343,7 @@ describe('bad input is one clear line', () => {
     await expect(openImages(join(root, name))).rejects.toThrow(message);
   });
 
-  test('a broken picture is skipped with a warning, counted, and stops the work under strict', async () => {
+  test('a broken image is skipped with a warning, counted, and stops the work under strict', async () => {
     await put('half/1.png', plain(1));
     await put('half/3.png', plain(3));
     const whole = await encodePng({ ...plain(2, 64, 64), data: Uint8Array.from({ length: 12288 }, (_, i) => i * i) });
@@ -361,7 +361,7 @@ describe('bad input is one clear line', () => {
     expect([...batch.indices]).toEqual([0, 2]);
     expect([...dataset.broken]).toEqual([1]);
     expect(warnings).toHaveLength(1);
-    expect(warnings[0]).toMatch(/2\.png: cannot be read as a picture.*skipped/);
+    expect(warnings[0]).toMatch(/2\.png: cannot be read as an image.*skipped/);
     const strict = await openImages(join(root, 'half'), { strict: true });
     await expect(loadBatch(strict, [0, 1, 2], options)).rejects.toThrow(/2\.png: cannot be read/);
   });

@@ -47,14 +47,14 @@ describe('worker threads', () => {
     expect(stdout.split(' ')).toEqual(Array<string>(5).fill(expected));
   });
 
-  test('a broken picture fails its own job only', async () => {
-    writeFileSync(join(build, 'broken.png'), 'no picture');
+  test('a broken image fails its own job only', async () => {
+    writeFileSync(join(build, 'broken.png'), 'no image');
     const stdout = await run(`
       import { prepare } from './src/data/prepare.js';
       const job = path => prepare({ stored: { path }, options: { size: 8, crop: 'center', flip: false }, draws: new Float32Array(4) });
       const results = await Promise.allSettled([job('picture.png'), job('broken.png'), job('picture.png')]);
       console.log(results.map(({ status, reason }) => reason ? reason.name + ': ' + reason.message : status).join('|'));
     `);
-    expect(stdout).toMatch(/^fulfilled\|UserError: broken\.png: cannot be read as a picture.*\|fulfilled$/);
+    expect(stdout).toMatch(/^fulfilled\|UserError: broken\.png: cannot be read as an image.*\|fulfilled$/);
   });
 });

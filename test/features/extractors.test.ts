@@ -15,7 +15,7 @@ beforeAll(async () => {
   await startEngine();
 });
 
-/** 8-bit pixels of a picture drawn by a formula. */
+/** 8-bit pixels of an image drawn by a formula. */
 const picture = (side: number, value: (x: number, y: number) => number): Tensor4D =>
   tf.tensor4d(
     Float32Array.from({ length: side * side * 3 }, (_, i) => {
@@ -61,7 +61,7 @@ describe('extractors without weights', () => {
 describe('ONNX encoders', () => {
   const ENCODER = 'fixtures/golden/onnx/encoder.onnx';
 
-  test('an encoder made for four pictures at a time gives any number what one for any number gives', async () => {
+  test('an encoder made for four images at a time gives any number what one for any number gives', async () => {
     copyFileSync('fixtures/golden/onnx/encoder.onnx', join(root, 'any.onnx'));
     copyFileSync('fixtures/golden/onnx/encoder-of-4.onnx', join(root, 'four.onnx'));
     for (const name of ['any', 'four']) writeFileSync(join(root, `${name}.yaml`), 'size: 16\n');
@@ -91,7 +91,7 @@ describe('ONNX encoders', () => {
 });
 
 describeWithShared('data/features/cifar10-6k-efficientnet-lite0.safetensors', 'EfficientNet-Lite0', () => {
-  test('gives the features that PyTorch recorded of real pictures', async () => {
+  test('gives the features that PyTorch recorded of real images', async () => {
     const dataset = await openImages(`${SHARED}/data/cifar10-6k`, { split: 'val' });
     const recorded = (await readSafetensors(`${SHARED}/data/features/cifar10-6k-efficientnet-lite0.safetensors`))[
       'val.features'

@@ -37,7 +37,7 @@ describe("Pillow 13's convert('RGB'), bit for bit (fixtures/golden/io/pillow-mod
     expect(differing).toEqual([]);
   });
 
-  test('every recorded name is taken for a picture, in any case', () => {
+  test('every recorded name is taken for an image, in any case', () => {
     for (const name of expected.keys())
       expect([isImageName(name), isImageName(name.toUpperCase())]).toEqual([true, true]);
   });
@@ -83,7 +83,7 @@ describe('what one may want instead', () => {
   });
 });
 
-describe('what is no whole picture is refused in one line that names it', () => {
+describe('what is no whole image is refused in one line that names it', () => {
   const cut = (name: string, share: number): Buffer => {
     const whole = readFileSync(join(RECORDED, name));
     return whole.subarray(0, Math.floor(whole.length * share));

@@ -47,7 +47,7 @@ const finiteRows = (data: ArrayLike<number | bigint>, width: number): number[] =
     .filter(row => row.every(Number.isFinite))
     .flat();
 
-/** [C, H, W] of one picture → [H·W, C]. */
+/** [C, H, W] of one image → [H·W, C]. */
 function asTokens(row: ArrayLike<number>, channels: number, tokens: number): number[] {
   return Array.from({ length: channels * tokens }, (_, i) => row[(i % channels) * tokens + Math.floor(i / channels)]);
 }
@@ -68,7 +68,7 @@ describe('LightningDiT’s shards, recorded from its own programs', () => {
     });
   });
 
-  test('their statistics are what one pass over the pictures finds', async () => {
+  test('their statistics are what one pass over the images finds', async () => {
     await mkdir(at('no-stats'));
     for (const name of ['latents_rank00_shard000.safetensors', 'latents_rank00_shard001.safetensors'])
       await copyFile(`${GOLDEN}/${name}`, at('no-stats', name));
@@ -78,7 +78,7 @@ describe('LightningDiT’s shards, recorded from its own programs', () => {
     expect(found.std).toBeAllClose(stated.std, { rtol: 1e-6 });
   });
 
-  test('flips come behind the pictures when asked for', async () => {
+  test('flips come behind the images when asked for', async () => {
     await withLatents(
       GOLDEN,
       async latents => {
@@ -168,7 +168,7 @@ describe('one file', () => {
   });
 });
 
-describe('one file per picture', () => {
+describe('one file per image', () => {
   test('MAETok’s npz: the class is the folder, zq_flip the mirrored copy', async () => {
     for (const [i, name] of ['n02/a', 'n01/b', 'n02/c'].entries()) {
       await mkdir(at('maetok', name.slice(0, 3)), { recursive: true });
@@ -217,7 +217,7 @@ describe('one file per picture', () => {
     expect(await draw(1)).not.toEqual(await draw(2));
   });
 
-  test('EDM2’s zip; dataset.json that names the pictures is paired by order', async () => {
+  test('EDM2’s zip; dataset.json that names the images is paired by order', async () => {
     const member = (i: number) => encodeNpy(f32([1, 1, 2], numbers(2, 10 * i)));
     const labels = [
       ['00000/img00000001.png', 8],
@@ -370,7 +370,7 @@ describe('what is no latents', () => {
   });
 });
 
-describeWithShared('data/features', 'latents of real pictures', () => {
+describeWithShared('data/features', 'latents of real images', () => {
   test('a split of CIFAR-10 with its labels', async () => {
     const path = `${SHARED}/data/features/cifar10-6k-taef2-latents.safetensors#val`;
     await withLatents(path, async latents => {

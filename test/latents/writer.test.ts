@@ -100,7 +100,7 @@ describe('a latents folder', () => {
     await expect(writer.finish()).rejects.toThrow(/tensor latents: 100000 at 8 is too large for float16/);
   });
 
-  test('latents that are no numbers are refused with the picture’s number', async () => {
+  test('latents that are no numbers are refused with the image’s number', async () => {
     const writer = await createLatentsWriter(fresh(), { ...LAYOUT, meta: {} });
     await writer.append({ latents: new Float32Array(16) });
     const broken = new Float32Array(16).fill(0, 0, 8).fill(NaN, 8);
@@ -109,7 +109,7 @@ describe('a latents folder', () => {
 });
 
 describe('an interrupted extraction', () => {
-  /** What is left when the process dies after `rows` pictures. */
+  /** What is left when the process dies after `rows` images. */
   async function interrupted(rows: number): Promise<string> {
     const folder = fresh();
     const writer = await createLatentsWriter(folder, description, { shardRows: 3 });
@@ -121,7 +121,7 @@ describe('an interrupted extraction', () => {
     await expect(openLatents(await interrupted(4))).rejects.toThrow(/is unfinished .*--resume/);
   });
 
-  test.each([0, 2, 3, 5, 6, 7])('resumed after %d pictures, is byte for byte the uninterrupted one', async rows => {
+  test.each([0, 2, 3, 5, 6, 7])('resumed after %d images, is byte for byte the uninterrupted one', async rows => {
     const whole = fresh();
     await writeAll(whole);
     const folder = await interrupted(rows);
@@ -134,7 +134,7 @@ describe('an interrupted extraction', () => {
     expect(await contents(folder)).toEqual(await contents(whole));
   });
 
-  test.each([1, 4, 5, 7])('that was saved after %d pictures loses none of them', async rows => {
+  test.each([1, 4, 5, 7])('that was saved after %d images loses none of them', async rows => {
     const whole = fresh();
     await writeAll(whole);
     const folder = fresh();
@@ -151,7 +151,7 @@ describe('an interrupted extraction', () => {
     ['truncated', 0, (path: string) => truncate(path, 100)],
     ['empty', 1, (path: string) => writeFile(path, '')],
     ['gone', 1, (path: string) => rm(path)],
-  ] as const)('whose shard is %s encodes its pictures again, and those behind them', async (_, shard, damage) => {
+  ] as const)('whose shard is %s encodes its images again, and those behind them', async (_, shard, damage) => {
     const whole = fresh();
     await writeAll(whole);
     const folder = await interrupted(6);

@@ -144,7 +144,7 @@ describe('PSNR and SSIM', () => {
     expect(of('ssim', 'maetok', 0.2)).toBeGreaterThan(of('ssim', 'skimage', 0.2));
   });
 
-  test('a picture smaller than the window is refused', () => {
+  test('an image smaller than the window is refused', () => {
     const tiny = { height: 6, width: 9, truth: new Float32Array(162), reconstruction: new Float32Array(162) };
     const [, , ssim] = PAIR_METRICS;
     expect(() => ssim.of(tiny)).toThrow(/windows of 11 pixels; images of 9×6 are too small/);

@@ -66,7 +66,7 @@ const LAYERS: [string, (...inputs: Tensor[]) => Tensor, () => Tensor[]][] = [
     () => [x(), draw('scales', n, 30, c), draw('shifts', n, 30, c)],
   ],
   ['gatedResidual by channel', gatedResidual, () => [x(), draw('y', n, t, c), draw('gate', c)]],
-  ['gatedResidual by picture', gatedResidual, () => [x(), draw('y', n, t, c), draw('gates', n, 1, c)]],
+  ['gatedResidual by image', gatedResidual, () => [x(), draw('y', n, t, c), draw('gates', n, 1, c)]],
   [
     'mlp',
     (a, w1, b1, w2, b2) => mlp({ 'fc1.weight': w1, 'fc1.bias': b1, 'fc2.weight': w2, 'fc2.bias': b2 }, a),

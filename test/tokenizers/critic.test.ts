@@ -51,7 +51,7 @@ describe('a new PatchGAN', () => {
 });
 
 describe('the non-saturating loss', () => {
-  it('pulls hardest where the discriminator is surest that a picture is decoded', () => {
+  it('pulls hardest where the discriminator is surest that an image is decoded', () => {
     const slope = (logit: number): number => number(tf.grad((x: Tensor) => nonSaturatingLoss(x))(tf.tensor1d([logit])));
     expect(slope(-8)).toBeCloseTo(-1, 3);
     expect(slope(0)).toBeCloseTo(-0.5, 5);
@@ -60,7 +60,7 @@ describe('the non-saturating loss', () => {
 });
 
 describe('gradient differences, where LPIPS has no weights', () => {
-  it('are nothing for equal pictures and for a change of brightness, and more for a blur', () => {
+  it('are nothing for equal images and for a change of brightness, and more for a blur', () => {
     tf.tidy(() => {
       const picture = pictures(2, 16);
       const between = (other: Tensor): number => number(gradientDifference(other as Tensor4D, picture));

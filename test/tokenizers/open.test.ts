@@ -288,7 +288,7 @@ describe('ONNX networks', () => {
   it.each([
     ['as it says itself', 'encoder-of-4', ''],
     ['as its YAML says', 'encoder-of-4-unsaid', 'batch: 4\n'],
-  ])('a network made for four pictures at a time takes any number: %s', async (_, encoder, batch) => {
+  ])('a network made for four images at a time takes any number: %s', async (_, encoder, batch) => {
     const decoder = `decoder: ${GOLDEN}/onnx/decoder-of-4.onnx\n`;
     const tokenizer = await openTokenizer(ofFour(`encoder: ${GOLDEN}/onnx/${encoder}.onnx\n${decoder}${batch}`));
     const images = tf.tile(given(), [3, 1, 1, 1]);

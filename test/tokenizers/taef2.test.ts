@@ -25,7 +25,7 @@ const asImages = (pixels: ArrayLike<number>, count: number, size: number) =>
     [count, size, size, 3],
   );
 
-/** Peak signal-to-noise ratio of a picture that went through the tokenizer, of pixels in [0, 1]. */
+/** Peak signal-to-noise ratio of an image that went through the tokenizer, of pixels in [0, 1]. */
 const reconstructionPsnr = (pixels: ArrayLike<number>, size: number): Promise<number> =>
   withTaef2(size, async tokenizer => {
     const image = asImages(pixels, 1, size);
@@ -59,7 +59,7 @@ describeWithShared('golden/taesd', 'taef2 on photographs', () => {
   });
 });
 
-describeWithShared('data/features/cifar10-6k-taef2-latents.safetensors', 'taef2 on small pictures', () => {
+describeWithShared('data/features/cifar10-6k-taef2-latents.safetensors', 'taef2 on small images', () => {
   it('gives the latents that PyTorch gave', async () => {
     const COUNT = 24;
     const { val: files } = JSON.parse(readFileSync(`${SHARED}/data/features/cifar10-6k-files.json`, 'utf8')) as {

@@ -65,7 +65,7 @@ describe('the ViT tokenizer', () => {
     ['one latent token', { latentTokens: 1 }],
   ];
 
-  it.each(CONFIGS)('%s: pictures to latents and back, every parameter used', (_, changes) => {
+  it.each(CONFIGS)('%s: images to latents and back, every parameter used', (_, changes) => {
     tf.tidy(() => {
       const config = configured(changes);
       const params = parameters(config);
@@ -87,7 +87,7 @@ describe('the ViT tokenizer', () => {
     });
   });
 
-  it('takes pictures of other sizes by interpolating its positions', () => {
+  it('takes images of other sizes by interpolating its positions', () => {
     tf.tidy(() => {
       const config = configured();
       const params = parameters(config);
@@ -265,7 +265,7 @@ describe('the loss of a ViT tokenizer', () => {
     expect(largest(aligned[PROJECTION])).toBeGreaterThan(0);
   });
 
-  it('of pictures larger than the model’s: any grid that patches tile', () => {
+  it('of images larger than the model’s: any grid that patches tile', () => {
     for (const positions of ['rope-mixed', 'absolute'])
       tf.tidy(() => {
         const own = configured({ positions, maskToken: true });
@@ -281,7 +281,7 @@ describe('the loss of a ViT tokenizer', () => {
       });
   });
 
-  it('of pictures larger than the model’s moves absolute positions as finite differences say', () => {
+  it('of images larger than the model’s moves absolute positions as finite differences say', () => {
     const own = configured({ positions: 'absolute', decoder: { ...SMALL.decoder, kind: 'plain' } });
     const params = parameters(own);
     const batch = { images: pictures(2, 24) };

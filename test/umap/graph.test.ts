@@ -67,10 +67,10 @@ describe('what umap-learn and scikit-learn compute', () => {
   });
 });
 
-describe('the quality of a picture', () => {
+describe('the quality of an embedding', () => {
   const random = new RandomNumbers(5);
 
-  it('is 1 for a picture that is the data, shifted and turned', async () => {
+  it('is 1 for an embedding that is the data, shifted and rotated', async () => {
     const flat = random.normals(200);
     const turned = flat.map((_, at) => (at % 2 === 0 ? 7 + flat[at + 1] : -flat[at - 1]));
     const quality = await pictureQuality(flat, turned, { k: 6, queries: 100, random });

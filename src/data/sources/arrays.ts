@@ -13,16 +13,16 @@ import {
 import type { ImageSource } from '../dataset.js';
 import { sampledDigest } from './digest.js';
 
-/** Names under which archives keep pictures and labels: our own, ADM's, Keras's. */
+/** Names under which archives keep images and labels: our own, ADM's, Keras's. */
 const IMAGES = ['images', 'arr_0', 'x', 'x_train'];
 const LABELS = ['labels', 'arr_1', 'y', 'y_train'];
 
-/** Pictures in one array of a `.npy` file: uint8, [n, height, width, 3], [n, height, width, 1] or [n, height, width]. */
+/** Images in one array of a `.npy` file: uint8, [n, height, width, 3], [n, height, width, 1] or [n, height, width]. */
 export async function openNpyImages(path: string): Promise<ImageSource> {
   return await arraySource(path, await openNpy(path), undefined);
 }
 
-/** Pictures and, where there are some, labels in a `.npz` archive. Stored uncompressed it is read row by row. */
+/** Images and, where there are some, labels in a `.npz` archive. Stored uncompressed it is read row by row. */
 export async function openNpzImages(path: string): Promise<ImageSource> {
   const npz = await openNpz(path);
   const images = imagesName(npz.names);
@@ -35,7 +35,7 @@ export async function openNpzImages(path: string): Promise<ImageSource> {
 
 const imagesName = (names: readonly string[]): string | undefined => IMAGES.find(name => names.includes(name));
 
-/** Whether an archive has pictures, whatever else it has. */
+/** Whether an archive has images, whatever else it has. */
 export async function holdsImages(npz: NpzFile): Promise<boolean> {
   const name = imagesName(npz.names);
   if (name === undefined) return false;

@@ -14,7 +14,7 @@ interface Found {
 
 /**
  * A folder of pictures: class folders (ImageFolder: class = folder, classes and files in byte order of their names) or
- * pictures without classes. A class folder without pictures keeps its label, so that none shifts, and is warned of.
+ * images without classes. A class folder without images keeps its label, so that none shifts, and is warned of.
  * The digest covers the names below the folder and the files' sizes, not their contents.
  */
 export function openFolder(root: string, log: Log): ImageSource {

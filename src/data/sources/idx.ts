@@ -16,7 +16,7 @@ const IMAGE_FILE = /images[-.]idx[34]-ubyte(\.gz)?$/;
 export const isIdxImages = (name: string): boolean => IMAGE_FILE.test(name);
 
 /**
- * Pictures in MNIST's idx format, gzipped or not, held in memory; their labels are looked for beside them
+ * Images in MNIST's idx format, gzipped or not, held in memory; their labels are looked for beside them
  * (`…-images-idx3-ubyte` → `…-labels-idx1-ubyte`).
  */
 export async function openIdx(path: string): Promise<ImageSource> {

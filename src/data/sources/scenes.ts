@@ -44,7 +44,7 @@ const USUAL_SIZE = 64;
 
 /**
  * The procedural data set: textured shapes on backgrounds, drawn on demand. Class = shape and texture; hue, place,
- * size, rotation, light and background vary freely and are recorded as factors. Every picture is a pure function of
+ * size, rotation, light and background vary freely and are recorded as factors. Every image is a pure function of
  * (seed, index), so any count and any size cost nothing to keep. `synthetic:scenes?count=5000&size=32&classes=10&seed=1`;
  * `textures=1`, `backgrounds=1` and a small `spread` leave less that varies, which small models learn sooner.
  */

@@ -14,8 +14,8 @@ interface Sample {
 
 /**
  * Tar shards as webdataset 1.0.2 reads them: neighbouring members with one key (the name up to the first dot of its
- * last part) are one sample, what follows the dot is the field, in small letters. The picture is the one field that is
- * an extension of pictures, or the `picture` that is asked for; `.cls` holds the label. Without any `.cls`, the folders
+ * last part) are one sample, what follows the dot is the field, in small letters. The image is the one field that is
+ * an extension of images, or the `picture` that is asked for; `.cls` holds the label. Without any `.cls`, the folders
  * inside the archive are the classes. Shards are indexed once (headers only) and then read at any place. The digest
  * covers the members' names and sizes.
  * @throws UserError where samples have no such field or several, a field twice, or members far from each other.

@@ -15,11 +15,11 @@ export interface PageSettings {
   seed: number;
 }
 
-/** Whether the first set's picture is on the left. Seed and pair alone decide, so that a page need not tell. */
+/** Whether the first set's image is on the left. Seed and pair alone decide, so that a page need not tell. */
 export const isFirstLeft = (seed: number, pair: number): boolean =>
   new RandomNumbers(seed, 'judgments/sides').at(pair).words(1)[0] % 2 === 0;
 
-/** A page for blind judgments of picture k of one set against picture k of the other, order and sides drawn by seed. */
+/** A page for blind judgments of image k of one set against image k of the other, order and sides drawn by seed. */
 export async function comparisonPage(
   a: NamedPictures,
   b: NamedPictures,

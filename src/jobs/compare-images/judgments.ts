@@ -3,7 +3,7 @@ import { wilson } from '../../probe/index.js';
 import { readTable, type TableRow } from '../../report/index.js';
 import { isFirstLeft } from './compare.js';
 
-/** How often one set of pictures was preferred to the other. */
+/** How often one set of images was preferred to the other. */
 export interface JudgmentRow {
   source: string;
   against: string;
@@ -23,7 +23,7 @@ export const JUDGMENT_COLUMNS: (keyof JudgmentRow)[] = [
   ...(['source', 'against', 'outcome', 'pairs', 'share', 'share_low', 'share_high', 'p', 'judges'] as const),
 ];
 
-/** One judge's table: for each pair 1 where the first set's picture was chosen, −1 where the second's, else 0. */
+/** One judge's table: for each pair 1 where the first set's image was chosen, −1 where the second's, else 0. */
 interface Judge {
   a: string;
   b: string;

@@ -1,6 +1,6 @@
-/** Two pictures side by side; which is whose only the seed tells. */
+/** Two images side by side; which is whose only the seed tells. */
 export interface ShownPair {
-  /** Number of the picture in both sets. */
+  /** Number of the image in both sets. */
   pair: number;
   /** Data URLs. */
   left: string;
@@ -33,7 +33,7 @@ const STYLE = `
   .keys { color: #777; font-size: .9rem; }
   [hidden] { display: none !important; }`;
 
-/* Plain JavaScript of the page; it knows pictures as left and right only. */
+/* Plain JavaScript of the page; it knows images as left and right only. */
 const SCRIPT = `
 const { question, a, b, seed, id, pairs } = JSON.parse(document.getElementById('content').textContent);
 const element = name => document.getElementById(name);

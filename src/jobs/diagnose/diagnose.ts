@@ -54,13 +54,13 @@ export type MeasureGroup = (typeof MEASURE_GROUPS)[number];
 export interface DiagnoseSettings {
   /** What to measure; what a source lacks the means for (labels, features) is left out. */
   groups: readonly MeasureGroup[];
-  /** Features of the same pictures in the same order, which neighbourhoods are held against. */
+  /** Features of the same images in the same order, which neighbourhoods are held against. */
   features?: RowSource | undefined;
   /** Neighbours of a row that intrinsic dimension and alignment look at. */
   neighbours: number;
   /** Rows at most, drawn by seed, on which measures of pairs of rows are taken. */
   sample: number;
-  /** Tokens, one of each picture, whose spread in the plane is measured. */
+  /** Tokens, one of each image, whose spread in the plane is measured. */
   positions: number;
   seed: number;
   threads?: number | undefined;

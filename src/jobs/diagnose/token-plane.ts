@@ -8,7 +8,7 @@ const PERPLEXITY = 30;
 const ITERATIONS = 1000;
 
 /**
- * The points whose evenness LightningDiT measures: one token of each picture at random, channels standardised, in the
+ * The points whose evenness LightningDiT measures: one token of each image at random, channels standardised, in the
  * plane by t-SNE. [positions, 2]
  */
 export async function tokenPlane(

@@ -4,7 +4,7 @@ import type { NormalisedLatents } from '../../latents/index.js';
 /** Of the noise, whatever the seed of the training: curves of several runs are measured alike. */
 export const FROZEN_SEED = 0;
 
-/** Frozen latents, noise and times for measuring the loss on some of the pictures; read once. */
+/** Frozen latents, noise and times for measuring the loss on some of the images; read once. */
 export async function frozenSet(
   latents: NormalisedLatents,
   pictures: Int32Array,
@@ -13,7 +13,7 @@ export async function frozenSet(
   const perBin = Math.max(1, Math.ceil(samples / bins));
   const places = frozenRows(pictures.length, bins, perBin);
   const data = await latents.read(places.map(place => pictures[place]));
-  // Where pictures are fewer than places they come again: the variance is that of each once.
+  // Where images are fewer than places they come again: the variance is that of each once.
   const once = data.subarray(0, Math.min(pictures.length, places.length) * latents.width);
   return {
     latents: data,

@@ -9,11 +9,11 @@ export interface SideSettings {
   bootstrap: number;
 }
 
-/** One side of a comparison: pictures go in, each metric keeps what it needs of their features. */
+/** One side of a comparison: images go in, each metric keeps what it needs of their features. */
 export interface FeatureSide {
-  /** Pictures so far. */
+  /** Images so far. */
   count(): number;
-  /** Width × height of the pictures. */
+  /** Width × height of the images. */
   size(): string;
   /** 8-bit pixels as floats [n, h, w, 3], which stay the caller's. */
   add(pixels: Tensor4D): Promise<void>;
@@ -39,7 +39,7 @@ const contextOf = (
   settings: SideSettings,
 ): MetricContext => ({ ...settings, count, width: extractor.widths[metric.needs] ?? 0 });
 
-/** `expected`: pictures that will come, where none of them is broken. */
+/** `expected`: images that will come, where none of them is broken. */
 export function featureSide(
   extractor: FeatureExtractor,
   metrics: readonly DistributionMetric[],
@@ -75,7 +75,7 @@ export function featureSide(
   };
 }
 
-/** What a metric compares with: pictures seen, or statistics that a file holds. */
+/** What a metric compares with: images seen, or statistics that a file holds. */
 export interface Against {
   side?: FeatureSide;
   moments?: Partial<Record<FeatureSet, Moments>>;

@@ -3,17 +3,17 @@ import { tf } from '../../engine/index.js';
 import { lpips, type Lpips } from '../../features/index.js';
 import { PAIR_METRICS, type Score } from '../../metrics/index.js';
 
-/** Pictures and their reconstructions, [n, h, w, 3] in [−1, 1]; reconstructions may leave that range. */
+/** Images and their reconstructions, [n, h, w, 3] in [−1, 1]; reconstructions may leave that range. */
 export interface Pairs {
   truth: Float32Array;
   reconstruction: Float32Array;
   shape: [n: number, height: number, width: number, channels: 3];
 }
 
-/** How far reconstructions are from their originals, picture by picture. */
+/** How far reconstructions are from their originals, image by image. */
 export interface PairScores {
   add(pairs: Pairs): Promise<void>;
-  /** Means over the pictures with their 95% intervals. */
+  /** Means over the images with their 95% intervals. */
   scores(): Score[];
 }
 
@@ -62,7 +62,7 @@ const NORMAL_95 = 1.959964;
 
 function meanOf(values: readonly number[]): Pick<Score, 'value' | 'low' | 'high' | 'std'> {
   const value = values.reduce((sum, x) => sum + x, 0) / values.length;
-  // Equal pictures have an infinite PSNR: then there is no spread to speak of.
+  // Equal images have an infinite PSNR: then there is no spread to speak of.
   if (!Number.isFinite(value) || values.length < 2) return { value };
   const std = Math.sqrt(values.reduce((sum, x) => sum + (x - value) ** 2, 0) / (values.length - 1));
   const reach = (NORMAL_95 * std) / Math.sqrt(values.length);

@@ -25,10 +25,10 @@ export interface Judges {
   perceptual?: Lpips | undefined;
 }
 
-/** Anything that turns pictures [n, h, w, 3] in [−1, 1] into others of the same shape, in order. */
+/** Anything that turns images [n, h, w, 3] in [−1, 1] into others of the same shape, in order. */
 export type Reconstruct = (batch: ImageBatch, images: Tensor4D) => Promise<Tensor4D>;
 
-/** Encodes and decodes pictures by a tokenizer. */
+/** Encodes and decodes images by a tokenizer. */
 export function throughTokenizer(tokenizer: Tokenizer, settings: ReconstructionSettings): Reconstruct {
   const random = new RandomStream(settings.seed).for('posterior');
   const samples = posteriorOf(tokenizer, settings) === 'sample';
@@ -43,7 +43,7 @@ export function throughTokenizer(tokenizer: Tokenizer, settings: ReconstructionS
   };
 }
 
-/** Takes reconstructions made elsewhere: picture k of another data set. */
+/** Takes reconstructions made elsewhere: image k of another data set. */
 export function fromPictures(pictures: ImageDataset): Reconstruct {
   return async ({ indices, size }) => {
     const batch = await loadBatch(pictures, indices, { size, crop: 'center', flip: false });
@@ -53,7 +53,7 @@ export function fromPictures(pictures: ImageDataset): Reconstruct {
   };
 }
 
-/** Compares pictures, centre-cropped as ADM does it, with what `reconstruct` makes of them. */
+/** Compares images, centre-cropped as ADM does it, with what `reconstruct` makes of them. */
 export async function evaluateReconstructions(
   source: string,
   images: ImageDataset,
@@ -124,7 +124,7 @@ async function reconstructed(
   }
 }
 
-/** Features are taken of 8-bit pictures, as every published evaluation has them. */
+/** Features are taken of 8-bit images, as every published evaluation has them. */
 async function addPixels(
   side: ReturnType<typeof featureSide> | undefined,
   images: Float32Array,

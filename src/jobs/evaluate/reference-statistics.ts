@@ -7,7 +7,7 @@ import type { Moments } from '../../metrics/index.js';
 export interface ReferenceStatistics {
   /** Absent where there are none. */
   moments?: Partial<Record<FeatureSet, Moments>>;
-  /** Whether the same archive has pictures, as ADM's reference batches do. */
+  /** Whether the same archive has images, as ADM's reference batches do. */
   hasImages: boolean;
 }
 

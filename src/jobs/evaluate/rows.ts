@@ -4,9 +4,9 @@ import type { Score } from '../../metrics/index.js';
 /** One number of an evaluation. */
 export interface EvaluationRow extends Score {
   source: string;
-  /** What the pictures were looked at through; empty where they were compared pixel by pixel. */
+  /** What the images were looked at through; empty where they were compared pixel by pixel. */
   features: string;
-  /** Pictures evaluated, and compared with. */
+  /** Images evaluated, and compared with. */
   images: number;
   reference_images: number | null;
 }

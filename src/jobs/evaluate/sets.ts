@@ -15,7 +15,7 @@ export interface EvaluateContext {
   signal: AbortSignal;
 }
 
-/** What samples are compared with: pictures, statistics of the whole of them, or both (ADM's reference batches). */
+/** What samples are compared with: images, statistics of the whole of them, or both (ADM's reference batches). */
 export interface Reference {
   name: string;
   digest: string;
@@ -26,7 +26,7 @@ export interface Reference {
 }
 
 export interface SetSettings extends SideSettings {
-  /** Centre crop; absent: pictures as they are, which must then be of one size. */
+  /** Centre crop; absent: images as they are, which must then be of one size. */
   size?: number | undefined;
   batchSize: number;
 }
@@ -37,7 +37,7 @@ export interface NamedImages {
 }
 
 /**
- * Opens a reference: pictures in any form, or a `.npz` that holds `mu` and `sigma` (and `mu_s`, `sigma_s`), whatever
+ * Opens a reference: images in any form, or a `.npz` that holds `mu` and `sigma` (and `mu_s`, `sigma_s`), whatever
  * else it says of itself.
  */
 export async function openReference(spec: string, options: Parameters<typeof openImages>[1]): Promise<Reference> {
@@ -107,7 +107,7 @@ export async function comparison(
 /** Those that can do with statistics. */
 const isFrechet = (metric: DistributionMetric): boolean => Object.hasOwn(metric, 'known');
 
-/** Extractors bring all pictures to one size, which hides that one side is blurred by it. */
+/** Extractors bring all images to one size, which hides that one side is blurred by it. */
 function warnOfSizes(name: string, sample: FeatureSide, reference: string, side: FeatureSide, log: Log): void {
   if (sample.size() !== side.size())
     log.warn(
@@ -125,7 +125,7 @@ function fitting(reference: Reference, extractor: FeatureExtractor, log: Log): R
   const width = moments?.pooled?.mean.length;
   const fits = width === undefined ? extractor.isInception : width === extractor.widths.pooled;
   if (!moments || (fits && extractor.isInception)) return moments;
-  // Pictures are the surer reference where there are some: the statistics beside them are Inception's.
+  // Images are the surer reference where there are some: the statistics beside them are Inception's.
   if (images) return undefined;
   if (!fits)
     throw new UserError(

@@ -15,7 +15,7 @@ export interface PairedRow {
 }
 
 /**
- * Differences between latent spaces of the same pictures, row by row, so that what all find hard drops out.
+ * Differences between latent spaces of the same images, row by row, so that what all find hard drops out.
  * @throws UserError where the sources do not have the same number of scored rows.
  */
 export function pairedDifferences(fits: FittedMixture[], seed: number): PairedRow[] {

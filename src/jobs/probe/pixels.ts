@@ -8,12 +8,12 @@ import type { LabelledLatents } from '../../probe/index.js';
 export interface PixelOptions extends Decoding {
   /** Side of the centre crop. */
   size: number;
-  /** The pictures' train part is probed and their val part tested on; else all of them are split by seed. */
+  /** The images' train part is probed and their val part tested on; else all of them are split by seed. */
   tested: boolean;
   log: Log;
 }
 
-/** Raw pixels as one more source. The digest is that of the pictures. */
+/** Raw pixels as one more source. The digest is that of the images. */
 export async function pixelSource(
   spec: string,
   { size, tested, log, ...decoding }: PixelOptions,
@@ -30,11 +30,11 @@ export async function pixelSource(
   return { source: { latents, ...(tested && { test: (await part('val')).rows }) }, digest };
 }
 
-/** Pictures read at once. */
+/** Images read at once. */
 const BATCH = 256;
 
 /**
- * Pictures as they are, centre-cropped to `size`: rows of size² tokens with three channels in [−1, 1]. What a latent
+ * Images as they are, centre-cropped to `size`: rows of size² tokens with three channels in [−1, 1]. What a latent
  * space has to beat.
  */
 async function pixelRows(dataset: ImageDataset, size: number, log: Log): Promise<LabelledLatents> {
@@ -64,7 +64,7 @@ async function pixelRows(dataset: ImageDataset, size: number, log: Log): Promise
   return { name, rows: source, tokens: size * size, classes: dataset.classes };
 }
 
-/** Says so where the pixels cannot be the pictures of the latents, row by row: then they are split otherwise. */
+/** Says so where the pixels cannot be the images of the latents, row by row: then they are split otherwise. */
 export function warnOfOtherPictures(pixels: LabelledLatents, latents: LabelledLatents, log: Log): void {
   const [own, theirs] = [pixels.rows, latents.rows];
   if (own.rows !== theirs.rows)

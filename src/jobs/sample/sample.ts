@@ -30,13 +30,13 @@ export interface SampleSettings {
   label: (k: number) => number;
   /** Added to 127.5 x before truncation to 8 bits. */
   pixelOffset: number;
-  /** What the pictures' meaning hangs on; a folder goes on only under the same. */
+  /** What the images' meaning hangs on; a folder goes on only under the same. */
   card: Record<string, unknown>;
   out: string;
-  /** ADM's sample file besides: `arr_0` pictures, `arr_1` labels. */
+  /** ADM's sample file besides: `arr_0` images, `arr_1` labels. */
   npz: boolean;
   grid: string;
-  /** Pictures in the grid at most. */
+  /** Images in the grid at most. */
   gridNum: number;
   /** The expected data of the first samples along the way. */
   trajectory?: string | undefined;
@@ -50,7 +50,7 @@ export interface SampleContext {
 }
 
 export interface SampleResult {
-  /** Pictures in the folder. */
+  /** Images in the folder. */
   samples: number;
   /** Of this call, decoding and writing included. */
   samplesPerSecond: number;
@@ -188,7 +188,7 @@ function savedUpTo(done: number, out: string): (error: unknown) => never {
   };
 }
 
-/** Normalised latents → pictures; frees the latents. */
+/** Normalised latents → images; frees the latents. */
 async function decoded(
   { mean, std }: Diffusion,
   tokenizer: Tokenizer,
@@ -225,7 +225,7 @@ async function writeOverview({ out, grid, num, gridNum }: SampleSettings): Promi
   await writeFileAtomic(grid, await encodePng(imageGrid(images)), { force: true });
 }
 
-/** `arr_0` [n, h, w, 3] uint8 and `arr_1` [n] int64, a picture at a time. */
+/** `arr_0` [n, h, w, 3] uint8 and `arr_1` [n] int64, an image at a time. */
 async function writeSampleNpz({ out, num, label }: SampleSettings, { log }: SampleContext): Promise<void> {
   const { width, height } = await decodeImage(pngPath(out, 0));
   const progress = log.progress('writing samples.npz', num, 'samples');

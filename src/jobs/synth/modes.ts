@@ -46,7 +46,7 @@ export interface ModesReport {
 }
 
 /**
- * Latent spaces whose modes are known, each drawn by UMAP and analysed by a sweep of mixtures: does a spread-out picture
+ * Latent spaces whose modes are known, each embedded by UMAP and analysed by a sweep of mixtures: does a spread-out embedding
  * mean many modes? All have unit variance, so that their likelihoods compare.
  */
 export async function synthModes(

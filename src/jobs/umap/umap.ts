@@ -37,12 +37,12 @@ export interface PictureContext {
   signal?: AbortSignal | undefined;
 }
 
-/** Rows whose neighbourhoods are looked at to judge a picture. */
+/** How many rows' neighbourhoods are compared to assess an embedding. */
 const QUERIES = 2000;
 /** t-SNE looks at this many neighbours for each that counts in full. */
 const REACH = 3;
 
-/** Pictures of one latent space, all of the same rows and from the same start: two principal components. */
+/** Embeddings of one latent space, all of the same rows and from the same start: two principal components. */
 export async function picturesOf(
   source: RowSource,
   settings: PictureSettings,

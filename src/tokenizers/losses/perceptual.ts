@@ -31,7 +31,7 @@ const dispose = (): void => undefined;
 const SCALES = 3;
 
 /**
- * Mean absolute difference of the pictures' gradients (Mathieu et al. 2016, eq. 6 with α = 1, signs kept), averaged
+ * Mean absolute difference of the images' gradients (Mathieu et al. 2016, eq. 6 with α = 1, signs kept), averaged
  * over scales of which each halves the one before: it charges for lost edges and texture, as LPIPS does first of all.
  */
 export function gradientDifference(a: Tensor4D, b: Tensor4D): Scalar {

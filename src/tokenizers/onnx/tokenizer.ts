@@ -49,11 +49,11 @@ interface Probed {
   layout: LatentLayout;
   shape: [tokens: number, channels: number];
   grid: [rows: number, columns: number] | undefined;
-  /** Two encodings of one picture differ. */
+  /** Two encodings of one image differ. */
   samples: boolean;
 }
 
-/** One grey picture through the encoder tells the shape of its latents; a second time, whether it draws numbers. */
+/** One grey image through the encoder tells the shape of its latents; a second time, whether it draws numbers. */
 async function probe(path: string, encoder: OnnxNetwork, config: OnnxConfig, size: number): Promise<Probed> {
   const encodeGrey = (): Promise<Tensor> => firstOutput(encoder, toNetwork(config, tf.zeros([1, size, size, 3])));
   const output = await encodeGrey();
@@ -120,7 +120,7 @@ function toNetwork({ pixels }: OnnxConfig, images: Tensor): Tensor {
   });
 }
 
-/** The network's pictures → images in [−1, 1]. */
+/** The network's images → images in [−1, 1]. */
 function fromNetwork({ pixels }: OnnxConfig, output: Tensor): Tensor4D {
   const [black, white] = pixels.range;
   const last = pixels.layout === 'nchw' ? channelsLast(output) : output;

@@ -30,7 +30,7 @@ export interface VitRecipe extends PixelLoss {
 }
 
 /**
- * What one loss reads: pictures, `target.<name>` [n, patches, width] for each auxiliary decoder, and `target.align`
+ * What one loss reads: images, `target.<name>` [n, patches, width] for each auxiliary decoder, and `target.align`
  * [n, tokens, width] where latents are aligned.
  */
 export type VitBatch = { images: Tensor4D } & Record<`target.${string}`, Tensor3D>;

@@ -78,7 +78,7 @@ export interface VitParts {
   config: VitConfig;
   params: Params;
   digest: string;
-  /** Side of the pictures where it is not the config's: positions are interpolated. */
+  /** Side of the images where it is not the config's: positions are interpolated. */
   imageSize?: number | undefined;
 }
 

@@ -6,7 +6,7 @@ import { channelsFirst, channelsLast, tensorOf } from '../../nn/index.js';
 import { runSequence, type Activations } from '../../tokenizers/taesd/model.js';
 import { sequenceOf } from '../../tokenizers/taesd/networks.js';
 
-/** Encodes and decodes the recorded 8-bit pictures by every network that the case names. */
+/** Encodes and decodes the recorded 8-bit images by every network that the case names. */
 const verify: Verifier = async recorded => {
   const pixels = channelsLast(tensorOf(recorded.inputs['input.image_u8'])).div(255);
   const results: Record<string, Tensor> = {};

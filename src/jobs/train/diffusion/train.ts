@@ -181,7 +181,7 @@ interface AlignedFeatures {
   close: () => Promise<void>;
 }
 
-/** REPA's features: one row per picture, in the order of the latents. */
+/** REPA's features: one row per image, in the order of the latents. */
 async function openFeatures(
   { repa }: DiffusionOptions,
   { pictures, source, flips }: NormalisedLatents,
@@ -206,7 +206,7 @@ async function openFeatures(
   };
 }
 
-/** What the latents say of their tokenizer, and of the pictures that it was given. */
+/** What the latents say of their tokenizer, and of the images that it was given. */
 function tokenizerOf({ source }: NormalisedLatents): Record<string, unknown> {
   const { tokenizer, image_size } = source.meta;
   return {

@@ -107,7 +107,7 @@ function discriminate(
   };
 }
 
-/** Mean squared difference of the judgments of plain and of changed pictures (Zhang et al. 2020). */
+/** Mean squared difference of the judgments of plain and of changed images (Zhang et al. 2020). */
 function inconsistency(
   critic: Critic,
   params: Record<string, Tensor>,

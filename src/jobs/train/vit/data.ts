@@ -11,19 +11,19 @@ import type { VitConfig } from '../../../tokenizers/vit/index.js';
 import type { TokenizerOptions } from './options.js';
 import type { TrainingRequest } from '../trainable.js';
 
-/** The pictures of a tokenizer's training. */
+/** The images of a tokenizer's training. */
 export interface TokenizerData {
   train: ImageDataset;
   val: ImageDataset;
   augmentation: Augmentation;
   /** Sides that batches take in turns. */
   sizes: number[];
-  /** A pure function of its index; every picture of a batch has one size. */
+  /** A pure function of its index; every image of a batch has one size. */
   batch(index: number): Promise<ImageBatch>;
   close(): Promise<void>;
 }
 
-/** From this side on pictures are cropped at random; smaller ones have no room for it. */
+/** From this side on images are cropped at random; smaller ones have no room for it. */
 const CROPPED_FROM = 64;
 
 export async function openTokenizerData(

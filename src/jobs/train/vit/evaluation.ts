@@ -15,23 +15,23 @@ export interface EvaluationPlan {
   config: VitConfig;
   train: ImageDataset;
   val: ImageDataset;
-  /** Pictures per evaluation, evenly spread over the validation part. */
+  /** Images per evaluation, evenly spread over the validation part. */
   count: number;
   /** Sides that are trained on; fidelity is told of each. */
   sizes: number[];
 }
 
-/** Pictures through the network at a time. */
+/** Images through the network at a time. */
 const BATCH = 32;
-/** Pictures in a grid, each above its reconstruction. */
+/** Images in a grid, each above its reconstruction. */
 const SHOWN = 32;
 const COLUMNS = 8;
-/** Training pictures that the quick probe's neighbours are among. */
+/** Training images that the quick probe's neighbours are among. */
 const PROBE_ROWS = 1000;
 const NEIGHBOURS = 10;
 
 /**
- * What a training run writes down now and then: fidelity on validation pictures, statistics of their latents, a quick
+ * What a training run writes down now and then: fidelity on validation images, statistics of their latents, a quick
  * nearest-neighbour probe where there are classes, and a grid of originals above their reconstructions
  * (`reconstructions/step-N.png`). All with the moving average of the parameters where one is kept.
  */
@@ -72,7 +72,7 @@ export function tokenizerEvaluation({
   };
 }
 
-/** Structural similarity of the pictures that are shown, as `evaluate` has it first. */
+/** Structural similarity of the images that are shown, as `evaluate` has it first. */
 function similarities({ originals, reconstructions }: Encoded, side: number): number[] {
   const one = side * side * 3;
   const metric = PAIR_METRICS.find(({ name }) => name === 'ssim')!;
@@ -92,14 +92,14 @@ interface Encoded {
   /** [n, tokens · channels] */
   latents: Float32Array;
   labels: Int32Array;
-  /** Mean squared error of each picture, clamped; empty without decoding, as the next two. */
+  /** Mean squared error of each image, clamped; empty without decoding, as the next two. */
   errors: Float32Array;
-  /** The first pictures and what became of them, [n, size, size, 3]. */
+  /** The first images and what became of them, [n, size, size, 3]. */
   originals: Float32Array;
   reconstructions: Float32Array;
 }
 
-/** `count` pictures, evenly spread over a data set, through the network, cropped to their middle. */
+/** `count` images, evenly spread over a data set, through the network, cropped to their middle. */
 async function encoded(
   config: VitConfig,
   params: Params,
@@ -137,7 +137,7 @@ async function encoded(
   };
 }
 
-/** Latents, each picture's squared error and the reconstructions; the last two empty without decoding. */
+/** Latents, each image's squared error and the reconstructions; the last two empty without decoding. */
 function through(config: VitConfig, params: Params, images: Tensor4D, decodes: boolean): Tensor[] {
   const latents = encodeLatents(config, params, images);
   if (!decodes) return [latents, tf.zeros([0]), tf.zeros([0])];
@@ -171,7 +171,7 @@ async function writeGrid(path: string, size: number, { originals, reconstruction
   await writeImageGrid(path, { shape: [rows * columns, size, size, 3], data }, { columns, force: true });
 }
 
-/** Accuracy of ten nearest neighbours among training pictures, by cosine similarity of standardised latents. */
+/** Accuracy of ten nearest neighbours among training images, by cosine similarity of standardised latents. */
 async function quickProbe(
   config: VitConfig,
   known: Encoded,

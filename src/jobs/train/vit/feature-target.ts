@@ -15,7 +15,7 @@ export interface FeatureTarget extends AuxTarget {
 }
 
 export interface FeatureTargetOptions {
-  /** The pictures' patches, row by row. */
+  /** The images' patches, row by row. */
   patches: number;
   train: ImageDataset;
   augmentation: Augmentation;
@@ -24,8 +24,8 @@ export interface FeatureTargetOptions {
 
 /**
  * Opens features by what `--teacher` takes: an encoder that sees each batch as it is augmented, or latents that were
- * extracted before, which fit pictures that are not augmented.
- * @throws UserError where they do not fit the patches or the pictures.
+ * extracted before, which fit images that are not augmented.
+ * @throws UserError where they do not fit the patches or the images.
  */
 export async function openFeatureTarget(
   name: string,

@@ -14,7 +14,7 @@ export function trainableTokenizer(model: VitModel): Trainable<typeof tokenizerO
   return defineTrainable({
     describe: `${ABOUT[model]}: ViT encoder and decoder with learned latent tokens`,
     examples: [
-      [`maetok train ${model} --data pictures --out runs/${model}`, 'the tiny preset, 32 pixels'],
+      [`maetok train ${model} --data images --out runs/${model}`, 'the tiny preset, 32 pixels'],
       [
         `maetok train ${model} --data imagenet/train --preset base --precision bf16 --out runs/${model}-b`,
         'the paper’s size and schedule',
