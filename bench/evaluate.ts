@@ -74,7 +74,7 @@ const answer = async (): Promise<Record<string, unknown>> => {
 const versions = await answer();
 interface Measured {
   seconds: number;
-  /** Of all threads: what a busy machine does not change. */
+  /** CPU time of all threads, which a busy machine does not change. */
   cpu: number;
   value: number;
 }

@@ -15,7 +15,7 @@ constexpr int64_t WORTH_SHARING = 32768;
 constexpr int64_t MOST_RANGES = 16;
 
 int coreCount() {
-  // The threads that TensorFlow's own kernels are told to use, for both to keep to the same number.
+  // The number of threads that TensorFlow's own kernels use, so that both use the same.
   if (const char* own = std::getenv("TF_NUM_INTRAOP_THREADS")) {
     const int threads = std::atoi(own);
     if (threads > 0) return threads;

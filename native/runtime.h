@@ -1,5 +1,5 @@
 /*
- * What every kernel here stands on: numbers in float32 or bfloat16, loops over rows on all cores, and TensorFlow's C API
+ * The foundation of every kernel here: numbers in float32 or bfloat16, loops over rows on all cores, and TensorFlow's C API
  * for custom ops (tensorflow/c/ops.h, kernels.h) in a few lines.
  */
 #pragma once

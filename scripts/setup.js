@@ -1,6 +1,6 @@
 /*
  * Makes a fresh clone ready: builds dist/ and sets up the native engine. Nothing to do takes a fraction of a second.
- * Where the engine can't be set up, maetok goes on with WebAssembly; the attempt is not repeated at every `npm test`.
+ * Where the engine can't be set up, maetok falls back to WebAssembly; the attempt is not repeated at every `npm test`.
  */
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';

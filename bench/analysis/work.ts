@@ -1,6 +1,6 @@
-/** What a work's two sides are told: numbers and names, the same for both. */
+/** Inputs of a benchmark's two sides: numbers and names, the same for both. */
 export type Parameters = Record<string, number | string>;
-/** What a side found, as far as the other must have found the same. */
+/** Results of a side that must agree with those of the other side. */
 export type Answer = Record<string, number>;
 
 export interface Case<P extends Parameters = Parameters> {

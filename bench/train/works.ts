@@ -16,11 +16,11 @@ import type { TrainingTask } from '../../src/training/index.js';
 /** One model's training step, the same numbers for both sides. */
 export interface Work {
   name: string;
-  /** What the peer builds its model from. */
+  /** Parameters from which the peer builds its model. */
   config: object;
   /** Initial weights; the trainer takes them over. */
   params: Params;
-  /** What a step reads besides; handed to the peer too. */
+  /** Other inputs of a step; also handed to the peer. */
   data: Record<string, Tensor>;
   loss: TrainingTask['loss'];
   trains?: (name: string) => boolean;

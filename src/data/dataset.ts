@@ -17,11 +17,11 @@ export interface ImageSource {
   labels?: Int32Array;
   /** Changes when the images do; see the function that made it for what it covers. */
   digest: string;
-  /** What messages call an image. */
+  /** Name of an image in messages. */
   pictureName(index: number): string;
   /** Drawn images have side `wanted` unless the source fixes it; all other sources ignore it. */
   stored(index: number, wanted?: number): Promise<StoredImage>;
-  /** What a drawn image was made from. */
+  /** The factors of a drawn image. */
   factors?(index: number): Record<string, string | number>;
   close?(): Promise<void>;
 }

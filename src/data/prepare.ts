@@ -12,7 +12,7 @@ export interface PrepareJob {
   draws: Float32Array;
 }
 
-/** What a worker answers. */
+/** Reply of a worker. */
 export interface PrepareAnswer {
   id: number;
   square?: Uint8Array;

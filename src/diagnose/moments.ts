@@ -74,7 +74,7 @@ export function tokenRedundancy(correlations: Float64Array, tokens: number): num
 /** Products of two tokens that are held at once. */
 const PRODUCTS = 2 ** 24;
 
-/** The same measure where a scatter of all numbers would be too large: a strip of the tokens' products per pass. */
+/** Token redundancy where a scatter of all numbers would be too large: a strip of the tokens' products per pass. */
 export async function streamedRedundancy(
   source: RowSource,
   { mean, squares }: LatentMoments,

@@ -93,7 +93,7 @@ export async function silhouette(sample: LabelledSample, { counts }: ClassCentre
   return total / rows;
 }
 
-/** Of one row, from its sums of distances to each class. */
+/** The silhouette of one row, from its sums of distances to each class. */
 function silhouetteOf(sums: Float32Array, label: number, counts: Int32Array): number {
   if (counts[label] < 2) return 0;
   const within = sums[label] / (counts[label] - 1);

@@ -13,7 +13,7 @@ export interface Uniformity {
   gini: number;
 }
 
-/** Of points [n, 2]: densities at the points themselves. */
+/** Uniformity of points [n, 2], from densities at the points themselves. */
 export function uniformity(points: Float32Array): Uniformity {
   const densities = kernelDensities(points);
   const n = densities.length;

@@ -30,7 +30,7 @@ export const networkSchema = z.object({
   learnSigma: z.boolean(),
   norm: z.enum(['layer', 'rms']),
   mlp: z.enum(['gelu', 'swiglu']),
-  /** Rotary positions besides the added ones. */
+  /** Rotary positions in addition to the added ones. */
   rope: z.boolean(),
   /** Normalises each head's queries and keys. */
   qkNorm: z.boolean(),

@@ -5,7 +5,7 @@ import { shiftTime } from './times.js';
 
 /** How one published code counts time and guidance. */
 export interface Convention {
-  /** What it is, in a line. */
+  /** Description in one line. */
   describe: string;
   objective: Objective;
   /** `w`: u + w (c − u). `s`: c + s (c − u), which is w = 1 + s. */
@@ -112,7 +112,7 @@ export const CONVENTIONS = {
   },
 } satisfies Record<ConventionName, Convention>;
 
-/** What a user sets about sampling, in the terms of one convention. */
+/** A user's sampling setting, in the terms of one convention. */
 export interface SamplingTerms {
   guidance: number;
   /** Ends of the guidance interval, as that convention counts time. */
@@ -175,7 +175,7 @@ const isWhole = ([low, high]: [number, number]): boolean => low <= 0 && high >= 
 const shownChannels = (channels: number | undefined): string =>
   channels === undefined ? 'all channels' : `${channels} channels`;
 
-/** What our samplers take. */
+/** A setting in the form that our samplers take. */
 export function guidanceOf({ guidance, interval, channels }: InnerTerms, rescale: number): Guidance {
   return { scale: guidance, interval, channels, rescale };
 }

@@ -7,7 +7,7 @@ import { forward, usedChannels, type NetworkInput } from './network.js';
 /**
  * Guidance-free training (Chen et al. 2025): the network learns β e(x, y, β) + (1 − β) e(x, ∅, 1) = target, so that one
  * pass with β = 1/w gives what guidance with scale w would. The null branch gives no gradient. Where a label was
- * dropped (`input.labels` is null there) the network is told β = 1, and the mixture keeps the β that was drawn.
+ * dropped (`input.labels` is null there) the network receives β = 1, and the mixture keeps the β that was drawn.
  */
 export function guidanceFreePrediction(
   config: NetworkConfig,

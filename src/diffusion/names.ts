@@ -1,4 +1,4 @@
-/* Names that options offer, in a file of their own so that --help need not wake the engine. */
+/* Names that options offer, in a separate file so that --help need not start the engine. */
 
 /** Samplers on the command line. */
 export const SAMPLERS = ['euler', 'heun', 'midpoint', 'rk4', 'dpm++', 'dopri5', 'sde', 'sde-heun'] as const;

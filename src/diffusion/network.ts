@@ -33,13 +33,13 @@ export interface NetworkInput {
 export interface NetworkOutput {
   /** [n, tokens, channels], twice the channels with `learnSigma`. */
   prediction: Tensor3D;
-  /** What `keep` asked for of: `embed`, `t_embed`, `y_embed`, `blocks.<i>` [n, sequence, width], `projectors.<k>`. */
+  /** The intermediates selected by `keep`, from `embed`, `t_embed`, `y_embed`, `blocks.<i>` [n, sequence, width], `projectors.<k>`. */
   activations: Record<string, Tensor>;
 }
 
 /**
  * The diffusion transformer. Pure and differentiable in `params` and `x`; the caller owns what it returns.
- * `keep` picks the intermediates that are handed out besides.
+ * `keep` selects intermediates to return as well.
  */
 export function forward(
   config: NetworkConfig,
@@ -145,7 +145,7 @@ function storedRotation({
   return cos && sin && { cos: cos.expandDims(0), sin: sin.expandDims(0) };
 }
 
-/** One of REPA's projectors on the tokens of the block that it is hung on: linear, SiLU, linear, SiLU, linear. */
+/** One of REPA's projectors on the tokens of the block that it is attached to: linear, SiLU, linear, SiLU, linear. */
 function project(params: Params, tokens: Tensor): Tensor {
   return tf.tidy(() => {
     const hidden = silu(linear(under(params, '2'), silu(linear(under(params, '0'), tokens))));

@@ -23,7 +23,7 @@ export const runNetworkSchema = z.object({
   /** Names of the classes, where the latents have them. */
   classes: z.array(z.string()).optional(),
   labelDropout: z.number(),
-  /** What made the latents: as latents.json tells it. */
+  /** The tokenizer of the latents, as recorded in latents.json. */
   tokenizer: z.record(z.string(), z.unknown()),
 });
 
@@ -31,7 +31,7 @@ export type RunNetwork = z.output<typeof runNetworkSchema>;
 
 /** A diffusion model ready to sample from or to measure. */
 export interface Diffusion {
-  /** What messages call it. */
+  /** Name in messages. */
   name: string;
   config: NetworkConfig;
   params: Params;
@@ -74,7 +74,9 @@ async function openRun(folder: string, options: OpenDiffusionOptions): Promise<D
   const run = await readRun(folder, options);
   const outcome = runNetworkSchema.safeParse(run.config.network);
   if (!outcome.success)
-    throw new UserError(`${folder}: is not a run of a diffusion model (its model is ${JSON.stringify(run.config.model)})`);
+    throw new UserError(
+      `${folder}: is not a run of a diffusion model (its model is ${JSON.stringify(run.config.model)})`,
+    );
   const { architecture: config, objective, mean, std, classes, labelDropout, tokenizer } = outcome.data;
   const inputs = run.info.inputs as Record<string, string> | undefined;
   return {

@@ -6,7 +6,7 @@ import { nativeBackend } from './native.js';
 import { startEngine, type EngineKind } from './start.js';
 import { tf } from './tf.js';
 
-/** What computes here: for run.json, protocol cards and `doctor`. */
+/** Describes the running engine, for run.json, protocol cards and `doctor`. */
 export interface EngineDescription {
   engine: EngineKind;
   /** Library and version, e.g. `TensorFlow 2.21.0`. */
@@ -14,7 +14,7 @@ export interface EngineDescription {
   /** The processor or GPU. */
   device: string;
   memoryBytes: number;
-  /** What solves eigenvalue problems. */
+  /** The library that solves eigenvalue problems. */
   linearAlgebra: string;
   /** Whether layers run on our own kernels. */
   kernels: boolean;

@@ -7,7 +7,7 @@ export const TENSORFLOW_VERSION = '2.21.0';
 
 export type Build = 'cpu' | 'gpu';
 
-/** What stands in an engine's folder as `engine.json`; written last, so that a folder with it is whole. */
+/** Contents of `engine.json` in an engine's folder; it is written last, so that a folder with it is complete. */
 export interface Manifest {
   tensorflow: string;
   build: Build;
@@ -40,7 +40,7 @@ export function engineCache(): string {
 
 export const engineName = (version: string, build: Build): string => `${version}-${build}`;
 
-/** The engines in the cache that are whole and made for this machine: the tested version first, then the newest. */
+/** The engines in the cache that are complete and made for this machine: the tested version first, then the newest. */
 export function installedEngines(cache = engineCache()): InstalledEngine[] {
   return folders(cache)
     .map(name => readEngine(join(cache, name)))

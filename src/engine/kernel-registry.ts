@@ -3,7 +3,7 @@ import { tf } from './tf.js';
 
 /* TensorFlow.js's kernels as functions that can be called and replaced. */
 
-/** What every backend in JavaScript does for its kernels. */
+/** The interface of JavaScript backends to their kernels. */
 export interface Backend {
   disposeData(dataId: object): boolean;
 }
@@ -29,11 +29,11 @@ export function replaceKernel<B extends Backend>(kernelName: string, backendName
   });
 }
 
-const mended = new Set<string>();
+const fixed = new Set<string>();
 
-/** Runs `mend` unless `what` was mended before, a backend or another part: an engine may be started again. */
-export function mendOnce(what: string, mend: () => void): void {
-  if (mended.has(what)) return;
-  mended.add(what);
-  mend();
+/** Applies the fixes of `what`, a backend or another part, unless they were applied before: an engine may be started again. */
+export function fixOnce(what: string, fix: () => void): void {
+  if (fixed.has(what)) return;
+  fixed.add(what);
+  fix();
 }

@@ -15,7 +15,7 @@ let allowed = true;
 /** Whether layers use the kernels: on the processor, where the engine was compiled with this version's. */
 export const hasKernels = (): boolean => compiled && allowed && nativeBackend() !== undefined;
 
-/** To be said when a TensorFlow has started: whether it was compiled with kernels as this version calls them. */
+/** Called once TensorFlow has started: whether it was compiled with the kernels that this version calls. */
 export function announceKernels(present: boolean): void {
   compiled = present && nativeBackend()?.binding.isUsingGpuDevice() === false && tryKernel();
 }
@@ -40,7 +40,7 @@ function tryKernel(): boolean {
   }
 }
 
-/** What TensorFlow holds for a tensor. */
+/** TensorFlow's handle of a tensor. */
 const typeOf = (x: Tensor): NativeDType => (isRounded(x) ? 'bfloat16' : 'float32');
 
 /** Runs an op whose results may be bfloat16. */

@@ -45,7 +45,7 @@ interface Convolution {
   strides: number | [number, number];
 }
 
-/** By rows of the filter, each of which sees the image further down; faster besides, where the filter is a gradient's. */
+/** By rows of the filter, each of which sees the image shifted down; also faster where the filter is a gradient's. */
 function splitConvolution(convolve: Kernel): Kernel {
   return (inputs, backend, attrs) => {
     const { x, filter } = inputs as unknown as Record<string, Tensor4D>;
@@ -64,7 +64,7 @@ function splitConvolution(convolve: Kernel): Kernel {
   };
 }
 
-/** Long runs of axes before the last as two axes, summed over one after the other: the faster way besides. */
+/** Long runs of axes before the last as two axes, summed over one after the other, which is also faster. */
 function splitColumns(sum: Kernel, over: typeof tf.sum): Kernel {
   return (inputs, backend, attrs) => {
     const { x } = inputs as unknown as Record<string, Tensor>;

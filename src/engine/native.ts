@@ -21,7 +21,7 @@ export interface Handle {
   dtype: number;
 }
 
-/** What the binding of tfjs-node offers, as far as we use it. */
+/** The part of tfjs-node's binding that we use. */
 export interface Binding {
   TF_Version: string;
   isUsingGpuDevice(): boolean;
@@ -42,7 +42,7 @@ interface NativeBackend {
   binding: Binding;
   getInputTensorIds(tensors: Tensor[]): number[];
   createOutputTensor(handle: Handle): Tensor;
-  /** What it knows of each tensor's memory. */
+  /** Bookkeeping of each tensor's memory. */
   tensorMap: Map<object, { dtype: number; refCount: number }>;
 }
 

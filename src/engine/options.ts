@@ -3,7 +3,7 @@ export interface EngineSettings {
   engine?: string;
   precision?: 'f32' | 'bf16';
   verbose?: boolean;
-  /** Where the engine's one warning goes: that only a slow one could be had. */
+  /** Receives the engine's one warning: that only a slow engine is available. */
   warn?: (message: string) => void;
 }
 

@@ -15,7 +15,7 @@ export interface Speed {
   bf16: number | undefined;
 }
 
-/** Multiplies matrices on the running engine; the best of a few goes. */
+/** Multiplies matrices on the running engine and takes the best of a few runs. */
 export function measureSpeed(kind: EngineKind, side = SIDE[kind]): Speed {
   const settings = engineSettings();
   const measure = (precision: 'f32' | 'bf16'): number => {
@@ -42,6 +42,6 @@ function gigaflops(side: number): number {
     return (performance.now() - started) / 1000;
   });
   tf.dispose([a, b]);
-  // The first go warms up.
+  // The first run warms up.
   return (2 * side ** 3) / Math.min(...seconds.slice(1)) / 1e9;
 }

@@ -1,14 +1,14 @@
 import { createRequire } from 'node:module';
 import { EXIT, messageOf, UserError } from '../base/index.js';
 import { installedEngines, type Build, type InstalledEngine } from './installed.js';
-import { mendOnce } from './kernel-registry.js';
+import { fixOnce } from './kernel-registry.js';
 import { splitLongSums } from './long-sums.js';
-import { mendGradients } from './mended-gradients.js';
+import { fixGradients } from './gradient-fixes.js';
 import { nativeBackend } from './native.js';
 import { engineSettings } from './options.js';
 import { startInstalled, startStock, stockPackage } from './tensorflow.js';
 import { tf } from './tf.js';
-import { mendWasm } from './wasm.js';
+import { fixWasmKernels } from './wasm.js';
 
 const require = createRequire(import.meta.url);
 
@@ -25,13 +25,13 @@ export const ENGINE_NAMES: Record<EngineKind, string> = {
   js: 'plain JavaScript',
 };
 
-/** Starts one engine; a reason, where it can't be had. */
+/** Starts one engine; throws the reason if it is not available. */
 const STARTERS: Record<EngineKind, () => Promise<EngineKind>> = {
   gpu: async () => {
     await startInstalled(installed('gpu', 'no GPU build is installed (`maetok engine install --gpu`)'));
     if (nativeBackend()?.binding.isUsingGpuDevice() === true) return 'gpu';
     // One process holds one TensorFlow: this one goes on as the CPU's.
-    mendOnce('tensorflow', () => splitLongSums('tensorflow'));
+    fixOnce('tensorflow', () => splitLongSums('tensorflow'));
     return 'native';
   },
   native: async () => {
@@ -40,25 +40,25 @@ const STARTERS: Record<EngineKind, () => Promise<EngineKind>> = {
     // A GPU build without its GPU is a CPU build.
     if (engine.build === 'gpu') process.env.CUDA_VISIBLE_DEVICES = '-1';
     await startInstalled(engine);
-    mendOnce('tensorflow', () => splitLongSums('tensorflow'));
+    fixOnce('tensorflow', () => splitLongSums('tensorflow'));
     return 'native';
   },
   stock: async () => {
     const name = stockPackage();
     if (name === undefined) throw new Error('no tfjs-node has its own addon here');
     await startStock(name);
-    mendOnce('tensorflow', () => splitLongSums('tensorflow'));
+    fixOnce('tensorflow', () => splitLongSums('tensorflow'));
     return 'stock';
   },
   wasm: async () => {
     require('@tensorflow/tfjs-backend-wasm');
     if (!(await tf.setBackend('wasm'))) throw new Error('WebAssembly could not be set up');
-    mendOnce('wasm', mendWasm);
+    fixOnce('wasm', fixWasmKernels);
     return 'wasm';
   },
   js: async () => {
     await tf.setBackend('cpu');
-    mendOnce('cpu', () => splitLongSums('cpu'));
+    fixOnce('cpu', () => splitLongSums('cpu'));
     return 'js';
   },
 };
@@ -75,7 +75,7 @@ export async function startEngine(choice?: string): Promise<EngineKind> {
   if (running !== undefined && (wanted === undefined || wanted === running)) return running;
   // TensorFlow.js's own advice and warnings are for its makers' packages.
   if (engineSettings().verbose !== true) tf.env().set('PROD', true);
-  mendOnce('gradients', mendGradients);
+  fixOnce('gradients', fixGradients);
   running = wanted === undefined ? await startFastest() : await startOnly(wanted);
   return running;
 }

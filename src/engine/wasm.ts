@@ -10,7 +10,7 @@ import { openSum } from './wasm-sum.js';
  * whose results are off where many numbers meet.
  */
 
-/** What of the backend, and of the module in it, is used here. */
+/** The parts of the backend, and of its module, that are used here. */
 interface WasmBackend extends Backend {
   wasm: { asm: { memory: WebAssembly.Memory }; _malloc(bytes: number): number; _free(address: number): void };
   makeOutput(shape: number[], dtype: 'float32'): TensorInfo;
@@ -18,16 +18,16 @@ interface WasmBackend extends Backend {
 }
 type WasmKernel = Kernel<WasmBackend>;
 
-/** Puts the better ways in their places. */
-export function mendWasm(): void {
+/** Replaces the slow or inaccurate kernels. */
+export function fixWasmKernels(): void {
   const { wasm } = tf.backend() as unknown as WasmBackend;
-  const mend = (name: string, better: (kernel: WasmKernel) => WasmKernel): void =>
+  const improve = (name: string, better: (kernel: WasmKernel) => WasmKernel): void =>
     replaceKernel(name, 'wasm', better(kernelOf(name, 'wasm')));
   const sum = openSum(wasm.asm.memory);
-  mend('Transpose', fastTranspose);
-  mend('BatchMatMul', fastMultiply);
-  mend('Sum', kernel => exactSum(kernel, sum, () => 1));
-  mend('Mean', kernel => exactSum(kernel, sum, count => count));
+  improve('Transpose', fastTranspose);
+  improve('BatchMatMul', fastMultiply);
+  improve('Sum', kernel => exactSum(kernel, sum, () => 1));
+  improve('Mean', kernel => exactSum(kernel, sum, count => count));
   splitLongSums('wasm');
 }
 

@@ -16,7 +16,7 @@ export interface FitOptions {
   tol: number;
   maxIter: number;
   seed: number;
-  /** Where a former run of the same fit stood. */
+  /** State of an earlier run of the same fit, to resume. */
   resume?: FitState | undefined;
   /** Called after each M-step. */
   onIteration?:
@@ -33,15 +33,15 @@ export interface Fit {
   logLikelihood: number;
   /** Which restart won. */
   restart: number;
-  /** Components that collapsed on the way and were set up anew. */
+  /** Components that collapsed on the way and were reinitialised. */
   reseeded: number;
   /** Iterations at which the lower bound fell by more than rounding and re-seeding explain. */
   falls: number;
-  /** What the weights summed to before they were normalised, where nothing kept them so. */
+  /** Sum of the weights before they were normalised, for fits that leave them unconstrained. */
   weightSum?: number | undefined;
 }
 
-/** All that a fit needs to go on where it stood. */
+/** Everything that a fit needs to resume. */
 export interface FitState {
   restart: number;
   mixture: Mixture;
@@ -97,7 +97,7 @@ async function fitOnce(
   let model = await settle(...(await begin(ws, options, random, from, total)));
   let converged = false;
   let excused = false;
-  // The first bound that may be held against later ones: re-seeding starts them anew.
+  // The first bound that may be compared with later ones: reinitialisation restarts the sequence.
   let since = lowerBounds.length;
   while (lowerBounds.length < maxIter && !converged) {
     const bound = await expectation(ws, components);
@@ -195,7 +195,7 @@ async function totalScatter(ws: Workspace): Promise<Model['total']> {
   return { scatter, mean, rows };
 }
 
-/** Sets collapsed components up anew at the rows least likely so far, as wide as the others are on average. */
+/** Reinitialises collapsed components at the least likely rows, as wide as the others are on average. */
 export async function reseed(ws: Workspace, model: Model, collapsed: number[]): Promise<Model> {
   const { dims, covariance, logDensity } = ws.layout;
   const { components } = model;

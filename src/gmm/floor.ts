@@ -18,7 +18,7 @@ export interface FloorOptions {
   seed: number;
 }
 
-/** The least mean squared error per dimension of any velocity model at each time. */
+/** The lowest mean squared error per dimension that any velocity model can reach at each time. */
 export function diffusionFloor(mixture: Mixture, { times, samples = 512, seed }: FloorOptions): Float64Array {
   const spectra = componentSpectra(mixture);
   if (mixture.components === 1)
@@ -90,7 +90,7 @@ function floorAt(
   return total / samples / dims;
 }
 
-/** What one component says of every x_t: E[v | x_t, k] [samples, dims], and log N(x_t) up to a constant of all k. */
+/** For one component and every x_t: E[v | x_t, k] [samples, dims], and log N(x_t) up to a constant common to all k. */
 function componentAnswer(
   x: Tensor2D,
   { values, vectors }: ComponentSpectrum,

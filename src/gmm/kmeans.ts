@@ -6,7 +6,7 @@ import type { Workspace } from './workspace.js';
 /** scikit-learn's limits for the k-means before a mixture. */
 const LLOYD_ITERATIONS = 300;
 const LLOYD_TOLERANCE = 1e-4;
-/** What rounding may leave of a distance, in standard deviations of the rows. */
+/** Rounding error of a distance, in standard deviations of the rows. */
 const DISTANCE_ROUNDING = 1e-5;
 
 /**

@@ -90,7 +90,7 @@ export async function install(ws: Workspace, mixture: Mixture): Promise<{ model:
   return { model, collapsed: indefinite(ws, model) };
 }
 
-/** The mixture as it stands. */
+/** The current mixture. */
 export function exportMixture(ws: Workspace, model: Model): Mixture {
   const { covariance, dims } = ws.layout;
   return {
@@ -103,7 +103,7 @@ export function exportMixture(ws: Workspace, model: Model): Mixture {
   };
 }
 
-/** What differs per covariance type. */
+/** The operations that differ per covariance type. */
 interface CovarianceRules {
   update(ws: Workspace, model: Model, regularisation: number, bounded: boolean): Promise<void>;
   install(ws: Workspace, model: Model, covariances: Float64Array): Promise<void>;

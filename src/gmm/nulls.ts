@@ -39,7 +39,7 @@ export function gaussianSurrogate(
   };
 }
 
-/** Every dimension's values in an order of their own: marginals stay, all dependence between dimensions goes. */
+/** Shuffles every dimension independently: marginals stay, all dependence between dimensions is removed. */
 export function permuteDimensions(data: Float32Array, rows: number, dims: number, seed: number): Float32Array {
   const out = new Float32Array(data.length);
   const random = new RandomNumbers(seed).for('permuted');

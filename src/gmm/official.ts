@@ -5,7 +5,7 @@ export interface OfficialOptions {
   components: number;
   /** Passes over the rows; nothing stops a fit before. */
   epochs: number;
-  /** Of the renormalised likelihood, by which the fit is called converged. */
+  /** Tolerance on the renormalised likelihood, for convergence. */
   tol: number;
   seed: number;
   /** Called after each epoch with the mean log-likelihood over it, renormalised. */
@@ -15,7 +15,7 @@ export interface OfficialOptions {
 // Looked up once: a global of a sandbox, as tests run in, costs more than the sum that it is for.
 const { exp, log, sqrt } = Math;
 
-/** What the script that the paper's authors published trains with. */
+/** Settings of the training script that the paper's authors published. */
 const RATE = 1e-3;
 const BATCH = 64;
 /** It takes log(w + FLOOR). */

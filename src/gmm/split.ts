@@ -2,7 +2,7 @@ import { eigh } from '../engine/index.js';
 import { covarianceMatrix, type Mixture } from './mixture.js';
 
 /**
- * The same density with more components: again and again the heaviest is split in two halves, apart by half a standard
+ * Nearly the same density with more components: repeatedly the heaviest is split into two halves, half a standard
  * deviation along its longest axis. A start for a larger fit that keeps what the smaller one found.
  */
 export function splitHeaviest(mixture: Mixture, components: number): Mixture {

@@ -1,6 +1,6 @@
 import { covarianceMatrix, variances, type Mixture } from './mixture.js';
 
-/** What the paper's theorem asks of a component. */
+/** The quantities of a component that the paper's theorem uses. */
 export interface ComponentStatistics {
   cluster: number;
   weight: number;

@@ -107,7 +107,7 @@ async function fitOnce(ws: Workspace, windows: Windows, options: FitOptions, run
   };
 }
 
-/** What `fitMixture` would start from, had it this batch alone; covariances of few rows lean on that within all components. */
+/** The initial mixture of `fitMixture` for this batch alone; covariances of few rows are shrunk towards the within-component one. */
 async function startingMixture(ws: Workspace, options: FitOptions, random: RandomNumbers): Promise<Mixture> {
   if (typeof options.start !== 'string') return options.start;
   const [model] = await begin(ws, options, random, undefined, undefined);

@@ -34,7 +34,7 @@ export interface Workspace {
    * `+` starts from zero sums at the first block. `onBlock` sees the memory between two blocks.
    */
   pass(components: number, names: readonly string[], onBlock?: (block: Block) => void): Promise<void>;
-  /** The source's rows have changed: the next pass reads them anew. */
+  /** The source's rows have changed: the next pass reads them again. */
   reload(): void;
   /** Some rows, [indices, dims]. */
   rowsAt(indices: readonly number[]): Promise<Float32Array>;

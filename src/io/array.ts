@@ -82,7 +82,7 @@ export const elementCount = (shape: readonly number[]): number => shape.reduce((
 export const widened = (dtype: DType): DType =>
   dtype === 'float16' || dtype === 'bfloat16' || isFloat8(dtype) ? 'float32' : dtype;
 
-/** Of the formats that are read but never written. */
+/** Whether this is one of the formats that are read but never written. */
 export const isFloat8 = (dtype: DType): dtype is Float8 => dtype.startsWith('float8_');
 
 /** Bytes as they lie on disk → numbers. `bytes` may be used as the result's memory, and is swapped in place. */

@@ -9,7 +9,7 @@ export interface AtomicOptions {
   force?: boolean | undefined;
 }
 
-/** Writes beside `path`, syncs, renames: the final name never holds half a file. */
+/** Writes to a temporary file next to `path`, syncs, renames: the final name never holds half a file. */
 export async function writeFileAtomic(
   path: string,
   content: string | Uint8Array,
@@ -18,7 +18,7 @@ export async function writeFileAtomic(
   await writeAtomic(path, options, file => file.writeFile(content));
 }
 
-/** The same for content that comes piece by piece: `write` is handed the open file beside `path`. */
+/** Atomic writing of content that comes piece by piece: `write` receives the open temporary file next to `path`. */
 export async function writeAtomic(
   path: string,
   { force = false }: AtomicOptions,
@@ -38,12 +38,12 @@ export async function writeAtomic(
     await rename(partial, path);
   } catch (error) {
     await rm(partial, { force: true });
-    // Of a full disk Node names no file; of others the one beside.
+    // For a full disk Node names no file; for other errors it names the temporary one.
     throw error instanceof Error && 'code' in error ? Object.assign(error, { path, dest: undefined }) : error;
   }
 }
 
-/** Stops before any work where the output is there already and may not be replaced. */
+/** Throws, before any work, if the output already exists and must not be replaced. */
 export function refuseExisting(path: string, force: boolean | undefined): void {
   if (!force && existsSync(path))
     throw new UserError(`${path}: already exists; choose another --out or give --force`, EXIT.failed);

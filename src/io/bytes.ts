@@ -3,7 +3,7 @@ import { unreadable, UserError } from '../base/index.js';
 
 /** Bytes that can be read anywhere: a file, a member of an archive, memory. Nothing outside it is ever read. */
 export interface ByteSource {
-  /** What messages call it: the path, with the member's name for an archive. */
+  /** Name in messages: the path, with the member's name for an archive. */
   readonly name: string;
   readonly size: number;
   /** Exactly `length` bytes in memory of their own; a UserError where the source ends before. */

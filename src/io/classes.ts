@@ -46,7 +46,7 @@ export function presentClasses(labels: Int32Array): { labels: Int32Array; presen
   return { labels: labels.map(label => place.get(label)!), present };
 }
 
-/** The same under names: those of `classes`, or the numbers themselves. */
+/** The present classes with names: those of `classes`, or the numbers themselves. */
 export function namedClasses({ labels, classes }: Classes): NamedClasses {
   const { labels: compact, present } = presentClasses(labels);
   return { labels: compact, classes: present.map(label => classes?.[label] ?? String(label)) };

@@ -182,7 +182,7 @@ const words = (data: Uint8Array): Uint16Array => new Uint16Array(new Uint8Array(
 
 const JPEG_IN_TIFF = [6, 7];
 
-/** What libvips would read as something else than Pillow does. */
+/** Describes TIFFs that libvips would read differently from Pillow. */
 function refuseOddTiff(photometric: number | undefined, compression: number | undefined, space = '', depth = ''): void {
   const kind =
     photometric === 6 && !JPEG_IN_TIFF.includes(compression ?? 0)
@@ -195,7 +195,7 @@ function refuseOddTiff(photometric: number | undefined, compression: number | un
   if (kind) throw new UserError(`a TIFF of ${kind} is not supported; convert it to 8-bit RGB`);
 }
 
-/** What the first image of an animation leaves free has one colour. */
+/** Fills what the first frame of an animation leaves uncovered with one colour. */
 function filledAround(
   image: RawImage,
   { left, top, width, height, rest }: NonNullable<ReturnType<typeof firstGifFrame>>,

@@ -13,7 +13,7 @@ export async function sha256OfFile(path: string): Promise<string> {
   }
 }
 
-/** The same of any source. */
+/** SHA-256 of any source. */
 export async function sha256Of(source: ByteSource): Promise<string> {
   const hash = createHash('sha256');
   for (let at = 0; at < source.size; at += BLOCK) hash.update(await source.read(at, Math.min(BLOCK, source.size - at)));

@@ -39,7 +39,7 @@ export function parseHubSpec(spec: string): HubSpec {
 
 /**
  * The weights of a Hugging Face repository as a file on this machine, with its `config.json`, if it has one, beside it.
- * What is in the cache is not fetched again; an interrupted download goes on where it stopped; every file's checksum is
+ * Files in the cache are not downloaded again; an interrupted download resumes where it stopped; every file's checksum is
  * verified.
  */
 export async function hubWeights(spec: string, options: HubOptions = {}): Promise<string> {
@@ -172,7 +172,10 @@ async function download(label: string, source: Blob, partial: string, { log = si
   } catch (error) {
     throw error instanceof UserError
       ? error
-      : new UserError(`${label}: the download was interrupted (${messageOf(error)}); run again to resume it`, EXIT.failed);
+      : new UserError(
+          `${label}: the download was interrupted (${messageOf(error)}); run again to resume it`,
+          EXIT.failed,
+        );
   } finally {
     progress.stop();
     await file.close();

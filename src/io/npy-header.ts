@@ -7,11 +7,11 @@ import type { Float8 } from './float8.js';
 export type NamelessDType = 'bfloat16' | Float8;
 
 export interface NpyOptions {
-  /** What numbers are whose type the file does not name; default: they are refused. */
+  /** Type of numbers whose type the file does not name; default: they are refused. */
   nameless?: NamelessDType | undefined;
 }
 
-/** What stands before the items of a .npy file (NumPy enhancement proposal 1, versions 1 to 3). */
+/** The header of a .npy file (NumPy enhancement proposal 1, versions 1 to 3). */
 export interface NpyPreamble {
   shape: number[];
   /** NumPy's code of the items' type: `<f4`, `|S12`. */
@@ -21,7 +21,7 @@ export interface NpyPreamble {
   dataOffset: number;
 }
 
-/** The same where the items are numbers. */
+/** Header of a file whose items are numbers. */
 export interface NpyHeader extends Omit<NpyPreamble, 'descr'> {
   dtype: DType;
   bigEndian: boolean;
@@ -140,7 +140,7 @@ function meaning(descr: string): string {
   return ' cannot be read';
 }
 
-/** What a file that is no .npy seems to be, for a message. */
+/** Describes a file that is not a .npy, for a message. */
 function beginning(start: Uint8Array): string {
   if (start[0] === 0x1f && start[1] === 0x8b) return 'it is gzipped; gunzip it first';
   if (start[0] === 0x50 && start[1] === 0x4b) return 'it is a zip archive; rename it to .npz';

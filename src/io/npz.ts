@@ -22,7 +22,7 @@ export interface NpzFile {
   open(name: string, options?: NpyOptions): Promise<NpyFile>;
   /** One whole array, its checksum verified. */
   read(name: string, options?: NpyOptions): Promise<NdArray>;
-  /** The same for what may be numbers or text. */
+  /** One whole array of numbers or text. */
   readValues(name: string): Promise<NdArray | TextArray>;
   /** Shapes and types of all arrays of numbers; text, objects and what else an archive holds are left out. */
   numbers(options?: NpyOptions): Promise<Map<string, ArrayInfo>>;

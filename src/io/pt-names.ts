@@ -17,7 +17,7 @@ export interface PtTensor {
 
 export interface PtStorage {
   key: string;
-  /** What it holds, in PyTorch's word; absent for an untyped storage, whose tensors say it. */
+  /** Its type in PyTorch's terms; absent for an untyped storage, whose tensors carry the type. */
   dtype: string | undefined;
   /** Bytes of one element; 1 where untyped. */
   elementBytes: number;
@@ -103,7 +103,7 @@ const CONSTANTS = [
   ...['per_channel_affine_float_qparams', 'contiguous_format', 'preserve_format', 'channels_last', 'channels_last_3d'],
 ].map(name => `torch.${name}`);
 
-/** What published checkpoints keep beside their tensors: read over, never made. */
+/** Classes that published checkpoints contain in addition to tensors: skipped, never instantiated. */
 const INERT = [
   'argparse.Namespace',
   'pathlib.PosixPath',

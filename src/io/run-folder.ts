@@ -15,7 +15,7 @@ export interface Run {
   info: Record<string, unknown>;
   /** Updates done at the checkpoint. */
   step: number;
-  /** Folder of the newest checkpoint that is whole: model, ema and optimizer .safetensors, state.json. */
+  /** Folder of the newest intact checkpoint: model, ema and optimizer .safetensors, state.json. */
   checkpoint: string;
   /** The weights asked for in it, and their SHA-256. */
   weights: string;
@@ -39,7 +39,7 @@ export function isRun(folder: string): boolean {
 
 /**
  * Opens a run at its newest checkpoint, or where the weights in that are damaged, at the one before.
- * @throws UserError where there is no run, nothing was saved yet, or no checkpoint is whole.
+ * @throws UserError if there is no run, nothing was saved yet, or no checkpoint is intact.
  */
 export async function readRun(folder: string, { weights = 'ema', log = silentLog }: ReadRunOptions = {}): Promise<Run> {
   const { config, info } = await readRunConfig(folder);

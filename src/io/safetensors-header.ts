@@ -47,7 +47,7 @@ const UNREAD: Record<string, number> = { F4: 4, F6_E2M3: 6, F6_E3M2: 6, C64: 64 
 
 const NAMES = new Map(Object.entries(DTYPES).map(([name, dtype]) => [dtype, name]));
 
-/** What a download sometimes leaves where weights should be. */
+/** Recognises what a download sometimes leaves in place of weights. */
 function inItsPlace(start: Uint8Array): string | undefined {
   const text = Buffer.from(start).toString('latin1');
   if (text === 'version ') return 'it is a Git LFS pointer; fetch the file itself (git lfs pull)';

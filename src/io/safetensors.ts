@@ -65,7 +65,7 @@ async function openOne(path: string): Promise<SafetensorsFile> {
   }
 }
 
-/** The same over bytes that lie elsewhere. */
+/** A safetensors file over bytes from any source. */
 export async function safetensorsFrom(source: ByteSource): Promise<SafetensorsFile> {
   const { tensors, unread, metadata } = await readSafetensorsHeader(source);
   const entry = (name: string): TensorEntry => {

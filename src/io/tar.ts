@@ -67,7 +67,7 @@ interface Extended {
   size?: number;
 }
 
-/** What is plainly something else gets a plain answer. */
+/** Recognises files of other kinds, for a clear message. */
 async function refuseOther(path: string, source: ByteSource): Promise<void> {
   const start = await source.read(0, Math.min(2, source.size));
   if (start[0] === 0x1f && start[1] === 0x8b)

@@ -16,7 +16,7 @@ export interface WeightsChoice {
   key?: string | undefined;
   /** False: never the averaged weights. */
   averaged?: boolean | undefined;
-  /** What an .npz holds where NumPy kept no name of the type. */
+  /** What an .npz holds where NumPy did not store the name of the type. */
   nameless?: NamelessDType | undefined;
   /** Told which record was taken, what was left out and what cannot be read. */
   log?: Log | undefined;

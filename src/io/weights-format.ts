@@ -5,7 +5,7 @@ import { openZip } from './zip.js';
 
 export type WeightsFormat = 'pt' | 'npz' | 'safetensors';
 
-/** What a file begins with that is something else. */
+/** Signatures of other file formats. */
 const OTHERS: [start: string, at: number, what: string][] = [
   ['\x93NUMPY', 0, 'one NumPy array; weights have names: save a dict with numpy.savez or safetensors'],
   ['\x89HDF\r\n', 0, 'an HDF5 file; save its weights as safetensors'],

@@ -1,14 +1,14 @@
 import { elementCount } from './array.js';
 import type { ArrayInfo } from './lazy.js';
 
-/** What torch.compile, FSDP and activation checkpointing put around a module; no network calls its own so. */
+/** Wrapper names added by torch.compile, FSDP and activation checkpointing; no network uses them itself. */
 const WRAPPERS = new Set(['_orig_mod', '_fsdp_wrapped_module', '_fpw_module', '_checkpoint_wrapped_module']);
 
-/** What parallel training and AveragedModel put before every name, and once, Lightning. */
+/** Prefixes that parallel training, AveragedModel and Lightning put before every name. */
 const LEADING = /^(module|model)\./;
 const LEADING_ONCE = 'model.';
 
-/** A latent diffusion model's own first word: what stands under it keeps its published name. */
+/** The first word of a latent diffusion model's names, which keep their published form. */
 const PUBLISHED = /^model\.diffusion_model\./;
 
 /** Halves of a tokenizer, which may be wrapped one by one. */
@@ -26,7 +26,7 @@ export interface WeightNames {
   names: Map<string, string>;
   /** Counters of a wrapper (AveragedModel's `n_averaged`), which are no weights. */
   counters: string[];
-  /** What was cut off before every name. */
+  /** The prefix removed from every name. */
   cut: string;
   /** The prefix whose tensors were taken, where others are the same weights before averaging. */
   taken?: { prefix: string; others: string[] };

@@ -10,7 +10,7 @@ const TRAINED = [
   ...['weights', 'autoencoder', 'vae', 'tokenizer', 'generator'],
 ];
 
-/** What training keeps beside the weights to go on from: its tensors are no weights. */
+/** State that training stores in order to resume: its tensors are not weights. */
 const TRAINING_STATE = /optim|scheduler|^(\w+_)?scaler$|callbacks?$|^opt(_|$)|^loops$|(^|_)rng(_|$)/i;
 
 /** Halves of one network, which are read together. */

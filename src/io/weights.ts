@@ -42,7 +42,7 @@ async function openFlat(path: string, { nameless }: WeightsChoice = {}): Promise
   return await (format === 'npz' ? npzArrays(path, { nameless }) : openSafetensors(path));
 }
 
-/** What is chosen of an open file; where the choice is refused the file is closed. */
+/** The chosen weights of an open file; if the choice is refused, the file is closed. */
 async function selected<F extends { close(): Promise<void> }>(
   file: F,
   select: (file: F) => ArrayFile,

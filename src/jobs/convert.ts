@@ -22,9 +22,9 @@ export interface ConvertContext {
 export interface WeightsConversion {
   /** Which record of a checkpoint; default as `openWeights` chooses. */
   key?: string | undefined;
-  /** What an .npz holds where NumPy kept no name of the type. */
+  /** What an .npz holds where NumPy did not store the name of the type. */
   nameless?: NamelessDType | undefined;
-  /** Of the floating-point tensors; default: as they are. */
+  /** Type to which floating-point tensors are converted; default: unchanged. */
   dtype?: DType | undefined;
   force?: boolean | undefined;
 }
@@ -78,7 +78,7 @@ function lazily(file: ArrayFile, dtype: DType | undefined, noted: (name: string)
 
 export interface LatentsConversion {
   dtype?: LatentsDescription['dtype'];
-  /** What a .npy or .npz holds where NumPy kept no name of the type. */
+  /** What a .npy or .npz holds where NumPy did not store the name of the type. */
   nameless?: NamelessDType | undefined;
   posterior?: 'mode' | 'sample' | undefined;
   seed?: number | undefined;

@@ -11,14 +11,14 @@ import { createLatentsWriter, type LatentsDescription, type LatentsWriter } from
 import type { Tokenizer } from '../tokenizers/index.js';
 
 export interface ExtractSettings {
-  /** What the tokenizer was opened by, for the record. */
+  /** The specification of the tokenizer, for the record. */
   spec: string;
-  /** Latents of the mirrored images besides. */
+  /** Also extract latents of the mirrored images. */
   flip: boolean;
   /** The posterior's mode or a sample of it; default: what the system's own pipeline extracts. */
   posterior?: 'mode' | 'sample' | undefined;
   precision: 'f32' | 'bf16';
-  /** Of the posterior's noise: image k's is the same in every batch. */
+  /** Seed of the posterior's noise, which is the same for image k in every batch. */
   seed: number;
   batchSize: number;
   dtype?: LatentsDescription['dtype'];
@@ -37,13 +37,13 @@ export interface Extraction {
   rows: number;
   /** Images left out because they cannot be read. */
   skipped: number;
-  /** Of this call, reading and writing included. */
+  /** Speed of this call, including reading and writing. */
   picturesPerSecond: number;
 }
 
 /**
  * Encodes a data set, centre-cropped as ADM does it, into a latents folder, in the data set's order. What is decoded
- * next is read while the engine computes. An interruption keeps all whole batches; `resume` goes on from there.
+ * next is read while the engine computes. An interruption keeps all finished batches; `resume` continues from there.
  */
 export async function extractLatents(
   tokenizer: Tokenizer,
@@ -89,7 +89,7 @@ async function extractHeld(
   };
 }
 
-/** What the latents' meaning hangs on: latents.json's `meta`. Resuming needs the same. */
+/** Everything that the latents depend on: `meta` of latents.json. Resuming needs the same. */
 function describe(tokenizer: Tokenizer, data: ImageDataset, settings: ExtractSettings): LatentsDescription {
   const [tokens, channels] = tokenizer.latentShape;
   const { grid } = tokenizer;
@@ -122,7 +122,7 @@ function describe(tokenizer: Tokenizer, data: ImageDataset, settings: ExtractSet
   };
 }
 
-/** What is taken of the posterior: what was asked for, else what the system's own pipeline takes. */
+/** Mode or sample of the posterior: as requested, else as in the tokenizer's own pipeline. */
 export const posteriorOf = (
   { posterior }: Tokenizer,
   settings: Pick<ExtractSettings, 'posterior'>,
@@ -131,7 +131,7 @@ export const posteriorOf = (
 
 type Encoded = { latents: Float32Array; flipped?: Float32Array };
 
-/** Images of a batch → latents [n, tokens, channels] on the host, mirrored ones besides where asked for. */
+/** Images of a batch → latents [n, tokens, channels] on the host, and those of mirrored images if requested. */
 function batchEncoder(tokenizer: Tokenizer, settings: ExtractSettings): (batch: ImageBatch) => Promise<Encoded> {
   const random = new RandomStream(settings.seed).for('posterior');
   const samples = posteriorOf(tokenizer, settings) === 'sample';
@@ -201,7 +201,7 @@ async function* batches(data: ImageDataset, start: number, size: number, batchSi
       yield await batch;
     }
   } finally {
-    // What was begun is waited for, so that nothing is read after the data set is closed.
+    // Waits for reads in flight, so that nothing is read after the data set is closed.
     await Promise.allSettled(ahead);
   }
 }

@@ -46,7 +46,7 @@ export async function npyFolderStore(
   return await perImageStore(items, about(folder, path, dataset, files, [path, ...paths]), posterior);
 }
 
-/** The same in a zip archive, as EDM2 has it. */
+/** Such a folder as a zip archive, as in EDM2. */
 export async function zipStore(path: string, posterior: Posterior, options: NpyOptions): Promise<LatentsStore> {
   const zip = await openZip(path);
   const members = [...zip.members.keys()];

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { messageOf, UserError } from '../base/index.js';
 
-/** What a latents folder says of itself, beside LightningDiT's shards. */
+/** The description of a latents folder, next to LightningDiT's shards. */
 export const latentsJson = z.object({
   format: z.literal('maetok latents 1'),
   count: z.int().positive(),

@@ -14,12 +14,12 @@ export interface LatentsOptions {
   flips?: boolean | undefined;
   /** Leave out rows that hold NaN or infinite numbers; without it they are refused when met. */
   dropNonfinite?: boolean | undefined;
-  /** Of files that hold a posterior's moments: its mean (default) or a sample by seed. */
+  /** For files that hold a posterior's moments: take its mean (default) or a sample by seed. */
   posterior?: 'mode' | 'sample' | undefined;
   seed?: number | undefined;
   /** How many classes there are, so that labels beyond them are refused. Default: as many as the files name. */
   classCount?: number | undefined;
-  /** What the numbers of .npy and .npz files are where NumPy kept no name of their type. */
+  /** What the numbers of .npy and .npz files are where NumPy did not store the name of their type. */
   nameless?: NamelessDType | undefined;
   log?: Log | undefined;
 }
@@ -36,7 +36,7 @@ export interface Latents extends Layout {
   readonly labels?: Int32Array;
   /** Names of the classes, where known. */
   readonly classes?: string[];
-  /** What the files tell of their origin: tokenizer, data, crop, posterior, … */
+  /** Origin as recorded in the files: tokenizer, data, crop, posterior, … */
   readonly meta: Record<string, unknown>;
   /** All rows, flattened to [tokens·channels]. */
   rows(): RowSource;

@@ -33,7 +33,7 @@ export interface NormalisedOptions {
   classNames?: string[] | undefined;
   /** Leave out rows that hold NaN or infinite numbers. */
   dropNonfinite?: boolean | undefined;
-  /** What the numbers of .npy and .npz files are where NumPy kept no name of their type. */
+  /** What the numbers of .npy and .npz files are where NumPy did not store the name of their type. */
   dtype?: NamelessDType | undefined;
   /** Default: the latents' own. */
   normalisation?: { mean: Float32Array; std: Float32Array } | undefined;

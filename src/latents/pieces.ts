@@ -18,7 +18,7 @@ export interface OpenPiece {
 
 /** One file of several that follow each other. */
 export interface Piece {
-  /** What messages call it. */
+  /** Name in messages. */
   name: string;
   rows: number;
   /** Shape of one row. */

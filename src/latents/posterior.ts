@@ -1,6 +1,6 @@
 import { RandomNumbers } from '../base/index.js';
 
-/** What follows the means where a file holds a posterior's moments instead of a latent. */
+/** Kind of the values that follow the means where a file holds a posterior's moments. */
 export type Spread = 'std' | 'logvar';
 
 export interface Posterior {

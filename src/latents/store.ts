@@ -13,9 +13,9 @@ export interface LatentsStore {
   readonly labels?: Int32Array;
   /** Names of the classes, where the dialect has them. */
   readonly classes?: string[];
-  /** What the files say of the channels, if they do. */
+  /** Channel statistics from the files, if present. */
   readonly statistics?: ChannelStatistics;
-  /** What is known of their origin. */
+  /** Their origin, as far as it is known. */
   readonly meta: Record<string, unknown>;
   /** Every file that the numbers come from. */
   files(): string[];

@@ -1,7 +1,7 @@
 import type { Log } from '../base/index.js';
 import type { Layout } from './layout.js';
 
-/** What is written, beside the numbers. */
+/** Description of the latents to be written. */
 export interface LatentsDescription extends Layout {
   /** Names of the classes, if they have any. */
   classes?: string[] | undefined;
@@ -16,7 +16,7 @@ export interface LatentsWriterOptions {
   force?: boolean | undefined;
   /** How often the shard at hand is written, so that a crash loses no more; default every minute. */
   saveSeconds?: number | undefined;
-  /** Go on after the last images that an interrupted run of the same work has saved. */
+  /** Continue after the last images saved by an interrupted run with the same settings. */
   resume?: boolean | undefined;
   /** Images per shard; default 10,000 as LightningDiT has it, fewer where a shard would exceed a quarter GiB. */
   shardRows?: number | undefined;

@@ -7,7 +7,7 @@ import { LATENTS_JSON, readLatentsJson } from './latents-json.js';
 import { readState, sameWork, stateFile, writeState, type WriterState } from './writer-state.js';
 import type { LatentsDescription, LatentsWriterOptions } from './writer-options.js';
 
-/** Images of a rank in a folder that is whole already, where it is the same work. */
+/** Images of a rank in a folder that is already complete and was made with the same settings. */
 export async function finishedRows(
   folder: string,
   description: LatentsDescription,

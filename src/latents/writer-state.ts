@@ -7,7 +7,7 @@ import { writeFileAtomic } from '../io/index.js';
 import { readJson } from './latents-json.js';
 import type { ChannelMoments } from './statistics.js';
 
-/** What one rank has finished, on disk until the whole folder is. */
+/** Progress of one rank, kept on disk until the whole folder is finished. */
 const schema = z.object({
   /** What is being written; resuming needs the same. */
   work: z.record(z.string(), z.unknown()),
@@ -46,7 +46,7 @@ export async function writeState(folder: string, state: WriterState): Promise<vo
   await writeFileAtomic(join(folder, stateFile(state.rank)), `${JSON.stringify(state)}\n`, { force: true });
 }
 
-/** Refuses to go on with other work than was begun, naming what differs. */
+/** Refuses to resume with different settings, naming what differs. */
 export function sameWork(folder: string, begun: Record<string, unknown>, now: Record<string, unknown>): void {
   for (const name of new Set([...Object.keys(begun), ...Object.keys(now)])) {
     const [before, after] = [begun[name], now[name]].map(value => JSON.stringify(value));

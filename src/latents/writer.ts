@@ -102,7 +102,7 @@ function finishedWriter(folder: string, rowsDone: number): LatentsWriter {
   };
 }
 
-/** Goes on with a last shard that an interruption left short. */
+/** Continues a last shard that an interruption left incomplete. */
 async function takeUp(
   folder: string,
   description: LatentsDescription,

@@ -21,7 +21,7 @@ export function frechetDistanceTo(target: Moments): (other: Moments) => number {
       distance += (target.mean[i] - other.mean[i]) ** 2;
       distance += target.covariance[i * width + i] + other.covariance[i * width + i];
     }
-    // What rounding leaves of a distance of zero may be negative.
+    // Rounding may make a distance of zero negative.
     return Math.max(0, distance - 2 * traceOfRoot(root, other.covariance, width));
   };
 }

@@ -2,7 +2,7 @@ import { RandomNumbers } from '../base/index.js';
 import type { DistributionMetric } from './metric.js';
 import type { FeatureRows } from './rows.js';
 
-/** What one split of the images adds up to. */
+/** Sums over one split of the images. */
 interface Split {
   count: number;
   /** Σ over images of Σ_k p_k log p_k. */

@@ -15,7 +15,7 @@ const exact: Distances = (a, b) => {
   return tf.relu(squares(a, 1).add(squares(b, 0)).sub<Tensor2D>(products.mul(2)));
 };
 
-/** The same with every operand and result rounded to half precision, as ADM's evaluator has it on features like these. */
+/** Distances with every operand and result rounded to half precision, as in ADM's evaluator on such features. */
 const inHalf: Distances = (a, b) => {
   const [u, v] = [half(a), half(b)];
   const norms = (x: Tensor2D, axis: 0 | 1): Tensor => half(shaped(half(x.square()).sum(1), axis));

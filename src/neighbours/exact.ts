@@ -81,7 +81,7 @@ async function searchAll(queries: Tensor2D, { x, start }: RowBlock, k: number): 
 }
 
 /**
- * The same, several times faster: the k best products lie in the k groups of rows with the best maxima, and maxima cost
+ * Finds the same rows several times faster: the k best products lie in the k groups of rows with the best maxima, and maxima cost
  * a fraction of what sorting does. The last group is filled up with zeros, which may stand above its own rows, so one
  * group more is taken, and no row that isn't there.
  */
@@ -109,7 +109,7 @@ function searchByGroups({ x, start }: RowBlock, k: number): Search {
   };
 }
 
-/** Of products [queries, groups · GROUP]: k + 1 groups per query, the k best products in these, and where they stand. */
+/** From products [queries, groups · GROUP]: k + 1 groups per query, the k best products in these, and their positions. */
 function bestByGroups(products: Tensor, groups: number, rows: number, k: number) {
   const queries = products.shape[0];
   const maxima = products.reshape([queries, groups, GROUP]).max(2);

@@ -15,7 +15,7 @@ const GROUP = 64;
 const BLOCK = 32 * GROUP;
 /** How far products of the same rows in other company may lie apart, as a part of the largest h. */
 const MARGIN = 1e-5;
-/** What is further than anything. */
+/** Larger than any distance. */
 const FAR = 1e30;
 
 /**

@@ -1,7 +1,7 @@
 import type { Tensor } from '../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
 import type { Params } from './params.js';
 
-/** What batch normalisation gives in training. */
+/** Result of batch normalisation in training. */
 export interface TrainedBatchNorm {
   output: Tensor;
   /** New values of `running_mean` and `running_var`. */

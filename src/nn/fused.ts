@@ -68,7 +68,7 @@ export const fusedMlp = (activation: FusedActivation): ((...inputs: Tensor[]) =>
 
 /**
  * Multi-head self-attention with both linear layers: x [n, t, c], `qkv` and `proj` weights and biases, and where
- * positions are learned the angles; the rotation's tables are given besides ([0] for none).
+ * positions are learned the angles; the rotation's tables are given separately ([0] for none).
  */
 export function fusedAttention(
   inputs: [x: Tensor, qkv: Tensor, qkvBias: Tensor, proj: Tensor, projBias: Tensor, ...angles: Tensor[]],

@@ -23,7 +23,7 @@ export function prefixed<T = Tensor>(params: Record<string, T>, prefix: string):
   return Object.fromEntries(Object.entries(params).map(([key, value]) => [`${prefix}.${key}`, value]));
 }
 
-/** What a file gives for one tensor; numbers of any width. */
+/** One tensor of a file; numbers of any width. */
 export interface HostArray {
   shape: number[];
   data: ArrayLike<number | bigint>;

@@ -3,7 +3,7 @@ const EPS = 1e-12;
 
 /**
  * x / max(‖x‖, ε) along the last axis, as PyTorch normalises. The least is taken of squares: the gradient of a root is
- * infinite at 0, and of a vector of zeros it would be no number.
+ * infinite at 0, and for a vector of zeros it would be NaN.
  */
 export const unit = (x: Tensor): Tensor =>
   x.div(

@@ -82,7 +82,7 @@ export function principalAxes(name: string, moments: Moments, options: Dimension
   );
 }
 
-/** What to tell of rows that vary along fewer axes than were asked for; undefined where none is missing. */
+/** The warning for rows that vary along fewer axes than requested; undefined if none is missing. */
 export const axesLeftOut = ({ dims, rows }: Pca, asked: number): string | undefined =>
   dims < asked
     ? `its ${rows} rows vary along only ${dims} of the ${asked} requested axes; the others are left out`

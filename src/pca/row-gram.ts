@@ -109,7 +109,7 @@ function put(products: Float64Array, n: number, values: Float64Array, a: Range, 
     }
 }
 
-/** What rounding left of the rows' sum is taken out, in place; the rows' products with it are zero then. */
+/** Removes the rounding error of the rows' sum, in place, so that the rows' products with it are zero. */
 function doublyCentred(products: Float64Array, n: number): Float64Array {
   const means = new Float64Array(n);
   for (let i = 0; i < n; i++) for (let j = 0; j < n; j++) means[i] += products[i * n + j] / n;

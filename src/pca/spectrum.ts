@@ -223,7 +223,7 @@ function nearlyOrthonormal(block: Tensor2D): Tensor2D {
 const identity = (size: number): Float64Array =>
   Float64Array.from({ length: size * size }, (_, i) => (i % (size + 1) === 0 ? 1 : 0));
 
-/** The same in double precision throughout; the first `needed` pairs. */
+/** The first `needed` pairs in double precision throughout. */
 function doubleRitz(a: Float64Array, n: number, block: Float64Array, size: number, needed: number): Spectrum {
   const basis = orthonormal(block, size, n, 1);
   const image = imageOf(a, n, basis, size);

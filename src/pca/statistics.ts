@@ -4,7 +4,7 @@ import { rowMoments, type MomentsOptions } from './moments.js';
 import { numericalRank, roundingShare } from './rounding.js';
 import { rowGram } from './row-gram.js';
 
-/** What measures of a latent space read of its second moments. */
+/** Second moments of a latent space, for its measures. */
 export interface RowStatistics {
   rows: number;
   /** [width] */

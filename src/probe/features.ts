@@ -1,5 +1,5 @@
 import type { ChunkOptions, RowChunk, RowSource } from '../rows/index.js';
-/** What of a latent a probe sees: all its numbers, or each channel's mean over the tokens. */
+/** The input of a probe: all values of a latent, or each channel's mean over the tokens. */
 export type Feature = 'flattened' | 'mean';
 
 /** Features of latents whose rows are [tokens · channels], token by token. */

@@ -6,7 +6,7 @@ export interface Evaluation {
   gradient: Float64Array;
   /** Estimate of the Hessian's diagonal, all positive: the better it is, the fewer steps are needed. */
   curvature: Float64Array;
-  /** What `tolerance` is held against. */
+  /** The quantity compared with `tolerance`. */
   steepest: number;
 }
 

@@ -48,7 +48,7 @@ export async function standardisation(source: RowSource): Promise<Standardisatio
     const offset = mean[j] / rows;
     const variance = squares[j] / rows - offset * offset;
     mean[j] = offset + (shift?.[j] ?? 0);
-    // Of one and the same number all differences, and so the variance, are exactly 0.
+    // For a constant column all differences, and so the variance, are exactly 0.
     scale[j] = variance > 0 ? Math.sqrt(variance) : 1;
   }
   return { mean, scale };

@@ -135,7 +135,7 @@ function training({ settings, log }: ProbeTask, label: string) {
   };
 }
 
-/** The same number of rows of each class, drawn by seed, ascending; undefined where a class has too few. */
+/** Draws the same number of rows of each class by seed, ascending; undefined if a class has too few. */
 function fewRows(labels: Int32Array, classes: number, shots: number, seed: number): Int32Array | undefined {
   const order = new RandomNumbers(seed).for(`few-shot-${shots}`).permutation(labels.length);
   const taken = new Int32Array(classes);

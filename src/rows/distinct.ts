@@ -1,6 +1,6 @@
 import type { RowSource } from './source.js';
 
-/** How many different rows there are, counted up to `most`. */
+/** Number of distinct rows, counted up to `most`. */
 export async function distinctRows(source: RowSource, most: number): Promise<number> {
   const seen = new Set<string>();
   for await (const { rows, data } of source.chunks())

@@ -112,7 +112,7 @@ async function runSource(folder: string, { weights, log }: OpenOptions): Promise
   return { name: folder, weights: await readWeights(run.weights), config: run.config, digest: run.digest };
 }
 
-/** `x_encoder.pth` stands beside `x_decoder.pth`: the two are one tokenizer. */
+/** `x_encoder.pth` and `x_decoder.pth` in one folder form one tokenizer. */
 function siblingDecoder(encoder: string): string | undefined {
   if (!/_encoder\.\w+$/.test(basename(encoder))) return undefined;
   const sibling = join(dirname(encoder), basename(encoder).replace('_encoder.', '_decoder.'));
@@ -138,7 +138,7 @@ async function readConfigFile(path: string): Promise<Record<string, unknown>> {
   return content as Record<string, unknown>;
 }
 
-/** Of the files where they are files, of its tensors where it is a folder. */
+/** Digest of the files, or for a folder of its tensors. */
 async function digestOf(paths: string[], weights: Record<string, NdArray>): Promise<string> {
   const parts: Record<string, string> = {};
   for (const path of paths) {

@@ -63,7 +63,7 @@ export interface OpenOptions {
 
 /** Weights with what is known about them. */
 export interface TokenizerSource {
-  /** What messages call it: the path or id. */
+  /** Name in messages: the path or id. */
   name: string;
   /** Weights under their published keys. */
   weights: Record<string, NdArray>;

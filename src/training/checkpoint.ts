@@ -22,7 +22,7 @@ import { paramsFrom, prefixed, type Params } from '../nn/index.js';
 import { MAIN, type NetworkState } from './network.js';
 import type { WindowState } from './report.js';
 
-/** What the loop itself remembers; small, exact, readable. */
+/** The loop's own state; small, exact, readable. */
 export interface LoopState {
   /** Updates done, skipped ones included. */
   step: number;

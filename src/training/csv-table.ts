@@ -24,7 +24,7 @@ export class CsvTable {
     return new CsvTable(path, []);
   }
 
-  /** Goes on with a table as it was after `step`: later rows are cut off. */
+  /** Continues a table as it was after `step`: later rows are removed. */
   static async resume(path: string, step: number): Promise<CsvTable> {
     if (!existsSync(path)) return new CsvTable(path, []);
     const [columns = [], ...rows] = parseLines(await readFile(path, 'utf8'), path);

@@ -5,10 +5,10 @@ import { MeanWindow, readReport, type PendingReport } from './report.js';
 /** Steps in a row whose loss or gradient may be other than finite before a run is given up. */
 const MOST_SKIPS_IN_A_ROW = 10;
 
-/** The run is beyond saving by going on; its last good checkpoint is kept. */
+/** Continuing the run is pointless; its last good checkpoint is kept. */
 export class Diverged extends UserError {}
 
-/** What the host knows of the steps: means since the last logged row, steps skipped. */
+/** The host's record of the steps: means since the last logged row, skipped steps. */
 export class Ledger {
   private pending: PendingReport | undefined;
   private readonly window: MeanWindow;

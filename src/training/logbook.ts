@@ -3,7 +3,7 @@ import type { RunFolder } from './run.js';
 import type { EvaluationRows } from './task.js';
 import { TensorBoardWriter } from './tensorboard.js';
 
-/** What a run writes down as it goes: CSV tables, cut to a checkpoint's step on resume, and TensorBoard's events. */
+/** The tables that a run writes: CSV, truncated to a checkpoint's step on resume, and TensorBoard events. */
 export class Logbook {
   private readonly open = new Map<string, CsvTable>();
 

@@ -58,7 +58,7 @@ function refuseLatePhases({ phases = [] }: TrainingTask, { steps }: TrainingSett
     );
 }
 
-/** Puts the trainer where the newest whole checkpoint is, if the run has got anywhere. */
+/** Restores the trainer from the newest intact checkpoint, if there is one. */
 async function restore(trainer: Trainer, { out, log }: TrainOptions): Promise<LoopState | undefined> {
   return await newestWhole(out, log, async ({ checkpoint: folder }) => {
     const checkpoint = await loadCheckpoint(folder);
@@ -80,7 +80,7 @@ async function recorded(
     await run.end(result.step, 'done');
     return result;
   } catch (error) {
-    // What went wrong matters more than that the record of it failed too (a full disk, say).
+    // The original error matters more than a failure to record it (e.g. on a full disk).
     await run.end(reached, outcomeOf(error)).catch(() => undefined);
     throw (error as NodeJS.ErrnoException).code === 'ENOSPC' ? await diskFull(run.folder, reached, error) : error;
   }
@@ -123,7 +123,7 @@ async function work(task: TrainingTask, settings: TrainingSettings, work: Work):
       done(++step);
       progress.update(step, ledger.note);
       const isDue = (every: number): boolean => step === steps || step % every === 0;
-      // Lets signals and the readers of coming batches have their turn: TensorFlow computes on this thread.
+      // Yields to signals and the readers of the next batches: TensorFlow computes on this thread.
       await nextTurn();
       const stops = signal.aborted && step < steps;
       if (isDue(logEvery) || isDue(evaluateEvery) || isDue(checkpointEvery) || stops) await ledger.settle();
@@ -132,7 +132,10 @@ async function work(task: TrainingTask, settings: TrainingSettings, work: Work):
       if (isDue(evaluateEvery)) await evaluate(task, trainer, logbook, { step, out });
       if (isDue(checkpointEvery) || stops) await save(trainer, keep, out, ledger.state(step));
       if (stops)
-        throw new UserError(`interrupted; step ${step} is saved in ${out}, --resume continues from it`, EXIT.interrupted);
+        throw new UserError(
+          `interrupted; step ${step} is saved in ${out}, --resume continues from it`,
+          EXIT.interrupted,
+        );
     }
     return { step: Math.max(state.step, steps), out };
   } finally {
@@ -179,7 +182,7 @@ function stopwatch(start: number): (step: number) => number {
   };
 }
 
-/** A batch that does not fit is the user's to mend; the engines say so each in its own words. */
+/** A batch that does not fit is for the user to fix; each engine reports it in its own words. */
 function explainMemory({ batchSize, accumulate }: TrainingSettings): (error: unknown) => never {
   return error => {
     if (!/\bOOM\b|out of memory|RESOURCE_EXHAUSTED|bad_alloc|memory access out of bounds/i.test(messageOf(error)))

@@ -14,11 +14,11 @@ import type { Phase, TrainingTask } from './task.js';
 /** Name of the task's own parameters among those of its phases. */
 export const MAIN = 'main';
 
-/** What a network is in a checkpoint. */
+/** The state of a network in a checkpoint. */
 export interface NetworkState {
   /** Every parameter, those that do not train included. */
   weights: Params;
-  /** The same with moving averages for those that do. */
+  /** All parameters, with moving averages for those that train. */
   ema?: Params | undefined;
   optimizer: Params;
 }
@@ -85,7 +85,7 @@ export class Network {
     return { weights: this.read(), ema: this.readAverage(), optimizer: this.optimizer.state() };
   }
 
-  /** Goes on from a state, of which it keeps copies. */
+  /** Resumes from a state, of which it keeps copies. */
   restore({ weights, ema, optimizer }: NetworkState): void {
     this.optimizer.restore(weights, optimizer);
     if (ema) this.average?.restore(ema);

@@ -105,7 +105,7 @@ export class RunFolder {
 
 const listIn = <T>(value: unknown): T[] => (Array.isArray(value) ? (value as T[]) : []);
 
-/** Stops before any work where a run may not be started, or not be gone on with, in a folder. */
+/** Throws, before any work, if a run must not be started or resumed in a folder. */
 export function refuseFolder({ out, resume, force }: Pick<RunRequest, 'out' | 'resume' | 'force'>): void {
   if (resume && !isRun(out)) throw new UserError(`${out}: holds no run to resume; leave out --resume to start one`);
   if (resume || force) return;
@@ -113,7 +113,10 @@ export function refuseFolder({ out, resume, force }: Pick<RunRequest, 'out' | 'r
     throw new UserError(`${out}: holds another run; --resume continues it, --force replaces it`, EXIT.failed);
   const taken = Object.values(RUN).find(name => existsSync(join(out, name)));
   if (taken !== undefined)
-    throw new UserError(`${out}: already holds a ${taken}; choose another --out, or replace it with --force`, EXIT.failed);
+    throw new UserError(
+      `${out}: already holds a ${taken}; choose another --out, or replace it with --force`,
+      EXIT.failed,
+    );
 }
 
 /** Removes what a run writes, and nothing else. */

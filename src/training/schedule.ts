@@ -1,4 +1,4 @@
-/** How the learning rate goes. */
+/** Schedule of the learning rate. */
 export interface Schedule {
   lr: number;
   schedule: 'constant' | 'cosine';

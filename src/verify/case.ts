@@ -9,7 +9,7 @@ export interface VerifyCase {
   config: Record<string, unknown>;
   /** The case's own weights under their recorded names; empty where it has none. */
   weights: Params;
-  /** The same as the file holds them. */
+  /** The weights as stored in the file. */
   arrays: Record<string, HostArray>;
   /** Recorded tensors named `in.*` or `input.*`, under their full names and in their recorded layout. */
   inputs: Record<string, HostArray>;

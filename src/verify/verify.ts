@@ -51,7 +51,7 @@ export async function verifyCase(folder: string, options: VerifyOptions): Promis
   }
 }
 
-/** What a case lacks shows as a value that isn't there, wherever its system reaches for it. */
+/** Anything missing from a case shows up as an undefined value where its system reads it. */
 async function recomputed(system: VerifiedSystem, recorded: VerifyCase): ReturnType<VerifiedSystem['verify']> {
   try {
     return await system.verify(recorded);
@@ -105,7 +105,7 @@ function caseOf({ recorded, options, ...parts }: CaseParts): VerifyCase {
   };
 }
 
-/** Where weights stand beside recorded cases or beside a checkout. */
+/** Where weights are kept next to recorded cases or to a checkout. */
 const BESIDE = ['weights', 'shared/weights'];
 
 /**

@@ -2,7 +2,7 @@ import { TestEnvironment } from 'jest-environment-node';
 
 /**
  * jest gives each test file its own realm; the native binding returns typed arrays of the outer one, so
- * `instanceof Float32Array` inside TensorFlow.js would fail. Sharing the constructors mends that.
+ * `instanceof Float32Array` inside TensorFlow.js would fail. Sharing the constructors fixes that.
  */
 const SHARED = [
   'ArrayBuffer',

@@ -21,7 +21,7 @@ export interface SamplerHooks {
 
 /**
  * Integrates `field` from `x` at times[0] over the given times; the result is the state at the last of them and the
- * caller's. `x` is left alone.
+ * caller's. `x` is not modified.
  */
 export type Sampler = (
   field: VelocityField,

@@ -89,7 +89,7 @@ async function build(
   options: InstallOptions,
 ): Promise<InstalledEngine> {
   const { log, signal, from, tools = systemTools } = options;
-  // What needs no download is tried first, so that it fails in a second and not after minutes.
+  // Steps without a download come first, so that they fail within a second and not after minutes.
   const compiler = await step('compiler', signal, () => findCompiler(tools));
   await step('disk space', signal, () => checkSpace(staging, recipe.build, tools));
 
@@ -231,7 +231,7 @@ async function replaceFolder(made: string, final: string, aside: string): Promis
   }
 }
 
-/** What an installation that was killed left beside the engines. */
+/** Remains of a killed installation next to the engines. */
 async function removeLeftovers(cache: string, name: string): Promise<void> {
   for (const entry of await readdir(cache))
     if (entry.startsWith(`.${name}-`)) await rm(join(cache, entry), { recursive: true, force: true });

@@ -1,7 +1,7 @@
 import { EXIT, UserError } from '../../base/index.js';
 import { TENSORFLOW_VERSION, type Build } from '../installed.js';
 
-/** What an engine is made of on one kind of machine. */
+/** The components of an engine on one kind of machine. */
 export interface Recipe {
   build: Build;
   /** The Python distribution whose wheel holds the libraries, and its version. */

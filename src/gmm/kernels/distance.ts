@@ -18,7 +18,7 @@ import {
 } from '../../simd/index.js';
 import type { Layout } from './layout.js';
 
-/** What a distance routine is given: four rows, a component's mean and factor, room, and where to give up. */
+/** Arguments of a distance routine: four rows, a component's mean and factor, scratch space, and limits at which to stop. */
 export const PAIR = {
   row0: 'i32',
   row1: 'i32',
@@ -67,7 +67,7 @@ export function triangularDistance(m: SimdModule, { width, rowBytes }: Layout): 
   });
 }
 
-/** The same for independent dimensions: Σ ((x − μ) / σ)², the factor holding 1/σ. */
+/** Distances for independent dimensions: Σ ((x − μ) / σ)², where the factor holds 1/σ. */
 export function diagonalDistance(m: SimdModule, { rowBytes }: Layout): Routine {
   return m.routine(undefined, PAIR, 'f32x4', (f, { row0, row1, row2, row3, mean, factor }) => {
     const sums: Local<'f32x4'>[] = [];

@@ -130,7 +130,7 @@ export function addCholesky(m: SimdModule, { width }: Layout): Routine {
             f.store(corner, x, 8 * c);
           });
           f.if(equal(column, i), () => {
-            // Also where it is no number.
+            // Also if it is NaN.
             f.if(
               greater(rest, 0),
               () => undefined,

@@ -32,7 +32,7 @@ export interface Layout extends Shape {
   factorBytes: number;
   /** f32 [residentRows, width] */
   data: number;
-  /** The same after the tied covariance's whitening. */
+  /** The rows after whitening by the tied covariance. */
   whitened: number;
   /** f32 [tile][component][TILE]: squared Mahalanobis distances, or lower bounds of them. */
   distances: number;

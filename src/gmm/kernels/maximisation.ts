@@ -33,7 +33,7 @@ import { PANEL, SEGMENT, TILE, type Layout, type Scratch } from './layout.js';
 
 export interface MaximisationNames {
   name: string;
-  /** What the rows are centred at. */
+  /** The point at which rows are centred. */
   means: number;
   /** Sums gathered beside Σ r and Σ r (x − mean): outer products, squares or nothing. */
   moments: 'outer' | 'squares' | 'none';

@@ -10,7 +10,7 @@ export interface JudgmentRow {
   /** `preference`: wins and half of the ties. */
   outcome: 'win' | 'tie' | 'lose' | 'preference';
   pairs: number;
-  /** Of all pairs, with Wilson's 95% interval. */
+  /** Share of all pairs, with Wilson's 95% interval. */
   share: number;
   share_low: number;
   share_high: number;
@@ -81,7 +81,7 @@ function judgment(path: string, { seed, pair, choice }: TableRow, i: number): [p
   return [pair, isFirstLeft(seed, pair) ? side : -side];
 }
 
-/** Of several judges the side that more of them chose: a pair counts once, however many looked at it. */
+/** The side chosen by the majority of the judges: a pair counts once, however many judged it. */
 const majority = (choices: readonly number[]): number => Math.sign(choices.reduce((sum, choice) => sum + choice, 0));
 
 function summary(source: string, against: string, outcomes: readonly number[], judges: number): JudgmentRow[] {

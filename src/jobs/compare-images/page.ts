@@ -130,7 +130,7 @@ const BODY = `
 
 /** One self-contained HTML page that shows the pairs one after another and saves the judgments as CSV. */
 export function judgmentPage(content: PageContent): string {
-  // As JSON in a script element of its own nothing needs escaping but what would end it.
+  // As JSON in a separate script element, only what would end that element needs escaping.
   const json = JSON.stringify(content).replaceAll('<', '\\u003c');
   return `<!doctype html>
 <html lang="en">

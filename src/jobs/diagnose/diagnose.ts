@@ -71,7 +71,7 @@ export interface DiagnoseRow {
   group: MeasureGroup;
   measure: string;
   value: number;
-  /** What the value hangs on besides the data: `k=10`. */
+  /** Setting that the value depends on, e.g. `k=10`. */
   setting: string;
   /** Rows that it was taken on. */
   rows: number;
@@ -105,7 +105,7 @@ interface Task extends DiagnoseSource {
   sample: () => Promise<Sample>;
 }
 
-/** What several groups need is computed once, by the first that asks. */
+/** Intermediate results that several groups need, computed once, by the first that asks. */
 function remembered({ rows }: DiagnoseSource, settings: DiagnoseSettings, log: Log) {
   const { threads = availableParallelism(), sample: most, seed } = settings;
   const moments = once(async () => {

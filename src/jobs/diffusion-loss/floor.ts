@@ -49,7 +49,7 @@ function scaled(mixture: Mixture, space: Reduction, units: NetworkUnits): Mixtur
   return { ...mixture, covarianceType: 'diag', means, covariances };
 }
 
-/** The same where rows were turned onto principal axes: means A μ + b and covariances A C Aᵀ. */
+/** Undoes a projection onto principal axes: means A μ + b and covariances A C Aᵀ. */
 function turned(mixture: Mixture, space: Reduction, units: NetworkUnits): Mixture {
   const { components, dims } = mixture;
   const backwards = Float64Array.from({ length: dims * dims }, (_, at) => {
@@ -95,7 +95,7 @@ export function velocityFloor(mixture: Mixture, path: PathName, times: ArrayLike
 export interface BeyondFloor {
   /** Least loss_per_dim that any network could have were the latents the mixture. */
   floor: number;
-  /** What the network has beyond it. */
+  /** Excess of the network's loss over the floor. */
   excess: number;
 }
 

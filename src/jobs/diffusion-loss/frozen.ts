@@ -1,7 +1,7 @@
 import { RandomStream } from '../../engine/index.js';
 import { frozenRows, meanVariance, type FrozenSet } from '../../diffusion/index.js';
 import type { NormalisedLatents } from '../../latents/index.js';
-/** Of the noise, whatever the seed of the training: curves of several runs are measured alike. */
+/** Seed of the noise, whatever the seed of the training, so that the curves of several runs are comparable. */
 export const FROZEN_SEED = 0;
 
 /** Frozen latents, noise and times for measuring the loss on some of the images; read once. */

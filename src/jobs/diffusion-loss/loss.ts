@@ -64,7 +64,7 @@ export async function diffusionLoss(
   }
 }
 
-/** What a run measured on and held out; the defaults for published weights. */
+/** A run's settings for measuring and holding out; the defaults for published weights. */
 async function runOptions(checkpoint: string) {
   const config = isRun(checkpoint) ? (await readRunConfig(checkpoint)).config : {};
   const {
@@ -104,7 +104,7 @@ async function openFitting(diffusion: Diffusion, settings: LossSettings, log: Lo
   );
 }
 
-/** The run's own parts of its own latents; all rows of any others. */
+/** The run's own split for the run's latents; all rows of any other latents. */
 async function frozenSets(
   diffusion: Diffusion,
   latents: NormalisedLatents,

@@ -18,7 +18,7 @@ export interface ReconstructionSettings extends SideSettings {
   posterior?: 'mode' | 'sample' | undefined;
 }
 
-/** What reconstructions are judged by besides PSNR and SSIM. */
+/** Metrics of reconstructions in addition to PSNR and SSIM. */
 export interface Judges {
   extractor?: FeatureExtractor | undefined;
   metrics: readonly DistributionMetric[];

@@ -17,7 +17,7 @@ const STATISTICS: readonly [set: FeatureSet, mean: string, covariance: string][]
   ['spatial', 'mu_s', 'sigma_s'],
 ];
 
-/** Statistics of features in a `.npz`; other arrays in it are left alone. @throws UserError where half of a pair is missing. */
+/** Statistics of features in a `.npz`; other arrays in it are ignored. @throws UserError if half of a pair is missing. */
 export async function statisticsIn(path: string): Promise<ReferenceStatistics> {
   const npz = await openNpz(path);
   try {

@@ -4,7 +4,7 @@ import type { Score } from '../../metrics/index.js';
 /** One number of an evaluation. */
 export interface EvaluationRow extends Score {
   source: string;
-  /** What the images were looked at through; empty where they were compared pixel by pixel. */
+  /** The feature extractor; empty where images were compared pixel by pixel. */
   features: string;
   /** Images evaluated, and compared with. */
   images: number;

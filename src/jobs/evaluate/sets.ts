@@ -15,7 +15,7 @@ export interface EvaluateContext {
   signal: AbortSignal;
 }
 
-/** What samples are compared with: images, statistics of the whole of them, or both (ADM's reference batches). */
+/** The reference for samples: images, statistics of the full set, or both (ADM's reference batches). */
 export interface Reference {
   name: string;
   digest: string;

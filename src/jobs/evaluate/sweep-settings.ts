@@ -1,7 +1,7 @@
 import { camel, UserError } from '../../base/index.js';
 import { sampleOptions, type SampleOptions } from '../sample/options.js';
 
-/** Options of `maetok sample` that a sweep may set; the others are evaluate's own or hang on the setting. */
+/** Options of `maetok sample` that a sweep may set; the others belong to `evaluate` or depend on the setting. */
 const SWEPT = sampleOptions.omit({
   tokenizer: true,
   out: true,
@@ -21,7 +21,7 @@ const ALIASES: Record<string, Swept> = { cfg: 'guidance' };
 export interface SweepSetting {
   /** `cfg=1.5 interval=0.2:0.8`: what tables and resumed sweeps know it by. */
   name: string;
-  /** The same as the name of a folder. */
+  /** The setting as the name of a folder. */
   folder: string;
   options: Pick<SampleOptions, Swept>;
 }

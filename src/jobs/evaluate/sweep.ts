@@ -51,7 +51,7 @@ export async function sweep(
     const measured: { setting: SweepSetting; row: SweepRow }[] = [];
     for (const [i, setting] of settings.entries()) {
       const before = known.find(row => row.setting === setting.name && row.samples === samples);
-      // The first setting's samples are always gone on with, which fails if another model made them.
+      // The first setting's samples are always continued, which fails if another model made them.
       if (!before || (stage === 0 && i === 0)) await sampleSetting(plan, setting, samples, context);
       const row = before ?? (await measure(plan, setting, samples, compare, context));
       measured.push({ setting, row });
@@ -111,7 +111,7 @@ function cell(value: unknown): SweepCell {
   return typeof value === 'number' ? value : String(value);
 }
 
-/** Each metric as a column of its own, in its first variant, with interval and spread where it has them. */
+/** Each metric as a separate column, in its first variant, with interval and standard deviation where it has them. */
 function wide(scores: readonly EvaluationRow[]): Record<string, SweepCell> {
   const first = scores.filter(({ metric }, i) => scores.findIndex(score => score.metric === metric) === i);
   return Object.assign({ features: scores[0]?.features ?? '' }, ...first.map(columnsOf)) as Record<string, SweepCell>;

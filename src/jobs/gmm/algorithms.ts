@@ -21,14 +21,14 @@ export interface FitContext {
 }
 
 export interface AlgorithmOptions extends Omit<FitOptions, 'onIteration'> {
-  /** Called after each pass, with where the fit stands if it can go on from there. */
+  /** Called after each pass, with the state of the fit if it can be resumed. */
   onIteration: (
     state: (() => FitState) | undefined,
     progress: { iteration: number; lowerBound: number },
   ) => Promise<void> | void;
 }
 
-/** Fits one mixture. What `adam` cannot go on with is begun anew: it comes to the same. */
+/** Fits one mixture. `adam` cannot resume and starts again, with the same result. */
 export const FITS: Record<Algorithm, (context: FitContext, options: AlgorithmOptions) => Promise<Fit>> = {
   em: ({ ws }, options) => fitMixture(ws, options),
   stepwise: async ({ ws, train, memory, threads }, options) => {

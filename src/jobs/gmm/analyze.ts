@@ -91,7 +91,7 @@ export interface GmmRow {
   restart: number;
   reseeded: number;
   falls: number;
-  /** What weights that nothing normalises sum to, and the NLL that counts them as they are. */
+  /** Sum of the unnormalised weights, and the NLL computed with them. */
   weights_sum: number | null;
   reported_nll: number | null;
 }
@@ -274,7 +274,7 @@ interface FitOf {
 const stateName = ({ space: { source, fold }, control, components, repeat }: FitOf): string =>
   `${source.replace(/[^\w.-]/g, '_')}-fold${fold}-${control}-k${components}-repeat${repeat}`;
 
-/** What progress and warnings call a fit. */
+/** Name of a fit in progress bars and warnings. */
 function labelOf(components: number, { space: { source }, control, repeat }: FitOf): string {
   const of = control === 'none' ? source : `${source} (${control})`;
   return `${of}, ${components} ${components === 1 ? 'component' : 'components'}${repeat > 0 ? `, repeat ${repeat}` : ''}`;

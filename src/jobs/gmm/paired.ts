@@ -54,7 +54,7 @@ function requireSameRows([first, ...others]: FittedMixture[]): void {
       );
 }
 
-/** The same random numbers for every source: replicate r of each is over the same rows. */
+/** Uses the same random numbers for every source: replicate r of each is over the same rows. */
 function rankStability(group: FittedMixture[], random: RandomNumbers): number {
   const replicates = group.map(({ gains }) => bootstrapMeans(gains, random));
   const order = (values: number[]): string =>

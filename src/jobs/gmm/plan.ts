@@ -37,7 +37,7 @@ const SAMPLE = 2000;
 const SPEED = 1.5e10;
 const NEAR = 20;
 
-/** What a sweep would take, from a look at a few rows. */
+/** Estimates the cost of a sweep from a few rows. */
 export async function planSweep(sources: GmmSource[], settings: PlanSettings): Promise<PlanRow[]> {
   const own: number[] = [];
   for (const { rows } of sources) own.push(await estimatedDims(rows, settings));

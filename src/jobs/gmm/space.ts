@@ -45,7 +45,7 @@ export interface Space {
   fold: number;
   train: RowSource;
   heldout: RowSource | undefined;
-  /** What the reduction is fitted on. */
+  /** Rows on which the reduction is fitted. */
   seen: RowSource;
   reduction: Reduction;
   /** Share of variance kept; 1 without PCA. */

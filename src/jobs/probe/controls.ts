@@ -3,7 +3,7 @@ import { RandomNumbers, UserError, type Log } from '../../base/index.js';
 import type { RowSource } from '../../rows/index.js';
 import { axesLeftOut, fitPca, pcaReduction, reducedRows, type Reduction } from '../../pca/index.js';
 import { features, type Feature, type LabelledLatents, type ProbeParts } from '../../probe/index.js';
-/** What a probe's accuracy is held against; `none` is the probe itself. */
+/** Controls to compare a probe's accuracy with; `none` is the probe itself. */
 export const CONTROLS = ['none', 'shuffled-labels', 'random-projection', 'pca'] as const;
 export type Control = (typeof CONTROLS)[number];
 

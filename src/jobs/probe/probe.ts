@@ -15,7 +15,7 @@ import {
 } from '../../probe/index.js';
 import { controlledFeatures, isProjected, matchedDims, type Control } from './controls.js';
 
-/** A latent space, and rows of its own to test on where there are any. */
+/** A latent space, with its own test rows if there are any. */
 export interface ProbeSource {
   latents: LabelledLatents;
   test?: LabelledLatents | undefined;
@@ -190,7 +190,7 @@ export interface ConfusionRow extends ProbeName {
   class: string;
   taken_for: string;
   test_rows: number;
-  /** Of the class' rows. */
+  /** Accuracy on the rows of the class. */
   share: number;
 }
 

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { count, list, nonNegative, number, positive } from '../../base/options.js';
-// Not through the room's door, which would wake the engine for --help.
+// Not through the room's door, which would start the engine for --help.
 import { CONVENTION_NAMES, DIFFUSION_FORM_NAMES, SAMPLERS } from '../../diffusion/names.js';
 
 /** `0.2,0.8` or a YAML list. */

@@ -159,7 +159,7 @@ function planOf(diffusion: Diffusion, bad: Diffusion | undefined, inner: InnerTe
   };
 }
 
-/** Everything that a sample hangs on besides its number; in our own terms. */
+/** Everything that a sample depends on except its number, in our own convention. */
 function cardOf(
   diffusion: Diffusion,
   bad: Diffusion | undefined,

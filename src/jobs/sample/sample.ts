@@ -30,10 +30,10 @@ export interface SampleSettings {
   label: (k: number) => number;
   /** Added to 127.5 x before truncation to 8 bits. */
   pixelOffset: number;
-  /** What the images' meaning hangs on; a folder goes on only under the same. */
+  /** Everything that the images depend on; a folder is continued only with the same. */
   card: Record<string, unknown>;
   out: string;
-  /** ADM's sample file besides: `arr_0` images, `arr_1` labels. */
+  /** Also write ADM's sample file: `arr_0` images, `arr_1` labels. */
   npz: boolean;
   grid: string;
   /** Images in the grid at most. */
@@ -52,7 +52,7 @@ export interface SampleContext {
 export interface SampleResult {
   /** Images in the folder. */
   samples: number;
-  /** Of this call, decoding and writing included. */
+  /** Speed of this call, including decoding and writing. */
   samplesPerSecond: number;
 }
 
@@ -62,7 +62,7 @@ const CARD = 'samples.json';
 
 /**
  * Samples into a folder of PNGs, 000000.png and on, as LightningDiT and the evaluators expect them. A sample's numbers
- * hang on seed and number alone, so an interrupted folder goes on with what is missing.
+ * depend on seed and number only, so an interrupted folder is completed with what is missing.
  */
 export async function sampleImages(
   diffusion: Diffusion,

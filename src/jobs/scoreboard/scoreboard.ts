@@ -127,7 +127,7 @@ function scored(
   };
 }
 
-/** Of m measures tried, the k-th smallest p counts m − k + 1 times (Holm 1979); those too few to tell were no trial. */
+/** Holm's correction (1979): of m measures tried, the k-th smallest p is multiplied by m − k + 1; those with too few rows do not count as tried. */
 function holm(rows: ScoreboardRow[]): ScoreboardRow[] {
   const tried = rows.filter(row => row.verdict !== 'too few').sort((a, b) => a.p! - b.p!);
   let most = 0;
@@ -139,7 +139,7 @@ function holm(rows: ScoreboardRow[]): ScoreboardRow[] {
   return rows;
 }
 
-/** What of the table is judged in part or not at all, and why: one line per measure. */
+/** Explains which measures are judged in part or not at all, and why: one line per measure. */
 export function omissions(
   table: Table,
   { target, measures }: ScoreboardSettings,
@@ -173,7 +173,7 @@ export function omissions(
   return [...partly, ...constant, ...wordy, ...infinite];
 }
 
-/** What the verdicts mean, one line per setting that has any to explain. */
+/** Explains the verdicts, one line per setting that needs it. */
 export function explanations(rows: readonly ScoreboardRow[]): string[] {
   const few = rows.filter(({ verdict }) => verdict === 'too few');
   return [...new Set(few.map(({ setting }) => setting))].map(setting => {

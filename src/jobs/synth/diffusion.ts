@@ -27,7 +27,7 @@ export interface DiffusionRow {
   repeat: number;
   /** Least loss that any network can have, per dimension, over t in [0, 1]. */
   floor: number;
-  /** Of the network, on rows that it never saw. */
+  /** Loss of the network on rows that it never saw. */
   loss: number;
   excess: number;
   train_loss: number;
@@ -133,7 +133,7 @@ export function meanExcess(rows: DiffusionRow[]) {
   });
 }
 
-/** What the floor alone does, which no training changes: by how much separation and the modes move it. */
+/** How much the floor alone, which training cannot change, varies with separation and the number of modes. */
 export function floorVerdict(rows: DiffusionRow[]): string {
   const range = (key: (row: DiffusionRow) => unknown): number =>
     Math.max(

@@ -117,7 +117,7 @@ const sweepSettings = ({ components, seed, memory }: ModesSettings) => ({
   seed,
 });
 
-/** What the rows say of one space, in a sentence. */
+/** Summarises the rows of one space in a sentence. */
 export function modesVerdict(name: string, rows: ModesRow[]): string {
   const own = rows.filter(({ source }) => source === name);
   const best = own.reduce((a, b) => (b.nll < a.nll ? b : a));

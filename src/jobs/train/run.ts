@@ -58,7 +58,7 @@ async function trainHeld(order: TrainingOrder, context: JobContext): Promise<Tra
   });
 }
 
-/** What a training would be, found out by one step that is thrown away. */
+/** Forecast of a training run, measured by one step that is discarded. */
 export interface TrainingForecast extends RunConfig, Measurement {
   training: TrainingSettings;
   inputs: Record<string, string>;

@@ -2,7 +2,7 @@ import type { z } from 'zod';
 import type { Log } from '../../base/index.js';
 import type { TrainingSettings, TrainingTask } from '../../training/index.js';
 
-/** What a trainable is given when a run starts. */
+/** What a trainable receives when a run starts. */
 export interface TrainingRequest<O = Record<string, unknown>> {
   /** The model's own options, checked by its schema. */
   options: O;
@@ -31,7 +31,7 @@ export interface Trainable<S extends z.ZodObject = z.ZodObject> {
   /** One line for `maetok train --help`. */
   describe: string;
   examples: [command: string, meaning: string][];
-  /** Its own flags; those of every training (steps, lr, …) come besides. */
+  /** Its own flags, in addition to those of every training (steps, lr, …). */
   options: S;
   /**
    * Names of options that a resumed run may change because they do not touch the numbers: paths whose contents are
@@ -41,7 +41,7 @@ export interface Trainable<S extends z.ZodObject = z.ZodObject> {
   /** Training settings where they depart from `DEFAULT_SETTINGS`, given its options (a preset, say); flags win. */
   settings(options: z.output<S>): Partial<TrainingSettings>;
   /**
-   * Opens data and builds the initial parameters. Imports its domain rooms here, so that --help wakes no engine; the
+   * Opens data and builds the initial parameters. Imports its domain rooms here, so that --help starts no engine; the
    * engine has been started. Throws a UserError for anything that does not fit, before the first step.
    */
   prepare(request: TrainingRequest<z.output<S>>): Promise<PreparedTraining>;

@@ -85,7 +85,7 @@ const FIELDS = z.object({
 });
 type Fields = z.output<typeof FIELDS>;
 
-/** What the config says about one half beats what the weights show, so that a wrong one is noticed. */
+/** The config of one half takes precedence over what the weights show, so that a wrong config is noticed. */
 function sideOf(fields: Fields, half: 'encoder' | 'decoder', found: Side): Side {
   const widths = fields[`${half}_block_out_channels`] ?? found.widths;
   const each = <T>(value: T | T[] | undefined): T[] | undefined =>

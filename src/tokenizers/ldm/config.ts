@@ -139,7 +139,7 @@ function architectureOf(name: string, weights: Record<string, Shaped>): LdmArchi
 /** Large enough to be halved at every level. */
 const NOMINAL = 2 ** 16;
 
-/** What the config says about the architecture beats what the weights show, so that a wrong one is noticed. */
+/** The config's architecture takes precedence over what the weights show, so that a wrong config is noticed. */
 function toldByConfig(fields: Fields, found: LdmArchitecture): Partial<LdmArchitecture> {
   const { block_out_channels: widths, encoder_ch_mult: encoderMult } = fields;
   const told: Partial<LdmArchitecture> = {};

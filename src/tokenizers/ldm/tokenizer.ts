@@ -55,7 +55,7 @@ export function decodeLatents({ norm }: LdmConfig, params: Params, latents: Tens
   });
 }
 
-/** Opens VA-VAE, SD-VAE, KL-16 and their kin. */
+/** Opens VA-VAE, SD-VAE, KL-16 and similar autoencoders. */
 export function openLdm(source: TokenizerSource, options: OpenOptions): Tokenizer {
   const { config, params, spelling } = loadLdm(source.name, source.weights, source.config, options);
   const { architecture } = config;

@@ -1,2 +1,2 @@
-/** Discriminators by name; apart, so that --help wakes no engine. */
+/** Discriminators by name; apart, so that --help starts no engine. */
 export const CRITICS = ['none', 'patchgan', 'dino'] as const;

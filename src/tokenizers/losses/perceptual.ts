@@ -2,7 +2,7 @@ import { openLpips, lpips } from '../../features/index.js';
 import type { Scalar, Tensor, Tensor4D } from '../../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
 import { tf } from '../../engine/index.js';
 
-/** How far reconstructions are from their originals to the eye, averaged over a batch; differentiable. */
+/** Perceptual distance of reconstructions from their originals, averaged over a batch; differentiable. */
 export interface Perceptual {
   /** What it is, for a run's record. */
   name: string;
@@ -32,7 +32,7 @@ const SCALES = 3;
 
 /**
  * Mean absolute difference of the images' gradients (Mathieu et al. 2016, eq. 6 with α = 1, signs kept), averaged
- * over scales of which each halves the one before: it charges for lost edges and texture, as LPIPS does first of all.
+ * over scales, each half the size of the previous one: it penalises lost edges and texture, as LPIPS mainly does.
  */
 export function gradientDifference(a: Tensor4D, b: Tensor4D): Scalar {
   const terms: Tensor[] = [];

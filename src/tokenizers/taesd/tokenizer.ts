@@ -68,7 +68,7 @@ function networksIn(weights: Record<string, NdArray>): Record<string, NdArray>[]
   return halves.length > 0 ? halves : [weights];
 }
 
-/** What the members of the family are called, by the latent space that they speak. */
+/** Names of the family's members, by their latent space. */
 function nameOf({ sequence, channels, params }: Network): string {
   if (sequence.factor === 32) return 'taesana';
   if ('11.pool.0.weight' in params) return 'taef2';

@@ -3,7 +3,7 @@ import { tf, valueAndGradients } from '../../engine/index.js';
 import { differentiable, type Params } from '../../nn/index.js';
 import { adaptiveWeight, rampUp } from '../losses/index.js';
 
-/** What a reconstruction is charged for being unlike its original. */
+/** The losses between a reconstruction and its original. */
 export interface PixelLoss {
   /** Weights of the squared and of the absolute error. */
   l2: number;
@@ -80,7 +80,7 @@ interface Slopes {
   metrics: Record<string, Scalar>;
   /** Gradient with respect to the reconstruction. */
   slope: Tensor;
-  /** The same with respect to the last layer's weights. */
+  /** Gradients with respect to the last layer's weights. */
   atLast: Tensor;
 }
 

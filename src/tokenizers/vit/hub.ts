@@ -117,7 +117,7 @@ const HEAD = 64;
 
 type Shown = Omit<VitConfig, 'ropeTheta' | 'latentMean' | 'latentStd'>;
 
-/** What keys and shapes tell by themselves. Rotary positions with fixed frequencies leave no trace. */
+/** The part of the config that keys and shapes determine. Rotary positions with fixed frequencies leave no trace. */
 function shownByWeights(weights: Weights): Shown {
   const side = (key: string, axis: number): number => (Object.hasOwn(weights, key) ? weights[key].shape[axis] : 0);
   const depth = (prefix: string): number => {

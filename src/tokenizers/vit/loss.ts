@@ -35,7 +35,7 @@ export interface VitRecipe extends PixelLoss {
  */
 export type VitBatch = { images: Tensor4D } & Record<`target.${string}`, Tensor3D>;
 
-/** What differs from step to step. */
+/** The values that change from step to step. */
 export interface VitStep {
   /** Updates done. */
   step: number;

@@ -52,7 +52,7 @@ export const auxPreset = (size: VitSize): Stack & Pick<Size, 'decoder'> => ({
 const BASE = vitPreset('maetok', 'base');
 const LEARNED: Partial<VitConfig> = { positions: 'absolute', decoder: { ...BASE.decoder, classToken: true } };
 
-/** What was published, and what its code builds under other options. */
+/** The published models, and those that the published code builds under other options. */
 const PUBLISHED: Record<string, { describe: string; config: VitConfig }> = {
   'maetok-b-128': { describe: 'MAETok at 256 pixels, as published', config: BASE },
   'maetok-b-128-512': { describe: 'MAETok at 512 pixels, as published', config: { ...BASE, imageSize: 512 } },

@@ -4,7 +4,7 @@ import { patchify, unit } from '../../nn/index.js';
 import { hog, hogWidth } from './hog.js';
 import { sobel } from './sobel.js';
 
-/** What an auxiliary decoder predicts of every patch. */
+/** A target that an auxiliary decoder predicts for every patch. */
 export interface AuxTarget {
   name: string;
   /** Numbers per patch. */

@@ -45,7 +45,7 @@ export function arrayOf(values: ArrayLike<number>, shape = [values.length]): Hos
   return { shape, data: values };
 }
 
-/** What the case recorded of `results`; frees the rest. */
+/** The part of `results` that the case recorded; frees the rest. */
 export function recordedOnly(recorded: VerifyCase, results: Results): Results {
   const wanted: Results = {};
   for (const [name, value] of Object.entries(results)) {

@@ -53,7 +53,7 @@ function load(recorded: VerifyCase): Case {
 
 /**
  * `in.image`, or 8-bit pixels v that stand for (v / 255 − 0.5) / 0.5; where gradients of pixels are recorded, for
- * (v − 128) / 128, which is exact, so that no histogram hangs on rounding.
+ * (v − 128) / 128, which is exact, so that no histogram depends on rounding.
  */
 function imagesOf({ inputs, config: { kind } }: VerifyCase): Tensor4D {
   if (Object.hasOwn(inputs, 'in.image')) return channelsLast(tensorOf(inputs['in.image'])) as Tensor4D;

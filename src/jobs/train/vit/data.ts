@@ -16,7 +16,7 @@ export interface TokenizerData {
   train: ImageDataset;
   val: ImageDataset;
   augmentation: Augmentation;
-  /** Sides that batches take in turns. */
+  /** Sides between which batches alternate. */
   sizes: number[];
   /** A pure function of its index; every image of a batch has one size. */
   batch(index: number): Promise<ImageBatch>;

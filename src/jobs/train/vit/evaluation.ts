@@ -17,7 +17,7 @@ export interface EvaluationPlan {
   val: ImageDataset;
   /** Images per evaluation, evenly spread over the validation part. */
   count: number;
-  /** Sides that are trained on; fidelity is told of each. */
+  /** Sides that are trained on; fidelity is reported for each. */
   sizes: number[];
 }
 

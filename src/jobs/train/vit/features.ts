@@ -7,16 +7,16 @@ import type { TrainingRequest } from '../trainable.js';
 
 /** Frozen encoders' features in a tokenizer's training. */
 export interface TokenizerFeatures {
-  /** What auxiliary decoders may predict. */
+  /** Targets that auxiliary decoders may predict. */
   teachers: FeatureTarget[];
-  /** What latents are drawn towards. */
+  /** Features that latents are aligned with. */
   align: FeatureTarget | undefined;
   /** Digests by role. */
   inputs: Record<string, string>;
   close(): Promise<void>;
 }
 
-/** Name under which a batch carries the features that latents are drawn towards. */
+/** Name under which a batch carries the features that latents are aligned with. */
 const ALIGN = 'align';
 
 /** Opens the teachers among the auxiliary targets, and the features to align with. */

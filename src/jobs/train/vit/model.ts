@@ -13,7 +13,7 @@ import {
 } from '../../../tokenizers/vit/index.js';
 import type { TokenizerOptions } from './options.js';
 
-/** What is opened before the network is settled. */
+/** What is opened before the network is determined. */
 export interface ModelParts {
   /** Features that auxiliary decoders may predict. */
   teachers?: AuxTarget[];
@@ -117,7 +117,7 @@ function auxTargets(model: VitModel, options: TokenizerOptions, patchSize: numbe
   });
 }
 
-/** What auxiliary decoders are to predict; nothing in a stage that trains no encoder. */
+/** Targets of the auxiliary decoders; none in a stage that does not train the encoder. */
 export function auxNames(model: VitModel, { aux, stage }: TokenizerOptions): string[] {
   const names = aux ?? (model === 'maetok' && stage === 'all' ? ['hog'] : []);
   return [...new Set(names.filter(name => name !== 'none'))];

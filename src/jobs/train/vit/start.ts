@@ -11,7 +11,7 @@ import {
 } from '../../../tokenizers/vit/index.js';
 import type { TokenizerOptions } from './options.js';
 
-/** A trained tokenizer to go on from. */
+/** A trained tokenizer to start from. */
 export interface Start {
   config: VitConfig;
   weights: Record<string, NdArray>;
@@ -39,7 +39,7 @@ export async function openStart({ from, stage }: TokenizerOptions, log: Log): Pr
 export interface StartingOptions {
   start: Start | undefined;
   random: RandomStream;
-  /** Of a fresh start; absent: as the depth has it. */
+  /** Initial LayerScale of a fresh start; absent: depends on the depth. */
   layerScale: number | undefined;
   /** Width of the features that latents are aligned with. */
   aligned?: number | undefined;

@@ -21,7 +21,7 @@ export function trainableTokenizer(model: VitModel): Trainable<typeof tokenizerO
       ],
     ],
     options: tokenizerOptions,
-    // What these name is known by its digest.
+    // The contents of these files are identified by their digests.
     free: ['data', 'evaluationImages', 'teacher', 'align', 'lpips', 'discBackbone', 'from'],
     settings: chosen => SETTINGS[chosen.preset],
     prepare: request => prepare(model, request),

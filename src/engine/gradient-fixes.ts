@@ -2,7 +2,7 @@ import type { Tensor } from '../../node_modules/@tensorflow/tfjs-core/dist/tenso
 import { tf } from './tf.js';
 
 /** TensorFlow.js 4.22 gives −1 as the slope of |x| at 0, where it is 0 by symmetry, as in PyTorch. */
-export function mendGradients(): void {
+export function fixGradients(): void {
   tf.unregisterGradient('Abs');
   tf.registerGradient({
     kernelName: 'Abs',
