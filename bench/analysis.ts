@@ -11,8 +11,8 @@ import { chartOf, parseTable, rasterise, renderSvg } from '../src/report/index.j
 import type { Answer, Case, Work } from './analysis/work.js';
 
 /*
- * `npm run bench -- analysis [WORK…] [--quick]`. Both sides of a case are processes of their own with the same number
- * of threads; they take turns, so that whatever else the machine does weighs on both alike. No ratio is given before
+ * `npm run bench -- analysis [WORK…] [--quick]`. Both sides of a case are separate processes with the same number
+ * of threads; they take turns, so that other load on the machine affects both equally. No ratio is given before
  * the answers agree. The table goes to standard output and, with a chart, to bench/out.
  */
 const WORKS = ['em', 'latents', 'sweep', 'pca', 'logistic', 'knn', 'growth'];
@@ -55,7 +55,7 @@ interface Side {
   end(): void;
 }
 
-/** Whatever library a side uses for its products takes this many threads. */
+/** Number of threads for whichever library a side uses for matrix products. */
 const pinned = Object.fromEntries(
   ['OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS', 'MKL_NUM_THREADS', 'TF_NUM_INTRAOP_THREADS'].map(name => [
     name,
@@ -209,7 +209,7 @@ for (const name of wanted) {
   if (cases.length === 0) process.stderr.write(`${name}: its data are not here\n`);
   for (const one of cases) {
     rows.push(await rowOf(name, work, one));
-    // Case by case, so that what was measured survives whatever comes after.
+    // Case by case, so that measurements survive a later failure.
     writeFileSync(`${path}.csv`, csvOf(rows));
   }
 }

@@ -13,7 +13,7 @@ import { frechetDistance, gaussianBuilder, momentsOf } from '../src/metrics/inde
 
 /*
  * Both start from the same float32 features, ours in batches of 64 rows as an extractor gives them, and take turns, so
- * that whatever else the machine does weighs on both alike. Medians over the rounds.
+ * that other load on the machine affects both equally. Medians over the rounds.
  */
 const { values: flags } = parseArgs({
   options: {
@@ -101,7 +101,7 @@ console.log(line('scipy ', theirs));
 console.log(`relative difference ${Math.abs(ours[0].value / theirs[0].value - 1).toExponential(2)}`);
 // maxRSS is in kilobytes.
 console.log(
-  `memory besides the features ${(process.resourceUsage().maxRSS / 1024 - before / 2 ** 20).toFixed(0)} MB at most`,
+  `memory in addition to the features ${(process.resourceUsage().maxRSS / 1024 - before / 2 ** 20).toFixed(0)} MB at most`,
 );
 console.log(
   `ratio   ${(of(theirs, 'seconds') / of(ours, 'seconds')).toFixed(2)} (of CPU time ${(of(theirs, 'cpu') / of(ours, 'cpu')).toFixed(2)})`,

@@ -20,7 +20,7 @@ import { tokenizerOf } from '../src/tokenizers/vit/tokenizer.js';
 
 /*
  * Ours is the whole job: images read from PNG files and cropped, encoded, written as shards. The peer only encodes the
- * same pixels, which it has in memory. The three take turns, so that whatever else the machine does weighs on all alike;
+ * same pixels, which it has in memory. The three take turns, so that other load on the machine affects all equally;
  * all have the same weights, and the latents are compared. Medians over the rounds.
  */
 const { values: flags } = parseArgs({
@@ -43,7 +43,7 @@ const engine = await startEngine();
 const random = new RandomStream(0);
 const params = moved(initialParams(config, random.for('weights')));
 
-/** LayerScale begins all but zero, which would hide most of the network from the comparison. */
+/** LayerScale starts near zero, which would hide most of the network from the comparison. */
 function moved(initial: Record<string, Tensor>): Record<string, Tensor> {
   return Object.fromEntries(
     Object.entries(initial).map(([key, value]) => [key, key.endsWith('.gamma') ? tf.fill(value.shape, 0.3) : value]),
@@ -82,7 +82,7 @@ const answer = async (): Promise<Record<string, number | string>> => {
 
 type Precision = 'f32' | 'bf16';
 
-/** Images per second, reading and writing included. */
+/** Images per second, including reading and writing. */
 async function ourRound(precision: Precision): Promise<number> {
   configureEngine({ precision });
   const settings = { spec: 'random', flip: false, precision, seed: 0, batchSize, force: true };
@@ -107,7 +107,7 @@ function apart(ours: Float32Array, theirs: Float32Array): number {
 
 const median = (values: number[]): number => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
 
-/** Multiply-adds of the encoder's products, twice: what an image costs at least. */
+/** Twice the multiply-adds of the encoder's products: a lower bound of the cost of an image. */
 function gigaFlops(): number {
   const { width: c, depth } = config.encoder;
   const tokens = 1 + (config.imageSize / config.patchSize) ** 2 + config.latentTokens;

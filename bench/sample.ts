@@ -22,9 +22,9 @@ import { readSafetensors, writeSafetensors } from '../src/io/index.js';
 import { arraysFrom, type Params } from '../src/nn/index.js';
 
 /*
- * What costs is the network's passes, all alike, so a round is a few steps from t = 0 to 1; samples/s are stated for a
- * trajectory of fifty. The two take turns, round by round, so that whatever else the machine does weighs on both alike;
- * both start from the same weights, noise and labels, and the latents that they end in are compared. Medians over the
+ * The cost is in the network's passes, which are all alike, so a round is a few steps from t = 0 to 1; samples/s are stated for a
+ * trajectory of fifty. The two take turns, round by round, so that other load on the machine affects both equally;
+ * both start from the same weights, noise and labels, and the resulting latents are compared. Medians over the
  * timed rounds.
  */
 const { values: flags } = parseArgs({

@@ -16,8 +16,8 @@ import { Trainer } from '../src/training/trainer.js';
 import { maetok, sit } from './train/works.js';
 
 /*
- * Each row is a process of its own, so that its memory is its own. In a row the two sides take turns, step by step, so
- * that whatever else the machine does weighs on both alike; both start from the same weights on the same numbers, and
+ * Each row runs in a separate process, so that its memory is measured separately. In a row the two sides take turns, step by step, so
+ * that other load on the machine affects both equally; both start from the same weights on the same numbers, and
  * the first losses are compared. Medians over the timed steps; the peaks are each process's, its runtime included.
  */
 const { values: flags } = parseArgs({
@@ -33,7 +33,7 @@ const { values: flags } = parseArgs({
     /** Precision of the peer; default the same. */
     against: { type: 'string' },
     threads: { type: 'string', default: '2' },
-    /** Tiny networks and one timed step: whether it runs. */
+    /** Tiny networks and one timed step, to check that it runs. */
     quick: { type: 'boolean', default: false },
     python: { type: 'string', default: process.env.MAETOK_BENCH_PYTHON ?? 'python3' },
   },

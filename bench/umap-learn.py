@@ -9,7 +9,7 @@ import umap
 
 folder, neighbours = sys.argv[1], int(sys.argv[2])
 data, start = np.load(f"{folder}/data.npy"), np.load(f"{folder}/start.npy")
-# Compiles its kernels, which is not what is measured.
+# Compiles the kernels, which is not part of the measurement.
 umap.UMAP(n_neighbors=5, n_epochs=5, random_state=0, n_jobs=1).fit(data[:200])
 began = time.perf_counter()
 start = 10 * start / np.abs(start).max()

@@ -1,4 +1,4 @@
-/* UMAP in the plane against umap-js and umap-learn: seconds, and how far neighbourhoods are kept, by one judge. */
+/* UMAP in the plane against umap-js and umap-learn: seconds, and how well neighbourhoods are preserved, by one measure. */
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -17,9 +17,9 @@ import { openLatents } from '../src/latents/index.js';
 import { pictureQuality, umap } from '../src/umap/index.js';
 
 /*
- * All start from two principal components of the same rows. Ours and umap-js are given the same exact neighbours, so what
- * is timed of them is the graph and the layout, on one thread each: processor seconds, which other work on the machine
- * does not lengthen. umap-learn finds its own neighbours; its seconds are by the clock.
+ * All start from two principal components of the same rows. Ours and umap-js are given the same exact neighbours, so only
+ * the graph and the layout are timed, on one thread each, in processor seconds, which other work on the machine
+ * does not affect. umap-learn finds its own neighbours; its seconds are wall-clock time.
  */
 const { values: flags } = parseArgs({
   options: {
@@ -41,7 +41,7 @@ const all = await source(Math.max(...sizes), Number(flags.width));
 process.stdout.write('rows,width,program,neighbours_seconds,layout_seconds,trustworthiness,continuity\n');
 for (const rows of sizes) await compare(rows);
 
-/** Latents, or clusters of Gaussian rows on eight-dimensional planes of their own. */
+/** Latents, or clusters of Gaussian rows on separate eight-dimensional planes. */
 async function source(rows: number, width: number): Promise<RowSource> {
   if (flags.latents !== undefined) return (await openLatents(flags.latents)).rows();
   const [clusters, inner] = [20, 8];
@@ -109,7 +109,7 @@ function umapJs({ k: found, rows: lists, values }: Neighbours, start: Float32Arr
     ),
   );
   const epochs = map.initializeFit(Array.from({ length: rows }, (_, i) => [i]));
-  // It offers a random start only; the points that it moves are those that it hands out.
+  // It offers a random start only; the points that it returns are the ones that it moves.
   const largest = start.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
   map.getEmbedding().forEach((point, i) => {
     point[0] = (10 * start[2 * i]) / largest;

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 /*
- * Says in one line what a Node that is too old lacks, instead of whatever would fail first. Every Node since 10 has to
+ * Reports in one line that Node is too old, instead of failing at whatever comes first. Every Node since 10 has to
  * parse this file, as a script or as a module: no `import` declaration, no `import.meta`, no `require`.
  */
 const LEAST = [20, 19]; // package.json's `engines` say the same

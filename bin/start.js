@@ -5,7 +5,7 @@ if (!existsSync(entry)) {
   console.error('maetok is not built yet: run `npm run setup` in its folder first');
   process.exit(1);
 }
-// Before the program's own words for it are loaded.
+// Before the program's own error handling is loaded.
 const tooManyFiles = error => {
   if (error.code !== 'EMFILE') throw error;
   console.error(`maetok: ${error.path}: too many files are open at once; allow more with \`ulimit -n 4096\``);

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # safetensors 0.8.0, safetensors.numpy.save and save_file (found by reading such a file back): an array that is not
 # C-contiguous, a transpose, every second row, Fortran order, is written as its memory lies, with the shape of the view, so
-# that the numbers come back in other places, without a warning. safetensors.torch refuses the same tensor by name.
-# A good guess would have been: the numbers of the view in C order, as np.save writes them, or the refusal of its twin.
+# that the numbers come back in the wrong order, without a warning. safetensors.torch refuses the same tensor by name.
+# One would have expected the numbers of the view in C order, as np.save writes them, or a refusal as in its torch twin.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

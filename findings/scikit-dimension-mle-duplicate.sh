@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# scikit-dimension 0.5.0, skdim.id.MLE (found by comparing it with our own estimate): one row that stands twice among a
+# scikit-dimension 0.5.0, skdim.id.MLE (found by comparing it with our own estimate): one row that occurs twice among a
 # thousand makes the estimated dimension exactly 0.0, without a warning, where it is 8.8 without the duplicate; TwoNN of
-# the same package is not moved. The duplicate's distance of 0 makes one inverse estimate infinite, and their mean with it.
-# A good guess would have been: rows at distance 0 are left out, as the package's TwoNN does, or refused.
+# the same package is not affected. The duplicate's distance of 0 makes one inverse estimate infinite, and their mean with it.
+# One would have expected rows at distance 0 to be left out, as in the package's TwoNN, or refused.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

@@ -3,7 +3,7 @@
 # fits): it computes diagonal, tied and spherical covariances as the mean square less the squared mean, in the rows' own
 # precision. Rows of mean 100 and deviation 0.1 lose their variance to rounding: the fit raises "ill-defined empirical
 # covariance" or is off by tens of percent without a warning, while covariance_type="full" is right.
-# A good guess would have been: sums in float64, or at least the four types alike; the input is finite and harmless.
+# One would have expected sums in float64, or at least the same for all four types; the input is finite and harmless.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

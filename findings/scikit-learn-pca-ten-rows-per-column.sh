@@ -3,8 +3,8 @@
 # ten rows per column on, svd_solver="auto" takes "covariance_eigh", which subtracts the mean's outer product from
 # uncentred sums in float32. One row more turns right variances (639 rows of 64 columns, mean 100, deviation 0.1) into a
 # leading variance ten times too large and a smallest of 0, without a warning.
-# A good guess would have been: more rows make it more exact; that the solver loses some digits is documented, that it
-# loses all of them on rows of one common offset is not.
+# One would have expected more rows to make it more exact; that the solver loses some digits is documented, that it
+# loses all of them on rows with a common offset is not.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

@@ -3,7 +3,7 @@
 # (_use_new_zipfile_serialization=False) writes tensors of float8, uint16/32/64 and complex32 without complaint, and
 # torch.load(weights_only=True), the default, cannot read them back: the storage it makes is untyped, and the legacy
 # loader asks it for a dtype. float32 in the same form, and the same tensors in the newer form, are read.
-# A good guess would have been: what a library saves it loads, whatever the dtype, or saving is refused.
+# One would have expected that a library loads what it saves, whatever the dtype, or refuses to save it.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

@@ -34,7 +34,7 @@ void scaledRow(const T* __restrict x, const float* __restrict bias, float factor
   for (int64_t c = 0; c < d; c++) store(out + c, (load(x[c]) + bias[c]) * factor);
 }
 
-/** The same, every pair (a, b) of adjacent features turned to (a cos − b sin, a sin + b cos). */
+/** (x + bias) · factor, with every pair (a, b) of adjacent features rotated to (a cos − b sin, a sin + b cos). */
 template <typename T>
 void turnedRow(const T* __restrict x, const float* __restrict bias, float factor, const float* __restrict cosine,
                const float* __restrict sine, T* __restrict out, int64_t d) {

@@ -8,7 +8,7 @@
 namespace maetok {
 namespace {
 
-/** Work of fewer numbers than this is done before another core has woken up. */
+/** Work on fewer numbers than this is done before another core has woken up. */
 constexpr int64_t WORTH_SHARING = 32768;
 
 /** Rows are summed in so many ranges at most. */
@@ -116,7 +116,7 @@ namespace {
 void* readAttributes(TF_OpKernelConstruction* construction) {
   auto* read = new Attributes();
   TF_Status* status = TF_NewStatus();
-  // An attribute that the op has not leaves the default.
+  // An attribute that the op lacks keeps its default.
   TF_OpKernelConstruction_GetAttrFloat(construction, "eps", &read->eps, status);
   TF_OpKernelConstruction_GetAttrFloat(construction, "offset", &read->offset, status);
   TF_OpKernelConstruction_GetAttrFloat(construction, "scale", &read->scale, status);

@@ -49,7 +49,7 @@ inline void store(Bfloat16* to, float value) {
 void parallel(int64_t count, int64_t cost, const std::function<void(int64_t, int64_t)>& body);
 
 /**
- * Sums over rows: body(begin, end, sums) adds into `width` sums of its own. The ranges depend on `count` alone, never on
+ * Sums over rows: body(begin, end, sums) adds into its own `width` sums. The ranges depend on `count` alone, never on
  * the number of cores, so that a sum is the same on every machine.
  */
 void parallelSums(int64_t count, int64_t cost, int64_t width, float* result,

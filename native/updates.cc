@@ -6,7 +6,7 @@
 namespace maetok {
 namespace {
 
-/** So many numbers are one task, whatever tensor they are of. */
+/** How many numbers form one task, whichever tensor they belong to. */
 constexpr int64_t CHUNK = 16384;
 
 struct Chunk {

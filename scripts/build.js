@@ -18,7 +18,7 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const dist = join(root, 'dist');
 const stamp = join(root, 'node_modules/.cache/maetok-built');
 
-/** Compiles src/ into dist/ where a source is newer than the last build; says whether it had to. */
+/** Compiles src/ into dist/ if a source is newer than the last build; returns whether it was. */
 export function build({ force = false } = {}) {
   const sources = [...files(join(root, 'src')), join(root, 'tsconfig.json'), join(root, 'tsconfig.build.json')];
   if (!force && isBuilt(sources)) return false;

@@ -1,5 +1,5 @@
 /*
- * Makes a fresh clone ready: builds dist/ and sets up the native engine. Nothing to do takes a fraction of a second.
+ * Makes a fresh clone ready: builds dist/ and sets up the native engine. With nothing to do it takes a fraction of a second.
  * Where the engine can't be set up, maetok falls back to WebAssembly; the attempt is not repeated at every `npm test`.
  */
 import { spawnSync } from 'node:child_process';
@@ -48,7 +48,7 @@ async function setUpEngine() {
   goOn(`could not be set up: ${reason}`);
 }
 
-/** A failed attempt that is too fresh to try again. */
+/** Whether a failed attempt is too recent to try again. */
 function readRecord(path) {
   try {
     const record = JSON.parse(readFileSync(path, 'utf8'));
@@ -63,7 +63,7 @@ function remember(path, reason) {
     mkdirSync(join(path, '..'), { recursive: true });
     writeFileSync(path, `${JSON.stringify({ when: new Date().toISOString(), reason }, null, 2)}\n`);
   } catch {
-    // Where even that can't be written, the next run tries again.
+    // If even that can't be written, the next run tries again.
   }
 }
 

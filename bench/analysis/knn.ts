@@ -36,6 +36,6 @@ export const work: Work<Graph> = {
     };
   },
   difference: (ours, theirs) =>
-    // A few pairs may be closer to a tie than float32 tells.
+    // A few pairs may be too close to a tie for float32.
     apart('distances', ours, theirs, 1e-6) ?? apart('checksum', ours, theirs, 1e-6),
 };

@@ -9,7 +9,7 @@ import { apart, type Case, type Work } from './work.js';
 interface FitOfLatents {
   components: number;
   covariance: CovarianceType;
-  /** Train NLL that scikit-learn reached from a start of its own in double precision; 0: none is known. */
+  /** Train NLL that scikit-learn reached from its own start in double precision; 0: unknown. */
   reference: number;
   rows: number;
   [name: string]: number | string;

@@ -4,7 +4,7 @@ export type Parameters = Record<string, number | string>;
 export type Answer = Record<string, number>;
 
 export interface Case<P extends Parameters = Parameters> {
-  /** What this row of the table and bar of the chart is called: a few words. */
+  /** Label of the table's row and the chart's bar: a few words. */
   label: string;
   parameters: P;
   /** Times are given per one of so many steps; default 1. */
@@ -26,7 +26,7 @@ export interface Place {
 
 /**
  * One work of the bench, in bench/analysis/NAME.ts as `work`; its peer in NAME.py beside it, unless it has none. Each
- * side is a process of its own per case, so that its peak memory is its own.
+ * side runs in a separate process per case, so that its peak memory is measured separately.
  */
 export interface Work<P extends Parameters = Parameters> {
   /** One line: what is done, and what the peer is. */
@@ -35,9 +35,9 @@ export interface Work<P extends Parameters = Parameters> {
   peer?: string;
   /** `quick`: sizes that take seconds, to see that it works. Where its data are absent, none. */
   cases(quick: boolean): Case<P>[];
-  /** Writes what both sides read. Timed by nobody. */
+  /** Writes what both sides read; not timed. */
   prepare?(parameters: P, place: Place): Promise<void>;
-  /** Gets ready; what it gives back is timed, again and again. */
+  /** Prepares; the function that it returns is timed repeatedly. */
   open(parameters: P, place: Place): Promise<() => Promise<Answer>>;
   /** How the answers differ by more than they may; undefined where they agree. */
   difference?(ours: Answer, theirs: Answer): string | undefined;

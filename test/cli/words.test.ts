@@ -57,7 +57,7 @@ async function meant({ command, name }: Option, value: string | string[]): Promi
   }
 }
 
-describe('what is typed is taken as meant or refused', () => {
+describe('typed values are understood or refused', () => {
   test.each(of('boolean'))('%s is on, off or refused', async (_, option) => {
     for (const word of ['true', 'True', 'TRUE', 'yes', 'on', '1']) expect(await meant(option, word)).toBe(true);
     for (const word of ['false', 'False', 'no', 'off', '0']) expect(await meant(option, word)).toBe(false);
@@ -219,7 +219,7 @@ describe('a config file', () => {
     await expect(read(yaml)).rejects.toThrow(complaint);
   });
 
-  test('what is typed wins over it', async () => {
+  test('typed options override it', async () => {
     expect(await read('seed: 1\ntol: 2', '--seed', '3')).toMatchObject({ seed: 3, tol: 2 });
   });
 

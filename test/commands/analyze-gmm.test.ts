@@ -31,7 +31,7 @@ beforeAll(async () => {
 });
 
 describe('maetok analyze-gmm', () => {
-  it('writes a row per source and component count, with the protocol beside it', async () => {
+  it('writes a row per source and component count, with the protocol next to it', async () => {
     const out = file('nll.csv');
     const { code, stdout, stderr } = await maetok('analyze-gmm', `a=${few}`, many, '--components', '1,3', '--out', out);
     expect(stderr).toContain('axes explain');
@@ -85,7 +85,7 @@ describe('maetok analyze-gmm', () => {
     expect(Math.abs(Number(stepwise.train_nll) - Number(em.train_nll))).toBeLessThan(0.1);
   });
 
-  it('--compat official prints what the published script reports beside the likelihood', async () => {
+  it('--compat official prints what the published script reports next to the likelihood', async () => {
     const flags = ['--compat', 'official', '--dims', '5', '--components', '2,8', '--max-iter', '150', '--quiet'];
     const { code, stdout } = await maetok('analyze-gmm', few, ...flags);
     const [two, eight] = rowsOf(stdout).map(row => ({
@@ -201,7 +201,7 @@ describe('a sweep with --state', () => {
     '--quiet',
   ];
 
-  it('goes on after Ctrl-C', async () => {
+  it('resumes after Ctrl-C', async () => {
     const state = file('interrupted');
     const stop = new AbortController();
     const run = maetokWith({ signal: stop.signal }, ...args(state));
@@ -231,7 +231,7 @@ describe('a sweep with --state', () => {
     expect(resumed).toEqual(await maetok(...args(file('undisturbed'))));
   });
 
-  it('fits again what is damaged in it, saying so', async () => {
+  it('fits again what is damaged in it, with a warning', async () => {
     const state = file('whole');
     const before = await maetok(...args(state));
     const [finished] = readdirSync(state).filter(name => name.endsWith('.npz'));

@@ -92,7 +92,7 @@ describe('maetok compare', () => {
       expect(readFileSync(join(apart, 'tables', table), 'utf8')).toBe(readFileSync(join(out, 'tables', table), 'utf8'));
   });
 
-  it('--jobs: a step that fails in its process is told in one line', async () => {
+  it('--jobs: a step that fails in its process is reported in one line', async () => {
     const study = join(folder, 'broken-apart.yaml');
     writeFileSync(study, 'tokenizers: { gone: { latents: gone.npz } }\nprobe: false\n');
     const { code, stderr } = await maetok('compare', study, '--out', join(folder, 'b2'), '--quiet', '--jobs', '2');

@@ -29,7 +29,7 @@ describe('maetok convert, weights', () => {
     await file.close();
   });
 
-  test('float8 is written as the float32 numbers that it is, and what is passed over is warned of', async () => {
+  test('float8 is written as the same numbers in float32, and skipped tensors are warned about', async () => {
     const file = 'fixtures/golden/io/checkpoints/float8.pt';
     const { code, stdout } = await maetok('convert', file, '--out', at('f8.safetensors'));
     expect([code, stdout.split('\n')[1]]).toEqual([0, `${file},${at('f8.safetensors')},,8,1286`]);
@@ -40,7 +40,7 @@ describe('maetok convert, weights', () => {
     expect((await maetok(...kinds)).stderr).toMatch(/warning: .*passes over complex64 \(complex64\), .*coo \(sparse\)/);
   });
 
-  test('another record, in another precision; whole numbers stay whole', async () => {
+  test('another record, in another precision; integers stay integers', async () => {
     await writeNpz(at('w.npz'), {
       'net.w': f32([2], 1, 2),
       'net.n': { shape: [1], dtype: 'int32', data: Int32Array.of(5) },

@@ -29,7 +29,7 @@ describe('maetok data', () => {
     });
   });
 
-  test('writes class folders with where they come from and what they were drawn from; they read back alike', async () => {
+  test('writes class folders with their origin and factors; they read back the same', async () => {
     const out = join(root, 'folder');
     const { code } = await maetok('data', SPEC, '--out', out, '--grid', join(root, 'grid.png'), '--num', '4');
     expect(code).toBe(0);

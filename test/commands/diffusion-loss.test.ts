@@ -78,7 +78,7 @@ describe('maetok diffusion-loss', () => {
   });
 });
 
-describe('--floor: what is lost beyond the closed form', () => {
+describe('--floor: the excess over the closed form', () => {
   const mixture = (name: string): string => join(root, `${name}.npz`);
   const fit = (name: string, ...words: string[]) =>
     maetok(

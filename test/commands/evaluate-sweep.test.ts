@@ -78,7 +78,7 @@ describe('maetok evaluate --sweep', () => {
     expect(pictures).toHaveLength(6);
   });
 
-  test('is kept unless told otherwise; goes on with what is lacking and comes to the same', async () => {
+  test('is kept by default; is completed with what is missing, to the same result', async () => {
     expect((await sweep()).code).toBe(1);
     const whole = readFileSync(out, 'utf8');
     const [head, first] = whole.split('\n');
@@ -91,7 +91,7 @@ describe('maetok evaluate --sweep', () => {
     expect(existsSync(join(root, 'sweep-fd.svg'))).toBe(true);
   });
 
-  test('does not go on with what was measured otherwise', async () => {
+  test('does not resume what was measured differently', async () => {
     const { code, stderr } = await sweep('--resume', '--seed', '1');
     expect(code).toBe(2);
     expect(stderr).toMatch(/sweep\.csv: was begun with seed 0, now 1/);

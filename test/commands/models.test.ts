@@ -35,7 +35,7 @@ describe('models of known size', () => {
     expect(countParameters(preset(name))).toBe(parameters);
   });
 
-  it('every one has a name of its own, latents and parameters', () => {
+  it('every one has its own name, latents and parameters', () => {
     expect(new Set(MODEL_PRESETS.map(({ name }) => name)).size).toBe(MODEL_PRESETS.length);
     for (const model of MODEL_PRESETS) {
       expect(Math.min(model.tokens, model.channels, countParameters(model))).toBeGreaterThan(0);

@@ -93,7 +93,7 @@ describe('maetok probe', () => {
     expect(accuracy('random-projection')).toBeLessThanOrEqual(accuracy('none') + 0.03);
   });
 
-  it('says so where rows vary along fewer axes than a projection should keep', async () => {
+  it('warns if rows vary along fewer axes than a projection should keep', async () => {
     const { code, stdout, stderr } = await maetok(
       ...['probe', path('clear'), '--feature', 'mean', '--probe', 'knn', '--control', 'pca', '--dims', '5'],
     );
@@ -110,7 +110,7 @@ describe('maetok probe', () => {
     expect(rowsOf(stdout)).toMatchObject([{ dims: '3', setting: 'k=20' }]);
   });
 
-  it('probes raw pixels beside latents, and says where they are other images', async () => {
+  it('probes raw pixels as well as latents, and warns if they are other images', async () => {
     const { code, stdout, stderr } = await maetok(
       ...['probe', path('clear'), '--pixels', 'synthetic:scenes?count=60&size=16', '--pixels-size', '16'],
       ...['--feature', 'flattened', '--probe', 'knn', '--neighbours', '1'],
@@ -151,7 +151,7 @@ describe('maetok probe', () => {
     expect(diagonal.map(row => row.share)).toEqual(classes.map(row => row.accuracy));
   });
 
-  it('writes a file with its protocol beside it', async () => {
+  it('writes a file with its protocol next to it', async () => {
     const out = join(folder, 'probe.csv');
     await maetok(
       'probe',

@@ -104,7 +104,7 @@ function difference(a: Uint8Array, b: Uint8Array): number {
 }
 
 describe('maetok sample', () => {
-  test('pictures, ADM’s npz, a grid, a strip, and what they were made with', async () => {
+  test('images, ADM’s npz, a grid, a strip, and what they were made with', async () => {
     const out = fresh();
     const strip = join(root, 'strip.png');
     const { code, stderr } = await sample(
@@ -156,7 +156,7 @@ describe('maetok sample', () => {
     expect(new Set(seen).size).toBe(4);
   });
 
-  test('an interrupted folder goes on with what is missing, and may be made larger', async () => {
+  test('an interrupted folder is completed, and may be made larger', async () => {
     const [whole, parts] = [fresh(), fresh()];
     await sample(whole, '--num', '4', '--batch-size', '2');
     const abort = new AbortController();
@@ -195,7 +195,7 @@ describe('maetok sample', () => {
     expect([code, stderr]).toEqual([2, expect.stringMatching(/^maetok: .*samples.json: cannot be read: .*\n$/m)]);
   });
 
-  test('a folder goes on only under the same settings', async () => {
+  test('a folder is continued only with the same settings', async () => {
     const out = fresh();
     await sample(out, '--num', '1');
     const changed = await sample(out, '--num', '2', '--resume', '--guidance', '3');
@@ -261,7 +261,7 @@ describe('bad input is one clear line', () => {
     expect(stderr).toMatch(/was trained without label dropout/);
   });
 
-  test('latents that are no numbers: after which step', async () => {
+  test('latents that are not finite: after which step', async () => {
     const broken = await changed('broken', weights => {
       const { data } = weights['final_layer.linear.weight'];
       weights['final_layer.linear.weight'].data = Float32Array.from(data as Float32Array, value => 1e38 * value);

@@ -32,7 +32,7 @@ describe('maetok synth modes', () => {
     expect(readFileSync(path('umap.svg'), 'utf8')).toContain('B (3 modes)');
   });
 
-  it('a separation for each space, or one line that says so', async () => {
+  it('one separation per space is required', async () => {
     const { code, stderr } = await maetok('synth', 'modes', '--modes', '5,6,7', '--quiet');
     expect(code).toBe(2);
     expect(stderr).toMatch(/--separations: 2 values for the 3 spaces/);

@@ -74,7 +74,7 @@ describe('the recipe of maetok train', () => {
     expect(info(out).inputs).toMatchObject({ discriminator: expect.stringMatching(/^[0-9a-f]{64}$/) });
   });
 
-  it('then the decoder alone, the encoder frozen and the mask fading', async () => {
+  it('then only the decoder, with the encoder frozen and the mask fading', async () => {
     const [first, second] = [fresh(), fresh()];
     await train(first, { ema: 0 });
     const { code, stderr } = await run(['train', 'maetok'], {
@@ -89,7 +89,7 @@ describe('the recipe of maetok train', () => {
     expect(Object.keys(rows(second)[0])).not.toContain('aux_hog');
   });
 
-  it('on two sizes in turns; what comes of it takes images of either', async () => {
+  it('on two alternating sizes; the result takes images of either', async () => {
     const out = fresh();
     const { code, stderr } = await train(out, { sizes: '16,24', positions: 'absolute' });
     expect({ code, stderr }).toMatchObject({ code: 0 });
@@ -144,7 +144,7 @@ describe('the recipe of maetok train', () => {
   });
 });
 
-describe('what does not fit is said in one line before the first step', () => {
+describe('a mismatch is reported in one line before the first step', () => {
   it.each([
     [{ disc: 'dino' }, /--disc dino: needs the weights of a DINO ViT/],
     [

@@ -70,7 +70,7 @@ describe('maetok train', () => {
     });
   });
 
-  it('goes on with --resume alone, or with more steps, on the flags of the start', async () => {
+  it('continues with just --resume, or with more steps, using the original flags', async () => {
     const [whole, parts] = [fresh(), fresh()];
     await maetok('train', 'tiny', '--out', whole, '--rows', '4', '--steps', '12');
     await maetok('train', 'tiny', '--out', parts, '--rows', '4', '--steps', '5');
@@ -80,7 +80,7 @@ describe('maetok train', () => {
     expect(model(parts).equals(model(whole))).toBe(true);
   });
 
-  it('is interrupted with exit code 130 and says how to go on', async () => {
+  it('is interrupted with exit code 130 and says how to resume', async () => {
     const out = fresh();
     const abort = new AbortController();
     abort.abort();
@@ -104,7 +104,7 @@ describe('maetok train', () => {
     expect(existsSync(out)).toBe(false);
   });
 
-  it('shows a model’s own options beside the shared ones', async () => {
+  it('shows a model’s own options and the shared ones', async () => {
     const { stdout } = await maetok('train', 'tiny', '--help');
     expect(stdout).toMatch(/--rows +rows of a batch/);
     expect(stdout).toMatch(/--checkpoint-every/);

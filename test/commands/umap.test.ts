@@ -70,7 +70,7 @@ describe('maetok umap', () => {
     expect(chart.stdout).toMatch(/^<svg/);
   });
 
-  it('stops where it is told to, writing nothing', async () => {
+  it('stops when interrupted, writing nothing', async () => {
     const stop = new AbortController();
     stop.abort();
     const out = path('stopped.csv');
@@ -90,7 +90,7 @@ describe('maetok umap', () => {
     expect(stderr.trim().split('\n')).toHaveLength(1);
   });
 
-  it('says so where rows vary along one axis only, and places them on a line', async () => {
+  it('warns if rows vary along one axis only, and places them on a line', async () => {
     const data = Float32Array.from({ length: 20 * 8 }, (_, i) => Math.floor(i / 8) * ((i % 8) + 1));
     await writeNpz(path('line.npz'), { latents: { shape: [20, 2, 4], dtype: 'float32', data } });
     const { code, stdout, stderr } = await maetok(

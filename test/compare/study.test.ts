@@ -26,7 +26,7 @@ const lines = (content: object): string[] =>
   planStudy(checkStudy({ ...STUDY, ...content }, 'study', '/base'), 'out').steps.map(({ argv }) => argv.join(' '));
 
 describe('a study', () => {
-  it('stands for command lines that a person could type', () => {
+  it('consists of command lines that a person could type', () => {
     expect(lines({ sample: false, diffusion: false })).toEqual([
       'train maetok --data /base/pictures/train --preset tiny --steps 100 --seed 0 --out out/tokenizers/mae',
       'extract --tokenizer out/tokenizers/mae --data /base/pictures/train --seed 0 --out out/latents/mae',
@@ -60,7 +60,7 @@ describe('a study', () => {
     );
   });
 
-  it('with several seeds repeats everything under names of its own', () => {
+  it('with several seeds repeats everything under separate names', () => {
     const { spaces, steps } = planStudy(checkStudy({ ...STUDY, seeds: [1, 2] }, 'study', '/base'), 'out');
     expect(spaces.map(({ name }) => name)).toEqual(['mae-1', 'taef2-1', 'theirs-1', 'mae-2', 'taef2-2', 'theirs-2']);
     expect(new Set(steps.map(({ name }) => name)).size).toBe(steps.length);
@@ -83,7 +83,7 @@ describe('a study', () => {
     expect(() => checkStudy({ ...STUDY, ...change }, 'study.yaml', '.')).toThrow(message);
   });
 
-  it('serves other images by what the command line says', async () => {
+  it('can be applied to other images from the command line', async () => {
     const path = join(folder, 'shared.yaml');
     writeFileSync(
       path,
@@ -114,7 +114,7 @@ describe('running a study', () => {
     }));
   const signal = new AbortController().signal;
 
-  it('after a stop goes on with the step it was in, and repeats nothing', async () => {
+  it('after an interruption resumes the step it was in, and repeats nothing', async () => {
     const out = join(folder, 'stopped');
     const ran: string[] = [];
     let failing = true;
@@ -130,7 +130,7 @@ describe('running a study', () => {
     expect(ran).toEqual(['first', 'second', 'second --resume', 'third']);
   });
 
-  it('finds out what is done where its record is damaged, saying so', async () => {
+  it('finds out what is done where its record is damaged, with a warning', async () => {
     const out = join(folder, 'unrecorded');
     const ran: string[] = [];
     const run = (argv: string[]): Promise<void> => {
@@ -148,7 +148,7 @@ describe('running a study', () => {
     expect(warnings).toEqual([expect.stringMatching(/steps.json: is damaged; /)]);
   });
 
-  it('refuses to go on with other options, naming them', async () => {
+  it('refuses to resume with other options, naming them', async () => {
     const out = join(folder, 'changed');
     const run = (argv: string[]): Promise<void> => {
       mkdirSync(join(out, argv[0]), { recursive: true });
@@ -195,7 +195,7 @@ describe('running a study', () => {
       return { events, run, most: () => most };
     };
 
-    it('each begins when what it reads is there, and no more run than jobs', async () => {
+    it('each begins once its inputs exist, and no more run than jobs', async () => {
       const out = join(folder, 'jobs');
       mkdirSync(out);
       const { events, run, most } = running(out);
@@ -209,7 +209,7 @@ describe('running a study', () => {
       expect(Object.keys(JSON.parse(readFileSync(join(out, 'steps.json'), 'utf8')) as object)).toHaveLength(5);
     });
 
-    it('where one fails, the others are stopped, nothing is started, and its failure is what is told', async () => {
+    it('if one fails, the others are stopped, nothing is started, and its failure is reported', async () => {
       const out = join(folder, 'one-fails');
       mkdirSync(out);
       const { events, run } = running(out, { fails: 'train b' });

@@ -53,7 +53,7 @@ describe('the summary of a study', () => {
     expect(rows[1]).toMatchObject({ source: 'ae', probe: 0.4, diffusion_loss: null });
   });
 
-  it('says of each measure what it holds for, under a name of its own', () => {
+  it('gives the conditions of each measure in separate columns', () => {
     const one = study([0]);
     const fit = { source: 'mae', seed: 0, control: 'none', dims: 15, components: 50, nll_per_dim: 1.2, gain: 3 };
     const fd = { source: 'mae', seed: 0, metric: 'fd', features: 'hog', images: 64, value: 7 };
@@ -92,7 +92,7 @@ describe('what a paper measured of the same tokenizers', () => {
   const about = { data: 'pictures', tokenizers: { mae: { train: 'maetok' }, ae: { train: 'ae' } } };
   const beside = (rows: object) => checkStudy({ ...about, paper: { from: 'Table 1', rows } }, 'study', '.');
 
-  it('stands before what is measured here', () => {
+  it('precedes what is measured here', () => {
     const one = beside({ mae: { rfid: 0.85 }, ae: { rfid: 0.67, gfid: 24.47 } });
     const { rows, columns } = summarise(one, planStudy(one, 'out'), tables({ mae: [0.5], ae: [0.4] }));
     expect(columns.slice(0, 5)).toEqual(['source', 'paper_rfid', 'paper_gfid', 'probe', 'probe_low']);

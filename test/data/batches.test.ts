@@ -16,7 +16,7 @@ describe('loading a batch', () => {
     expect([...indices]).toEqual([4, 2]);
   });
 
-  test('mirroring and random crops hang on the stream and the image, not on the batch', async () => {
+  test('mirroring and random crops depend on the stream and the image, not on the batch', async () => {
     const options = { size: 16, crop: 'random', flip: true, random: new RandomNumbers(1) } as const;
     const together = await loadBatch(scenes, [3, 8, 9], options);
     const alone = await loadBatch(scenes, [8], options);
@@ -65,7 +65,7 @@ describe('training batches', () => {
 });
 
 describe('splits', () => {
-  test('what is held out hangs on the split seed alone and the two parts make the whole', async () => {
+  test('the held-out part depends on the split seed only, and the two parts make the whole', async () => {
     const spec = 'synthetic:scenes?count=40&size=8';
     const [train, val] = [await openImages(spec, { split: 'train' }), await openImages(spec, { split: 'val' })];
     const names = (dataset: typeof train) => Array.from({ length: dataset.count }, (_, i) => dataset.pictureName(i));

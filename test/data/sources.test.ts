@@ -62,7 +62,7 @@ describe('folders', () => {
     expect(await values(join(root, 'splits'))).toEqual([1, 2, 3]);
   });
 
-  test('a folder whose one folder holds the classes stands for that folder', async () => {
+  test('a folder whose only folder holds the classes is read as that folder', async () => {
     await put('outer/images/n1/1.png', plain(1));
     await put('outer/images/n2/2.png', plain(2));
     expect((await openImages(join(root, 'outer'))).classes).toEqual(['n1', 'n2']);
@@ -77,7 +77,7 @@ describe('folders', () => {
 });
 
 describe('decoding', () => {
-  test('is chosen where a data set is opened, and is what its card says', async () => {
+  test('is chosen when a data set is opened, and recorded in its card', async () => {
     mkdirSync(join(root, 'turned'));
     await sharp({ create: { width: 6, height: 4, channels: 4, background: { r: 9, g: 9, b: 9, alpha: 0 } } })
       .withMetadata({ orientation: 6 })
@@ -195,7 +195,7 @@ describe("MNIST's idx files", () => {
     return Buffer.concat([header, data]);
   };
 
-  test('gzipped or not, with the labels beside them; t10k is val', async () => {
+  test('gzipped or not, with the labels next to them; t10k is val', async () => {
     mkdirSync(join(root, 'mnist'));
     const [train, val] = [Uint8Array.of(1, 1, 1, 1, 2, 2, 2, 2), Uint8Array.of(3, 3, 3, 3)];
     writeFileSync(join(root, 'mnist/train-images-idx3-ubyte.gz'), gzipSync(idx([2, 2, 2], train)));
@@ -208,7 +208,7 @@ describe("MNIST's idx files", () => {
     expect(await values(join(root, 'mnist'), { split: 'val' })).toEqual([3]);
   });
 
-  test('are told by what they hold, not by whether they are called .gz', async () => {
+  test('are recognised by their content, not by the extension .gz', async () => {
     mkdirSync(join(root, 'misnamed'));
     const one = idx([1, 2, 2], new Uint8Array(4).fill(7));
     writeFileSync(join(root, 'misnamed/a-images-idx3-ubyte.gz'), one);
@@ -320,7 +320,7 @@ describe('tar shards', () => {
       ...(await sample('1', 'png')),
       ['1.cls', label],
     ]);
-    await expect(openImages(path)).rejects.toThrow(/1\.cls: says/);
+    await expect(openImages(path)).rejects.toThrow(/1\.cls: contains/);
   });
 
   test('a compressed and a damaged archive are refused', async () => {

@@ -13,13 +13,13 @@ const equal = (count: number, zeros = 0): Float64Array =>
   Float64Array.from({ length: count + zeros }, (_, i) => (i < count ? 3 : 0));
 
 describe('a spectrum of r equal eigenvalues', () => {
-  it.each([1, 5, 32])('has every rank equal to r = %d, whatever is zero beside them', r => {
+  it.each([1, 5, 32])('has every rank equal to r = %d, however many others are zero', r => {
     for (const measure of [numericalRank, effectiveRank, participationRatio, stableRank])
       expect(measure(equal(r, 7))).toBeCloseTo(r, 10);
     expect(conditionNumber(equal(r, 7))).toBe(1);
   });
 
-  it('is isotropic with nothing beside it, and not at all where one direction holds everything', () => {
+  it('is isotropic if all directions are equal, and not at all if one direction holds everything', () => {
     expect(isoScore(equal(8))).toBeCloseTo(1, 12);
     expect(isoScore(equal(1, 7))).toBe(0);
   });

@@ -89,7 +89,7 @@ describe('engine install', () => {
     );
   });
 
-  test('a second installation does nothing; --force makes it anew', async () => {
+  test('a second installation does nothing; --force reinstalls', async () => {
     const cache = newCache();
     await installEngine(options(cache));
     const tools = standInTools(wheels);
@@ -106,7 +106,7 @@ describe('engine install', () => {
     expect(tensorflow).toBe('2.21.0');
   });
 
-  test('the GPU build has the CUDA libraries beside TensorFlow, without their headers', async () => {
+  test('the GPU build has the CUDA libraries next to TensorFlow, without their headers', async () => {
     const { folder, files } = await installEngine(options(newCache(), { gpu: true }));
     expect(existsSync(join(folder, 'nvidia/cublas/lib/libcublas.so.12'))).toBe(true);
     expect(existsSync(join(folder, 'nvidia/cublas/include'))).toBe(false);
@@ -133,7 +133,7 @@ describe('engine install', () => {
     expect(readdirSync(cache)).toEqual(['2.21.0-cpu']);
   });
 
-  test('an engine whose library was cut short is not used, and is installed anew', async () => {
+  test('an engine whose library was truncated is not used, and is reinstalled', async () => {
     const cache = newCache();
     const { folder } = await installEngine(options(cache));
     truncateSync(join(folder, cc), 3);
@@ -231,7 +231,7 @@ describe('a failing installation names its step and leaves nothing', () => {
     expect(readdirSync(cache)).toEqual([]);
   });
 
-  test('with --force, the former engine stays whole', async () => {
+  test('with --force, the former engine stays intact', async () => {
     const cache = newCache();
     const former = await installEngine(options(cache));
     const tools = standInTools(wheels, { smoke: () => failed('undefined symbol') });

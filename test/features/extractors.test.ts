@@ -71,7 +71,7 @@ describe('ONNX encoders', () => {
     expect(four).toBeAllClose(any, { rtol: 1e-5 });
   });
 
-  test('the YAML beside it says how to feed it; a map is averaged over its places', async () => {
+  test('the YAML next to it describes its input; a map is averaged over its positions', async () => {
     copyFileSync(ENCODER, join(root, 'small.onnx'));
     writeFileSync(join(root, 'small.yaml'), 'size: 16\nrange: [-1, 1]\nmean: [0, 0, 0]\nstd: [1, 1, 1]\n');
     const extractor = await openExtractor(`onnx:${join(root, 'small.onnx')}`);
@@ -85,7 +85,7 @@ describe('ONNX encoders', () => {
     extractor.dispose();
   });
 
-  test('ADM’s graph is told by the names of its outputs', async () => {
+  test('ADM’s graph is recognised by the names of its outputs', async () => {
     await expect(openExtractor(`inception:${ENCODER}`)).rejects.toThrow(/no output for the pooled features; it has/);
   });
 });
@@ -116,7 +116,7 @@ describe('what --features names', () => {
     await expect(openExtractor(spec)).rejects.toThrow(message);
   });
 
-  test('a wrong setting beside an ONNX file is named', async () => {
+  test('a wrong setting in the YAML of an ONNX file is named', async () => {
     const path = join(root, 'net.onnx');
     writeFileSync(path, 'no network');
     await expect(openExtractor(`onnx:${path}`)).rejects.toThrow(/cannot be loaded as an ONNX network/);

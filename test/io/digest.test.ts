@@ -14,7 +14,7 @@ test('a file’s digest is SHA-256 of its bytes (FIPS 180-2, appendix B.1)', asy
   expect(sha256OfText('abc')).toBe(expected);
 });
 
-test('a combined digest hangs on names and digests, not on their order', () => {
+test('a combined digest depends on names and digests, not on their order', () => {
   expect(combinedDigest({ a: '1', b: '2' })).toBe(combinedDigest({ b: '2', a: '1' }));
   expect(combinedDigest({ a: '1', b: '2' })).not.toBe(combinedDigest({ a: '2', b: '1' }));
   expect(combinedDigest({ a: '1', b: '2' })).not.toBe(combinedDigest({ 'a" 1\n"b': '2' }));

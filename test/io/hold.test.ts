@@ -59,7 +59,7 @@ describe('a folder that is being written into', () => {
 });
 
 describe('work that waits for a lock', () => {
-  it('goes on when the holder has released it, one at a time', async () => {
+  it('proceeds when the holder has released it, one at a time', async () => {
     const path = join(folder, 'waited.lock');
     const first = await tryLock(path);
     const notes: string[] = [];

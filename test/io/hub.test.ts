@@ -24,7 +24,7 @@ async function hubOf(content: Record<string, Buffer>): Promise<HubStub> {
 }
 
 describe('weights by the id of a Hugging Face repository', () => {
-  test('come with their config beside, and once only', async () => {
+  test('come with their config, and once only', async () => {
     const hub = await hubOf(files());
     const options = { hubUrl: hub.url, cache: fresh() };
     const path = await hubWeights('hf:owner/name', options);
@@ -50,7 +50,7 @@ describe('weights by the id of a Hugging Face repository', () => {
     );
   });
 
-  test('a download that is cut off goes on where it stopped', async () => {
+  test('an interrupted download resumes where it stopped', async () => {
     const hub = await hubOf(files());
     hub.large.add('model.safetensors');
     hub.cutAfter = 100_000;

@@ -79,7 +79,7 @@ describe('numbers whose type NumPy does not name', () => {
   });
 });
 
-describe('what stands beside numbers', () => {
+describe('other contents of an archive', () => {
   test('text, objects, records, complex numbers and dates are passed over', async () => {
     expect(Object.keys(await readNpz(at('beside.npz')))).toEqual(['latents', 'labels']);
   });

@@ -83,7 +83,7 @@ describe('what one may want instead', () => {
   });
 });
 
-describe('what is no whole image is refused in one line that names it', () => {
+describe('an incomplete image is refused in one line that names it', () => {
   const cut = (name: string, share: number): Buffer => {
     const whole = readFileSync(join(RECORDED, name));
     return whole.subarray(0, Math.floor(whole.length * share));

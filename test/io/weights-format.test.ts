@@ -41,7 +41,7 @@ const PICKLES = [
   [5, `8005${FRAMED}`],
 ] as const;
 
-test.each(PICKLES)('a pickle of protocol %i is refused as what it is', async (protocol, bytes) => {
+test.each(PICKLES)('a pickle of protocol %i is refused as such', async (protocol, bytes) => {
   const path = join(folder, `${protocol}.pkl`);
   await writeFile(path, Buffer.from(bytes, 'hex'));
   await expect(readWeights(path)).rejects.toThrow(

@@ -74,7 +74,7 @@ describe('the record of weights is found', () => {
     expect(opened({ encoder: { 'conv.weight': tensor([2]) } }).names).toEqual(['encoder.conv.weight']);
   });
 
-  test('a network that has dots in its names is not given up for a record beside it', () => {
+  test('a network that has dots in its names is not given up for another record', () => {
     expect(opened({ ...weights(), model: { scale: tensor([2]) } }).names).toEqual([...NAMES, 'model.scale']);
   });
 
@@ -85,7 +85,7 @@ describe('the record of weights is found', () => {
     );
   });
 
-  test('what was taken, what else there is and how to get it is said', () => {
+  test('the log says what was taken, what else there is and how to get it', () => {
     const said: string[] = [];
     const log = { ...silentLog, note: (text: string) => said.push(text), warn: (text: string) => said.push(text) };
     const ema = { n_averaged: scalar, ...weights('module.'), freqs_cis: new UnreadTensor('complex64') };
@@ -97,12 +97,12 @@ describe('the record of weights is found', () => {
     ]);
   });
 
-  test('a file of such tensors alone is refused with their kinds', () => {
+  test('a file with only such tensors is refused with their kinds', () => {
     expect(() => opened({ s: new UnreadTensor('sparse') })).toThrow(/x\.pt: holds no tensors .*, only s \(sparse\)/);
   });
 });
 
-describe('wrappers are taken out of the names', () => {
+describe('wrappers are removed from the names', () => {
   test.each<[what: string, names: string[], expected: string[]]>([
     ['compiled inside', ['encoder._orig_mod.w', 'decoder.w'], ['encoder.w', 'decoder.w']],
     ['sharded', ['_fsdp_wrapped_module.a._checkpoint_wrapped_module.w', 'b._fpw_module.w'], ['a.w', 'b.w']],

@@ -124,12 +124,20 @@ describe('a pickle that wants more than tensors is refused by name, and nothing 
   const pickle = (...parts: (number[] | string)[]): Buffer =>
     Buffer.concat([Buffer.from([0x80, 2]), ...parts.map(part => Buffer.from(part as string, 'latin1'))]);
   const cases: [why: string, pickle: Buffer, message: RegExp][] = [
-    ['a shell command', pickle('cposix\nsystem\nX\x04\0\0\0true\x85R.'), /asks for posix\.system.*nothing was executed/],
+    [
+      'a shell command',
+      pickle('cposix\nsystem\nX\x04\0\0\0true\x85R.'),
+      /asks for posix\.system.*nothing was executed/,
+    ],
     ['a builtin', pickle('c__builtin__\neval\nX\x01\0\0\x001\x85R.'), /asks for __builtin__\.eval/],
     ['a name put together', pickle('\x8c\x02os\x8c\x06system\x93.'), /asks for os\.system/],
     ['an old-style instance', pickle('(ios\nsystem\n.'), /pickle operation 0x69/],
     ['a listed name called as a function', pickle('ctorch\nFloatStorage\n)R.'), /a call of torch\.FloatStorage/],
-    ['attributes for a function', pickle('ctorch._utils\n_rebuild_tensor_v2\n}b.'), /state for something that has none/],
+    [
+      'attributes for a function',
+      pickle('ctorch._utils\n_rebuild_tensor_v2\n}b.'),
+      /state for something that has none/,
+    ],
     ['a tensor from nothing', pickle('ctorch._utils\n_rebuild_tensor_v2\n)R.'), /a tensor without a storage/],
     ['a negative length', pickle('T\xff\xff\xff\xff.'), /a length of -1/],
     ['no end', pickle('}'), /damaged or crafted/],
@@ -140,7 +148,7 @@ describe('a pickle that wants more than tensors is refused by name, and nothing 
     await expect(readWeights(path)).rejects.toMatchObject({ name: 'UserError' });
   });
 
-  test('a TorchScript program is told apart', async () => {
+  test('a TorchScript program is recognised', async () => {
     const path = await writeZip(at('script.pt'), { 'a/data.pkl': pickle('}.'), 'a/constants.pkl': '' });
     await expect(readWeights(path)).rejects.toThrow(/TorchScript program.*state_dict/);
   });
@@ -157,7 +165,7 @@ describe('a pickle that wants more than tensors is refused by name, and nothing 
 });
 
 describe('weights of other formats', () => {
-  test('are told by their content, whatever their name', async () => {
+  test('are recognised by their content, whatever their name', async () => {
     await writeSafetensors(at('a.weights'), { w: one(1) });
     await writeNpz(at('b.weights'), { w: one(2) });
     expect((await readWeights(at('a.weights'))).w).toEqual(one(1));

@@ -59,7 +59,7 @@ describe('scoreboard', () => {
   const line = (i: number): string => `t${i},${i},${[3, 1, 2, 6, 4, 5][i]},${i * i},${i + 1}`;
   const table = parseTable(`name,good,poor,gfid,good_low\n${[0, 1, 2, 3, 4, 5].map(line).join('\n')}`, 'table.csv');
 
-  test('what a study’s summary says beside its measures is no measure', () => {
+  test('the other columns of a study’s summary are not measures', () => {
     const columns = [
       'gain',
       'nll_dims',
@@ -81,7 +81,7 @@ describe('scoreboard', () => {
     expect(poor).toMatchObject({ measure: 'poor', verdict: 'undecided' });
   });
 
-  test('columns are named by options; what is absent is refused by name', () => {
+  test('columns are named by options; an absent one is refused by name', () => {
     expect(scoreboard(table, { target: 'poor', measures: ['gfid'], seed: 0 })).toHaveLength(1);
     expect(() => scoreboard(table, { target: 'is', seed: 0 })).toThrow(/table\.csv: lacks numbers in a column 'is'/);
     expect(() => scoreboard(table, { measures: ['nll'], seed: 0 })).toThrow(/no numbers in a column 'nll'/);
@@ -91,7 +91,7 @@ describe('scoreboard', () => {
     );
   });
 
-  test('what is not finite is left out of its measure, and every measure left out is named', () => {
+  test('values that are not finite are left out of their measure, and every skipped measure is named', () => {
     const rows = ['5,1,20,1,x', '4,2,inf,1,2', '3,3,22,1,3', '2.5,2.5,25,1,4', '2,4,26,1,5'].map(
       (row, i) => `${i},${row}`,
     );
@@ -108,7 +108,7 @@ describe('scoreboard', () => {
     ]);
   });
 
-  test('the published numbers: settings apart, three tokenizers said to be too few', async () => {
+  test('the published numbers: settings are kept apart, and three tokenizers are reported as too few', async () => {
     const published = await readTable(PUBLISHED);
     const rows = scoreboard(published, { seed: 0 });
     const probe = rows.find(({ measure }) => measure === 'probe')!;

@@ -48,7 +48,7 @@ describe('analyses of classes', () => {
     expect(classRows(other[0]).map(row => row.class)).toEqual(values.map(String));
   });
 
-  test('how far classes stand apart hangs on no numbers either', async () => {
+  test('class separation does not depend on them either', async () => {
     const measured = async (values: number[]) =>
       await diagnoseLatents(
         latents(values),
@@ -98,7 +98,9 @@ describe('classes of a diffusion model', () => {
     expect(modelClasses({ name, labels: labels(0, 1), classes: ['207', '388'] }, known).labels).toEqual(
       labels(207, 388),
     );
-    expect(() => modelClasses({ name, labels: labels(1000) }, known)).toThrow(/class 1000 is not one of the model's 1000/);
+    expect(() => modelClasses({ name, labels: labels(1000) }, known)).toThrow(
+      /class 1000 is not one of the model's 1000/,
+    );
   });
 
   test('classes are found among the names that the model has learned', () => {

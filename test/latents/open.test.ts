@@ -147,7 +147,7 @@ describe('one file', () => {
     await expect(openLatents(`${at('a.npz')}#none`)).rejects.toThrow(/no array none; the file has latents, more/);
   });
 
-  test('safetensors with several splits asks which, and finds the labels beside the one named', async () => {
+  test('safetensors with several splits asks which, and finds the labels of the named one', async () => {
     await writeSafetensors(at('splits.safetensors'), {
       'train.latents': f32([2, 2], numbers(4)),
       'train.labels': { shape: [2], dtype: 'uint8', data: Uint8Array.of(1, 0) },
@@ -256,7 +256,7 @@ function unicodeNpy(text: string): Buffer {
   ]);
 }
 
-describe('numbers that are no numbers', () => {
+describe('values that are NaN or infinite', () => {
   const path = at('bad.npy');
   const write = async () => {
     const data = numbers(12);
@@ -320,14 +320,14 @@ describe('labels', () => {
 describe('arrays that NumPy wrote, as fixtures/golden/io/numpy/record.py recorded them', () => {
   const NUMPY = 'fixtures/golden/io/numpy';
 
-  test.each(['beside.npz', 'unnamed.npz'])('%s: what stands beside the latents is never opened', async name => {
+  test.each(['beside.npz', 'unnamed.npz'])('%s: other contents of a latents file are never opened', async name => {
     await withLatents(`${NUMPY}/${name}`, async latents => {
       expect(await all(latents)).toEqual([...numbers(10)]);
       expect(latents.labels).toEqual(Int32Array.of(3, 1, 7, 1, 3));
     });
   });
 
-  test('bfloat16, whose name NumPy loses, is read where it is said', async () => {
+  test('bfloat16, whose name NumPy loses, is read where the type is given', async () => {
     const expected = (await readNpz(`${NUMPY}/values.npz`)).bfloat16.data;
     const options = { nameless: 'bfloat16', dropNonfinite: true } as const;
     for (const name of ['bfloat16.npy', 'bfloat16.npz'])
@@ -339,7 +339,7 @@ describe('arrays that NumPy wrote, as fixtures/golden/io/numpy/record.py recorde
     await expect(openLatents(`${NUMPY}/bfloat16.npz`)).rejects.toThrow(/--dtype bfloat16/);
   });
 
-  test('a file is told by what it begins with', async () => {
+  test('the format of a file is detected from its first bytes', async () => {
     await copyFile(`${NUMPY}/beside.npz`, at('misnamed.npy'));
     await withLatents(at('misnamed.npy'), latents => expect(latents.count).toBe(5));
     await writeNpy(at('plain.npz'), f32([2, 1], numbers(2)), { force: true });

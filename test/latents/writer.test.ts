@@ -100,7 +100,7 @@ describe('a latents folder', () => {
     await expect(writer.finish()).rejects.toThrow(/tensor latents: 100000 at 8 is too large for float16/);
   });
 
-  test('latents that are no numbers are refused with the image’s number', async () => {
+  test('latents that are NaN or infinite are refused with the image’s number', async () => {
     const writer = await createLatentsWriter(fresh(), { ...LAYOUT, meta: {} });
     await writer.append({ latents: new Float32Array(16) });
     const broken = new Float32Array(16).fill(0, 0, 8).fill(NaN, 8);
@@ -173,7 +173,7 @@ describe('an interrupted extraction', () => {
     );
   });
 
-  test('that was finished and has lost a shard since is not taken for whole', async () => {
+  test('that was finished and has since lost a shard is not taken for complete', async () => {
     const folder = fresh();
     await writeAll(folder);
     await rm(join(folder, 'latents_rank00_shard001.safetensors'));

@@ -33,7 +33,7 @@ function gaussianOf(rows: FeatureRows, weights?: number[]): Gaussian {
 }
 
 describe('streaming means and covariances', () => {
-  test('do not hang on how the rows were cut, nor on the parts being counted apart', () => {
+  test('do not depend on how the rows were chunked, nor on the parts being counted separately', () => {
     fc.assert(
       fc.property(fc.integer({ min: 0, max: 30 }), fc.integer({ min: 0, max: 30 }), (a, b) => {
         const rows = rowsOf(1, 30, 4, 1000);
@@ -70,7 +70,7 @@ describe('streaming means and covariances', () => {
     expect(twice.count).toBe(4);
   });
 
-  test('one image or features that are no numbers are refused', () => {
+  test('one image, or features that are not finite, are refused', () => {
     expect(() => momentsOf(gaussianOf(rowsOf(1, 1, 3)))).toThrow(/at least 2 images, 1 were given/);
     const holed = rowsOf(1, 5, 3);
     holed.data[4] = NaN;

@@ -61,7 +61,7 @@ describe('distances between sets of features', () => {
     }
   });
 
-  test('subsets that are the whole sets have no spread: the kernel distance is that of the sets, alone', async () => {
+  test('subsets that equal the full sets have no deviation: only the kernel distance of the sets is reported', async () => {
     const [a, b] = [normals('a', 60), normals('b', 60, 0.5)];
     const [whole] = await score('kid', a, b);
     expect(whole.value).toBeCloseTo(kernelDistance(a, b), 5);
@@ -70,7 +70,7 @@ describe('distances between sets of features', () => {
     expect(drawn.std!).toBeGreaterThan(0);
   });
 
-  test('the interval of the Fréchet distance holds it, narrows with more images and hangs on the seed alone', async () => {
+  test('the interval of the Fréchet distance contains it, narrows with more images and depends on the seed only', async () => {
     const [few] = await score('fid', normals('a', 60, 0.5), normals('b', 500), { bootstrap: 20 });
     const [many] = await score('fid', normals('a', 1500, 0.5), normals('b', 500), { bootstrap: 20 });
     const [again] = await score('fid', normals('a', 60, 0.5), normals('b', 500), { bootstrap: 20 });

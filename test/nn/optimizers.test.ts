@@ -34,14 +34,14 @@ function reference(p: number, decay: number): number {
 }
 
 describe('AdamW', () => {
-  it('follows algorithm 2 of the paper, with decay on matrices alone', () => {
+  it('follows algorithm 2 of the paper, with decay on matrices only', () => {
     const optimizer = adamw(weights(), options);
     for (let i = 0; i < 3; i++) step(optimizer);
     expect(now(optimizer).weight).toBeAllClose([reference(1, 0.3), reference(-2, 0.3)], { rtol: 1e-6 });
     expect(now(optimizer).bias).toBeAllClose([reference(0.5, 0)], { rtol: 1e-6 });
   });
 
-  it('leaves weights without a gradient alone', () => {
+  it('does not change weights without a gradient', () => {
     const optimizer = adamw(weights(), options);
     optimizer.step({ bias: tf.tensor1d([1]) }, { lr: 0.1 });
     expect(now(optimizer).weight).toEqual([1, -2]);
@@ -65,7 +65,7 @@ describe('AdamW', () => {
     }
   });
 
-  it('goes on bit for bit from its state', () => {
+  it('resumes bit for bit from its state', () => {
     const first = adamw(weights(), options);
     step(first);
     const second = adamw(weights(), options);

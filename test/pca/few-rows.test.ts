@@ -115,7 +115,7 @@ describe('the numerical rank', () => {
     expect(other.map(value => value / scale ** 2)).toBeAllClose(one, { rtol: 1e-6 });
   });
 
-  it.each([1e3, 1e6])('nor on an offset of %d beside a deviation of 0.1', async offset => {
+  it.each([1e3, 1e6])('nor on an offset of %d with a deviation of 0.1', async offset => {
     const data = normals(rows, width).map(x => offset + 0.1 * x);
     const spectrum = await spectrumOf(source(data, rows));
     expect(spectrum.subarray(0, rows - 1)).toBeAllClose(bySvd(data, rows), { rtol: 1e-7 });

@@ -13,7 +13,7 @@ describe('the HTML report', () => {
     ],
   });
 
-  it('stands alone: nothing is fetched, no script runs', () => {
+  it('is self-contained: nothing is fetched, no script runs', () => {
     expect(html).not.toMatch(/<script|https?:\/\//);
     expect(html).toContain('data:image/png;base64,AQID');
     expect(html).toContain('<svg id="chart"></svg>');

@@ -109,7 +109,7 @@ describe('charts of what is not finite', () => {
     expect(svg).toContain('>perfect<');
   });
 
-  test('how many points are left out is told', () => {
+  test('how many points are left out is reported', () => {
     const table = parseTable('step,loss\n1,4\n2,inf\n3,nan\n4,0\n5,\n', 't');
     expect(leftOut(table)).toBe('2 of 4 points are not drawn: step or loss is Infinity, NaN there');
     expect(leftOut(table, { logY: true })).toMatch(/^3 of 4 points/);

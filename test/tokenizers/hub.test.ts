@@ -18,7 +18,7 @@ test('hf:owner/name is looked for on the hub', async () => {
   await expect(openTokenizer('hf:owner/name')).rejects.toThrow(/hf:owner\/name: holds no weights; it has notes\.md/);
 });
 
-test('offline it is looked for in the cache alone', async () => {
+test('offline it is looked for in the cache only', async () => {
   await expect(openTokenizer('hf:owner/other', { offline: true })).rejects.toThrow(
     /hf:owner\/other: revision main is not in the cache and --offline forbids it/,
   );

@@ -17,7 +17,7 @@ describe('masking', () => {
     expect(ratios.map(ratio => maskedCount(ratio, 256))).toEqual(COUNTS);
   });
 
-  it('hides the same number in every image, at places of its own', () => {
+  it('hides the same number in every image, at different places', () => {
     const masks = randomMasks(new RandomNumbers(1), PUBLISHED_RATIO, 3, 64);
     const rows = [0, 1, 2].map(i => masks.subarray(i * 64, (i + 1) * 64));
     const counts = rows.map(row => row.reduce((a, b) => a + b, 0));

@@ -56,7 +56,7 @@ const renamed =
 
 const size32 = { imageSize: 32 };
 
-describe('a config’s switch that would change the numbers and is not run', () => {
+describe('a config’s setting that would change the numbers and is not supported', () => {
   it.each<[string, Record<string, unknown>]>([
     ['latents_mean', { latents_mean: [0.1, 0.2] }],
     ['latents_std', { latents_mean: null, latents_std: [1.5, 2] }],
@@ -191,7 +191,7 @@ describe('weights that do not fit', () => {
     );
   });
 
-  it('a config given by hand beats the one beside the weights', async () => {
+  it('a config given by hand overrides the one next to the weights', async () => {
     const { path } = await published('sdvae-quant');
     const other = join(folder, 'other.yaml');
     writeFileSync(other, 'scaling_factor: 2\nnorm_num_groups: 2\n');
@@ -200,7 +200,7 @@ describe('weights that do not fit', () => {
     tokenizer.dispose();
   });
 
-  it('missing and unexpected tensors are listed and counted; --allow-missing goes on with a warning', async () => {
+  it('missing and unexpected tensors are listed and counted; --allow-missing continues with a warning', async () => {
     const { path } = await published('sdvae-quant', weights => {
       const rest = Object.entries(weights).filter(
         ([key]) => key !== 'decoder.conv_norm_out.weight' && key !== 'quant_conv.bias',
@@ -269,7 +269,7 @@ describe('ONNX networks', () => {
     tokenizer.dispose();
   });
 
-  it('a network exported for one image is run image by image; latents are scaled as told', async () => {
+  it('a network exported for one image is run image by image; latents are scaled as configured', async () => {
     describeToy('batch: 1\nlatents: { scale: 2, shift: 0.5 }\n');
     const tokenizer = await openTokenizer(`onnx:${yaml}`);
     const latents = await tokenizer.encode(given());
@@ -309,7 +309,7 @@ describe('ONNX networks', () => {
     );
   });
 
-  it('an encoder that samples inside is warned of, and its card says so', async () => {
+  it('an encoder that samples internally causes a warning, and its card says so', async () => {
     const warnings: string[] = [];
     const log: Log = { ...silentLog, warn: (message: string) => void warnings.push(message) };
     const sampling = await openTokenizer(`onnx:${GOLDEN}/onnx/encoder-sampling.onnx`, { imageSize: 16, log });
@@ -334,7 +334,7 @@ describe('ONNX networks', () => {
 describeWithShared('weights/taesd', 'the TAESD family’s published weights', () => {
   const weights = `${SHARED}/weights/taesd`;
 
-  it('an encoder with its decoder beside it, or both named, is one tokenizer', async () => {
+  it('an encoder with its decoder next to it, or both named, is one tokenizer', async () => {
     const beside = await roundTrip(`${weights}/taef2_encoder.safetensors`, size32);
     const named = await roundTrip(`taef2:${weights}/taef2_encoder.pth,${weights}/taef2_decoder.pth`, size32);
     expect(named.latents).toBeAllClose(beside.latents, { rtol: 0 });

@@ -164,7 +164,7 @@ describe('the loss of a ViT tokenizer', () => {
   });
   const recipe: VitRecipe = { mask: PUBLISHED_RATIO, targets, auxOver: 'masked', l2: 1, l1: 0.5, kl: 0.1 };
 
-  it('is the weighted sum of its terms, a function of the stream alone', async () => {
+  it('is the weighted sum of its terms, a function of the stream only', async () => {
     const images = pictures(2);
     const batch: VitBatch = { images, ...(await targetFeatures(targets, images, [])) };
     tf.tidy(() => {

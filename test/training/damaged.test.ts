@@ -56,7 +56,7 @@ const DAMAGES: [what: string, file: string, damage: (path: string) => void][] = 
 ];
 
 describe('a run whose newest checkpoint is damaged', () => {
-  it.each(DAMAGES)('goes on from the one before, saying so: %s', async (_, file, damage) => {
+  it.each(DAMAGES)('resumes from the previous one, with a warning: %s', async (_, file, damage) => {
     const out = damagedRun(path => damage(path(file)));
     const warnings: string[] = [];
     const log = { ...silentLog, warn: (message: string) => void warnings.push(message) };
@@ -70,7 +70,7 @@ describe('a run whose newest checkpoint is damaged', () => {
     expect((await readdir(join(out, 'checkpoints'))).sort()).toEqual(['step-10', 'step-12']);
   });
 
-  it('goes on from the one before where the newest is gone though the pointer names it', async () => {
+  it('resumes from the previous one where the newest is gone though the pointer names it', async () => {
     const out = damagedRun(path => rmSync(path(''), { recursive: true }));
     expect(await trainTiny(out, {}, { resume: true })).toMatchObject({ step: 12 });
   });
@@ -81,7 +81,7 @@ describe('a run whose newest checkpoint is damaged', () => {
     expect(stateOf(join(out, 'run.json')).sessions).toMatchObject([{ from: 0 }, { from: 10, to: 12, outcome: 'done' }]);
   });
 
-  it('is read at the one before where what is wanted of it is damaged, and only there', async () => {
+  it('is read at the previous one only if the requested weights are damaged', async () => {
     const out = damagedRun(path => {
       truncateSync(path('ema.safetensors'), 150);
       rmSync(path('optimizer.safetensors'));
@@ -91,14 +91,14 @@ describe('a run whose newest checkpoint is damaged', () => {
   });
 });
 
-describe('a run of which no checkpoint is whole', () => {
+describe('a run without an intact checkpoint', () => {
   const ruined = (): string => {
     const out = damagedRun(path => truncateSync(path('model.safetensors'), 100));
     writeFileSync(join(out, 'checkpoints', 'step-10', 'state.json'), '');
     return out;
   };
 
-  it('is refused in one line that names what is damaged, and left as it is', async () => {
+  it('is refused in one line that names what is damaged, and is not changed', async () => {
     const out = ruined();
     await expect(trainTiny(out, {}, { resume: true })).rejects.toThrow(
       /step-12\/model.safetensors: is damaged: .*; .*step-10\/state.json: .*; no checkpoint of this run is intact: train it again with --force$/,

@@ -112,7 +112,7 @@ describe('resuming', () => {
     ]);
   });
 
-  it('goes on for more steps, and does nothing where they are done', async () => {
+  it('continues for more steps, and does nothing if they are done', async () => {
     const out = fresh();
     await trainTiny(out, { steps: 6 });
     await trainTiny(out, { steps: 10 }, { resume: true });
@@ -400,13 +400,13 @@ describe('failures', () => {
     );
   });
 
-  it('of a full disk say what is saved and how to go on', async () => {
+  it('of a full disk say what is saved and how to resume', async () => {
     const out = fresh();
     const full = Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' });
     const task = { ...(regression() as TrainingTask), evaluate: () => Promise.reject(full) };
     await expect(train(task, settings(), options(out))).rejects.toMatchObject({
       exitCode: 1,
-      message: `${out}: the disk is full at step 6; the checkpoint of step 5 is whole; free some space and continue with --resume`,
+      message: `${out}: the disk is full at step 6; the checkpoint of step 5 is intact; free some space and continue with --resume`,
     });
   });
 

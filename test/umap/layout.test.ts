@@ -79,7 +79,7 @@ it('UMAP keeps neighbourhoods as far as umap-js does', async () => {
   expect(own.trustworthiness).toBeGreaterThan(other.trustworthiness - 0.01);
 });
 
-it('rows that are all alike are drawn without a number that is none', async () => {
+it('rows that are all alike are drawn without NaN', async () => {
   const same = await nearestNeighbours(new Float32Array(40 * 3).fill(2), 40, 3, 14);
   for (const points of [
     await umap(same, new Float32Array(80), { epochs: 20, random }),
@@ -122,7 +122,7 @@ describe('repulsion by the quadtree', () => {
   });
 });
 
-it('tabulated functions are those that they stand for', () => {
+it('tabulated functions agree with the exact ones', () => {
   const f = (square: number): number => 1 / ((0.001 + square) * (1.6 * square ** 0.9 + 1));
   const fast = tabulated(f);
   for (const square of [1e-12, 1e-7, 3.3e-4, 0.0312, 0.5, 1, 1.999, 77, 1e5, 1e9])
