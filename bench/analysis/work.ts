@@ -25,7 +25,7 @@ export interface Place {
 }
 
 /**
- * One work of the bench, in bench/analysis/NAME.ts as `work`; its peer in NAME.py beside it, unless it has none. Each
+ * One work of the bench, in bench/analysis/NAME.ts as `work`; its peer, if any, in NAME.py next to it. Each
  * side runs in a separate process per case, so that its peak memory is measured separately.
  */
 export interface Work<P extends Parameters = Parameters> {

@@ -6,7 +6,7 @@ import { decodeStored, type ImageDataset, type StoredImage } from './dataset.js'
 import { prepare, type PrepareJob } from './prepare.js';
 
 /**
- * What is done to training images besides fitting them: nothing, mirroring, or MAETok's recipe, which resizes the
+ * Augmentation of training images, in addition to fitting them: none, mirroring, or MAETok's recipe, which resizes the
  * shorter side to a random length in [size, 1.25 size], crops at random and mirrors.
  */
 export type Augmentation = 'none' | 'flip' | 'random-crop';

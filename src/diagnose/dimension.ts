@@ -10,7 +10,7 @@ const TAIL = 0.1;
 
 /**
  * TwoNN (Facco et al. 2017): ratios μ of the second to the first distance follow 1 − μ^−d; −log(1 − F(μ)) against log μ,
- * without the tail, is fitted by a line through the origin. Rows with a duplicate (first distance 0) say nothing of the
+ * without the tail, is fitted by a line through the origin. Rows with a duplicate (first distance 0) say nothing about the
  * dimension and are left out; NaN where fewer than three rows are left.
  */
 export function twoNn({ k, values }: NeighbourDistances): number {

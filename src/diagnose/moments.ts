@@ -11,7 +11,7 @@ export interface LatentMoments {
   squares: Float64Array;
 }
 
-/** A channel whose standard deviation is below this share of the channels' median carries nothing. */
+/** A channel whose standard deviation is below this fraction of the channels' median counts as dead. */
 const DEAD = 0.01;
 
 export interface ChannelSummary {

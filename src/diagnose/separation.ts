@@ -2,7 +2,7 @@ import type { Tensor2D } from '../../node_modules/@tensorflow/tfjs-core/dist/ten
 import { eigh, matMul, product, rowProducts, tf } from '../engine/index.js';
 import { columnMeans, type LabelledSample } from './rows.js';
 
-/* How far classes stand apart, by Euclidean distance between rows as they are. */
+/* How far apart classes are, by Euclidean distance between unscaled rows. */
 
 export interface ClassCentres {
   counts: Int32Array;

@@ -1,5 +1,5 @@
 /*
- * How evenly points in the plane fill it: the discriminative measure that LightningDiT (Yao et al. 2025) takes of a
+ * How evenly points fill the plane: the discriminative measure that LightningDiT (Yao et al. 2025) computes from a
  * Gaussian kernel density estimate over t-SNE points of single spatial positions.
  */
 

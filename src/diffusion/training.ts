@@ -41,7 +41,7 @@ export interface DiffusionBatch {
 const MARGIN = 1e-3;
 
 /**
- * The loss of one batch; all its draws come from `random`. `guidanceFree` is told by the network: one that takes the
+ * The loss of one batch; all its draws come from `random`. `guidanceFree` follows from the network: one that takes the
  * guidance scale is trained with it.
  */
 export function trainingLoss(

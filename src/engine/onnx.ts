@@ -19,7 +19,7 @@ type Session = import('onnxruntime-node').InferenceSession;
 
 /**
  * Opens a `.onnx` file; `batch`: images per call, where the file does not say it.
- * @throws UserError where onnxruntime-node is not installed, the file is no network or says another batch
+ * @throws UserError where onnxruntime-node is not installed, the file is not a network or declares another batch size
  */
 export async function openOnnx(path: string, batch?: number): Promise<OnnxNetwork> {
   const { InferenceSession, Tensor: OnnxTensor } = await runtime(path);

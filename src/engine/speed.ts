@@ -35,7 +35,7 @@ function gigaflops(side: number): number {
   const seconds = Array.from({ length: REPEATS + 1 }, () => {
     const started = performance.now();
     const product = matMul(a, b);
-    // A GPU computes while we go on: one number read back waits for it.
+    // A GPU computes asynchronously: reading back one number waits for it.
     const corner = product.slice([0, 0], [1, 1]);
     corner.dataSync();
     tf.dispose([product, corner]);

@@ -30,7 +30,7 @@ const STARTERS: Record<EngineKind, () => Promise<EngineKind>> = {
   gpu: async () => {
     await startInstalled(installed('gpu', 'no GPU build is installed (`maetok engine install --gpu`)'));
     if (nativeBackend()?.binding.isUsingGpuDevice() === true) return 'gpu';
-    // One process holds one TensorFlow: this one goes on as the CPU's.
+    // One process holds one TensorFlow: this one continues on the CPU.
     fixOnce('tensorflow', () => splitLongSums('tensorflow'));
     return 'native';
   },

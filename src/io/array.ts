@@ -120,7 +120,7 @@ export function asFloat64(data: TypedArray): Float64Array {
   return new Float64Array(data);
 }
 
-/** Whole numbers as int32, or undefined where one of them is no whole number or does not fit. */
+/** Integers as int32, or undefined if one of them is not an integer or does not fit. */
 export function asInt32(data: TypedArray): Int32Array | undefined {
   if (data instanceof Int32Array) return data;
   const out = new Int32Array(data.length);

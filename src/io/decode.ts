@@ -36,9 +36,9 @@ export const isImageName = (name: string): boolean => /\.(jpe?g|png|ppm|bmp|pgm|
 /**
  * Decodes an image, from a file or from its bytes, as 8-bit RGB. By default it equals Pillow's `convert('RGB')` bit by
  * bit, except AVIF's colours, whose halved planes libheif widens otherwise: grey and palettes are widened, CMYK
- * multiplied out, an embedded colour profile left alone; of an animation the first image is taken. A TIFF's
+ * multiplied out, an embedded colour profile is ignored; only the first frame of an animation is read. A TIFF's
  * orientation is always applied, as Pillow has it.
- * @throws UserError where the bytes are no whole image of a kind that is read.
+ * @throws UserError if the bytes are not a complete image in a supported format.
  */
 export async function decodeImage(
   source: string | Uint8Array,

@@ -38,7 +38,7 @@ export function parseHubSpec(spec: string): HubSpec {
 }
 
 /**
- * The weights of a Hugging Face repository as a file on this machine, with its `config.json`, if it has one, beside it.
+ * The weights of a Hugging Face repository as a file on this machine, with its `config.json`, if it has one, next to it.
  * Files in the cache are not downloaded again; an interrupted download resumes where it stopped; every file's checksum is
  * verified.
  */

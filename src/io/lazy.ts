@@ -17,7 +17,7 @@ export interface ArrayFile {
   tensors: Map<string, ArrayInfo>;
   /** Members that no array here can hold (complex numbers, sparse tensors, …), with what they are. */
   unread?: Map<string, string>;
-  /** Free text that the file carries besides; empty where its format has none. */
+  /** Further free text in the file; empty where its format has none. */
   metadata: Record<string, string>;
   /** One array; a UserError naming the file where there is none of this name. */
   read(name: string): Promise<NdArray>;

@@ -3,7 +3,7 @@ import type { ByteSource } from './bytes.js';
 import { bytesPer, elementCount, type DType } from './array.js';
 import type { Float8 } from './float8.js';
 
-/** Types of numbers that NumPy itself lacks; a library beside it writes their bytes under no name. */
+/** Types of numbers that NumPy itself lacks; other libraries write their bytes without a type name. */
 export type NamelessDType = 'bfloat16' | Float8;
 
 export interface NpyOptions {

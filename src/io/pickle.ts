@@ -14,7 +14,7 @@ export class Name {
   ) {}
 }
 
-/** An object of a listed class without meaning here, kept so that what stands beside it can be read. */
+/** An object of a listed class without meaning here, kept so that the objects around it can be read. */
 export class Inert {
   constructor(
     readonly name: string,
@@ -156,7 +156,8 @@ function extend(machine: Machine, items: unknown[]): void {
 function assign(machine: Machine, items: unknown[]): void {
   const map = machine.top();
   if (map instanceof Inert) return;
-  if (!(map instanceof Map) || items.length % 2 !== 0) throw new PickleRefused('keys and values for something that is not a dict');
+  if (!(map instanceof Map) || items.length % 2 !== 0)
+    throw new PickleRefused('keys and values for something that is not a dict');
   for (let i = 0; i < items.length; i += 2) map.set(items[i], items[i + 1]);
 }
 
@@ -178,7 +179,8 @@ function call(machine: Machine): void {
 function build(machine: Machine): void {
   machine.pop();
   const target = machine.top();
-  if (!(target instanceof Map) && !(target instanceof Inert)) throw new PickleRefused('state for something that has none');
+  if (!(target instanceof Map) && !(target instanceof Inert))
+    throw new PickleRefused('state for something that has none');
 }
 
 function stackGlobal(machine: Machine): void {

@@ -24,7 +24,7 @@ export const AVERAGED = [
 export interface WeightNames {
   /** New name → name in the file. */
   names: Map<string, string>;
-  /** Counters of a wrapper (AveragedModel's `n_averaged`), which are no weights. */
+  /** Counters of a wrapper (AveragedModel's `n_averaged`), which are not weights. */
   counters: string[];
   /** The prefix removed from every name. */
   cut: string;

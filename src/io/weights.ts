@@ -12,7 +12,7 @@ import { weightsFormat } from './weights-format.js';
 
 /**
  * Opens weights of any format: safetensors (also sharded, by its `.index.json`), a PyTorch checkpoint, .npz, or a folder
- * with one of them under its usual name. The format is told by the content, not the name. What parallel and compiled
+ * with one of them under its usual name. The format is detected from the content, not the name. What parallel and compiled
  * training put into the names (`module.`, `_orig_mod.`) is taken out.
  */
 export async function openWeights(path: string, choice: WeightsChoice = {}): Promise<ArrayFile> {

@@ -24,7 +24,7 @@ import { differentiable } from './differentiable.js';
 import { asBefore, asRows } from './rows.js';
 
 /*
- * The layers of a transformer over the engine's kernels: what stands between two products is one pass over memory, and
+ * The layers of a transformer over the engine's kernels: everything between two products is one pass over memory, and
  * under `--precision bf16` whatever enters a product is rounded once, and kept as it was rounded. The same functions as
  * their composed counterparts, which run where the engine has no kernels.
  */

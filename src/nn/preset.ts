@@ -13,7 +13,7 @@ export interface ModelPreset {
   channels: number;
   /** Every key of the state dict with its shape. */
   shapes: () => Shapes;
-  /** Keys of the state dict that are stored but are no parameters (tables, running statistics); default none. */
+  /** Keys of the state dict that are stored but are not parameters (tables, running statistics); default none. */
   isBuffer?: (key: string) => boolean;
 }
 

@@ -10,7 +10,7 @@ export interface LoadOptions {
   ignores?: (key: string) => boolean;
   /** Expected keys that may be absent, and stay absent. */
   optional?: (key: string) => boolean;
-  /** What to do about missing and unexpected tensors, where `--allow-missing` is no option. */
+  /** Advice about missing and unexpected tensors, where `--allow-missing` is not available. */
   advice?: string;
   log?: Log | undefined;
 }

@@ -107,7 +107,7 @@ function needed(values: Float64Array, total: number, options: Dimensions): numbe
 /** Eigenpairs of the scatter, descending, as variances and axes with their signs settled. */
 interface Pairs extends Pick<Pca, 'width' | 'rows' | 'mean' | 'components' | 'residual'> {
   values: Float64Array;
-  /** Whether there are no others. */
+  /** Whether these are all of the eigenpairs. */
   all: boolean;
   /** The scatter's trace. */
   total: number;

@@ -178,7 +178,7 @@ const NOISE = 1e-6;
 
 /**
  * Every class' mean p (1 − p), half-way (geometrically) to the mean of all classes: the doubtful rows of a class that few
- * doubt are no fair sample of the features.
+ * doubt are not a fair sample of the features.
  */
 function doubtsOf(total: Float32Array, squared: Float32Array, rows: number): Float64Array {
   const own = Float64Array.from(total, (sum, c) => Math.max(sum - squared[c], FLOOR) / rows);

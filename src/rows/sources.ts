@@ -44,7 +44,7 @@ export interface RowReader {
   close(): Promise<void>;
 }
 
-/** Rows that `open` gives access to: each pass opens anew, reads one chunk ahead, and closes. */
+/** Rows that `open` gives access to: each pass opens the file again, reads one chunk ahead, and closes it. */
 export function lazyRows(
   { name, rows, width, labels }: Omit<RowSource, 'chunks'>,
   open: () => Promise<RowReader>,

@@ -2,7 +2,7 @@ import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import { EXIT, UserError } from '../base/index.js';
 
-/** All that a thread knows: the module, the memory it shares with the others, and to call what it is told to. */
+/** The code of a thread: it knows the module and the shared memory, and calls the requested function. */
 const THREAD = `
 const { parentPort, workerData } = require('node:worker_threads');
 const { exports } = new WebAssembly.Instance(workerData.module, { env: { memory: workerData.memory, log: Math.log } });

@@ -17,7 +17,7 @@ export class BatchQueue {
     return await batch;
   }
 
-  /** A failure shows when the batch is taken, not before. */
+  /** A failure is reported when the batch is taken, not before. */
   private request(index: number): Promise<unknown> {
     const batch = this.task.batch(index);
     batch.catch(() => undefined);

@@ -68,14 +68,14 @@ export async function saveCheckpoint(folder: string, { loop, networks }: Checkpo
   for (const step of old.slice(0, Math.max(0, old.length - keep + 1))) await removeCheckpoint(folder, step);
 }
 
-/** Out of sight first, so that no half-removed folder ever bears a checkpoint's name. */
+/** Renames first, so that no half-removed folder ever has a checkpoint's name. */
 async function removeCheckpoint(folder: string, step: number): Promise<void> {
   const path = join(folder, RUN.checkpoints, checkpointName(step));
   await rename(path, `${path}.partial`);
   await rm(`${path}.partial`, { recursive: true, force: true });
 }
 
-/** Clears away what a killed process had begun to write or to remove, and checkpoints beyond `step`. */
+/** Removes what a killed process had begun to write or to remove, and checkpoints after `step`. */
 export async function tidyCheckpoints(folder: string, step: number): Promise<void> {
   const all = join(folder, RUN.checkpoints);
   for (const name of await readdir(all).catch(() => []))

@@ -47,7 +47,7 @@ export const DEFAULT_SETTINGS: TrainingSettings = {
 /** Settings that a resumed run may change: they do not touch the numbers. */
 const FREE = new Set(['steps', 'checkpointEvery', 'keep', 'logEvery', 'evaluateEvery']);
 
-/** Names of the settings in which two runs differ such that one cannot go on as the other. */
+/** Names of the differing settings because of which one run cannot be resumed as the other. */
 export function settingsThatDiffer(before: object, now: object): string[] {
   const [a, b] = [before as Record<string, unknown>, now as Record<string, unknown>];
   const names = [...new Set([...Object.keys(a), ...Object.keys(b)])];

@@ -12,7 +12,7 @@ export class Quadtree {
   private used = 0;
   /** The same nodes depth first, so that a walk reads memory forwards: x, y, mass and squared width (leaves: −1). */
   private packed = new Float64Array(0);
-  /** Where a walk goes on that does not enter the node. */
+  /** Where a walk continues if it does not enter the node. */
   private after = new Int32Array(0);
   private walkable = 0;
 

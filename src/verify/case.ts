@@ -29,7 +29,7 @@ export interface VerifyCase {
  */
 export type Verifier = (recorded: VerifyCase) => Promise<Record<string, HostArray | Tensor>>;
 
-/** A system that can be verified, and how its cases are told apart by their config.json. */
+/** A system that can be verified, and how its cases are recognised by their config.json. */
 export interface VerifiedSystem {
   name: string;
   recognises: (config: Record<string, unknown>) => boolean;

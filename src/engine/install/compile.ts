@@ -67,7 +67,7 @@ export async function compileBinding(
 }
 
 /**
- * One object of all kernels, for vector units as of 2013: an older processor is told at the start, by asking it. Errors
+ * One object of all kernels, for vector units as of 2013: an older processor is detected at the start. Errors
  * and traps of floating point are not looked at, which lets loops be vectorised; NaN and infinities stay what they are.
  */
 const KERNEL_FLAGS = [

@@ -62,7 +62,7 @@ const NORMAL_95 = 1.959964;
 
 function meanOf(values: readonly number[]): Pick<Score, 'value' | 'low' | 'high' | 'std'> {
   const value = values.reduce((sum, x) => sum + x, 0) / values.length;
-  // Equal images have an infinite PSNR: then there is no spread to speak of.
+  // Equal images have an infinite PSNR, for which there is no deviation.
   if (!Number.isFinite(value) || values.length < 2) return { value };
   const std = Math.sqrt(values.reduce((sum, x) => sum + (x - value) ** 2, 0) / (values.length - 1));
   const reach = (NORMAL_95 * std) / Math.sqrt(values.length);

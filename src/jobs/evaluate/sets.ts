@@ -203,7 +203,7 @@ async function* readAhead(images: ImageDataset, { size, batchSize }: SetSettings
   for (let start = 0; next; start += batchSize) {
     const batch = await next;
     next = batch.end < images.count ? read(start + batchSize) : undefined;
-    // It is looked at a batch later; a failure until then is no unhandled one.
+    // It is awaited a batch later; until then a failure must not count as unhandled.
     next?.catch(() => undefined);
     yield batch;
   }

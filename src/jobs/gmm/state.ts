@@ -5,7 +5,7 @@ import { EXIT, messageOf, UserError, type Log } from '../../base/index.js';
 import { covarianceShape, mixtureFrom, type Fit, type FitState, type Mixture } from '../../gmm/index.js';
 import { makeFolder, readNpz, writeFileAtomic, writeNpz, type NdArray } from '../../io/index.js';
 
-/** Where a sweep keeps what it has done, so that it can be stopped at any moment and go on. */
+/** Where a sweep stores its progress, so that it can be stopped at any moment and resumed. */
 export interface SweepState {
   /** A fit that was finished before. */
   finished(name: string): Promise<Fit | undefined>;

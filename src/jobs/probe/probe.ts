@@ -27,7 +27,7 @@ export interface ProbingSettings extends ProbeSettings {
   controls: Control[];
   /** Dimensions that projected controls keep; default: those of the narrowest source. */
   dims?: number | undefined;
-  /** Share of rows for training where there is no test set of its own. */
+  /** Fraction of rows for training where there is no separate test set. */
   trainShare: number;
 }
 

@@ -24,7 +24,7 @@ function labelOf(word: string, classes: number, names: string[] | undefined): nu
   const named = names?.indexOf(word) ?? -1;
   if (named >= 0) return named;
   const label = readNumber(word);
-  // Where names are numbers, another number is no place among them.
+  // Where names are numbers, any other number is not an index.
   if (label === undefined || !Number.isInteger(label) || (names && !areCounted(names)))
     throw new UserError(
       `--labels ${word}: no class of this name${names ? ` (${shown(names)})` : ''}; give ${names && !areCounted(names) ? '' : 'numbers, '}balanced or random`,

@@ -125,7 +125,7 @@ async function refuseOccupied({ out, grid, trajectory, force }: SampleSettings):
 /** Names of what is written into the folder. */
 const isOwn = /^(\d{6,}\.png|samples\.(json|npz))$/;
 
-/** A folder goes on only with samples of the same model, made in the same way. */
+/** A folder is continued only with samples of the same model, made in the same way. */
 async function refuseOtherWork({ out, card }: SampleSettings): Promise<void> {
   const path = join(out, CARD);
   if (!existsSync(path)) {

@@ -17,7 +17,7 @@ export interface PreparedTraining {
   task: TrainingTask;
   /**
    * What opening the trained model needs besides its weights (architecture, latents' shape, normalisation, classes),
-   * as plain values: `network` in config.yaml. A run cannot go on as one with another network or other inputs.
+   * as plain values: `network` in config.yaml. A run cannot be resumed with another network or other inputs.
    */
   network: Record<string, unknown>;
   /** Digests of what the run reads, by role (`data`, `latents`, `tokenizer`, `teacher`): for run.json. */

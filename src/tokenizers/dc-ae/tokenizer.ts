@@ -59,5 +59,5 @@ export function openDcAe(source: TokenizerSource, options: OpenOptions): Tokeniz
   };
 }
 
-/** Batch normalisation's running statistics are stored, but are no parameters. */
+/** Batch normalisation's running statistics are stored, but are not parameters. */
 export const isStatistic = (key: string): boolean => /\.running_(mean|var)$/.test(key);

@@ -4,7 +4,7 @@ import { conv2d, groupNorm, under, upsample2x, type Params } from '../../nn/inde
 
 /*
  * The tiny autoencoders of the TAESD family (Ollin Boer Bohan, MIT): plain sequences whose keys are
- * `<position>.<part>`. A network is the list of what stands at each position.
+ * `<position>.<part>`. A network is the list of the layers at each position.
  */
 export type Layer = 'conv' | 'down' | 'relu' | 'block' | 'up' | 'squash';
 

@@ -38,7 +38,7 @@ export function alignmentTerm(
   };
 }
 
-/** x · factor where the factor is no function to be differentiated. */
+/** x · factor, where no gradient flows through the factor. */
 const scaledBy = (x: Tensor, factor: Tensor): Tensor =>
   differentiable(
     y => [y.mul(factor), factor],

@@ -26,7 +26,7 @@ export function vitShapes(config: VitConfig): Shapes {
 }
 
 /**
- * What published files hold besides: tensors that influence nothing (a decoder's patch embedding, its absolute
+ * Further contents of published files: tensors that influence nothing (a decoder's patch embedding, its absolute
  * positions under rotary ones, the modulation of latent tokens that are thrown away, classifiers) and, as buffers, the
  * grid of the rotary positions.
  */
@@ -50,7 +50,7 @@ export function unusedShapes(config: VitConfig): Shapes {
   };
 }
 
-/** Tables that are stored but are no parameters. */
+/** Tables that are stored but are not parameters. */
 export const isBuffer = (key: string): boolean => /\.freqs_t_[xy]$/.test(key);
 
 /** Keys of published files that opening a model passes over: the above, and networks that only training used. */

@@ -7,7 +7,7 @@ export type Wanted = (name: string) => boolean;
 
 export const NOTHING: Wanted = () => false;
 
-/** One layer: a function of x and of the tensors that it reads besides, parameters above all. */
+/** One layer: a function of x and of the other tensors that it reads, mainly parameters. */
 export type Layer = (x: Tensor, inputs: Params, index: number) => Tensor;
 
 export interface StackOptions {
