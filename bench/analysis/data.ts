@@ -1,6 +1,5 @@
 import { RandomNumbers } from '../../src/base/index.js';
-import type { Tensor2D } from '../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
-import { tf } from '../../src/engine/index.js';
+import { tf, type Tensor2D } from '../../src/engine/index.js';
 import { npyStream } from './npy-stream.js';
 
 export interface Planted {

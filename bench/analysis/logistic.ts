@@ -1,7 +1,6 @@
 import { join } from 'node:path';
 import { RandomNumbers } from '../../src/base/index.js';
-import type { Tensor2D } from '../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
-import { tf } from '../../src/engine/index.js';
+import { tf, type Tensor2D } from '../../src/engine/index.js';
 import { readNpy, writeNpy } from '../../src/io/index.js';
 import { arrayRows } from '../../src/rows/index.js';
 import { featureMatrix, fitLogistic, logisticScores, score, unscaled } from '../../src/probe/index.js';

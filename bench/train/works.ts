@@ -1,6 +1,5 @@
 import { forward, initialise, isTable, networkConfig } from '../../src/diffusion/index.js';
-import type { Scalar, Tensor, Tensor4D } from '../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
-import { tf, type RandomStream } from '../../src/engine/index.js';
+import { tf, type RandomStream, type Scalar, type Tensor, type Tensor4D } from '../../src/engine/index.js';
 import type { Params } from '../../src/nn/index.js';
 import {
   decode,

@@ -1,5 +1,4 @@
-import type { Tensor, Tensor3D } from '../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
-import { tf } from '../engine/index.js';
+import { tf, type Tensor, type Tensor3D } from '../engine/index.js';
 import { linear, patchify, patchWeight, silu, under, unpatchify, type Params } from '../nn/index.js';
 import type { NetworkConfig } from './config.js';
 import { tokenGrid } from './positions.js';

@@ -1,5 +1,4 @@
-import type { Tensor } from '../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
-import { tf, type RandomStream } from '../engine/index.js';
+import { tf, type RandomStream, type Tensor } from '../engine/index.js';
 import type { NetworkConfig } from './config.js';
 import { noisyAt, rowMean, targetAt } from './loss.js';
 import { predictAt, velocityFrom, type Model } from './objective.js';

@@ -1,5 +1,4 @@
-import type { Tensor } from '../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
-import { tf } from '../engine/index.js';
+import { tf, type Tensor } from '../engine/index.js';
 import type { Params } from '../nn/index.js';
 import type { NetworkConfig } from './config.js';
 import { forward, usedChannels, type NetworkInput } from './network.js';

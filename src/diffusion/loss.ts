@@ -1,6 +1,5 @@
 import type { Scalar } from '@tensorflow/tfjs';
-import type { Tensor, Tensor1D } from '../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
-import { tf } from '../engine/index.js';
+import { tf, type Tensor, type Tensor1D } from '../engine/index.js';
 import { noiseRate, PATHS, type PathName, type PathPoint } from './paths.js';
 import { TARGETS, type PredictionName } from './predictions.js';
 

@@ -1,5 +1,4 @@
-import type { Tensor, Tensor3D } from '../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
-import { tf } from '../engine/index.js';
+import { tf, type Tensor, type Tensor3D } from '../engine/index.js';
 import {
   attention,
   children,

@@ -1,6 +1,5 @@
 import { z } from 'zod';
-import type { Tensor } from '../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
-import { tf } from '../engine/index.js';
+import { tf, type Tensor } from '../engine/index.js';
 import type { Params } from '../nn/index.js';
 import type { NetworkConfig } from './config.js';
 import type { Network } from './guidance.js';

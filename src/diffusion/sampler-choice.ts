@@ -1,4 +1,4 @@
-import type { Tensor } from '../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
+import type { Tensor } from '../engine/index.js';
 import { shiftedGrid } from './conventions.js';
 import type { DiffusionForm, SamplerName } from './names.js';
 import type { Objective } from './objective.js';

@@ -1,7 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { EXIT, UserError } from '../base/index.js';
-import type { Tensor, Tensor3D } from '../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
-import { tf, type RandomStream } from '../engine/index.js';
+import { tf, type RandomStream, type Tensor, type Tensor3D } from '../engine/index.js';
 import { roundedOnce } from '../nn/index.js';
 import { autoguidance, classifierFree, isGuided, type Guidance } from './guidance.js';
 import { velocityNetwork, type Model } from './objective.js';

@@ -1,5 +1,4 @@
-import type { Scalar, Tensor } from '../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
-import type { RandomStream } from '../engine/index.js';
+import type { RandomStream, Scalar, Tensor } from '../engine/index.js';
 import type { LossResult, Params } from '../nn/index.js';
 import type { NetworkConfig } from './config.js';
 import { guidanceFreePrediction } from './gft.js';

@@ -1,5 +1,5 @@
+import type { Tensor } from './index.js';
 import { matMul } from './matmul.js';
-import type { Tensor } from '../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
 import { tf } from './tf.js';
 
 /**

@@ -1,4 +1,4 @@
-import type { Tensor } from '../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
+import type { Tensor } from './index.js';
 import { tf } from './tf.js';
 
 /** TensorFlow.js 4.22 gives −1 as the slope of |x| at 0, where it is 0 by symmetry, as in PyTorch. */

@@ -1,4 +1,4 @@
-import type { Tensor } from '../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
+import type { Tensor } from './index.js';
 import { tf } from './tf.js';
 /* Reverse-mode differentiation over TensorFlow.js's tape, giving memory back while it walks. */
 

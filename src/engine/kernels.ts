@@ -1,6 +1,6 @@
+import type { Tensor } from './index.js';
 import { isRounded, usesBfloat16 } from './mixed-precision.js';
 import { DTYPE, nativeBackend, onNative, type Handle, type NativeDType, type OpAttributes } from './native.js';
-import type { Tensor } from '../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
 import { tf } from './tf.js';
 /*
  * The kernels of native/: what a transformer does between its products, each in one pass over memory. They work on

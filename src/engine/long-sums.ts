@@ -1,5 +1,5 @@
+import type { Tensor, Tensor4D } from './index.js';
 import { kernelOf, replaceKernel, type Kernel } from './kernel-registry.js';
-import type { Tensor, Tensor4D } from '../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
 import { tf } from './tf.js';
 /*
  * Some kernels under TensorFlow.js 4.22 keep one float32 total per result, which is off by a thousandth where a few hundred

@@ -1,5 +1,5 @@
+import type { Tensor } from './index.js';
 import { messageOf, UserError } from '../base/index.js';
-import type { Tensor } from '../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
 import { tf } from './tf.js';
 
 /** A network in ONNX, run by onnxruntime beside TensorFlow.js: other people's encoders, teachers and metrics. */

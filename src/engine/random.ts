@@ -1,5 +1,5 @@
+import type { Tensor } from './index.js';
 import { RandomNumbers } from '../base/index.js';
-import type { Tensor } from '../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
 import { tf } from './tf.js';
 
 /** Counter-based random numbers (see base/random.ts) that can also come as tensors. */

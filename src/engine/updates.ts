@@ -1,6 +1,6 @@
+import type { Tensor } from './index.js';
 import { adamInPlace, hasKernels, moveInPlace, squaresOf } from './kernels.js';
 import { nativeBackend, onNative, runOp, type OpAttributes } from './native.js';
-import type { Tensor } from '../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
 import { tf } from './tf.js';
 import { OwnedVariable, ResourceVariable, type Variable } from './variables.js';
 

@@ -1,6 +1,6 @@
+import type { Tensor } from './index.js';
 import { hasKernels, holders } from './kernels.js';
 import { freeHandle, nativeBackend, onNative, type OpAttributes } from './native.js';
-import type { Tensor } from '../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
 import { tf } from './tf.js';
 /*
  * Numbers that a training run changes at every step: in place, by our own kernels or, where TensorFlow has none of them,

@@ -1,5 +1,4 @@
-import type { Tensor4D } from '../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
-import { tf } from '../engine/index.js';
+import { tf, type Tensor4D } from '../engine/index.js';
 import { readWeights, sha256OfFile, type NdArray } from '../io/index.js';
 import { loadParams, type Params } from '../nn/index.js';
 import { efficientNetLite0 } from './efficientnet.js';

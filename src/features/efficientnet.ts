@@ -1,5 +1,4 @@
-import type { Tensor, Tensor2D, Tensor4D } from '../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
-import { matMul, tf } from '../engine/index.js';
+import { matMul, tf, type Tensor, type Tensor2D, type Tensor4D } from '../engine/index.js';
 import { batchNorm, conv2d, depthwiseConv2d, under, type Params } from '../nn/index.js';
 import { BLOCKS } from './efficientnet-shapes.js';
 

@@ -1,4 +1,4 @@
-import type { Tensor2D, Tensor4D } from '../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
+import type { Tensor2D, Tensor4D } from '../engine/index.js';
 /** Sets of features that an extractor may give. Every one gives `pooled`; the others are Inception's. */
 export type FeatureSet = 'pooled' | 'spatial' | 'logits';
 

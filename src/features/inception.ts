@@ -1,5 +1,4 @@
-import type { Tensor, Tensor2D, Tensor4D } from '../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
-import { tf } from '../engine/index.js';
+import { tf, type Tensor, type Tensor2D, type Tensor4D } from '../engine/index.js';
 import { conv2d, under, type Params } from '../nn/index.js';
 
 /*

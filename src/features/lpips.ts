@@ -1,6 +1,5 @@
 import { UserError } from '../base/index.js';
-import type { Tensor, Tensor1D, Tensor4D } from '../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
-import { tf } from '../engine/index.js';
+import { tf, type Tensor, type Tensor1D, type Tensor4D } from '../engine/index.js';
 import { combinedDigest, readWeights, sha256OfFile, type NdArray } from '../io/index.js';
 import { conv2d, loadParams, under, type Params, type Shapes } from '../nn/index.js';
 import { fromTorchvision, vgg16Shapes, vgg16Slices, VGG_WIDTHS } from './vgg.js';

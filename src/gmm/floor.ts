@@ -1,5 +1,4 @@
-import type { Tensor, Tensor2D } from '../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
-import { eigh, RandomStream, tf } from '../engine/index.js';
+import { eigh, RandomStream, tf, type Tensor, type Tensor2D } from '../engine/index.js';
 import { covarianceMatrix, type Mixture } from './mixture.js';
 
 /*

@@ -1,6 +1,5 @@
 import { RandomNumbers, UserError } from '../base/index.js';
-import type { Tensor2D } from '../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
-import { tf } from '../engine/index.js';
+import { tf, type Tensor2D } from '../engine/index.js';
 import type { DistributionMetric } from './metric.js';
 import { chosenRows, keep, noRows, together, type FeatureRows, type KeptRows } from './rows.js';
 

@@ -1,6 +1,5 @@
 import { UserError } from '../base/index.js';
-import type { Tensor, Tensor1D, Tensor2D } from '../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
-import { tf } from '../engine/index.js';
+import { tf, type Tensor, type Tensor1D, type Tensor2D } from '../engine/index.js';
 import type { DistributionMetric, MetricScore } from './metric.js';
 import { keep, noRows, together, type FeatureRows, type KeptRows } from './rows.js';
 

@@ -1,6 +1,5 @@
-import { matMul, tf } from '../engine/index.js';
+import { matMul, tf, type Tensor, type Tensor1D, type Tensor2D } from '../engine/index.js';
 import { rankAll } from './graph.js';
-import type { Tensor, Tensor1D, Tensor2D } from '../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
 
 /** Rows on the engine, a part of a larger matrix. */
 export interface RowBlock {

@@ -1,5 +1,4 @@
-import { matMul, tf } from '../engine/index.js';
-import type { Tensor, Tensor2D } from '../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
+import { matMul, tf, type Tensor, type Tensor2D } from '../engine/index.js';
 
 /** For each row its `k` best others, best first, row-major [rows, k]. */
 export interface Ranking {

@@ -1,5 +1,4 @@
-import type { Tensor } from '../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
-import { hasKernels, tf, type FusedActivation } from '../engine/index.js';
+import { hasKernels, tf, type FusedActivation, type Tensor } from '../engine/index.js';
 import { differentiable } from './differentiable.js';
 import { fusedActivation } from './fused.js';
 

@@ -1,5 +1,4 @@
-import type { Tensor } from '../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
-import { moveTowards, tf, variable } from '../engine/index.js';
+import { moveTowards, tf, variable, type Tensor } from '../engine/index.js';
 import type { Params } from './params.js';
 
 /** An exponential moving average of weights, a ← decay · a + (1 − decay) · p, started at the weights themselves. */

@@ -1,5 +1,4 @@
-import type { Tensor, Tensor4D } from '../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
-import { matMul, tf } from '../engine/index.js';
+import { matMul, tf, type Tensor, type Tensor4D } from '../engine/index.js';
 import { convolve, padded, sameMargins, type Margins } from './convolve.js';
 import { differentiable } from './differentiable.js';
 import type { Params } from './params.js';

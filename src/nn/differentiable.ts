@@ -1,5 +1,4 @@
-import type { Tensor } from '../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
-import { tf } from '../engine/index.js';
+import { tf, type Tensor } from '../engine/index.js';
 
 /**
  * A function of tensors with its gradient in closed form. `forward` gives the value and what the gradient needs,

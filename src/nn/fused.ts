@@ -1,4 +1,3 @@
-import type { Tensor } from '../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
 import {
   biasedActivation,
   biasedActivationGradient,
@@ -19,6 +18,7 @@ import {
   tf,
   type FusedActivation,
   type NormOptions,
+  type Tensor,
 } from '../engine/index.js';
 import { differentiable } from './differentiable.js';
 import { asBefore, asRows } from './rows.js';

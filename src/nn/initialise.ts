@@ -1,5 +1,4 @@
-import type { Tensor } from '../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
-import { tf, type RandomStream } from '../engine/index.js';
+import { tf, type RandomStream, type Tensor } from '../engine/index.js';
 /* Initial values from a random stream: give each tensor a stream of its own name, and any order gives the same model. */
 
 const volume = (shape: number[]): number => shape.reduce((a, b) => a * b, 1);

@@ -1,5 +1,4 @@
-import type { Tensor } from '../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
-import { tf } from '../engine/index.js';
+import { tf, type Tensor } from '../engine/index.js';
 import type { HostArray } from './params.js';
 
 /** An array as a float32 tensor. */

@@ -1,5 +1,4 @@
-import type { Tensor } from '../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
-import { hasKernels, matMul, tf } from '../engine/index.js';
+import { hasKernels, matMul, tf, type Tensor } from '../engine/index.js';
 import { gelu, silu, type Activation } from './activations.js';
 import { differentiable } from './differentiable.js';
 import { fusedMlp } from './fused.js';

@@ -1,5 +1,4 @@
-import type { Tensor } from '../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
-import { applyAdam, tf, variable, type Variable } from '../engine/index.js';
+import { applyAdam, tf, variable, type Tensor, type Variable } from '../engine/index.js';
 import type { Params } from './params.js';
 
 export interface StepOptions {

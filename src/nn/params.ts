@@ -1,5 +1,4 @@
-import type { Tensor } from '../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
-import { tf } from '../engine/index.js';
+import { tf, type Tensor } from '../engine/index.js';
 /** Parameters of a network: state-dict key → tensor. Keys are those of the published weights, layouts PyTorch's. */
 export type Params = Record<string, Tensor>;
 

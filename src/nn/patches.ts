@@ -1,5 +1,4 @@
-import type { Tensor, Tensor3D, Tensor4D } from '../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
-import { tf } from '../engine/index.js';
+import { tf, type Tensor, type Tensor3D, type Tensor4D } from '../engine/index.js';
 
 /** images [n, h, w, c] → row-major patches [n, (h/p)·(w/p), p·p·c]; within a patch row, column, channel (fastest). */
 export function patchify(images: Tensor, p: number): Tensor3D {

@@ -1,5 +1,4 @@
-import type { Tensor, Tensor2D, Tensor4D } from '../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
-import { tf } from '../engine/index.js';
+import { tf, type Tensor, type Tensor2D, type Tensor4D } from '../engine/index.js';
 /*
  * Resizing as two products with small matrices, the same on every engine, and its gradient the products with their
  * transposes. The gradient of TensorFlow.js's own resizing (4.22) forgets that pixels have their centres at halves.

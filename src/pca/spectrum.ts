@@ -1,12 +1,13 @@
-import type { Tensor, Tensor2D } from '../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
 import {
-  NotPositiveDefiniteError,
   cholesky,
   eigh,
   linearAlgebra,
+  NotPositiveDefiniteError,
   product,
   tf,
   triangularSolve,
+  type Tensor,
+  type Tensor2D,
 } from '../engine/index.js';
 import { RandomNumbers } from '../base/index.js';
 

@@ -1,6 +1,5 @@
 import { RandomNumbers } from '../base/index.js';
-import type { Tensor } from '../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
-import { matMul, RandomStream, tf, valueAndGradients } from '../engine/index.js';
+import { matMul, RandomStream, tf, valueAndGradients, type Tensor } from '../engine/index.js';
 import { adamw, attend, linear, truncatedNormal, under, type Params } from '../nn/index.js';
 import type { FeatureMatrix } from './matrix.js';
 

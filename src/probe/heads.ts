@@ -1,6 +1,5 @@
 import { RandomNumbers } from '../base/index.js';
-import type { Tensor, Tensor1D, Tensor2D } from '../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
-import { matMul, RandomStream, tf } from '../engine/index.js';
+import { matMul, RandomStream, tf, type Tensor, type Tensor1D, type Tensor2D } from '../engine/index.js';
 import type { FeatureMatrix } from './matrix.js';
 
 /** How the linear heads of a published protocol are trained on fixed features. */

@@ -1,5 +1,4 @@
-import type { Tensor, Tensor1D } from '../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
-import { matMul, tf } from '../engine/index.js';
+import { matMul, tf, type Tensor, type Tensor1D } from '../engine/index.js';
 import { lbfgs, type Evaluation } from './lbfgs.js';
 import type { FeatureMatrix } from './matrix.js';
 import { featureAxes, principalAxes, rowsForAxes, type Axes } from './principal.js';

@@ -1,5 +1,4 @@
-import type { Tensor2D } from '../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
-import { tf } from '../engine/index.js';
+import { tf, type Tensor2D } from '../engine/index.js';
 import type { RowSource } from '../rows/index.js';
 
 /** Features of labelled images on the engine, in blocks of rows, standardised by the training rows' statistics. */

@@ -1,5 +1,4 @@
-import type { Tensor2D } from '../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
-import { eigh, matMul, product, rowProducts, tf } from '../engine/index.js';
+import { eigh, matMul, product, rowProducts, tf, type Tensor2D } from '../engine/index.js';
 import type { FeatureMatrix } from './matrix.js';
 
 /** Orthogonal axes of the features, and the mean square along each: XᵀX / rows ≈ basis · diag(spectrum) · basisᵀ. */

@@ -1,5 +1,4 @@
-import type { Scalar, Tensor, Tensor2D } from '../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
-import { RandomStream, tf, valueAndGradients } from '../engine/index.js';
+import { RandomStream, tf, valueAndGradients, type Scalar, type Tensor, type Tensor2D } from '../engine/index.js';
 import type { Mixture } from '../gmm/index.js';
 import { adamw, linear, mlp, under, uniform, type Params } from '../nn/index.js';
 import { drawRows } from './planted.js';

@@ -1,5 +1,4 @@
-import type { Tensor2D } from '../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
-import { tf } from '../engine/index.js';
+import { tf, type Tensor2D } from '../engine/index.js';
 import type { Mixture } from '../gmm/index.js';
 
 /**

@@ -1,6 +1,5 @@
 import { UserError } from '../base/index.js';
-import type { Tensor, Tensor3D, Tensor4D } from '../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
-import { tf } from '../engine/index.js';
+import { tf, type Tensor, type Tensor3D, type Tensor4D } from '../engine/index.js';
 
 /** [n, h, w, c] → tokens [n, h·w, c], row by row. */
 export function toTokens(x: Tensor): Tensor3D {

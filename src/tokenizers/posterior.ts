@@ -1,5 +1,4 @@
-import type { Tensor, Tensor1D } from '../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
-import { tf } from '../engine/index.js';
+import { tf, type Tensor, type Tensor1D } from '../engine/index.js';
 
 /** A diagonal Gaussian over latents, as every KL autoencoder of the field keeps it. */
 export interface Posterior {

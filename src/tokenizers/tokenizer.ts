@@ -1,5 +1,5 @@
+import type { Tensor3D, Tensor4D } from '../engine/index.js';
 import type { Log } from '../base/index.js';
-import type { Tensor3D, Tensor4D } from '../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
 import type { NdArray } from '../io/index.js';
 import type { ModelPreset } from '../nn/index.js';
 

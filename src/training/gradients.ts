@@ -1,5 +1,4 @@
-import type { Scalar, Tensor } from '../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
-import { tf, valueAndGradients, type RandomStream } from '../engine/index.js';
+import { tf, valueAndGradients, type RandomStream, type Scalar, type Tensor } from '../engine/index.js';
 import type { Params } from '../nn/index.js';
 import { MAIN } from './network.js';
 import type { LossContext, PhaseResult } from './task.js';

@@ -1,5 +1,4 @@
-import type { Tensor } from '../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
-import { sumOfSquares, tf } from '../engine/index.js';
+import { sumOfSquares, tf, type Tensor } from '../engine/index.js';
 import type { Params } from '../nn/index.js';
 import type { StepGradients } from './gradients.js';
 

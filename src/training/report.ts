@@ -1,5 +1,4 @@
-import type { Tensor } from '../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
-import { tf } from '../engine/index.js';
+import { tf, type Tensor } from '../engine/index.js';
 import type { StepGradients } from './gradients.js';
 import type { Verdict } from './guard.js';
 import { MAIN } from './network.js';

@@ -1,5 +1,4 @@
-import type { Tensor } from '../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
-import type { RandomStream } from '../engine/index.js';
+import type { RandomStream, Tensor } from '../engine/index.js';
 import type { LossResult, Params } from '../nn/index.js';
 
 /** What a loss function may read besides its parameters and its batch. */

@@ -1,5 +1,4 @@
-import type { Tensor } from '../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
-import { RandomStream, tf } from '../engine/index.js';
+import { RandomStream, tf, type Tensor } from '../engine/index.js';
 import type { Params } from '../nn/index.js';
 import { addGradients, noGradients, type Objective, type StepGradients } from './gradients.js';
 import { judge, type Verdict } from './guard.js';

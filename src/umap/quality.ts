@@ -1,6 +1,5 @@
 import type { RandomNumbers } from '../base/index.js';
-import type { Tensor2D } from '../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
-import { matMul, tf } from '../engine/index.js';
+import { matMul, tf, type Tensor2D } from '../engine/index.js';
 
 /** How well an embedding preserves neighbourhoods, each from 0 to 1 (Venna & Kaski 2006). */
 export interface Quality {

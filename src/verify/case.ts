@@ -1,6 +1,6 @@
+import type { Tensor } from '../engine/index.js';
 import type { z } from 'zod';
 import { UserError } from '../base/index.js';
-import type { Tensor } from '../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
 import type { HostArray, Params } from '../nn/params.js';
 
 /** One recorded case: a system's weights, what it was given and what it answered. */

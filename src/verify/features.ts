@@ -1,4 +1,4 @@
-import type { Tensor4D } from '../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
+import type { Tensor4D } from '../engine/index.js';
 import type { VerifiedSystem, Verifier } from './case.js';
 import { channelsFirst, channelsLast, paramsFrom, tensorOf } from '../nn/index.js';
 import { efficientNetLite0 } from '../features/efficientnet.js';

@@ -1,6 +1,5 @@
 import { normalCdf, normalDensity } from '../statistics/normal.js';
-import type { Tensor, Tensor4D } from '../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
-import { tf } from '../engine/index.js';
+import { tf, type Tensor, type Tensor4D } from '../engine/index.js';
 import type { VerifiedSystem, VerifyCase } from './case.js';
 import { channelsFirst, channelsLast, tensorOf, type HostArray } from '../nn/index.js';
 import {

@@ -11,8 +11,7 @@ import {
   OWN_OBJECTIVE,
   type NetworkConfig,
 } from '../../src/diffusion/index.js';
-import type { Scalar, Tensor } from '../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
-import { RandomStream, startEngine, tf, valueAndGradients } from '../../src/engine/index.js';
+import { RandomStream, startEngine, tf, valueAndGradients, type Scalar, type Tensor } from '../../src/engine/index.js';
 import { countParameters, type Params } from '../../src/nn/index.js';
 import { describeWithShared, SHARED } from '../helpers/shared.js';
 

@@ -1,6 +1,5 @@
 import { beforeAll, describe, expect, it } from '@jest/globals';
-import type { Scalar, Tensor } from '../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
-import { startEngine, tf, valueAndGradients } from '../../src/engine/index.js';
+import { startEngine, tf, valueAndGradients, type Scalar, type Tensor } from '../../src/engine/index.js';
 beforeAll(async () => {
   await startEngine();
 });

@@ -1,7 +1,6 @@
 import { beforeAll, describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import type { Tensor, Tensor4D } from '../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
-import { startEngine, tf } from '../../src/engine/index.js';
+import { startEngine, tf, type Tensor, type Tensor4D } from '../../src/engine/index.js';
 const TENTH = Math.fround(0.1);
 const tenths = (...shape: number[]): Tensor => tf.fill(shape, TENTH);
 

@@ -1,6 +1,5 @@
 import { afterEach, beforeAll, describe, expect, test } from '@jest/globals';
-import type { Tensor } from '../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
-import { matMul, RandomStream, startEngine, tf, type MatMulOptions } from '../../src/engine/index.js';
+import { matMul, RandomStream, startEngine, tf, type MatMulOptions, type Tensor } from '../../src/engine/index.js';
 import { configureEngine } from '../../src/engine/options.js';
 
 let native = false;

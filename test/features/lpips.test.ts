@@ -1,7 +1,6 @@
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from '@jest/globals';
-import type { Tensor4D } from '../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
-import { RandomStream, startEngine, tf } from '../../src/engine/index.js';
+import { RandomStream, startEngine, tf, type Tensor4D } from '../../src/engine/index.js';
 import { lpips, lpipsShapes, openLpips } from '../../src/features/index.js';
 import { syntheticWeights } from '../../src/features/synthetic-weights.js';
 import { writeSafetensors, type NdArray } from '../../src/io/index.js';

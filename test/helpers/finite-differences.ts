@@ -1,5 +1,4 @@
-import type { Tensor } from '../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
-import { RandomStream, tf, valueAndGradients } from '../../src/engine/index.js';
+import { RandomStream, tf, valueAndGradients, type Tensor } from '../../src/engine/index.js';
 const random = new RandomStream(0);
 
 export interface Differences {

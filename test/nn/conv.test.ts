@@ -1,6 +1,5 @@
 import { beforeAll, describe, expect, it } from '@jest/globals';
-import type { Tensor } from '../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
-import { RandomStream, startEngine, tf } from '../../src/engine/index.js';
+import { RandomStream, startEngine, tf, type Tensor } from '../../src/engine/index.js';
 import { conv2d, groupNorm, pixelShuffle, pixelUnshuffle, upsample2x, type ConvOptions } from '../../src/nn/index.js';
 import { gradientError } from '../helpers/finite-differences.js';
 

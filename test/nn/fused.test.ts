@@ -1,5 +1,4 @@
 import { beforeAll, describe, expect, test } from '@jest/globals';
-import type { Tensor } from '../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
 import {
   hasKernels,
   RandomStream,
@@ -7,6 +6,7 @@ import {
   tf,
   valueAndGradients,
   withoutKernels,
+  type Tensor,
 } from '../../src/engine/index.js';
 import { configureEngine } from '../../src/engine/options.js';
 import {

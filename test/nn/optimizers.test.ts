@@ -1,6 +1,5 @@
 import { beforeAll, describe, expect, it } from '@jest/globals';
-import type { Tensor } from '../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
-import { startEngine, tf } from '../../src/engine/index.js';
+import { startEngine, tf, type Tensor } from '../../src/engine/index.js';
 import { adamw, movingAverage, type AdamOptions, type Optimizer, type Params } from '../../src/nn/index.js';
 
 beforeAll(async () => {

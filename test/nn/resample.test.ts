@@ -1,7 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { beforeAll, describe, expect, test } from '@jest/globals';
-import type { Tensor4D } from '../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
-import { startEngine, tf, valueAndGradients } from '../../src/engine/index.js';
+import { startEngine, tf, valueAndGradients, type Tensor4D } from '../../src/engine/index.js';
 import { configureEngine } from '../../src/engine/options.js';
 import { area, bicubic, bilinear, resample } from '../../src/nn/index.js';
 

@@ -1,7 +1,6 @@
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import { RandomNumbers } from '../../src/base/index.js';
-import type { Tensor2D } from '../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
-import { startEngine, tf } from '../../src/engine/index.js';
+import { startEngine, tf, type Tensor2D } from '../../src/engine/index.js';
 import { diffusionFloor } from '../../src/gmm/index.js';
 import {
   bestVelocity,

@@ -1,6 +1,5 @@
 import { beforeAll, describe, expect, it } from '@jest/globals';
-import type { Scalar, Tensor, Tensor4D } from '../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
-import { RandomStream, startEngine, tf } from '../../src/engine/index.js';
+import { RandomStream, startEngine, tf, type Scalar, type Tensor, type Tensor4D } from '../../src/engine/index.js';
 import {
   gradientDifference,
   judgeBoth,

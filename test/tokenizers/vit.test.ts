@@ -1,6 +1,14 @@
 import { beforeAll, describe, expect, it } from '@jest/globals';
-import type { Scalar, Tensor, Tensor3D, Tensor4D } from '../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
-import { RandomStream, startEngine, tf, valueAndGradients } from '../../src/engine/index.js';
+import {
+  RandomStream,
+  startEngine,
+  tf,
+  valueAndGradients,
+  type Scalar,
+  type Tensor,
+  type Tensor3D,
+  type Tensor4D,
+} from '../../src/engine/index.js';
 import type { Params } from '../../src/nn/index.js';
 import { vitConfigSchema, type VitConfig } from '../../src/tokenizers/vit/config.js';
 import {

@@ -9,8 +9,7 @@ import {
   trainingLoss,
   type Recipe,
 } from '../../src/diffusion/index.js';
-import type { Tensor } from '../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
-import { einsum, RandomStream, startEngine, tf, valueAndGradients } from '../../src/engine/index.js';
+import { einsum, RandomStream, startEngine, tf, valueAndGradients, type Tensor } from '../../src/engine/index.js';
 import { writeNpz, writeSafetensors } from '../../src/io/index.js';
 import { arrayRows } from '../../src/rows/index.js';
 import { arraysFrom, unit } from '../../src/nn/index.js';

@@ -1,6 +1,5 @@
 import { RandomNumbers, silentLog, type Log } from '../../src/base/index.js';
-import type { Scalar, Tensor } from '../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
-import { tf } from '../../src/engine/index.js';
+import { tf, type Scalar, type Tensor } from '../../src/engine/index.js';
 import {
   DEFAULT_SETTINGS,
   train,

@@ -1,6 +1,5 @@
 import { EXIT, UserError } from '../../base/index.js';
-import type { Tensor } from '../../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
-import { tf } from '../../engine/index.js';
+import { tf, type Tensor } from '../../engine/index.js';
 import type { Sampler, VelocityField } from './types.js';
 
 /*

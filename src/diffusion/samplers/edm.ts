@@ -1,4 +1,4 @@
-import type { Tensor } from '../../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
+import type { Tensor } from '../../engine/index.js';
 import { march } from './march.js';
 import type { SamplerHooks } from './types.js';
 

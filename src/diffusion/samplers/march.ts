@@ -1,5 +1,4 @@
-import type { Tensor } from '../../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
-import { tf } from '../../engine/index.js';
+import { tf, type Tensor } from '../../engine/index.js';
 import type { SamplerHooks } from './types.js';
 
 /** The state after the step from `t` to `next`; called inside a tidy. `step` counts from 0. */

@@ -1,4 +1,4 @@
-import type { Tensor } from '../../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
+import type { Tensor } from '../../engine/index.js';
 import type { DiffusionForm } from '../names.js';
 import { noiseRate, type PathPoint } from '../paths.js';
 import { scoreFromVelocity } from '../predictions.js';

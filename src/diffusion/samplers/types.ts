@@ -1,4 +1,4 @@
-import type { Tensor } from '../../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
+import type { Tensor } from '../../engine/index.js';
 /**
  * dx/dt at (x, t), a new tensor; x stays the caller's. `stepStart` is the time at which the step began: what switches
  * on and off in time (guidance) is decided by it, so that all slopes of one step come from one field.

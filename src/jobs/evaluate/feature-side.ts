@@ -1,5 +1,4 @@
-import type { Tensor4D } from '../../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
-import { tf } from '../../engine/index.js';
+import { tf, type Tensor4D } from '../../engine/index.js';
 import type { FeatureExtractor, FeatureSet } from '../../features/index.js';
 import type { DistributionMetric, MetricContext, Moments, Score } from '../../metrics/index.js';
 

@@ -1,5 +1,4 @@
-import type { Tensor4D } from '../../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
-import { tf } from '../../engine/index.js';
+import { tf, type Tensor4D } from '../../engine/index.js';
 import { lpips, type Lpips } from '../../features/index.js';
 import { PAIR_METRICS, type Score } from '../../metrics/index.js';
 

@@ -1,7 +1,6 @@
 import { EXIT, UserError } from '../../base/index.js';
 import { loadBatch, type ImageBatch, type ImageDataset } from '../../data/index.js';
-import type { Tensor4D } from '../../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
-import { RandomStream, tf } from '../../engine/index.js';
+import { RandomStream, tf, type Tensor4D } from '../../engine/index.js';
 import type { FeatureExtractor, Lpips } from '../../features/index.js';
 import { toBytes } from '../../io/index.js';
 import type { DistributionMetric } from '../../metrics/index.js';

@@ -1,8 +1,7 @@
 import { basename } from 'node:path';
 import { EXIT, UserError, type Log } from '../../base/index.js';
 import { centreCrop, openImages, requireOneSize, severalAtOnce, type ImageDataset } from '../../data/index.js';
-import type { Tensor4D } from '../../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
-import { tf } from '../../engine/index.js';
+import { tf, type Tensor4D } from '../../engine/index.js';
 import type { FeatureExtractor, FeatureSet } from '../../features/index.js';
 import { sha256OfFile, type RawImage } from '../../io/index.js';
 import type { DistributionMetric, Moments } from '../../metrics/index.js';

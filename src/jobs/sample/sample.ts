@@ -4,8 +4,7 @@ import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { EXIT, UserError, VERSION, type Log } from '../../base/index.js';
 import { sampleLatents, type Diffusion, type SamplingPlan } from '../../diffusion/index.js';
-import type { Tensor3D } from '../../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
-import { tf } from '../../engine/index.js';
+import { tf, type Tensor3D } from '../../engine/index.js';
 import {
   decodeImage,
   encodePng,

@@ -1,6 +1,5 @@
 import { UserError } from '../../base/index.js';
-import type { Tensor3D } from '../../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
-import { tf } from '../../engine/index.js';
+import { tf, type Tensor3D } from '../../engine/index.js';
 import type { NdArray } from '../../io/index.js';
 import { loadParams, under, type Params } from '../../nn/index.js';
 import { scaled, tidied, toGrid, toTokens, unscaled } from '../grid.js';

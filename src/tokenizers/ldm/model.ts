@@ -1,5 +1,4 @@
-import type { Tensor, Tensor4D } from '../../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
-import { einsum, tf } from '../../engine/index.js';
+import { einsum, tf, type Tensor, type Tensor4D } from '../../engine/index.js';
 import { children, conv2d, groupNorm, under, upsample2x, type Params } from '../../nn/index.js';
 
 /*

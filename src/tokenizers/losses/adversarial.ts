@@ -1,5 +1,4 @@
-import type { Scalar, Tensor } from '../../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
-import { tf } from '../../engine/index.js';
+import { tf, type Scalar, type Tensor } from '../../engine/index.js';
 export type Adversarial = 'hinge' | 'vanilla';
 
 /** What the discriminator minimises, from its logits of real and of decoded images. */

@@ -1,6 +1,5 @@
 import type { RandomNumbers } from '../../base/index.js';
-import type { Tensor, Tensor4D } from '../../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
-import { tf } from '../../engine/index.js';
+import { tf, type Tensor, type Tensor4D } from '../../engine/index.js';
 /*
  * Differentiable augmentation of what a discriminator sees (Zhao et al. 2020). Every function takes its draws, one per
  * image, so that real and decoded images can be changed alike. images [n, h, w, 3] in [−1, 1].

@@ -1,6 +1,5 @@
 import { UserError, type RandomNumbers } from '../../base/index.js';
-import type { Tensor, Tensor4D } from '../../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
-import { tf, type RandomStream } from '../../engine/index.js';
+import { tf, type RandomStream, type Tensor, type Tensor4D } from '../../engine/index.js';
 import { readWeights, sha256OfFile } from '../../io/index.js';
 import { children, paramsFrom, prefixed, type Params, type Shapes } from '../../nn/index.js';
 import { dinoDiscriminator, type DinoConfig } from './dino.js';

@@ -1,6 +1,5 @@
 import type { RandomNumbers } from '../../base/index.js';
-import type { Tensor, Tensor3D, Tensor4D } from '../../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
-import { matMul, tf } from '../../engine/index.js';
+import { matMul, tf, type Tensor, type Tensor3D, type Tensor4D } from '../../engine/index.js';
 import {
   area,
   attention,

@@ -1,4 +1,4 @@
-import type { Tensor, Tensor4D } from '../../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
+import type { Tensor, Tensor4D } from '../../engine/index.js';
 import type { Params } from '../../nn/index.js';
 
 /** A discriminator's judgement of a batch. */

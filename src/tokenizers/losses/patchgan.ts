@@ -1,5 +1,4 @@
-import type { Tensor, Tensor4D } from '../../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
-import { tf } from '../../engine/index.js';
+import { tf, type Tensor, type Tensor4D } from '../../engine/index.js';
 import { batchNorm, conv2d, groupNorm, prefixed, trainBatchNorm, under, type Params } from '../../nn/index.js';
 import type { Discriminator, Judgement } from './discriminator.js';
 

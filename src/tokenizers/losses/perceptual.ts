@@ -1,6 +1,5 @@
 import { openLpips, lpips } from '../../features/index.js';
-import type { Scalar, Tensor, Tensor4D } from '../../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
-import { tf } from '../../engine/index.js';
+import { tf, type Scalar, type Tensor, type Tensor4D } from '../../engine/index.js';
 
 /** Perceptual distance of reconstructions from their originals, averaged over a batch; differentiable. */
 export interface Perceptual {

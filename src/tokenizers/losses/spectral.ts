@@ -1,5 +1,4 @@
-import type { Tensor } from '../../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
-import { matMul, tf } from '../../engine/index.js';
+import { matMul, tf, type Tensor } from '../../engine/index.js';
 import { differentiable, type Params } from '../../nn/index.js';
 
 export interface SpectralWeight {

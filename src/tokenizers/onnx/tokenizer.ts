@@ -1,7 +1,6 @@
 import { basename } from 'node:path';
 import { UserError } from '../../base/index.js';
-import type { Tensor, Tensor3D, Tensor4D } from '../../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
-import { openOnnx, tf, type OnnxNetwork } from '../../engine/index.js';
+import { openOnnx, tf, type OnnxNetwork, type Tensor, type Tensor3D, type Tensor4D } from '../../engine/index.js';
 import { combinedDigest, sha256OfFile } from '../../io/index.js';
 import { channelsFirst, channelsLast } from '../../nn/index.js';
 import { scaled, toGrid, toTokens, unscaled } from '../grid.js';

@@ -1,6 +1,5 @@
 import { UserError } from '../../base/index.js';
-import type { Tensor, Tensor4D } from '../../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
-import { tf } from '../../engine/index.js';
+import { tf, type Tensor, type Tensor4D } from '../../engine/index.js';
 import type { NdArray } from '../../io/index.js';
 import { under } from '../../nn/index.js';
 import { tidied, toGrid, toTokens } from '../grid.js';

@@ -1,5 +1,4 @@
-import type { Scalar, Tensor, Tensor3D } from '../../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
-import { tf, valueAndGradients } from '../../engine/index.js';
+import { tf, valueAndGradients, type Scalar, type Tensor, type Tensor3D } from '../../engine/index.js';
 import { differentiable, linear, type Params } from '../../nn/index.js';
 import { adaptiveWeight, alignment, ALIGNMENT_LARGEST, type AlignmentMargins } from '../losses/index.js';
 

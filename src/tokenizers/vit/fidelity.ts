@@ -1,5 +1,4 @@
-import type { Scalar, Tensor, Tensor4D } from '../../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
-import { tf, valueAndGradients } from '../../engine/index.js';
+import { tf, valueAndGradients, type Scalar, type Tensor, type Tensor4D } from '../../engine/index.js';
 import { differentiable, type Params } from '../../nn/index.js';
 import { adaptiveWeight, rampUp } from '../losses/index.js';
 

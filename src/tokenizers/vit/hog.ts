@@ -1,5 +1,4 @@
-import type { Tensor, Tensor3D, Tensor4D } from '../../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
-import { tf } from '../../engine/index.js';
+import { tf, type Tensor, type Tensor3D, type Tensor4D } from '../../engine/index.js';
 import { sobel } from './sobel.js';
 
 /*

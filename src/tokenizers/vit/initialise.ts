@@ -1,5 +1,4 @@
-import type { Tensor } from '../../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
-import { tf, type RandomStream } from '../../engine/index.js';
+import { tf, type RandomStream, type Tensor } from '../../engine/index.js';
 import { initialMixedFrequencies, truncatedNormal, uniform, type Params } from '../../nn/index.js';
 import { decoders, type Stack, type VitConfig } from './config.js';
 import { vitShapes } from './shapes.js';

@@ -1,5 +1,4 @@
-import type { Scalar, Tensor, Tensor3D, Tensor4D } from '../../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
-import { tf, type RandomStream } from '../../engine/index.js';
+import { tf, type RandomStream, type Scalar, type Tensor, type Tensor3D, type Tensor4D } from '../../engine/index.js';
 import type { LossResult, Params } from '../../nn/index.js';
 import { alignmentTerm, type Alignment } from './alignment.js';
 import { klPerImage, posterior, samplePosterior } from '../posterior.js';

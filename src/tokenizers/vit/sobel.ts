@@ -1,5 +1,4 @@
-import type { Tensor, Tensor4D } from '../../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
-import { tf } from '../../engine/index.js';
+import { tf, type Tensor, type Tensor4D } from '../../engine/index.js';
 
 /** Sobel's gradients of every pixel and channel, edges mirrored: x [n, h, w, c] → leftwards and upwards, same shape. */
 export function sobel(x: Tensor4D): { gx: Tensor4D; gy: Tensor4D } {

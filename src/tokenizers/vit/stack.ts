@@ -1,5 +1,4 @@
-import type { Tensor } from '../../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
-import { tf, valueAndGradients } from '../../engine/index.js';
+import { tf, valueAndGradients, type Tensor } from '../../engine/index.js';
 import { differentiable, type Params } from '../../nn/index.js';
 
 /** Which named intermediates a caller wants; they are its own to free. Default: none. */

@@ -1,6 +1,5 @@
 import { UserError } from '../../base/index.js';
-import type { Tensor3D, Tensor4D } from '../../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
-import { tf } from '../../engine/index.js';
+import { tf, type Tensor3D, type Tensor4D } from '../../engine/index.js';
 import { loadParams, roundedOnce, type HostArray, type Params } from '../../nn/index.js';
 import { scaled, unscaled } from '../grid.js';
 import { posterior, samplePosterior } from '../posterior.js';

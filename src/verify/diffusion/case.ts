@@ -1,5 +1,4 @@
-import type { Tensor, Tensor3D } from '../../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
-import { tf } from '../../engine/index.js';
+import { tf, type Tensor, type Tensor3D } from '../../engine/index.js';
 import type { VerifyCase } from '../case.js';
 import { channelsFirst, channelsLast, tensorOf, type HostArray } from '../../nn/index.js';
 /* What the verifiers of this room share. Recorded 2-D latents are [n, c, h, w]; inside they are [n, h·w, c]. */

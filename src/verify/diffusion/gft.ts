@@ -1,7 +1,6 @@
 import { z } from 'zod';
 import { UserError } from '../../base/index.js';
-import type { Scalar, Tensor } from '../../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
-import { tf, valueAndGradients } from '../../engine/index.js';
+import { tf, valueAndGradients, type Scalar, type Tensor } from '../../engine/index.js';
 import type { Params } from '../../nn/index.js';
 import { caseConfig, type VerifyCase } from '../case.js';
 import { BETA_INPUTS, networkSchema, side, type NetworkConfig } from '../../diffusion/config.js';

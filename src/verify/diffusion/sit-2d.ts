@@ -1,5 +1,4 @@
-import type { Tensor } from '../../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
-import { tf } from '../../engine/index.js';
+import { tf, type Tensor } from '../../engine/index.js';
 import type { VerifyCase } from '../case.js';
 import { networkSchema, type NetworkConfig } from '../../diffusion/config.js';
 import { isGuided, mix, type Guidance, type Network } from '../../diffusion/guidance.js';

@@ -1,5 +1,4 @@
-import type { Scalar } from '../../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
-import { tf, valueAndGradients } from '../../engine/index.js';
+import { tf, valueAndGradients, type Scalar } from '../../engine/index.js';
 import { adamw, movingAverage, type Params } from '../../nn/index.js';
 import { isTable } from '../../diffusion/shapes.js';
 import { arrayOf, type Results } from './case.js';

@@ -1,4 +1,4 @@
-import type { Tensor } from '../../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
+import type { Tensor } from '../../engine/index.js';
 import type { NdArray } from '../../io/index.js';
 import type { VerifiedSystem, Verifier } from '../case.js';
 import { channelsFirst, channelsLast, tensorOf, under } from '../../nn/index.js';

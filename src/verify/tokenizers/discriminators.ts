@@ -1,5 +1,4 @@
-import type { Tensor, Tensor4D } from '../../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
-import { tf } from '../../engine/index.js';
+import { tf, type Tensor, type Tensor4D } from '../../engine/index.js';
 import type { VerifiedSystem, Verifier, VerifyCase } from '../case.js';
 import { channelsFirst, channelsLast, tensorOf, under, type Params } from '../../nn/index.js';
 import { dinoActivations, dinoDiscriminator, dinoInput, type DinoConfig } from '../../tokenizers/losses/dino.js';

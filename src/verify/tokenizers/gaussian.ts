@@ -1,5 +1,4 @@
-import type { Tensor } from '../../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
-import { tf, valueAndGradients } from '../../engine/index.js';
+import { tf, valueAndGradients, type Tensor } from '../../engine/index.js';
 import type { VerifyCase } from '../case.js';
 import { tensorOf, type Params } from '../../nn/index.js';
 import { klPerImage, posterior } from '../../tokenizers/posterior.js';

@@ -1,6 +1,5 @@
 import { UserError } from '../../base/index.js';
-import type { Tensor } from '../../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
-import { tf } from '../../engine/index.js';
+import { tf, type Tensor } from '../../engine/index.js';
 import type { VerifiedSystem, Verifier, VerifyCase } from '../case.js';
 import { channelsFirst, channelsLast, tensorOf } from '../../nn/index.js';
 import { runSequence, type Activations } from '../../tokenizers/taesd/model.js';

@@ -1,5 +1,4 @@
-import type { Scalar, Tensor, Tensor3D, Tensor4D } from '../../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
-import { matMul, tf } from '../../engine/index.js';
+import { matMul, tf, type Scalar, type Tensor, type Tensor3D, type Tensor4D } from '../../engine/index.js';
 import type { VerifiedSystem, VerifyCase } from '../case.js';
 import {
   channelsFirst,

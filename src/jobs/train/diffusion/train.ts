@@ -1,7 +1,7 @@
+import type { Tensor } from '../../../engine/index.js';
 import { UserError, type Log } from '../../../base/index.js';
 import { sha256OfFile } from '../../../io/index.js';
 import type { NetworkConfig, Recipe, RunNetwork, FrozenSet, Model, Objective } from '../../../diffusion/index.js';
-import type { Tensor } from '../../../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
 import type { EvaluateContext, EvaluationRows, TrainingSettings, TrainingTask } from '../../../training/index.js';
 import type { NormalisedLatents } from '../../../latents/index.js';
 import { diffusionOptions, type DiffusionOptions } from './options.js';

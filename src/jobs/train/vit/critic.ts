@@ -1,6 +1,5 @@
 import { UserError } from '../../../base/index.js';
-import type { Scalar, Tensor, Tensor4D } from '../../../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
-import { tf, type RandomStream } from '../../../engine/index.js';
+import { tf, type RandomStream, type Scalar, type Tensor, type Tensor4D } from '../../../engine/index.js';
 import {
   augment,
   discriminatorLoss,

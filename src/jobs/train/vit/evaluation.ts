@@ -1,7 +1,6 @@
 import { join } from 'node:path';
 import { loadBatch, nothingReadable, spread, type ImageDataset } from '../../../data/index.js';
-import type { Tensor, Tensor4D } from '../../../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
-import { tf } from '../../../engine/index.js';
+import { tf, type Tensor, type Tensor4D } from '../../../engine/index.js';
 import { writeImageGrid } from '../../../io/index.js';
 import { arrayRows } from '../../../rows/index.js';
 import { PAIR_METRICS } from '../../../metrics/index.js';

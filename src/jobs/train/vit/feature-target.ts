@@ -1,8 +1,7 @@
 import { existsSync, statSync } from 'node:fs';
 import { UserError, type Log } from '../../../base/index.js';
 import type { Augmentation, ImageDataset } from '../../../data/index.js';
-import type { Tensor4D } from '../../../../node_modules/@tensorflow/tfjs-core/dist/tensor.d.js';
-import { tf } from '../../../engine/index.js';
+import { tf, type Tensor4D } from '../../../engine/index.js';
 import { isRun } from '../../../io/index.js';
 import { openLatents } from '../../../latents/index.js';
 import { openTokenizer } from '../../../tokenizers/index.js';
