@@ -1,6 +1,5 @@
-import type { Tensor } from './index.js';
 import { matMul } from './matmul.js';
-import { tf } from './tf.js';
+import { tf, type Tensor } from './tf.js';
 
 /**
  * Two-operand Einstein summation, e.g. `einsum('n q h d, n k h d -> n h q k', q, k)`: transposes, reshapes and one

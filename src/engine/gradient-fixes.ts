@@ -1,5 +1,4 @@
-import type { Tensor } from './index.js';
-import { tf } from './tf.js';
+import { tf, type Tensor } from './tf.js';
 
 /** TensorFlow.js 4.22 gives −1 as the slope of |x| at 0, where it is 0 by symmetry, as in PyTorch. */
 export function fixGradients(): void {

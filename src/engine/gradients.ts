@@ -1,5 +1,4 @@
-import type { Tensor } from './index.js';
-import { tf } from './tf.js';
+import { tf, type Tensor } from './tf.js';
 /* Reverse-mode differentiation over TensorFlow.js's tape, giving memory back while it walks. */
 
 /** One recorded operation. */

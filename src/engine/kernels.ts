@@ -1,7 +1,6 @@
-import type { Tensor } from './index.js';
 import { isRounded, usesBfloat16 } from './mixed-precision.js';
 import { DTYPE, nativeBackend, onNative, type Handle, type NativeDType, type OpAttributes } from './native.js';
-import { tf } from './tf.js';
+import { tf, type Tensor } from './tf.js';
 /*
  * The kernels of native/: what a transformer does between its products, each in one pass over memory. They work on
  * operands: float32 tensors, or, under `--precision bf16`, bfloat16 ones, which TensorFlow.js has no name for. Such a

@@ -1,6 +1,5 @@
-import type { Tensor, Tensor4D } from './index.js';
 import { kernelOf, replaceKernel, type Kernel } from './kernel-registry.js';
-import { tf } from './tf.js';
+import { tf, type Tensor, type Tensor4D } from './tf.js';
 /*
  * Some kernels under TensorFlow.js 4.22 keep one float32 total per result, which is off by a thousandth where a few hundred
  * thousand like numbers meet: gradients of filters and biases, statistics of large batches. They are given parts, and

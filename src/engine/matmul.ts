@@ -1,6 +1,5 @@
-import type { Tensor } from './index.js';
 import { bfloat16Product, usesBfloat16 } from './mixed-precision.js';
-import { tf } from './tf.js';
+import { tf, type Tensor } from './tf.js';
 
 export interface MatMulOptions {
   transposeA?: boolean;

@@ -1,7 +1,6 @@
-import type { Tensor } from './index.js';
 import { DTYPE, nativeBackend, onNative } from './native.js';
 import { engineSettings } from './options.js';
-import { tf } from './tf.js';
+import { tf, type Tensor } from './tf.js';
 const TO_BFLOAT16 = { SrcT: { type: 'float32' }, DstT: { type: 'bfloat16' } } as const;
 const TO_FLOAT32 = { SrcT: { type: 'bfloat16' }, DstT: { type: 'float32' } } as const;
 

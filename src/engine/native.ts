@@ -1,6 +1,5 @@
-import type { Tensor } from './index.js';
 import type { NodeJSKernelBackend } from '@tensorflow/tfjs-node-gpu/dist/nodejs_kernel_backend.js';
-import { tf } from './tf.js';
+import { tf, type Tensor } from './tf.js';
 /** TensorFlow's numbers for its dtypes (tensorflow/core/framework/types.proto). */
 export const DTYPE = { float32: 1, float64: 2, int32: 3, uint8: 4, int64: 9, bool: 10, bfloat16: 14 } as const;
 export type NativeDType = keyof typeof DTYPE;

@@ -1,6 +1,5 @@
-import type { Tensor } from './index.js';
 import { messageOf, UserError } from '../base/index.js';
-import { tf } from './tf.js';
+import { tf, type Tensor } from './tf.js';
 
 /** A network in ONNX, run by onnxruntime beside TensorFlow.js: other people's encoders, teachers and metrics. */
 export interface OnnxNetwork {

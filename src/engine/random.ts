@@ -1,6 +1,5 @@
-import type { Tensor } from './index.js';
 import { RandomNumbers } from '../base/index.js';
-import { tf } from './tf.js';
+import { tf, type Tensor } from './tf.js';
 
 /** Counter-based random numbers (see base/random.ts) that can also come as tensors. */
 export class RandomStream extends RandomNumbers {

@@ -1,7 +1,6 @@
-import type { Tensor } from './index.js';
 import { adamInPlace, hasKernels, moveInPlace, squaresOf } from './kernels.js';
 import { nativeBackend, onNative, runOp, type OpAttributes } from './native.js';
-import { tf } from './tf.js';
+import { tf, type Tensor } from './tf.js';
 import { OwnedVariable, ResourceVariable, type Variable } from './variables.js';
 
 /* How a training step changes variables. */

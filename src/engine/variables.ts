@@ -1,7 +1,6 @@
-import type { Tensor } from './index.js';
 import { hasKernels, holders } from './kernels.js';
 import { freeHandle, nativeBackend, onNative, type OpAttributes } from './native.js';
-import { tf } from './tf.js';
+import { tf, type Tensor } from './tf.js';
 /*
  * Numbers that a training run changes at every step: in place, by our own kernels or, where TensorFlow has none of them,
  * by its optimizer kernels on resource variables; on the other engines a new tensor takes the old one's place.
