@@ -104,7 +104,7 @@ describe('a latents folder', () => {
     const writer = await createLatentsWriter(fresh(), { ...LAYOUT, meta: {} });
     await writer.append({ latents: new Float32Array(16) });
     const broken = new Float32Array(16).fill(0, 0, 8).fill(NaN, 8);
-    await expect(writer.append({ latents: broken })).rejects.toThrow(/picture 3: its latents are NaN/);
+    await expect(writer.append({ latents: broken })).rejects.toThrow(/image 3: its latents are NaN/);
   });
 });
 
