@@ -98,7 +98,7 @@ describe('maetok data', () => {
     const { code, stderr } = await maetok('data', join(root, 'mix'), '--out', join(root, 'mix.npz'));
     expect(code).toBe(2);
     expect(stderr.trim().split('\n')).toHaveLength(1);
-    expect(stderr).toMatch(/pictures of different sizes .*16×16.*20×20.*give --size/);
+    expect(stderr).toMatch(/images of different sizes .*16×16.*20×20.*give --size/);
   });
 
   describe('where not one image can be read', () => {

@@ -93,10 +93,10 @@ describe('an incomplete image is refused in one line that names it', () => {
     ['text', 'text.jpg', () => Buffer.from('<html>404</html>'), /text\.jpg: .*in no supported format/],
     ['a drawing', 'svg.png', () => Buffer.from('<svg xmlns="http://www.w3.org/2000/svg"/>'), /in no supported format/],
     ['half a JPEG', 'half.jpg', () => cut('RGB.jpg', 0.5), /half\.jpg: /],
-    ['half a bitmap', 'half-bmp.bmp', () => cut('RGB.bmp', 0.6), /is cut short/],
-    ['a bitmap’s first bytes', 'start.bmp', () => cut('RGB.bmp', 0.1), /is cut short/],
-    ['half a pixmap', 'half.ppm', () => cut('RGB.ppm', 0.6), /is cut short/],
-    ['half a pixmap in text', 'text.ppm', () => cut('p3-100.ppm', 0.6), /is cut short/],
+    ['half a bitmap', 'half-bmp.bmp', () => cut('RGB.bmp', 0.6), /is truncated/],
+    ['a bitmap’s first bytes', 'start.bmp', () => cut('RGB.bmp', 0.1), /is truncated/],
+    ['half a pixmap', 'half.ppm', () => cut('RGB.ppm', 0.6), /is truncated/],
+    ['half a pixmap in text', 'text.ppm', () => cut('p3-100.ppm', 0.6), /is truncated/],
     ['a sample too large', 'large.pgm', () => Buffer.from('P2 1 1 15 16'), /sample of 16, above its maximum 15/],
   ])('%s', async (_, name, content, message) => {
     const path = join(root, name);
