@@ -55,7 +55,7 @@ describe('weights by the id of a Hugging Face repository', () => {
     hub.large.add('model.safetensors');
     hub.cutAfter = 100_000;
     const options = { hubUrl: hub.url, cache: fresh() };
-    await expect(hubWeights('hf:owner/name', options)).rejects.toThrow(/cut off .*run again to resume/);
+    await expect(hubWeights('hf:owner/name', options)).rejects.toThrow(/interrupted .*run again to resume/);
     hub.cutAfter = undefined;
     hub.downloads.length = 0;
     expect(await readFile(await hubWeights('hf:owner/name', options))).toEqual(weights);

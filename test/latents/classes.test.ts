@@ -111,7 +111,7 @@ describe('classes of a diffusion model', () => {
     );
     const numbered = { classes: 3, classNames: ['1', '3', '7'], log };
     expect(modelClasses({ name, labels: labels(3, 7) }, numbered).labels).toEqual(labels(1, 2));
-    expect(() => modelClasses({ name, labels: labels(0) }, numbered)).toThrow(/class 0 is none/);
+    expect(() => modelClasses({ name, labels: labels(0) }, numbered)).toThrow(/class 0 is not one/);
   });
 
   test('a sample is asked for by name, and a number that is no name is no place among numbers', () => {
