@@ -20,6 +20,20 @@ export class UserError extends Error {
   }
 }
 
+/**
+ * A user error of a room that knows no options. `fault` says what could not be done as data, from which a command words
+ * which of its options help.
+ */
+export class StructuredError<Fault extends { kind: string }> extends UserError {
+  constructor(
+    message: string,
+    readonly fault: Fault,
+    exitCode: FailureCode = EXIT.failed,
+  ) {
+    super(message, exitCode);
+  }
+}
+
 /** The error for a file that could not be opened. */
 export function unreadable(path: string, error: unknown): UserError {
   const absent = (error as NodeJS.ErrnoException).code === 'ENOENT';

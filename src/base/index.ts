@@ -1,4 +1,4 @@
-export { EXIT, faultOf, messageOf, unreadable, UserError, type FailureCode } from './errors.js';
+export { EXIT, faultOf, messageOf, StructuredError, unreadable, UserError, type FailureCode } from './errors.js';
 export { tryLock, withLock, type Holder } from './lock.js';
 export { silentLog, type Log, type Progress } from './log.js';
 export { nodeSupport } from './node-support.js';

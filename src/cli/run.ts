@@ -1,5 +1,5 @@
 import { EXIT, faultOf, messageOf, UserError, VERSION, type Log } from '../base/index.js';
-import type { Command } from '../commands/index.js';
+import { withHint, type Command } from '../commands/index.js';
 import { findCommand } from './find.js';
 import { makeLog, type TextSink } from './log.js';
 import { buildParser, HelpShown, UsageError } from './parser.js';
@@ -48,14 +48,18 @@ async function runPrepared({ command, argv, options, inputs }: Prepared, streams
   await shareSettings(options, log);
   if (command.saves?.(options)) streams.heedSignals?.();
   const { stdout, signal, stdin } = streams;
-  await command.run(options, inputs, {
-    stdout,
-    log,
-    signal,
-    stdin,
-    argv,
-    run: async words => runPrepared(await prepare(words), streams, log),
-  });
+  try {
+    await command.run(options, inputs, {
+      stdout,
+      log,
+      signal,
+      stdin,
+      argv,
+      run: async words => runPrepared(await prepare(words), streams, log),
+    });
+  } catch (error) {
+    throw withHint(error);
+  }
 }
 
 /** Applies the options that every command shares. The engine itself starts only when a command asks for it. */

@@ -27,3 +27,4 @@ export const COMMANDS: Record<string, () => Promise<Command>> = {
 };
 
 export { type Command } from './command.js';
+export { withHint } from './hints.js';

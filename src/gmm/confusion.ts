@@ -1,24 +1,28 @@
-import { TILE, NEGLIGIBLE } from './kernels/index.js';
+import { NEGLIGIBLE, TILE } from './kernels/index.js';
+import type { Mixture } from './mixture.js';
+import { install } from './model.js';
+import { expectation } from './steps.js';
 import type { Workspace } from './workspace.js';
 
 /**
- * Mean over the rows of r rᵀ, [components, components], from the last E-step's distances: how often components share a
- * row. Runs one more E-step, so that it also works where distances are not kept.
+ * How often components share a row: the mean over the rows of r rᵀ, [components, components], where r are a row's
+ * responsibilities under the mixture. One E-step, whose distances are read block by block.
+ * @throws FitError where a component has collapsed.
  */
-export async function confusion(ws: Workspace, components: number): Promise<Float64Array> {
-  const { f32, layout } = ws;
+export async function confusion(ws: Workspace, mixture: Mixture): Promise<Float64Array> {
+  const { components } = mixture;
+  const { keepDistances, components: columns } = ws.layout;
   const out = new Float64Array(components * components);
   const active: number[] = [];
   const shares: number[] = [];
-  const names = layout.covariance === 'tied' ? ['whiten', 'expect'] : ['expect'];
-  await ws.pass(components, names, ({ start, rows }) => {
+  await install(ws, mixture);
+  await expectation(ws, components, ({ start, rows }) => {
     for (let n = 0; n < rows; n++) {
-      const tile = Math.floor((layout.keepDistances ? start + n : n) / TILE);
-      const column = layout.distances / 4 + tile * layout.components * TILE + (n % TILE);
-      const log = f32[layout.logDensity / 4 + start + n];
+      const tile = Math.floor((keepDistances ? start + n : n) / TILE);
+      const column = tile * columns * TILE + (n % TILE);
       active.length = shares.length = 0;
       for (let k = 0; k < components; k++) {
-        const r = f32[layout.constants / 4 + k] - 0.5 * f32[column + k * TILE] - log;
+        const r = ws.constants[k] - 0.5 * ws.distances[column + k * TILE] - ws.logDensity[start + n];
         if (r <= -NEGLIGIBLE) continue;
         active.push(k);
         shares.push(Math.exp(r));
@@ -44,6 +48,7 @@ export interface Merge {
 /**
  * Which components belong together: the two groups that share most rows become one, until one is left. Responsibilities
  * of a group are sums, so its row of the matrix is a sum too.
+ * @param shared the result of `confusion`, [components, components]
  */
 export function mergeTree(shared: Float64Array, components: number): Merge[] {
   const matrix = shared.slice();

@@ -1,9 +1,9 @@
 import { UserError } from '../base/index.js';
 import { asFloat64, readNpz, writeNpz, type NdArray } from '../io/index.js';
-import type { Fit } from './fit.js';
-import { covarianceCount, covarianceShape, type Mixture } from './mixture.js';
+import { COVARIANCES, covarianceCount, covarianceShape, precisionFactors } from './covariance/index.js';
+import type { Mixture } from './mixture.js';
 import { COVARIANCE_TYPES, type CovarianceType } from './names.js';
-import { precisionFactors } from './precision.js';
+import type { Fit } from './run.js';
 
 export type FitSummary = Pick<Fit, 'mixture' | 'converged' | 'iterations'> & { lowerBound: number };
 
@@ -87,16 +87,11 @@ function typeOf(path: string, arrays: Record<string, NdArray>, components: numbe
     if (COVARIANCE_TYPES.includes(name) && data.length === covarianceCount(name, components, dims)) return name;
   } else {
     const fits = COVARIANCE_TYPES.filter(type => covarianceShape(type, components, dims).join() === shape.join());
-    // As many components as dimensions: [d, d] is tied where it is symmetric.
-    if (fits.length === 2) return isSymmetric(asFloat64(data), dims) ? 'tied' : 'diag';
-    if (fits.length === 1) return fits[0];
+    // As many components as dimensions: [d, d] may be one matrix, or variances.
+    const type = fits.length > 1 ? fits.find(type => COVARIANCES[type].accepts(asFloat64(data), dims)) : fits.at(0);
+    if (type) return type;
   }
   throw new UserError(
     `${path}: covariances_ [${shape.join(', ')}] do not fit ${components} components in ${dims} dimensions`,
   );
-}
-
-function isSymmetric(matrix: Float64Array, n: number): boolean {
-  for (let i = 0; i < n; i++) for (let j = 0; j < i; j++) if (matrix[i * n + j] !== matrix[j * n + i]) return false;
-  return true;
 }

@@ -1,5 +1,6 @@
 import { eigh, RandomStream, tf, type Tensor, type Tensor2D } from '../engine/index.js';
-import { covarianceMatrix, type Mixture } from './mixture.js';
+import { eachCovariance } from './covariance/index.js';
+import type { Mixture } from './mixture.js';
 
 /*
  * On the straight path x_t = t x₁ + (1 − t) x₀ from noise x₀ to data x₁ a velocity network learns v = x₁ − x₀. Where the
@@ -19,7 +20,7 @@ export interface FloorOptions {
 
 /** The lowest mean squared error per dimension that any velocity model can reach at each time. */
 export function diffusionFloor(mixture: Mixture, { times, samples = 512, seed }: FloorOptions): Float64Array {
-  const spectra = componentSpectra(mixture);
+  const spectra = eachCovariance(mixture, covariance => eigh(covariance, mixture.dims));
   if (mixture.components === 1)
     return Float64Array.from(times, t => conditionalVariance(spectra[0].values, t) / mixture.dims);
   return Float64Array.from(times, (t, i) =>
@@ -31,15 +32,6 @@ interface ComponentSpectrum {
   values: Float64Array;
   /** [dims, dims], a column per eigenvector. */
   vectors: Float64Array;
-}
-
-function componentSpectra(mixture: Mixture): ComponentSpectrum[] {
-  const spectra: ComponentSpectrum[] = [];
-  for (let k = 0; k < mixture.components; k++)
-    spectra.push(
-      k > 0 && mixture.covarianceType === 'tied' ? spectra[0] : eigh(covarianceMatrix(mixture, k), mixture.dims),
-    );
-  return spectra;
 }
 
 /** Σ λ + 1 − c² / s over the eigenvalues of one component. */

@@ -1,11 +1,13 @@
 import type { RandomNumbers } from '../base/index.js';
-import { TILE } from './kernels/index.js';
+import { PASSES } from './kernels/index.js';
 import type { Start } from './names.js';
 import type { Workspace } from './workspace.js';
 
 /** scikit-learn's limits for the k-means before a mixture. */
 const LLOYD_ITERATIONS = 300;
 const LLOYD_TOLERANCE = 1e-4;
+/** Rows to their nearest centres, and their sums there. */
+const LLOYD = [PASSES.assign, PASSES.average];
 /** Rounding error of a distance, in standard deviations of the rows. */
 const DISTANCE_ROUNDING = 1e-5;
 
@@ -19,21 +21,20 @@ export async function assignRows(
   start: Start,
   random: RandomNumbers,
 ): Promise<void> {
-  const { f32, layout } = ws;
   if (start === 'random') await drawCentres(ws, components, random);
   else await spreadCentres(ws, components, random);
-  ws.i32.fill(0, layout.best / 4, layout.best / 4 + ws.rows);
-  f32.fill(0, layout.decay / 4, layout.decay / 4 + components);
-  f32.fill(0, layout.drift / 4, layout.drift / 4 + components);
-  await ws.pass(components, ['assign', 'average+']);
+  ws.best.fill(0, 0, ws.rows);
+  ws.decay.fill(0, 0, components);
+  ws.drift.fill(0, 0, components);
+  await ws.pass(components, LLOYD);
   if (start === 'kmeans') await lloyd(ws, components);
-  f32.copyWithin(layout.means / 4, layout.centres / 4, layout.centres / 4 + components * layout.width);
+  ws.means.set(ws.centres.subarray(0, components * ws.layout.width));
 }
 
-function setCentre({ f32, layout }: Workspace, k: number, row: ArrayLike<number>): void {
-  const at = layout.centres / 4 + k * layout.width;
-  f32.fill(0, at, at + layout.width);
-  f32.set(row, at);
+function setCentre({ centres, layout }: Workspace, k: number, row: ArrayLike<number>): void {
+  const at = k * layout.width;
+  centres.fill(0, at, at + layout.width);
+  centres.set(row, at);
 }
 
 async function drawCentres(ws: Workspace, components: number, random: RandomNumbers): Promise<void> {
@@ -46,12 +47,12 @@ async function drawCentres(ws: Workspace, components: number, random: RandomNumb
 /** k-means++: each further centre is a row drawn with probability proportional to its squared distance so far. */
 async function spreadCentres(ws: Workspace, components: number, random: RandomNumbers): Promise<void> {
   const uniforms = random.for('centres').uniforms(components);
-  const nearest = ws.f32.subarray(ws.layout.bestLog / 4, ws.layout.bestLog / 4 + ws.rows);
+  const nearest = ws.bestLog.subarray(0, ws.rows);
   let row = Math.floor(uniforms[0] * ws.rows);
   for (let k = 0; k < components; k++) {
     setCentre(ws, k, await ws.rowsAt([row]));
     if (k + 1 === components) break;
-    await ws.pass(k, ['seed']);
+    await ws.pass(k, [PASSES.seed]);
     row = drawProportionally(nearest, uniforms[k + 1]);
   }
 }
@@ -75,36 +76,35 @@ async function lloyd(ws: Workspace, components: number): Promise<void> {
   const slack = DISTANCE_ROUNDING * Math.sqrt(variance);
   for (let iteration = 0; iteration < LLOYD_ITERATIONS; iteration++) {
     const moved = await moveCentres(ws, components, slack);
-    await ws.pass(components, ['assign', 'average+']);
+    await ws.pass(components, LLOYD);
     if (moved <= tolerance) break;
   }
 }
 
 /** Centres to the means of their rows, an empty one's to the row farthest from its own; gives Σ shift². */
 async function moveCentres(ws: Workspace, components: number, slack: number): Promise<number> {
-  const { f32, f64, layout } = ws;
-  const { width, dims } = layout;
+  const { width, dims } = ws.layout;
   const empty: number[] = [];
   let total = 0;
   for (let k = 0; k < components; k++) {
-    const count = f64[layout.counts / 8 + k];
-    f32[layout.decay / 4 + k] = count > 0 ? 1 : 0;
+    const count = ws.counts[k];
+    ws.decay[k] = count > 0 ? 1 : 0;
     if (count === 0) {
       empty.push(k);
       continue;
     }
     let squared = 0;
     for (let j = 0; j < dims; j++) {
-      const shift = f64[layout.sums / 8 + k * width + j] / count;
-      f32[layout.centres / 4 + k * width + j] += shift;
+      const shift = ws.sums[k * width + j] / count;
+      ws.centres[k * width + j] += shift;
       squared += shift * shift;
     }
     // A little more than it is, for the rounding of distances.
-    f32[layout.drift / 4 + k] = Math.sqrt(squared) * 1.0001 + slack;
+    ws.drift[k] = Math.sqrt(squared) * 1.0001 + slack;
     total += squared;
   }
   if (empty.length > 0) {
-    const far = leastLikely(f32.subarray(layout.bestLog / 4, layout.bestLog / 4 + ws.rows), empty.length);
+    const far = leastLikely(ws.bestLog.subarray(0, ws.rows), empty.length);
     const rows = await ws.rowsAt(far);
     empty.forEach((k, i) => setCentre(ws, k, rows.subarray(i * dims, (i + 1) * dims)));
     return Infinity;
@@ -142,11 +142,4 @@ async function meanVariance(ws: Workspace): Promise<number> {
     variance += squares / count - (sum / count) ** 2;
   }
   return variance / dims;
-}
-
-/** Σ over all rows of their log densities (k-means: of minus half their squared distances). */
-export function totalLog({ f64, layout, rows }: Workspace): number {
-  let sum = 0;
-  for (let t = 0; t < Math.ceil(rows / TILE); t++) sum += f64[layout.tileSums / 8 + t];
-  return sum;
 }

@@ -1,5 +1,6 @@
 import { eigh } from '../engine/index.js';
-import { covarianceMatrix, type Mixture } from './mixture.js';
+import { eachCovariance } from './covariance/index.js';
+import type { Mixture } from './mixture.js';
 
 export interface Modes {
   /** [modes, dims], the densest first. */
@@ -42,11 +43,8 @@ interface Term {
 }
 
 function precisions(mixture: Mixture): Term[] {
-  const { components, dims, weights, means, covarianceType } = mixture;
-  const inverses: { precision: Float64Array; logDeterminant: number }[] = [];
-  for (let k = 0; k < components; k++)
-    inverses.push(k > 0 && covarianceType === 'tied' ? inverses[0] : inverse(covarianceMatrix(mixture, k), dims));
-  return inverses.map(({ precision, logDeterminant }, k) => ({
+  const { dims, weights, means } = mixture;
+  return eachCovariance(mixture, covariance => inverse(covariance, dims)).map(({ precision, logDeterminant }, k) => ({
     precision,
     pull: times(precision, means.subarray(k * dims, (k + 1) * dims)),
     constant: Math.log(weights[k]) - 0.5 * logDeterminant,

@@ -1,5 +1,5 @@
 import { RandomNumbers } from '../base/index.js';
-import type { Fit } from './fit.js';
+import type { Fit } from './run.js';
 
 export interface OfficialOptions {
   components: number;

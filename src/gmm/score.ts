@@ -1,29 +1,29 @@
 import type { RowSource } from '../rows/index.js';
-import { expectation } from './fit.js';
 import type { Mixture } from './mixture.js';
 import { install } from './model.js';
-import { openWorkspace, type Workspace, type WorkspaceOptions } from './workspace.js';
+import { openWorkspace, type WorkspaceOptions } from './open-workspace.js';
+import { expectation } from './steps.js';
+import type { Workspace } from './workspace.js';
 
 export interface Scores {
   /** Mean over the rows of log density, in nats. */
   mean: number;
-  /** Each row's log density. */
+  /** Each row's log density in nats, [rows]. */
   logs: Float32Array;
 }
 
-/** log p of every row of the workspace under a mixture. */
+/** log p of every row of the workspace under a mixture. @throws FitError where a density is not finite. */
 export async function scoreWorkspace(ws: Workspace, mixture: Mixture): Promise<Scores> {
   await install(ws, mixture);
   const mean = await expectation(ws, mixture.components);
-  const at = ws.layout.logDensity / 4;
-  return { mean, logs: Float32Array.from(ws.f32.subarray(at, at + ws.rows)) };
+  return { mean, logs: Float32Array.from(ws.logDensity.subarray(0, ws.rows)) };
 }
 
-/** log p of every row of a source under a mixture. */
+/** log p of every row of a source [rows, dims] under a mixture. @throws FitError as `scoreWorkspace` and `openWorkspace`. */
 export async function logDensities(
   mixture: Mixture,
   source: RowSource,
-  options: Omit<WorkspaceOptions, 'components' | 'covariance'> & { memory: number; threads: number },
+  options: Omit<WorkspaceOptions, 'components' | 'covariance'>,
 ): Promise<Scores> {
   const { components, covarianceType: covariance } = mixture;
   const ws = await openWorkspace(source, { ...options, components, covariance });

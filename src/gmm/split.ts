@@ -1,5 +1,6 @@
 import { eigh } from '../engine/index.js';
-import { covarianceMatrix, type Mixture } from './mixture.js';
+import { covarianceMatrix, ownCovarianceCount } from './covariance/index.js';
+import type { Mixture } from './mixture.js';
 
 /**
  * Nearly the same density with more components: repeatedly the heaviest is split into two halves, half a standard
@@ -9,7 +10,7 @@ export function splitHeaviest(mixture: Mixture, components: number): Mixture {
   const { dims, covarianceType } = mixture;
   const weights = Array.from(mixture.weights);
   const means = Array.from(weights, (_, k) => mixture.means.slice(k * dims, (k + 1) * dims));
-  const size = covarianceType === 'tied' ? 0 : mixture.covariances.length / mixture.components;
+  const size = ownCovarianceCount(mixture);
   const covariances = Array.from(weights, (_, k) => mixture.covariances.slice(k * size, (k + 1) * size));
   const origin = weights.map((_, k) => k);
   while (weights.length < components) {

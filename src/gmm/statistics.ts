@@ -1,4 +1,5 @@
-import { covarianceMatrix, variances, type Mixture } from './mixture.js';
+import { covarianceMatrix, variances } from './covariance/index.js';
+import type { Mixture } from './mixture.js';
 
 /** The quantities of a component that the paper's theorem uses. */
 export interface ComponentStatistics {

@@ -1,12 +1,17 @@
 import { EXIT, RandomNumbers, UserError } from '../base/index.js';
 import { randomWindows, type RowSource, type Windows } from '../rows/index.js';
-import { begin, expectation, reseed, type Fit, type FitOptions, type FitState } from './fit.js';
+import { COVARIANCES } from './covariance/index.js';
+import { FitError } from './errors.js';
+import { PASSES } from './kernels/index.js';
 import type { Mixture } from './mixture.js';
 import { exportMixture, install } from './model.js';
-import type { CovarianceType } from './names.js';
-import { openWorkspace, type Workspace, type WorkspaceOptions } from './workspace.js';
+import { COVARIANCE_TYPES } from './names.js';
+import { openWorkspace, type WorkspaceOptions } from './open-workspace.js';
+import { bestRestart, type Fit, type FitOptions, type Run } from './run.js';
+import { begin, expectation, reseed } from './steps.js';
+import type { Workspace } from './workspace.js';
 
-export type StepwiseOptions = FitOptions & WorkspaceOptions & { memory: number; threads: number };
+export type StepwiseOptions = FitOptions & WorkspaceOptions;
 
 /** Step t gives a batch's statistics this weight: between t⁻¹, which forgets nothing, and t⁻½, the least that converges. */
 const stepSize = (t: number): number => (t + 2) ** -0.6;
@@ -21,11 +26,12 @@ const STEPS = 64;
  * @throws UserError for tied covariances, and for more components than a batch has rows.
  */
 export async function fitStepwise(source: RowSource, options: StepwiseOptions): Promise<Fit> {
-  const { components, covariance, restarts, seed, resume } = options;
-  if (covariance === 'tied')
-    throw new UserError('stepwise EM fits full, diag and spherical covariances; give one of them, or --algorithm em');
+  const { components, covariance, seed } = options;
+  const rule = COVARIANCES[covariance].stepwise;
+  if (!rule) throw noRule(covariance);
   const random = new RandomNumbers(seed).for('stepwise');
-  const windows = randomWindows(source, batchRows(source, options), random.for('order'));
+  const size = batchRows(source, options, rule.leastRows(source.width));
+  const windows = randomWindows(source, size, random.for('order'));
   if (components > windows.rows.rows)
     throw new UserError(
       `${components} components need at least as many rows; a batch has ${windows.rows.rows}`,
@@ -33,33 +39,26 @@ export async function fitStepwise(source: RowSource, options: StepwiseOptions): 
     );
   const ws = await openWorkspace(windows.rows, options);
   try {
-    let best = resume?.best;
-    for (let restart = resume?.restart ?? 0; restart < restarts; restart++) {
-      const from = restart === resume?.restart ? resume : undefined;
-      const fit = await fitOnce(ws, windows, options, { restart, from, best, random: random.at(restart, components) });
-      if (!best || fit.logLikelihood > best.logLikelihood) best = fit;
-    }
-    return best!;
+    return await bestRestart(options, random, run => fitOnce(ws, windows, options, run));
   } finally {
     await ws.close();
   }
+}
+
+function noRule(covariance: StepwiseOptions['covariance']): FitError {
+  const allowed = COVARIANCE_TYPES.filter(type => COVARIANCES[type].stepwise);
+  const names = new Intl.ListFormat('en-GB').format(allowed);
+  return new FitError(`stepwise EM fits ${names} covariances`, { kind: 'covariance', covariance, allowed }, EXIT.usage);
 }
 
 /**
  * Two rows for every number of a component's mean: an early step, which weighs most, otherwise leaves covariances flat
  * in some direction, and the fit never gets over it. Within an eighth of the memory.
  */
-function batchRows({ rows, width }: RowSource, { components, covariance, memory }: StepwiseOptions): number {
-  const each = Math.max(50, covariance === 'full' ? 2 * width : 0);
+function batchRows({ rows, width }: RowSource, { components, memory }: StepwiseOptions, least: number): number {
+  const each = Math.max(50, least);
   const most = Math.max(components, Math.floor(memory / 8 / (4 * width)));
   return Math.min(rows, most, Math.ceil(Math.max(each * components, rows / STEPS)));
-}
-
-interface Run {
-  restart: number;
-  from: FitState | undefined;
-  best: Fit | undefined;
-  random: RandomNumbers;
 }
 
 async function fitOnce(ws: Workspace, windows: Windows, options: FitOptions, run: Run): Promise<Fit> {
@@ -81,7 +80,7 @@ async function fitOnce(ws: Workspace, windows: Windows, options: FitOptions, run
     for (let batch = 0; batch < windows.perPass; batch++) {
       await load(pass, batch);
       total += await expectation(ws, components);
-      await ws.pass(components, ['maximise+']);
+      await ws.pass(components, [PASSES.maximise]);
       mixture = blended(ws, mixture, stepSize(pass * windows.perPass + batch), regCovar);
       const { model, collapsed } = await install(ws, mixture);
       if (collapsed.length === 0) continue;
@@ -110,7 +109,7 @@ async function fitOnce(ws: Workspace, windows: Windows, options: FitOptions, run
 /** The initial mixture of `fitMixture` for this batch alone; covariances of few rows are shrunk towards the within-component one. */
 async function startingMixture(ws: Workspace, options: FitOptions, random: RandomNumbers): Promise<Mixture> {
   if (typeof options.start !== 'string') return options.start;
-  const [model] = await begin(ws, options, random, undefined, undefined);
+  const { model } = await begin(ws, options, { random, from: undefined });
   return leaning(exportMixture(ws, model), ws.rows);
 }
 
@@ -135,73 +134,28 @@ function leaning(mixture: Mixture, rows: number): Mixture {
  * terms of weights, means and covariances nothing cancels, and what regularisation adds stays as it is.
  */
 function blended(ws: Workspace, former: Mixture, gamma: number, regularisation: number): Mixture {
-  const { f64, layout } = ws;
+  const { width, covariance: type } = ws.layout;
+  const rule = COVARIANCES[type].stepwise!;
   const { covarianceType, components, dims } = former;
   const weights = former.weights.slice();
   const means = former.means.slice();
   const covariances = former.covariances.slice();
-  const blend = BLENDS[covarianceType as keyof typeof BLENDS];
   const size = covariances.length / components;
   const offset = new Float64Array(dims);
   const shift = new Float64Array(dims);
   for (let k = 0; k < components; k++) {
-    const count = f64[layout.counts / 8 + k];
+    const count = ws.counts[k];
     weights[k] = (1 - gamma) * former.weights[k] + (gamma * count) / ws.rows;
     if (!(count > 0)) continue;
     const share = (gamma * count) / ws.rows / weights[k];
     for (let j = 0; j < dims; j++) {
-      const at = k * layout.width + j;
-      shift[j] = f64[layout.sums / 8 + at] / count;
-      offset[j] = ws.f32[layout.means / 4 + at] + shift[j] - former.means[k * dims + j];
+      const at = k * width + j;
+      shift[j] = ws.sums[at] / count;
+      offset[j] = ws.means[at] + shift[j] - former.means[k * dims + j];
       means[k * dims + j] += share * offset[j];
     }
     const covariance = covariances.subarray(k * size, (k + 1) * size);
-    blend(ws, k, covariance, { count, share, shift, offset, regularisation });
+    rule.blend(ws, k, covariance, { count, share, shift, offset, regularisation });
   }
   return { covarianceType, components, dims, weights, means, covariances };
-}
-
-interface Batch {
-  count: number;
-  /** The batch's part of the blend. */
-  share: number;
-  /** Its mean less what its sums are centred at, and less the former mean. */
-  shift: Float64Array;
-  offset: Float64Array;
-  regularisation: number;
-}
-
-type Blend = (ws: Workspace, k: number, covariance: Float64Array, batch: Batch) => void;
-
-const BLENDS: Record<Exclude<CovarianceType, 'tied'>, Blend> = {
-  full: ({ f64, layout }, k, covariance, { count, share, shift, offset, regularisation }) => {
-    const { dims, width } = layout;
-    const scatter = layout.scatter / 8 + k * width * width;
-    const between = share * (1 - share);
-    for (let i = 0; i < dims; i++)
-      for (let j = 0; j <= i; j++) {
-        const own = f64[scatter + i * width + j] / count - shift[i] * shift[j] + (i === j ? regularisation : 0);
-        const value = (1 - share) * covariance[i * dims + j] + share * own + between * offset[i] * offset[j];
-        covariance[i * dims + j] = covariance[j * dims + i] = value;
-      }
-  },
-  diag: (ws, k, covariance, batch) => {
-    for (let j = 0; j < covariance.length; j++) covariance[j] = blendedVariance(ws, k, j, covariance[j], batch);
-  },
-  spherical: (ws, k, covariance, batch) => {
-    let sum = 0;
-    for (let j = 0; j < ws.layout.dims; j++) sum += blendedVariance(ws, k, j, covariance[0], batch);
-    covariance[0] = sum / ws.layout.dims;
-  },
-};
-
-function blendedVariance(
-  { f64, layout }: Workspace,
-  k: number,
-  j: number,
-  former: number,
-  { count, share, shift, offset, regularisation }: Batch,
-): number {
-  const own = f64[layout.scatter / 8 + k * layout.width + j] / count - shift[j] ** 2 + regularisation;
-  return (1 - share) * former + share * own + share * (1 - share) * offset[j] ** 2;
 }

@@ -1,3 +1,4 @@
+export { RowsError, type RowsFault } from './errors.js';
 export { nonFiniteRows, rowMoments, type Moments, type MomentsOptions } from './moments.js';
 export {
   axesLeftOut,

@@ -1,7 +1,8 @@
-import { EXIT, UserError } from '../base/index.js';
+import { EXIT } from '../base/index.js';
 import type { RowSource } from '../rows/index.js';
 import { ADDRESSABLE, startThreads } from '../simd/index.js';
 import { engineIsNative, engineSums, type CentredSums } from './engine-moments.js';
+import { RowsError } from './errors.js';
 import { PANEL, planScatter, scatterModule, type Precision, type ScatterLayout } from './kernel.js';
 
 /** First and second moments of rows. */
@@ -25,6 +26,8 @@ export interface MomentsOptions {
 }
 
 const BLOCK_BYTES = 32 << 20;
+/** Numbers per row whose products 32-bit addresses reach. */
+const WIDEST = 16_384;
 /** Beyond both, products are in single precision, of centred rows: good to about 1e-7 of the largest eigenvalue. */
 const WIDE = 1536;
 const PRODUCTS = 2 ** 35;
@@ -52,8 +55,10 @@ async function threadSums(source: RowSource, precision: Precision, options: Mome
   const panels = Math.min(block, Math.ceil(source.rows / PANEL));
   const layout = planScatter(width, panels, precision);
   if (layout.bytes > ADDRESSABLE)
-    throw new UserError(
-      `${source.name}: ${width} numbers per row are more than the 16,384 that PCA takes; give --no-pca`,
+    throw new RowsError(
+      `${source.name}: ${width} numbers per row are more than the ${WIDEST.toLocaleString('en')} that PCA takes`,
+      { kind: 'too-wide', width, most: WIDEST },
+      EXIT.usage,
     );
   const threads = await startThreads(scatterModule(layout), layout.pages, options.threads);
   const { buffer } = threads.memory;
@@ -143,11 +148,12 @@ export async function nonFiniteRows(source: RowSource): Promise<Int32Array> {
   return Int32Array.from(found);
 }
 
-export async function notFinite(source: RowSource): Promise<UserError> {
+export async function notFinite(source: RowSource): Promise<RowsError> {
   const rows = await nonFiniteRows(source);
   const few = Array.from(rows.subarray(0, 5)).join(', ');
-  return new UserError(
-    `${source.name}: ${rows.length} of ${source.rows} rows hold NaN or infinity (first: ${few}${rows.length > 5 ? ', …' : ''}); fix them or give --drop-nonfinite`,
+  return new RowsError(
+    `${source.name}: ${rows.length} of ${source.rows} rows hold NaN or infinity (first: ${few}${rows.length > 5 ? ', …' : ''})`,
+    { kind: 'not-finite', rows },
     EXIT.usage,
   );
 }

@@ -1,5 +1,6 @@
 import { EXIT, UserError } from '../base/index.js';
 import type { RowSource } from '../rows/index.js';
+import { RowsError } from './errors.js';
 import { rowMoments, type Moments, type MomentsOptions } from './moments.js';
 import { numericalRank, roundingShare } from './rounding.js';
 import { axesOfRows, gramPairs, rowGram } from './row-gram.js';
@@ -36,13 +37,19 @@ export type PcaOptions = Dimensions & MomentsOptions & { solver?: 'all' | 'block
 export async function fitPca(source: RowSource, options: PcaOptions): Promise<Pca> {
   const { name, rows, width } = source;
   if (rows < 2) throw new UserError(`${name}: PCA needs two rows or more`, EXIT.failed);
-  if ('dims' in options && options.dims > Math.min(width, rows))
-    throw new UserError(
-      `${name}: --dims ${options.dims} is more than its ${rows} rows of ${width} numbers allow (${Math.min(width, rows)})`,
-    );
+  if ('dims' in options && options.dims > Math.min(width, rows)) throw tooManyAxes(source, options.dims);
   return rows < width
     ? await axesFromRows(source, options)
     : principalAxes(name, await rowMoments(source, options), options);
+}
+
+function tooManyAxes({ name, rows, width }: RowSource, asked: number): RowsError {
+  const most = Math.min(width, rows);
+  return new RowsError(
+    `${name}: ${asked} axes are more than its ${rows} rows of ${width} numbers allow (${most})`,
+    { kind: 'too-many-axes', name, rows, width, asked, most },
+    EXIT.usage,
+  );
 }
 
 async function axesFromRows(source: RowSource, options: PcaOptions): Promise<Pca> {

@@ -143,7 +143,7 @@ describe('what the components say', () => {
   it('merges first what shares most rows', async () => {
     const rows = clusteredRows(1200, 2, 3, 6);
     const ws = await openWorkspace(rows, { components: 4, covariance: 'full', memory: 1e9, threads: 1 });
-    await fitMixture(ws, {
+    const { mixture } = await fitMixture(ws, {
       components: 4,
       start: 'kmeans',
       restarts: 3,
@@ -152,7 +152,7 @@ describe('what the components say', () => {
       maxIter: 100,
       seed: 0,
     });
-    const shared = await confusion(ws, 4);
+    const shared = await confusion(ws, mixture);
     await ws.close();
     expect(shared.reduce((a, b) => a + b, 0)).toBeCloseTo(1, 4);
     const merges = mergeTree(shared, 4);

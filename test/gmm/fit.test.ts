@@ -150,7 +150,7 @@ describe('a mixture fit', () => {
       /no component has a positive definite covariance/,
     );
     await expect(fit(rows, {}, 'full', { memory: 1e4 })).rejects.toThrow(
-      /5 full components in 6 dimensions need .* more than --memory/,
+      /5 full components in 6 dimensions need 1 MB of memory, more than the 1 MB that are allowed/,
     );
   });
 });

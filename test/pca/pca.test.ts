@@ -142,7 +142,9 @@ describe('PCA', () => {
   it('refuses rows that are all the same, and more dimensions than there are', async () => {
     const same = arrayRows('same', new Float32Array(50).fill(2), 10, 5);
     await expect(fitPca(same, { variance: 0.9, threads: 1 })).rejects.toThrow(/same: its rows are all the same/);
-    await expect(fitPca(rows, { dims: 21, threads: 1 })).rejects.toThrow(/--dims 21 is more than/);
+    await expect(fitPca(rows, { dims: 21, threads: 1 })).rejects.toThrow(
+      /21 axes are more than its 240 rows of 20 numbers allow/,
+    );
   });
 
   it('counts and locates rows that are not finite', async () => {

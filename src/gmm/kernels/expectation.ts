@@ -35,6 +35,7 @@ import {
   type Value,
 } from '../../simd/index.js';
 import { TILE, type Layout, type Scratch } from './layout.js';
+import { PASSES, type Pass } from './passes.js';
 
 /** A responsibility of 10⁻¹⁰ or less is none. */
 export const NEGLIGIBLE = Math.log(1e10);
@@ -42,7 +43,7 @@ export const NEGLIGIBLE = Math.log(1e10);
 const DISMISSED = NEGLIGIBLE + 0.1;
 
 export interface ExpectationNames {
-  name: string;
+  pass: Pass;
   distance: Routine;
   /** Addresses of the components' means and factors, and bytes from one factor to the next. */
   means: number;
@@ -58,9 +59,9 @@ export interface ExpectationNames {
  * k-means++: every row's distance to one further centre, kept where it is the nearest yet. `bestLog` holds minus half
  * the squared distance; the first centre starts afresh.
  */
-export function addSeeding(m: SimdModule, layout: Layout, scratch: Scratch, distance: Routine): void {
+export function addSeeding(m: SimdModule, layout: Layout, distance: Routine): void {
   const parameters = { thread: 'i32', slot: 'i32', tiles: 'i32', rows: 'i32', centre: 'i32' } as const;
-  m.routine('seed', parameters, undefined, (f, { thread, slot, tiles, rows, centre }) => {
+  m.routine(PASSES.seed.name, parameters, undefined, (f, { thread, slot, tiles, rows, centre }) => {
     const room = f.local('i32', add(mul(thread, layout.scratchBytes), layout.scratch));
     const mean = f.local('i32', add(mul(centre, layout.rowBytes), layout.centres));
     eachTile(f, layout, tiles, t => {
@@ -69,7 +70,15 @@ export function addSeeding(m: SimdModule, layout: Layout, scratch: Scratch, dist
         const first = f.local('i32', add(tile.rows, mul(n, layout.rowBytes)));
         const four = [0, 1, 2, 3].map(i => add(first, i * layout.rowBytes));
         const limit = constant('f32x4', Infinity);
-        const squared = result('f32x4', distance, ...four, mean, i32(layout.ones), add(room, scratch.centred), limit);
+        const squared = result(
+          'f32x4',
+          distance,
+          ...four,
+          mean,
+          i32(layout.ones),
+          add(room, layout.offsets.centred),
+          limit,
+        );
         const log = f.local('f32x4', mul(squared, -0.5));
         const at = f.local('i32', add(tile.bestLog, shiftLeft(n, 2)));
         f.if(notEqual(centre, 0), () => f.set(log, max(log, load('f32x4', at))));
@@ -96,12 +105,13 @@ interface Tile {
  * component by component, those pairs that the bounds cannot dismiss. What is dismissed has a responsibility below
  * 10⁻¹⁰. Leaves the squared distances (or bounds), each row's log density and likeliest component, and tile sums.
  */
-export function addExpectation(m: SimdModule, layout: Layout, scratch: Scratch, names: ExpectationNames): void {
+export function addExpectation(m: SimdModule, layout: Layout, names: ExpectationNames): void {
+  const scratch = layout.offsets;
   const evaluate = evaluateList(m, layout, scratch, names);
   const scan = scanBounds(m, layout, scratch, names);
   const density = names.hard ? nearestSum(m) : logDensities(m, layout);
   const parameters = { thread: 'i32', slot: 'i32', tiles: 'i32', rows: 'i32', components: 'i32' } as const;
-  m.routine(names.name, parameters, undefined, (f, { thread, slot, tiles, rows, components }) => {
+  m.routine(names.pass.name, parameters, undefined, (f, { thread, slot, tiles, rows, components }) => {
     const room = f.local('i32', add(mul(thread, layout.scratchBytes), layout.scratch));
     const list = f.local('i32', add(room, scratch.list));
     eachTile(f, layout, tiles, t => {

@@ -29,15 +29,18 @@ import {
 } from '../../simd/index.js';
 import { eachTile } from './expectation.js';
 import type { Layout, Scratch } from './layout.js';
+import { PASSES } from './passes.js';
 
 type I = Value<'i32'>;
 
 /**
  * Sums → covariance → triangular factor, for one component after the other, in double precision. Beside them: log det,
  * whether the covariance is positive definite, and by how much Mahalanobis distances can have fallen since the
- * former covariance, so that the E-step may dismiss pairs unseen.
+ * former covariance, so that the E-step may dismiss pairs unseen. `drifts`: each factor is one component's own, which
+ * also gives how far the component's mean has moved in its metric.
  */
-export function addFactorisation(m: SimdModule, layout: Layout, scratch: Scratch): void {
+export function addFactorisation(m: SimdModule, layout: Layout, { drifts }: { drifts: boolean }): void {
+  const scratch = layout.offsets;
   const { width, rowBytes } = layout;
   const square = width * width * 8;
   const cholesky = addCholesky(m, layout);
@@ -67,7 +70,7 @@ export function addFactorisation(m: SimdModule, layout: Layout, scratch: Scratch
       f.if(definite, () => {
         f.store(shiftLeft(k, 3), logDeterminant(f, m, layout, matrix), layout.logDeterminants);
         f.call(invert, room, factor);
-        if (layout.covariance === 'full') f.store(word, drift(f, layout, scratch, room, k, factor), layout.drift);
+        if (drifts) f.store(word, drift(f, layout, scratch, room, k, factor), layout.drift);
       });
     });
   });
@@ -306,9 +309,9 @@ function powerStep(
 /** Whitens the block's rows by the tied factor: z = Uᵀ x, so that every component's covariance is the identity. */
 export function addWhitening(m: SimdModule, layout: Layout): void {
   const { rowBytes } = layout;
-  const parameters = { thread: 'i32', rows: 'i32' } as const;
+  const parameters = { thread: 'i32', slot: 'i32', tiles: 'i32', rows: 'i32', components: 'i32' } as const;
   const chunk = 64;
-  m.routine('whiten', parameters, undefined, (f, { rows }) => {
+  m.routine(PASSES.whiten.name, parameters, undefined, (f, { rows }) => {
     const pieces = f.local('i32', div(add(rows, chunk - 1), i32(chunk)));
     eachTile(f, layout, pieces, piece => {
       const first = f.local('i32', mul(piece, chunk));

@@ -24,63 +24,119 @@ export interface Shape {
   threads: number;
 }
 
-/** Addresses in the threads' memory. Widths are padded with zeros to a multiple of eight numbers. */
-export interface Layout extends Shape {
+/** How many numbers a covariance type keeps in the threads' memory. */
+export interface CovarianceMemory {
+  /** f32: one factor of a precision, and all of them. */
+  factor: number;
+  factors: number;
+  /** f64: the sums that covariances are made of, and the covariances of the former iteration. */
+  scatter: number;
+  previous: number;
+  /** f32: the directions in which covariances grew most. */
+  directions: number;
+  /** f32 per row, for types that whiten the rows before the E-step. */
+  whitened: number;
+  /** In each thread's scratch: f64 of a matrix, f32 of a panel of rows. */
+  matrix: number;
+  panel: number;
+}
+
+/** Consecutive numbers of one kind in the threads' memory. */
+interface Region<V> {
+  bytes: number;
+  view(buffer: ArrayBufferLike, address: number): V;
+}
+
+const f32 = (length: number): Region<Float32Array> => ({
+  bytes: 4 * length,
+  view: (buffer, address) => new Float32Array(buffer, address, length),
+});
+const f64 = (length: number): Region<Float64Array> => ({
+  bytes: 8 * length,
+  view: (buffer, address) => new Float64Array(buffer, address, length),
+});
+const i32 = (length: number): Region<Int32Array> => ({
+  bytes: 4 * length,
+  view: (buffer, address) => new Int32Array(buffer, address, length),
+});
+
+/** The regions of the threads' memory, in order. `width` is dims padded with zeros to a multiple of eight numbers. */
+function regionsOf(shape: Shape, width: number, memory: CovarianceMemory, scratchBytes: number) {
+  const { components: k, rows, residentRows, keepDistances, keepCovariances, threads } = shape;
+  const tiles = Math.ceil(rows / TILE);
+  const residentTiles = Math.ceil(residentRows / TILE);
+  return {
+    /** [residentRows, width] */
+    data: f32(residentTiles * TILE * width),
+    /** [residentRows, width]: the rows after whitening by the tied covariance. */
+    whitened: f32(residentTiles * TILE * memory.whitened),
+    /** [tile][component][TILE]: squared Mahalanobis distances, or lower bounds of them. */
+    distances: f32((keepDistances ? tiles : residentTiles) * k * TILE),
+    /** [rows]: each row's likeliest component. */
+    best: i32(tiles * TILE),
+    /** [rows]: log(weight · density) of the likeliest component; infinite for padding. */
+    bestLog: f32(tiles * TILE),
+    /** [rows]: log density of the mixture; infinite for padding. */
+    logDensity: f32(tiles * TILE),
+    /** [tiles]: sums of logDensity over the tile's rows. */
+    tileSums: f64(tiles),
+    /** [components, width] */
+    means: f32(k * width),
+    /** [components]: log weight − ½ (dims · log 2π + log det). */
+    constants: f32(k),
+    /** [components]: a distance is at least `decay` · its former value − `drift`. */
+    decay: f32(k),
+    drift: f32(k),
+    /** Matrices: triangular factors U with precision = U Uᵀ, packed by columns of eight. Variances: 1/σ, [components, width]. */
+    factors: f32(memory.factors),
+    /** [components, width]: k-means has centres of its own. */
+    centres: f32(k * width),
+    /** [width]: the factor of the identity. */
+    ones: f32(width),
+    /** [components]: Σ r */
+    counts: f64(k),
+    /** [components, width]: Σ r (x − mean) */
+    sums: f64(k * width),
+    /** Matrices: Σ r (x − mean)(x − mean)ᵀ and then the covariance, [width, width] each. Variances: Σ r (x − mean)², [components, width]. */
+    scatter: f64(memory.scatter),
+    previous: f64(keepCovariances ? memory.previous : 0),
+    /** [components, width]: how far the means move. */
+    shift: f64(k * width),
+    /** [components] */
+    inverseCounts: f64(k),
+    logDeterminants: f64(k),
+    directions: f32(memory.directions),
+    /** [components]: 1 where the covariance is positive definite. */
+    definite: i32(k),
+    /** The next piece of work, for whichever thread comes first; a cache line of its own. */
+    next: i32(16),
+    /** One `Scratch` for each thread. */
+    scratch: i32((threads * scratchBytes) / 4),
+  };
+}
+
+type Regions = ReturnType<typeof regionsOf>;
+
+/** Addresses in the threads' memory. */
+export interface Layout extends Shape, Record<keyof Regions, number> {
+  readonly regions: Regions;
+  /** Numbers per row: dims padded to a multiple of eight. */
   width: number;
   rowBytes: number;
-  /** Bytes of one component's triangular factor, packed by columns of eight. */
+  /** Bytes of one component's factor. */
   factorBytes: number;
-  /** f32 [residentRows, width] */
-  data: number;
-  /** The rows after whitening by the tied covariance. */
-  whitened: number;
-  /** f32 [tile][component][TILE]: squared Mahalanobis distances, or lower bounds of them. */
-  distances: number;
-  /** i32 [rows]: each row's likeliest component. */
-  best: number;
-  /** f32 [rows]: log(weight · density) of the likeliest component; infinite for padding. */
-  bestLog: number;
-  /** f32 [rows]: log density of the mixture; infinite for padding. */
-  logDensity: number;
-  /** f64 [tiles]: sums of logDensity over the tile's rows. */
-  tileSums: number;
-  /** f32 [components, width] */
-  means: number;
-  /** f32 [components]: log weight − ½ (dims · log 2π + log det). */
-  constants: number;
-  /** f32 [components]: a distance is at least `decay` · its former value − `drift`. */
-  decay: number;
-  drift: number;
-  /** full, tied: f32 triangular factors U with precision = U Uᵀ. diag, spherical: f32 [components, width] 1/σ. */
-  factors: number;
-  /** k-means has centres of its own: f32 [components, width]. */
-  centres: number;
-  ones: number;
-  /** f64 [components]: Σ r */
-  counts: number;
-  /** f64 [components, width]: Σ r (x − mean) */
-  sums: number;
-  /** full: f64 [components, width, width], Σ r (x − mean)(x − mean)ᵀ and then the covariance. diag: Σ r (x − mean)². */
-  scatter: number;
-  /** full, tied: f64 covariances of the former iteration. */
-  previous: number;
-  /** f64 [components, width]: how far the means move. */
-  shift: number;
-  /** f64 [components] */
-  inverseCounts: number;
-  logDeterminants: number;
-  /** f32 [components, width]: the directions in which covariances grew most. */
-  directions: number;
-  /** i32 [components]: 1 where the covariance is positive definite. */
-  definite: number;
-  /** i32: the next piece of work, for whichever thread comes first. */
-  next: number;
-  /** One `Scratch` for each thread. */
-  scratch: number;
+  /** Where things lie in a thread's scratch. */
+  offsets: Scratch;
   scratchBytes: number;
   bytes: number;
   pages: number;
 }
+
+/** The regions as arrays: `counts`, `means`, `sums` and the like. */
+export type Views = { readonly [N in keyof Regions]: ReturnType<Regions[N]['view']> };
+
+export const viewsOf = (layout: Layout, buffer: ArrayBufferLike): Views =>
+  mapped(layout.regions, (region, name) => region.view(buffer, layout[name])) as Views;
 
 /** Offsets within a thread's scratch. */
 export interface Scratch {
@@ -109,16 +165,8 @@ export interface Scratch {
   vector: number;
 }
 
-const triangular = (kind: CovarianceType): boolean => kind === 'full' || kind === 'tied';
-/** Covariance matrices that a kind has. */
-export const matrices = (kind: CovarianceType, components: number): number =>
-  kind === 'full' ? components : kind === 'tied' ? 1 : 0;
-
-export function scratchOffsets(dims: number, components: number, kind: CovarianceType): Scratch & { bytes: number } {
-  const width = padded(dims);
+function planScratch(components: number, width: number, memory: CovarianceMemory): Scratch & { bytes: number } {
   const arena = new Arena();
-  const square = triangular(kind) ? width * width * 8 : 0;
-  const panel = triangular(kind) ? PANEL * width * 4 : 0;
   return {
     centred: arena.take(4 * width * 4),
     list: arena.take((TILE + PANEL) * 4),
@@ -126,64 +174,43 @@ export function scratchOffsets(dims: number, components: number, kind: Covarianc
     order: arena.take(TILE * 4),
     former: arena.take(TILE * 4),
     counts: arena.take((components + 1) * 4),
-    panel: arena.take(panel),
-    weighted: arena.take(panel),
+    panel: arena.take(memory.panel * 4),
+    weighted: arena.take(memory.panel * 4),
     sums: arena.take(width * 4),
     squares: arena.take(width * 4),
     lanes: arena.take(64),
-    matrix: arena.take(square),
-    inverse: arena.take(square),
+    matrix: arena.take(memory.matrix * 8),
+    inverse: arena.take(memory.matrix * 8),
     diagonal: arena.take(width * 8),
     vector: arena.take(width * 8),
     bytes: arena.bytes,
   };
 }
 
-const padded = (dims: number): number => Math.ceil(dims / 8) * 8;
-
-export function planLayout(shape: Shape): Layout {
-  const { components: k, covariance, rows, residentRows, threads } = shape;
-  const width = padded(shape.dims);
-  const rowBytes = width * 4;
-  const blocks = width / 8;
-  const factorBytes = triangular(covariance) ? 128 * blocks * (blocks + 1) : rowBytes;
-  const square = width * width * 8;
-  const matrixCount = matrices(covariance, k);
-  const tiles = Math.ceil(rows / TILE);
-  const residentTiles = Math.ceil(residentRows / TILE);
-  const scratchBytes = scratchOffsets(shape.dims, k, covariance).bytes;
+/** @param memoryOf memory of the covariance type for a number of components and a padded width. */
+export function planLayout(shape: Shape, memoryOf: (components: number, width: number) => CovarianceMemory): Layout {
+  const width = Math.ceil(shape.dims / 8) * 8;
+  const memory = memoryOf(shape.components, width);
+  const offsets = planScratch(shape.components, width, memory);
+  const regions = regionsOf(shape, width, memory, offsets.bytes);
   const arena = new Arena();
-  const vectors = (bytes: number): number => arena.take(k * width * bytes);
-  const layout = {
+  const addresses = mapped(regions, ({ bytes }) => arena.take(bytes));
+  return {
+    ...shape,
+    ...addresses,
+    regions,
     width,
-    rowBytes,
-    factorBytes,
-    data: arena.take(residentTiles * TILE * rowBytes),
-    whitened: arena.take(covariance === 'tied' ? residentTiles * TILE * rowBytes : 0),
-    distances: arena.take((shape.keepDistances ? tiles : residentTiles) * k * TILE * 4),
-    best: arena.take(tiles * TILE * 4),
-    bestLog: arena.take(tiles * TILE * 4),
-    logDensity: arena.take(tiles * TILE * 4),
-    tileSums: arena.take(tiles * 8),
-    means: vectors(4),
-    constants: arena.take(k * 4),
-    decay: arena.take(k * 4),
-    drift: arena.take(k * 4),
-    factors: arena.take((covariance === 'tied' ? 1 : k) * factorBytes),
-    centres: vectors(4),
-    ones: arena.take(rowBytes),
-    counts: arena.take(k * 8),
-    sums: vectors(8),
-    scatter: arena.take(triangular(covariance) ? matrixCount * square : k * width * 8),
-    previous: arena.take(shape.keepCovariances ? matrixCount * square : 0),
-    shift: vectors(8),
-    inverseCounts: arena.take(k * 8),
-    logDeterminants: arena.take(k * 8),
-    directions: arena.take(triangular(covariance) ? matrixCount * rowBytes : 0),
-    definite: arena.take(k * 4),
-    next: arena.take(64),
-    scratch: arena.take(threads * scratchBytes),
-    scratchBytes,
+    rowBytes: width * 4,
+    factorBytes: memory.factor * 4,
+    offsets,
+    scratchBytes: offsets.bytes,
+    bytes: arena.bytes,
+    pages: arena.pages,
   };
-  return { ...shape, ...layout, bytes: arena.bytes, pages: arena.pages };
+}
+
+/** Applies `f` to every region. */
+function mapped<T>(regions: Regions, f: (region: Region<unknown>, name: keyof Regions) => T): Record<keyof Regions, T> {
+  const entries = Object.entries(regions) as [keyof Regions, Region<unknown>][];
+  return Object.fromEntries(entries.map(([name, region]) => [name, f(region, name)])) as Record<keyof Regions, T>;
 }

@@ -30,13 +30,16 @@ import {
 } from '../../simd/index.js';
 import { eachTile, NEGLIGIBLE, locate } from './expectation.js';
 import { PANEL, SEGMENT, TILE, type Layout, type Scratch } from './layout.js';
+import { PASSES, type Pass } from './passes.js';
+
+/** Sums gathered beside Σ r and Σ r (x − mean): outer products, squares or nothing. */
+export type Moments = 'outer' | 'squares' | 'none';
 
 export interface MaximisationNames {
-  name: string;
+  pass: Pass;
   /** The point at which rows are centred. */
   means: number;
-  /** Sums gathered beside Σ r and Σ r (x − mean): outer products, squares or nothing. */
-  moments: 'outer' | 'squares' | 'none';
+  moments: Moments;
   /** k-means: a row belongs to its nearest component alone. */
   hard: boolean;
 }
@@ -48,7 +51,8 @@ type I = Value<'i32'>;
  * are touched. Rows are centred first, so that nothing cancels; products are in single precision over a panel of
  * rows, sums of panels in double. `fresh` sets the sums to zero first.
  */
-export function addMaximisation(m: SimdModule, layout: Layout, scratch: Scratch, names: MaximisationNames): void {
+export function addMaximisation(m: SimdModule, layout: Layout, names: MaximisationNames): void {
+  const scratch = layout.offsets;
   const gather = gatherRows(m, layout, scratch, names);
   const flush = flushPanel(m, layout, scratch, names);
   const parameters = {
@@ -59,7 +63,7 @@ export function addMaximisation(m: SimdModule, layout: Layout, scratch: Scratch,
     components: 'i32',
     fresh: 'i32',
   } as const;
-  m.routine(names.name, parameters, undefined, (f, { thread, slot, tiles, rows, components, fresh }) => {
+  m.routine(names.pass.name, parameters, undefined, (f, { thread, slot, tiles, rows, components, fresh }) => {
     const room = f.local('i32', add(mul(thread, layout.scratchBytes), layout.scratch));
     eachTile(f, layout, components, k => {
       f.if(fresh, () => clearSums(f, layout, names, k));
@@ -84,6 +88,12 @@ export function addMaximisation(m: SimdModule, layout: Layout, scratch: Scratch,
       f.if(waiting, () => f.call(flush, room, k, i32(0), waiting));
     });
   });
+}
+
+/** The M-step's sums by responsibility, and those of rows that each belong to one component, about the means. */
+export function addMoments(m: SimdModule, layout: Layout, moments: Moments): void {
+  addMaximisation(m, layout, { pass: PASSES.maximise, means: layout.means, moments, hard: false });
+  addMaximisation(m, layout, { pass: PASSES.gather, means: layout.means, moments, hard: true });
 }
 
 function clearSums(f: Body, layout: Layout, { moments }: MaximisationNames, k: I): void {

@@ -1,7 +1,6 @@
 import { UserError } from '../../base/index.js';
 import { PATHS, type PathName, type TimeLoss } from '../../diffusion/index.js';
-import { product } from '../../engine/index.js';
-import { covarianceMatrix, diffusionFloor, loadMixture, type Mixture } from '../../gmm/index.js';
+import { diffusionFloor, loadMixture, scaledMixture, transformedMixture, type Mixture } from '../../gmm/index.js';
 import type { Reduction } from '../../pca/index.js';
 import { FROZEN_SEED } from './frozen.js';
 import { reductionFrom } from '../gmm/index.js';
@@ -33,44 +32,26 @@ export async function mixtureOfLatents(path: string, units: NetworkUnits): Promi
 const plain = (width: number): Reduction => ({ width, dims: width, mean: new Float64Array(width) });
 
 /** y = (x − mean) / scale back to x, and on to (x − m) / s: coordinate by coordinate. */
-function scaled(mixture: Mixture, space: Reduction, units: NetworkUnits): Mixture {
-  const { components, dims, covarianceType } = mixture;
-  const factor = Float64Array.from({ length: dims }, (_, j) => (space.scale?.[j] ?? 1) / channel(units.std, j));
-  const means = mixture.means.map((mean, i) => mean * factor[i % dims] + shift(space, units, i % dims));
-  if (covarianceType === 'full' || covarianceType === 'tied') {
-    const covariances = mixture.covariances.map((c, i) => c * factor[i % dims] * factor[Math.floor(i / dims) % dims]);
-    return { ...mixture, means, covariances };
-  }
-  const variance = (k: number, j: number): number =>
-    mixture.covariances[covarianceType === 'diag' ? k * dims + j : k] * factor[j] ** 2;
-  const covariances = Float64Array.from({ length: components * dims }, (_, i) =>
-    variance(Math.floor(i / dims), i % dims),
+const scaled = (mixture: Mixture, space: Reduction, units: NetworkUnits): Mixture =>
+  scaledMixture(
+    mixture,
+    perDimension(mixture, j => (space.scale?.[j] ?? 1) / channel(units.std, j)),
+    perDimension(mixture, j => shift(space, units, j)),
   );
-  return { ...mixture, covarianceType: 'diag', means, covariances };
-}
 
-/** Undoes a projection onto principal axes: means A μ + b and covariances A C Aᵀ. */
+/** Undoes a projection onto principal axes, in the network's units. */
 function turned(mixture: Mixture, space: Reduction, units: NetworkUnits): Mixture {
-  const { components, dims } = mixture;
+  const { dims } = mixture;
   const backwards = Float64Array.from({ length: dims * dims }, (_, at) => {
     const [j, axis] = [Math.floor(at / dims), at % dims];
     return (space.components![axis * dims + j] * (space.scale?.[axis] ?? 1)) / channel(units.std, j);
   });
-  const means = product(mixture.means, backwards, { m: components, k: dims, n: dims, transposeB: true });
-  const tied = mixture.covarianceType === 'tied';
-  const square = { m: dims, k: dims, n: dims };
-  const covariances = new Float64Array((tied ? 1 : components) * dims * dims);
-  for (let k = 0; k * dims * dims < covariances.length; k++) {
-    const half = product(backwards, covarianceMatrix(mixture, k), square);
-    covariances.set(product(half, backwards, { ...square, transposeB: true }), k * dims * dims);
-  }
-  return {
-    ...mixture,
-    covarianceType: tied ? 'tied' : 'full',
-    means: means.map((mean, i) => mean + shift(space, units, i % dims)),
-    covariances,
-  };
+  const offset = perDimension(mixture, j => shift(space, units, j));
+  return transformedMixture(mixture, backwards, offset);
 }
+
+const perDimension = ({ dims }: Mixture, f: (j: number) => number): Float64Array =>
+  Float64Array.from({ length: dims }, (_, j) => f(j));
 
 const channel = (values: Float32Array, j: number): number => values[j % values.length];
 

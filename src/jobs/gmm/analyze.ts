@@ -254,7 +254,7 @@ async function sweep(
         trainRows: train.rows,
         heldoutRows: heldout?.rows ?? 0,
         fits,
-        ...(settings.modes && control === 'none' && { merges: await merges(ws, fits[0].fit.mixture) }),
+        ...(settings.modes && control === 'none' && { merges: mergeTree(await confusion(ws, former), count) }),
       });
     }
     return results;
@@ -337,11 +337,6 @@ async function scoreRows(
 ): Promise<Float32Array> {
   if (heldout) return (await logDensities(mixture, heldout, { memory: memory / 4, threads, signal })).logs;
   return (await scoreWorkspace(ws, mixture)).logs;
-}
-
-async function merges(ws: Workspace, mixture: Mixture): Promise<Merge[]> {
-  await scoreWorkspace(ws, mixture);
-  return mergeTree(await confusion(ws, mixture.components), mixture.components);
 }
 
 /** Folds of one source are one row; the others one each. */

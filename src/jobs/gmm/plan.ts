@@ -1,4 +1,4 @@
-import { planShape, type CovarianceType } from '../../gmm/index.js';
+import { pairOperations, planShape, type CovarianceType } from '../../gmm/index.js';
 import { arrayRows, splitRows, type RowSource } from '../../rows/index.js';
 import { fitPca } from '../../pca/index.js';
 import type { GmmSource } from './space.js';
@@ -54,7 +54,6 @@ function planOne(source: string, rows: number, dims: number, components: number,
   const layout = planShape({ rows, width: dims }, { components, covariance, memory: settings.memory / 2, threads });
   const fits = restarts * repeats;
   const streamed = layout.residentRows < rows;
-  const pair = covariance === 'full' ? dims * dims : 2 * dims;
   const pairs =
     rows * (layout.keepDistances ? Math.min(components, NEAR) : components) + rows * Math.min(components, NEAR);
   return {
@@ -65,7 +64,7 @@ function planOne(source: string, rows: number, dims: number, components: number,
     way: !streamed ? 'in memory' : layout.keepDistances ? 'rows streamed' : 'rows streamed, distances found anew',
     memory_mb: Math.ceil(layout.bytes / 2 ** 20),
     passes: streamed ? fits * (2 * maxIter + 2) : 1,
-    seconds: Math.ceil((fits * maxIter * pairs * pair) / (SPEED * threads)),
+    seconds: Math.ceil((fits * maxIter * pairs * pairOperations(covariance, dims)) / (SPEED * threads)),
   };
 }
 
