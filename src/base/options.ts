@@ -45,10 +45,7 @@ export const words = z.preprocess(
 
 /** How images with more than 8-bit RGB are converted to that; `Decoding` in the io room explains each option. */
 export const decoding = {
-  exif: z
-    .enum(['ignore', 'turn'])
-    .default('ignore')
-    .describe('EXIF orientation: ignored, as in Pillow, or applied'),
+  exif: z.enum(['ignore', 'turn']).default('ignore').describe('EXIF orientation: ignored, as in Pillow, or applied'),
   alpha: z
     .enum(['drop', 'white'])
     .default('drop')

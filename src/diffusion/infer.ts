@@ -69,9 +69,7 @@ function headsOf(name: string, tensors: ShapeTable, width: number): number {
   if (perHead !== undefined) return width / perHead;
   const known = Object.values(MODELS).find(model => model.width === width);
   if (!known)
-    throw new UserError(
-      `${name}: the number of heads cannot be inferred from its width of ${width}; give --heads`,
-    );
+    throw new UserError(`${name}: the number of heads cannot be inferred from its width of ${width}; give --heads`);
   return known.heads;
 }
 

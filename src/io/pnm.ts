@@ -81,7 +81,8 @@ function samplesOf(bytes: Uint8Array, header: PnmHeader, count: number): Uint8Ar
   const stride = Math.ceil(width / 8);
   const size = kind === 4 ? stride * height : largest > 255 ? 2 * count : count;
   const body = bytes.subarray(end + 1, end + 1 + size);
-  if (body.length < size) throw new UserError(`is truncated: ${size} bytes of samples are expected, ${body.length} follow`);
+  if (body.length < size)
+    throw new UserError(`is truncated: ${size} bytes of samples are expected, ${body.length} follow`);
   if (kind === 4)
     return Uint8Array.from({ length: count }, (_, i) => {
       const [x, row] = [i % width, stride * Math.floor(i / width)];
