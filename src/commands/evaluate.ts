@@ -10,7 +10,7 @@ import { namedInputs } from './inputs.js';
 import { count, counts, decoding, whole, words } from '../base/options.js';
 import { common, decodingOf, force, limit, outFile } from './options.js';
 import { writeTable, type Row } from './table.js';
-import { openChosenTokenizer, tokenizerOptions } from './tokenizer-options.js';
+import { openChosenTokenizer, openingOptions } from './tokenizer-options.js';
 
 const METRIC_NAMES = ['fid', 'sfid', 'is', 'precision-recall', 'kid'] as const;
 
@@ -23,8 +23,8 @@ const options = z.object({
     .boolean()
     .default(false)
     .describe('image k of the input is a reconstruction of image k of --reference: also measure PSNR, SSIM, LPIPS'),
-  ...tokenizerOptions,
-  tokenizer: tokenizerOptions.tokenizer.optional(),
+  ...openingOptions,
+  tokenizer: openingOptions.tokenizer.optional(),
   data: z.string().optional().describe('with --tokenizer: images to reconstruct'),
   split: z.enum(['train', 'val', 'all']).default('all').describe('part of --data'),
   limit: limit.describe('only the first N images of each input (with --paired, of the reference too) or of --data'),

@@ -2,10 +2,10 @@ import { z } from 'zod';
 import { defineCommand } from './command.js';
 import { count, decoding } from '../base/options.js';
 import { common, force, limit } from './options.js';
-import { openChosenTokenizer, tokenizerOptions } from './tokenizer-options.js';
+import { openChosenTokenizer, openingOptions } from './tokenizer-options.js';
 
 const options = z.object({
-  ...tokenizerOptions,
+  ...openingOptions,
   data: z.string().min(1).describe('images: a folder, archive or synthetic:scenes (`maetok data` lists the forms)'),
   out: z.string().min(1).describe('latents folder'),
   split: z.enum(['train', 'val', 'all']).default('all').describe('part of the data set'),

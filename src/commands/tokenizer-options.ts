@@ -3,7 +3,7 @@ import type { Log } from '../base/index.js';
 import type { Tokenizer } from '../tokenizers/index.js';
 import { count } from '../base/options.js';
 /** Flags of every command that opens a tokenizer. */
-export const tokenizerOptions = {
+export const openingOptions = {
   tokenizer: z
     .string()
     .min(1)
@@ -23,7 +23,7 @@ export const tokenizerOptions = {
   allowMissing: z.boolean().default(false).describe('continue even if tensors are missing or unexpected'),
 };
 
-type Chosen = z.output<z.ZodObject<typeof tokenizerOptions>>;
+type Chosen = z.output<z.ZodObject<typeof openingOptions>>;
 
 /** Opens the tokenizer that the flags name. The engine must be running. */
 export async function openChosenTokenizer(chosen: Chosen, log: Log): Promise<Tokenizer> {

@@ -25,25 +25,22 @@ export interface TrainResult {
 }
 
 /**
- * Trains a task to `settings.steps` updates in the run folder `out`. Batches and random numbers are functions of the
+ * Trains a task to `config.training.steps` updates in the run folder `out`. Batches and random numbers are functions of the
  * step alone and a checkpoint holds everything else, so a run that is killed at any instant and resumed writes the
  * same numbers as one that never stopped. The task is disposed of, whatever happens.
  * @throws UserError before the first step for a folder or settings that do not fit; with exit code 130 when
  * interrupted, 1 when ten steps in a row were not finite.
  */
-export async function train(
-  task: TrainingTask,
-  settings: TrainingSettings,
-  options: TrainOptions,
-): Promise<TrainResult> {
+export async function train(task: TrainingTask, options: TrainOptions): Promise<TrainResult> {
+  const settings = options.config.training;
   const trainer = new Trainer(task, settings);
   try {
     refuseLatePhases(task, settings);
-    const run = await RunFolder.open(options, settings);
+    const run = await RunFolder.open(options);
     const state = (options.resume ? await restore(trainer, options) : undefined) ?? { step: 0 };
     await run.begin(state.step);
     await tidyCheckpoints(options.out, state.step);
-    return await recorded(run, state.step, done => work(task, settings, { ...options, run, trainer, state, done }));
+    return await recorded(run, state.step, done => work(task, { ...options, run, trainer, state, done }));
   } finally {
     trainer.dispose();
     await task.dispose?.();
@@ -108,8 +105,9 @@ interface Work extends TrainOptions {
   done: (step: number) => void;
 }
 
-async function work(task: TrainingTask, settings: TrainingSettings, work: Work): Promise<TrainResult> {
+async function work(task: TrainingTask, work: Work): Promise<TrainResult> {
   const { out, log, signal, run, trainer, state, done } = work;
+  const settings = work.config.training;
   const { steps, accumulate, logEvery, evaluateEvery, checkpointEvery, keep } = settings;
   if (state.step >= steps) log.note(`${out}: has already done its ${steps} steps; a larger --steps would continue`);
   const ledger = new Ledger(state, log);

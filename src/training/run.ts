@@ -6,7 +6,7 @@ import { EXIT, UserError, VERSION } from '../base/index.js';
 import { isRun, makeFolder, readRunConfig, RUN, writeFileAtomic } from '../io/index.js';
 import { settingsThatDiffer, type TrainingSettings } from './settings.js';
 
-/** What config.yaml holds besides the settings of the loop. */
+/** What config.yaml holds. */
 export interface RunConfig {
   model: string;
   precision: string;
@@ -14,6 +14,8 @@ export interface RunConfig {
   options: Record<string, unknown>;
   /** What opening the trained model needs besides its weights. */
   network: Record<string, unknown>;
+  /** The settings of the loop. */
+  training: TrainingSettings;
 }
 
 /** Where and how a training runs. */
@@ -55,18 +57,18 @@ export class RunFolder {
   ) {}
 
   /** Starts a run or opens one to resume. @throws UserError if the folder holds something that this run must not touch. */
-  static async open(request: RunRequest, settings: TrainingSettings): Promise<RunFolder> {
+  static async open(request: RunRequest): Promise<RunFolder> {
     const { out, resume, config, inputs, info, command } = request;
     refuseFolder(request);
     const former = isRun(out) ? await readRunConfig(out) : undefined;
-    if (resume) refuseDifferences(request, settings, former!);
+    if (resume) refuseDifferences(request, former!);
     else await removeRun(out, former?.info.tables);
     const record = {
-      ...{ version: VERSION, ...info, seed: settings.seed, inputs },
+      ...{ version: VERSION, ...info, seed: config.training.seed, inputs },
       tables: resume ? listIn<string>(former!.info.tables) : [],
       sessions: resume ? listIn<Session>(former!.info.sessions) : [],
     };
-    return new RunFolder(out, stringify({ ...config, training: settings }), record, command);
+    return new RunFolder(out, stringify(config), record, command);
   }
 
   /** Begins a session after `step` updates. */
@@ -132,10 +134,10 @@ async function removeRun(out: string, tables: unknown): Promise<void> {
 /** One line that names every difference which would make the numbers another run's. */
 function refuseDifferences(
   { out, config, inputs, free = [] }: RunRequest,
-  settings: TrainingSettings,
   before: { config: Record<string, unknown>; info: Record<string, unknown> },
 ): void {
-  const was = before.config as Partial<RunConfig> & { training?: Partial<TrainingSettings> };
+  const was = before.config as Partial<RunConfig>;
+  const { training } = config;
   const pairs: [string, object, object][] = [
     ['', pick(was, ['model', 'precision']), pick(config, ['model', 'precision'])],
     ['', without(was.options, free), without(config.options, free)],
@@ -143,7 +145,7 @@ function refuseDifferences(
     ['input ', before.info.inputs ?? {}, inputs],
   ];
   const differences = [
-    ...settingsThatDiffer(was.training ?? {}, settings).map(name => change(name, was.training ?? {}, settings)),
+    ...settingsThatDiffer(was.training ?? {}, training).map(name => change(name, was.training ?? {}, training)),
     ...pairs.flatMap(([prefix, a, b]) => leavesThatDiffer(a, b).map(name => prefix + change(name, a, b))),
   ];
   if (differences.length > 0)

@@ -5,9 +5,9 @@ import { parse } from 'csv-parse/sync';
 import { silentLog } from '../../src/base/index.js';
 import { startEngine, tf, type Tensor } from '../../src/engine/index.js';
 import { readRun, readSafetensors, sha256OfFile } from '../../src/io/index.js';
-import { train, type TrainingTask } from '../../src/training/index.js';
+import type { TrainingTask } from '../../src/training/index.js';
 import { tempFolder } from '../helpers/temp.js';
-import { drawRows, options, regression, settings, trainTiny, watching } from './tiny.js';
+import { drawRows, options, regression, settings, train, trainTiny, watching } from './tiny.js';
 
 const folder = tempFolder();
 let count = 0;

@@ -2,7 +2,7 @@ import { RandomNumbers, silentLog, type Log } from '../../src/base/index.js';
 import { tf, type Scalar, type Tensor } from '../../src/engine/index.js';
 import {
   DEFAULT_SETTINGS,
-  train,
+  train as trainTask,
   type LossContext,
   type PhaseResult,
   type TrainingSettings,
@@ -80,7 +80,9 @@ export const settings = (changes: Partial<TrainingSettings> = {}): TrainingSetti
   ...changes,
 });
 
-export function options(out: string, changes: Partial<TrainOptions> = {}): TrainOptions {
+type TinyOptions = Omit<TrainOptions, 'config'> & { config: Omit<TrainOptions['config'], 'training'> };
+
+export function options(out: string, changes: Partial<TinyOptions> = {}): TinyOptions {
   return {
     out,
     config: { model: 'regression', precision: 'f32', options: { rows: 8 }, network: { hidden: 5 } },
@@ -95,7 +97,11 @@ export function options(out: string, changes: Partial<TrainOptions> = {}): Train
   };
 }
 
-export const trainTiny = (out: string, changes: Partial<TrainingSettings> = {}, more: Partial<TrainOptions> = {}) =>
+/** `settings` become the part of the config that they are. */
+export const train = (task: TrainingTask, training: TrainingSettings, { config, ...more }: TinyOptions) =>
+  trainTask(task, { ...more, config: { ...config, training } });
+
+export const trainTiny = (out: string, changes: Partial<TrainingSettings> = {}, more: Partial<TinyOptions> = {}) =>
   train(regression(), settings(changes), options(out, more));
 
 /** A log whose progress runs `at(step)` when a step is done. */

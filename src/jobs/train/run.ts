@@ -8,11 +8,13 @@ import {
   train,
   type Measurement,
   type RunConfig,
+  type RunRequest,
   type TrainingSettings,
+  type TrainingTask,
   type TrainResult,
 } from '../../training/index.js';
 import { sourceCommit } from './source-commit.js';
-import type { PreparedTraining, Trainable } from './trainable.js';
+import type { Trainable } from './trainable.js';
 import { TRAINABLES } from './names.js';
 
 /** A training as asked for. */
@@ -43,52 +45,39 @@ export async function trainModel(order: TrainingOrder, context: JobContext): Pro
 async function trainHeld(order: TrainingOrder, context: JobContext): Promise<TrainResult> {
   const { out, resume = false, force = false, command } = order;
   refuseFolder({ out, resume, force });
-  const engine = await describeEngine();
-  const { trainable, settings, config, prepared } = await prepare(order, context);
-  return await train(prepared.task, settings, {
-    ...context,
-    out,
-    resume,
-    force,
-    command,
-    config,
-    free: trainable.free ?? [],
-    inputs: prepared.inputs,
-    info: { commit: sourceCommit(), ...engine, ...prepared.info },
-  });
+  const { task, ...run } = await prepare(order, context);
+  return await train(task, { ...context, ...run, out, resume, force, command });
 }
 
 /** Forecast of a training run, measured by one step that is discarded. */
 export interface TrainingForecast extends RunConfig, Measurement {
-  training: TrainingSettings;
   inputs: Record<string, string>;
 }
 
 /** `--dry-run`: everything resolved and checked, counted and measured; nothing written. */
 export async function forecastTraining(order: TrainingOrder, context: JobContext): Promise<TrainingForecast> {
-  await describeEngine();
-  const { settings, config, prepared } = await prepare(order, context);
-  return { ...config, training: settings, inputs: prepared.inputs, ...(await measure(prepared.task, settings)) };
+  const { task, config, inputs } = await prepare(order, context);
+  return { ...config, inputs, ...(await measure(task, config.training)) };
 }
 
-interface Prepared {
-  trainable: Trainable;
-  settings: TrainingSettings;
-  config: RunConfig;
-  prepared: PreparedTraining;
-}
-
-async function prepare(order: TrainingOrder, context: JobContext): Promise<Prepared> {
-  const trainable = await TRAINABLES[order.model]();
+/** A task, and what its run folder says of it. Starts the engine. */
+async function prepare(
+  order: TrainingOrder,
+  context: JobContext,
+): Promise<{ task: TrainingTask } & Pick<RunRequest, 'config' | 'free' | 'inputs' | 'info'>> {
+  const engine = await describeEngine();
+  const { model } = order;
+  const trainable = await TRAINABLES[model]();
   const options = trainable.options.parse(order.options);
-  const settings = resolveSettings(trainable, options, order.settings);
-  const prepared = await trainable.prepare({ options, settings, ...context });
+  const training = resolveSettings(trainable, options, order.settings);
+  const { task, network, inputs, info } = await trainable.prepare({ options, settings: training, ...context });
   const precision = engineSettings().precision ?? 'f32';
   return {
-    trainable,
-    settings,
-    config: { model: order.model, precision, options, network: prepared.network },
-    prepared,
+    task,
+    config: { model, precision, options, network, training },
+    free: trainable.free ?? [],
+    inputs,
+    info: { commit: sourceCommit(), ...engine, ...info },
   };
 }
 

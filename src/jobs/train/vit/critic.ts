@@ -16,10 +16,10 @@ import {
 } from '../../../tokenizers/losses/index.js';
 import type { Adversary, VitBatch } from '../../../tokenizers/vit/index.js';
 import type { LossContext, Phase, PhaseResult } from '../../../training/index.js';
-import type { TokenizerOptions } from './options.js';
+import type { VitTrainingOptions } from './options.js';
 
 /** A discriminator in a run: what trains it, and what it says to the tokenizer. */
-export interface TokenizerCritic {
+export interface VitCritic {
   phase: Phase<VitBatch>;
   /** From its first step on. */
   adversary(context: LossContext): Adversary | undefined;
@@ -34,10 +34,7 @@ export const RECONSTRUCTION = 'reconstruction';
 const LOGIT_MEANS = ['lecam.real', 'lecam.fake'];
 
 /** The discriminator that the options describe. @throws UserError for weights that are missing or of another network. */
-export async function openTokenizerCritic(
-  options: TokenizerOptions,
-  random: RandomStream,
-): Promise<TokenizerCritic | undefined> {
+export async function openVitCritic(options: VitTrainingOptions, random: RandomStream): Promise<VitCritic | undefined> {
   const critic = await chosenCritic(options, random);
   if (!critic) return undefined;
   const { discWeight: weight, discAdaptive: adaptive, discLr } = options;
@@ -70,7 +67,7 @@ export async function openTokenizerCritic(
 
 const PUBLISHED_START = 30_000;
 
-async function chosenCritic(options: TokenizerOptions, random: RandomStream): Promise<Critic | undefined> {
+async function chosenCritic(options: VitTrainingOptions, random: RandomStream): Promise<Critic | undefined> {
   const { disc, discBackbone, discWidth, discLayers } = options;
   if (disc === 'none') return undefined;
   if (disc === 'patchgan') return newPatchGan(random, discWidth, discLayers);
@@ -84,7 +81,7 @@ async function chosenCritic(options: TokenizerOptions, random: RandomStream): Pr
 /** Adversarial loss, LeCam and consistency, all of the same originals and reconstructions. */
 function discriminate(
   critic: Critic,
-  { discLoss, discAugment, discConsistency, discWeight, lecam: lecamWeight }: TokenizerOptions,
+  { discLoss, discAugment, discConsistency, discWeight, lecam: lecamWeight }: VitTrainingOptions,
   params: Record<string, Tensor>,
   images: Tensor4D,
   { shared, random }: LossContext,

@@ -8,11 +8,11 @@ import {
   type ImageDataset,
 } from '../../../data/index.js';
 import type { VitConfig } from '../../../tokenizers/vit/index.js';
-import type { TokenizerOptions } from './options.js';
+import type { VitTrainingOptions } from './options.js';
 import type { TrainingRequest } from '../trainable.js';
 
 /** The images of a tokenizer's training. */
-export interface TokenizerData {
+export interface VitData {
   train: ImageDataset;
   val: ImageDataset;
   augmentation: Augmentation;
@@ -26,10 +26,10 @@ export interface TokenizerData {
 /** From this side on images are cropped at random; smaller ones have no room for it. */
 const CROPPED_FROM = 64;
 
-export async function openTokenizerData(
+export async function openVitData(
   { imageSize }: Pick<VitConfig, 'imageSize'>,
-  { options, settings, log }: TrainingRequest<TokenizerOptions>,
-): Promise<TokenizerData> {
+  { options, settings, log }: TrainingRequest<VitTrainingOptions>,
+): Promise<VitData> {
   const { data, heldOut, exif, alpha, grey16 } = options;
   const reading = { heldOut, exif, alpha, grey16, log };
   const augmentation = options.augmentation ?? (imageSize >= CROPPED_FROM ? 'random-crop' : 'flip');

@@ -1,12 +1,12 @@
 import { UserError } from '../../../base/index.js';
 import { gridSide, type VitConfig } from '../../../tokenizers/vit/index.js';
 import { openFeatureTarget, type FeatureTarget } from './feature-target.js';
-import type { TokenizerData } from './data.js';
-import type { TokenizerOptions } from './options.js';
+import type { VitData } from './data.js';
+import type { VitTrainingOptions } from './options.js';
 import type { TrainingRequest } from '../trainable.js';
 
 /** Frozen encoders' features in a tokenizer's training. */
-export interface TokenizerFeatures {
+export interface VitFeatures {
   /** Targets that auxiliary decoders may predict. */
   teachers: FeatureTarget[];
   /** Features that latents are aligned with. */
@@ -20,12 +20,12 @@ export interface TokenizerFeatures {
 const ALIGN = 'align';
 
 /** Opens the teachers among the auxiliary targets, and the features to align with. */
-export async function openTokenizerFeatures(
+export async function openVitFeatures(
   aux: string[],
   config: VitConfig,
-  { train, augmentation }: TokenizerData,
-  { options, log }: TrainingRequest<TokenizerOptions>,
-): Promise<TokenizerFeatures> {
+  { train, augmentation }: VitData,
+  { options, log }: TrainingRequest<VitTrainingOptions>,
+): Promise<VitFeatures> {
   const patches = gridSide(config) ** 2;
   const open = (name: string, spec: string): Promise<FeatureTarget> =>
     openFeatureTarget(name, spec, { patches, train, augmentation, log });

@@ -1,1 +1,1 @@
-export { trainableTokenizer } from './train.js';
+export { trainableVit } from './train.js';

@@ -11,7 +11,7 @@ import {
   type VitModel,
   type VitRecipe,
 } from '../../../tokenizers/vit/index.js';
-import type { TokenizerOptions } from './options.js';
+import type { VitTrainingOptions } from './options.js';
 
 /** What is opened before the network is determined. */
 export interface ModelParts {
@@ -24,9 +24,9 @@ export interface ModelParts {
 }
 
 /** The network that the options describe and how it is to be trained. @throws UserError for options that do not fit. */
-export function tokenizerModel(
+export function vitFromOptions(
   model: VitModel,
-  options: TokenizerOptions,
+  options: VitTrainingOptions,
   { teachers = [], start, steps }: ModelParts = {},
 ): { config: VitConfig; recipe: VitRecipe } {
   const mask = maskRatio(model, options);
@@ -49,7 +49,7 @@ const ARCHITECTURE = [
 ];
 
 /** Encoder and decoder, without what only training adds. */
-export function backbone(model: VitModel, options: TokenizerOptions, start?: VitConfig): VitConfig {
+export function backbone(model: VitModel, options: VitTrainingOptions, start?: VitConfig): VitConfig {
   const preset = vitPreset(model, options.preset);
   if (!start) return withOverrides({ ...preset, maskToken: false }, options);
   const settled = ARCHITECTURE.find(name => options[name] !== undefined);
@@ -64,7 +64,7 @@ export function backbone(model: VitModel, options: TokenizerOptions, start?: Vit
 
 function refuseSizes(
   { imageSize, patchSize }: VitConfig,
-  { sizes, align }: TokenizerOptions,
+  { sizes, align }: VitTrainingOptions,
   teachers: AuxTarget[],
 ): void {
   const uneven = sizes?.find(size => size % patchSize !== 0);
@@ -76,7 +76,7 @@ function refuseSizes(
     );
 }
 
-function withOverrides(preset: VitConfig, options: TokenizerOptions): VitConfig {
+function withOverrides(preset: VitConfig, options: VitTrainingOptions): VitConfig {
   const { encoder, decoder } = preset;
   const { width = encoder.width, depth = encoder.depth, heads = encoder.heads } = options;
   return {
@@ -97,7 +97,7 @@ function checked(config: VitConfig): VitConfig {
   throw new UserError(`${result.error.issues[0].message}; change --image-size, --patch-size, --width or --heads`);
 }
 
-function maskRatio(model: VitModel, { mask }: TokenizerOptions): MaskRatio | undefined {
+function maskRatio(model: VitModel, { mask }: VitTrainingOptions): MaskRatio | undefined {
   if (mask === undefined) return model === 'maetok' ? PUBLISHED_RATIO : undefined;
   if (mask === 'off') return undefined;
   const [min, max = min] = mask.split('-').map(Number);
@@ -105,7 +105,12 @@ function maskRatio(model: VitModel, { mask }: TokenizerOptions): MaskRatio | und
   throw new UserError(`--mask ${mask}: the smaller share comes first, as in 0.4-0.6`);
 }
 
-function auxTargets(model: VitModel, options: TokenizerOptions, patchSize: number, teachers: AuxTarget[]): AuxTarget[] {
+function auxTargets(
+  model: VitModel,
+  options: VitTrainingOptions,
+  patchSize: number,
+  teachers: AuxTarget[],
+): AuxTarget[] {
   const known = [...Object.values(IMAGE_TARGETS).map(target => target(patchSize)), ...teachers];
   const weight = weightOf(options.auxWeight);
   return auxNames(model, options).map(name => {
@@ -118,7 +123,7 @@ function auxTargets(model: VitModel, options: TokenizerOptions, patchSize: numbe
 }
 
 /** Targets of the auxiliary decoders; none in a stage that does not train the encoder. */
-export function auxNames(model: VitModel, { aux, stage }: TokenizerOptions): string[] {
+export function auxNames(model: VitModel, { aux, stage }: VitTrainingOptions): string[] {
   const names = aux ?? (model === 'maetok' && stage === 'all' ? ['hog'] : []);
   return [...new Set(names.filter(name => name !== 'none'))];
 }
@@ -131,7 +136,7 @@ function weightOf(weights: string[]): (name: string) => number {
   return name => own.get(name) ?? common;
 }
 
-function auxStack({ preset, auxWidth, auxDepth }: TokenizerOptions, targets: AuxTarget[]): Pick<VitConfig, 'aux'> {
+function auxStack({ preset, auxWidth, auxDepth }: VitTrainingOptions, targets: AuxTarget[]): Pick<VitConfig, 'aux'> {
   if (targets.length === 0) return {};
   const { width, depth, heads, decoder } = auxPreset(preset);
   return {

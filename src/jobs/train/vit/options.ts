@@ -19,7 +19,7 @@ const weights = z.preprocess(
 );
 
 /** Flags of `maetok train ae | kl-vae | maetok`. */
-export const tokenizerOptions = z.object({
+export const vitTrainingOptions = z.object({
   data: z.string().describe('images to train on: a folder, .npz, .tar or synthetic:scenes'),
   preset: z.enum(VIT_SIZES).default('tiny').describe('size of the model'),
   imageSize: count.optional().describe('side of the images in pixels'),
@@ -123,4 +123,4 @@ export const tokenizerOptions = z.object({
   evaluationImages: count.default(256).describe('validation images per evaluation'),
 });
 
-export type TokenizerOptions = z.output<typeof tokenizerOptions>;
+export type VitTrainingOptions = z.output<typeof vitTrainingOptions>;

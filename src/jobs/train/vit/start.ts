@@ -9,7 +9,7 @@ import {
   type VitConfig,
   type VitNetwork,
 } from '../../../tokenizers/vit/index.js';
-import type { TokenizerOptions } from './options.js';
+import type { VitTrainingOptions } from './options.js';
 
 /** A trained tokenizer to start from. */
 export interface Start {
@@ -19,7 +19,7 @@ export interface Start {
 }
 
 /** The run that `--from` names, with its moving average where it kept one. */
-export async function openStart({ from, stage }: TokenizerOptions, log: Log): Promise<Start | undefined> {
+export async function openStart({ from, stage }: VitTrainingOptions, log: Log): Promise<Start | undefined> {
   if (from === undefined) {
     if (stage === 'decoder')
       throw new UserError('--stage decoder: needs a trained encoder; name its run with --from RUN');

@@ -1,6 +1,6 @@
-import type { VitBatch, VitModel, VitNetwork, VitRecipe, VitSize } from '../../../tokenizers/vit/index.js';
+import type { VitBatch, VitConfig, VitModel, VitNetwork, VitRecipe, VitSize } from '../../../tokenizers/vit/index.js';
 import type { TrainingSettings, TrainingTask } from '../../../training/index.js';
-import { tokenizerOptions, type TokenizerOptions } from './options.js';
+import { vitTrainingOptions, type VitTrainingOptions } from './options.js';
 import { defineTrainable, type PreparedTraining, type Trainable, type TrainingRequest } from '../trainable.js';
 
 const ABOUT: Record<VitModel, string> = {
@@ -10,7 +10,7 @@ const ABOUT: Record<VitModel, string> = {
 };
 
 /** `maetok train ae | kl-vae | maetok`: one backbone, three ways to train it. */
-export function trainableTokenizer(model: VitModel): Trainable<typeof tokenizerOptions> {
+export function trainableVit(model: VitModel): Trainable<typeof vitTrainingOptions> {
   return defineTrainable({
     describe: `${ABOUT[model]}: ViT encoder and decoder with learned latent tokens`,
     examples: [
@@ -20,7 +20,7 @@ export function trainableTokenizer(model: VitModel): Trainable<typeof tokenizerO
         'the paper’s size and schedule',
       ],
     ],
-    options: tokenizerOptions,
+    options: vitTrainingOptions,
     // The contents of these files are identified by their digests.
     free: ['data', 'evaluationImages', 'teacher', 'align', 'lpips', 'discBackbone', 'from'],
     settings: chosen => SETTINGS[chosen.preset],
@@ -57,26 +57,26 @@ const SETTINGS: Record<VitSize, Partial<TrainingSettings>> = {
   large: PUBLISHED,
 };
 
-async function prepare(model: VitModel, request: TrainingRequest<TokenizerOptions>): Promise<PreparedTraining> {
+async function prepare(model: VitModel, request: TrainingRequest<VitTrainingOptions>): Promise<PreparedTraining> {
   const { options, settings, log } = request;
   const { RandomStream, tf } = await import('../../../engine/index.js');
   const vit = await import('../../../tokenizers/vit/index.js');
   const { openPerceptual } = await import('../../../tokenizers/losses/index.js');
-  const { openTokenizerCritic, RECONSTRUCTION } = await import('./critic.js');
-  const { openTokenizerData } = await import('./data.js');
-  const { tokenizerEvaluation } = await import('./evaluation.js');
-  const { openTokenizerFeatures } = await import('./features.js');
-  const { auxNames, backbone, tokenizerModel } = await import('./model.js');
+  const { openVitCritic, RECONSTRUCTION } = await import('./critic.js');
+  const { openVitData } = await import('./data.js');
+  const { tokenizerEvaluation } = await import('../tokenizer-evaluation.js');
+  const { openVitFeatures } = await import('./features.js');
+  const { auxNames, backbone, vitFromOptions } = await import('./model.js');
   const { openStart, startingParams } = await import('./start.js');
 
   const start = await openStart(options, log);
   const body = backbone(model, options, start?.config);
-  const data = await openTokenizerData(body, request);
-  const features = await openTokenizerFeatures(auxNames(model, options), body, data, request);
+  const data = await openVitData(body, request);
+  const features = await openVitFeatures(auxNames(model, options), body, data, request);
   const { teachers, align } = features;
-  const { config, recipe } = tokenizerModel(model, options, { teachers, start: start?.config, steps: settings.steps });
+  const { config, recipe } = vitFromOptions(model, options, { teachers, start: start?.config, steps: settings.steps });
   const random = new RandomStream(settings.seed);
-  const critic = await openTokenizerCritic(options, random.for('discriminator'));
+  const critic = await openVitCritic(options, random.for('discriminator'));
   const weights = lossWeights(options);
   const perceptual = weights.perceptual > 0 ? await openPerceptual(options.lpips) : undefined;
   if (perceptual && !perceptual.digest)
@@ -110,7 +110,15 @@ async function prepare(model: VitModel, request: TrainingRequest<TokenizerOption
     },
     ...(options.stage === 'decoder' ? { trains: isDecoder } : {}),
     ...(critic ? { phases: [critic.phase] } : {}),
-    evaluate: tokenizerEvaluation({ ...data, config, count: options.evaluationImages }),
+    evaluate: tokenizerEvaluation({
+      ...data,
+      imageSize: config.imageSize,
+      count: options.evaluationImages,
+      codec: params => ({
+        encode: images => vit.encodeLatents(config, params, images),
+        decode: (latents, side) => vit.decode(config, params, latents, { grid: gridOf(config, side) }).output,
+      }),
+    }),
     dispose: async () => {
       perceptual?.dispose();
       await features.close();
@@ -127,16 +135,18 @@ async function prepare(model: VitModel, request: TrainingRequest<TokenizerOption
   };
 }
 
+const gridOf = ({ patchSize }: VitConfig, side: number): [number, number] => [side / patchSize, side / patchSize];
+
 /** The pixel decoder and the layer before it. */
 const isDecoder = (key: string): boolean => /^(decoder|post_quant_conv)\./.test(key);
 
 /** A few steps of a small network have no room for long ramps. */
-const lossWeights = ({ preset, perceptual, perceptualRamp }: TokenizerOptions) =>
+const lossWeights = ({ preset, perceptual, perceptualRamp }: VitTrainingOptions) =>
   preset === 'tiny'
     ? { perceptual: perceptual ?? 0, ramp: perceptualRamp ?? 0 }
     : { perceptual: perceptual ?? 1, ramp: perceptualRamp ?? 10_000 };
 
-const marginsOf = ({ alignMargins: [cosine, distance] }: TokenizerOptions) => ({ cosine, distance });
+const marginsOf = ({ alignMargins: [cosine, distance] }: VitTrainingOptions) => ({ cosine, distance });
 
 const defined = (record: Record<string, string | undefined>): Record<string, string> =>
   Object.fromEntries(Object.entries(record).filter((entry): entry is [string, string] => entry[1] !== undefined));

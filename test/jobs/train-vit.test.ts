@@ -4,9 +4,9 @@ import { beforeAll, describe, expect, it } from '@jest/globals';
 import { silentLog } from '../../src/base/index.js';
 import { RandomStream, startEngine, tf } from '../../src/engine/index.js';
 import { decodeImage } from '../../src/io/index.js';
-import { tokenizerModel } from '../../src/jobs/train/vit/model.js';
-import { tokenizerOptions, type TokenizerOptions } from '../../src/jobs/train/vit/options.js';
-import { trainableTokenizer } from '../../src/jobs/train/vit/train.js';
+import { vitFromOptions } from '../../src/jobs/train/vit/model.js';
+import { vitTrainingOptions, type VitTrainingOptions } from '../../src/jobs/train/vit/options.js';
+import { trainableVit } from '../../src/jobs/train/vit/train.js';
 import { PUBLISHED_RATIO, type VitModel } from '../../src/tokenizers/vit/index.js';
 import { DEFAULT_SETTINGS } from '../../src/training/index.js';
 import { tempFolder } from '../helpers/temp.js';
@@ -15,8 +15,8 @@ beforeAll(async () => {
   await startEngine();
 });
 
-const parsed = (typed: object = {}): TokenizerOptions => tokenizerOptions.parse({ data: 'pictures', ...typed });
-const model = (name: VitModel, typed: object = {}) => tokenizerModel(name, parsed(typed));
+const parsed = (typed: object = {}): VitTrainingOptions => vitTrainingOptions.parse({ data: 'pictures', ...typed });
+const model = (name: VitModel, typed: object = {}) => vitFromOptions(name, parsed(typed));
 
 describe('what the options of a tokenizer mean', () => {
   it('one backbone for the three models', () => {
@@ -66,7 +66,7 @@ describe('maetok train maetok', () => {
 
   it('gives batches, losses, evaluations and a grid of reconstructions', async () => {
     const before = tf.memory().numTensors;
-    const trainable = trainableTokenizer('maetok');
+    const trainable = trainableVit('maetok');
     const options = trainable.options.parse({
       data: 'synthetic:scenes?count=40&size=32',
       width: 16,

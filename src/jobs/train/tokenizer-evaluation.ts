@@ -1,22 +1,31 @@
 import { join } from 'node:path';
-import { loadBatch, nothingReadable, spread, type ImageDataset } from '../../../data/index.js';
-import { tf, type Tensor, type Tensor4D } from '../../../engine/index.js';
-import { writeImageGrid } from '../../../io/index.js';
-import { arrayRows } from '../../../rows/index.js';
-import { PAIR_METRICS } from '../../../metrics/index.js';
-import type { Params } from '../../../nn/index.js';
-import { featureMatrix, knnScores, score, standardisation } from '../../../probe/index.js';
-import { decode, encodeLatents, tokenCount, type VitConfig } from '../../../tokenizers/vit/index.js';
-import type { EvaluateContext } from '../../../training/index.js';
-import { latentStatistics } from '../../../diagnose/index.js';
+import { loadBatch, nothingReadable, spread, type ImageDataset } from '../../data/index.js';
+import { tf, type Tensor, type Tensor3D, type Tensor4D } from '../../engine/index.js';
+import { writeImageGrid } from '../../io/index.js';
+import { arrayRows } from '../../rows/index.js';
+import { PAIR_METRICS } from '../../metrics/index.js';
+import type { Params } from '../../nn/index.js';
+import { featureMatrix, knnScores, score, standardisation } from '../../probe/index.js';
+import type { EvaluateContext } from '../../training/index.js';
+import { latentStatistics } from '../../diagnose/index.js';
+
+/** A tokenizer with the parameters of the moment; what it returns is the caller's. */
+export interface Codec {
+  /** images [n, side, side, 3] in [−1, 1] → latents [n, tokens, channels]. */
+  encode: (images: Tensor4D) => Tensor3D;
+  /** latents → images [n, side, side, 3]. */
+  decode: (latents: Tensor3D, side: number) => Tensor4D;
+}
 
 export interface EvaluationPlan {
-  config: VitConfig;
+  codec: (params: Params) => Codec;
+  /** Side of the images that are shown, probed and measured in full. */
+  imageSize: number;
   train: ImageDataset;
   val: ImageDataset;
   /** Images per evaluation, evenly spread over the validation part. */
   count: number;
-  /** Sides that are trained on; fidelity is reported for each. */
+  /** Sides that are trained on; PSNR is reported for each. */
   sizes: number[];
 }
 
@@ -35,38 +44,33 @@ const NEIGHBOURS = 10;
  * (`reconstructions/step-N.png`). All with the moving average of the parameters where one is kept.
  */
 export function tokenizerEvaluation({
-  config,
+  codec,
+  imageSize,
   train,
   val,
   count,
   sizes,
 }: EvaluationPlan): (context: EvaluateContext) => Promise<Record<string, number>> {
   return async ({ step, params, ema = params, out }) => {
-    const { imageSize } = config;
-    const seen = await encoded(config, ema, val, { count, side: imageSize, decodes: true });
+    const now = codec(ema);
+    const seen = await encoded(now, val, { count, side: imageSize, decodes: true });
     await writeGrid(join(out, 'reconstructions', `step-${step}.png`), imageSize, seen);
     const atOtherSizes = async (others: number[]): Promise<Record<string, number>> => {
       const entries: [string, number][] = [];
       for (const side of others) {
-        const { errors } = await encoded(config, ema, val, { count, side, decodes: true });
+        const { errors } = await encoded(now, val, { count, side, decodes: true });
         entries.push([`val_psnr_${side}`, average(Array.from(errors, psnr))]);
       }
       return Object.fromEntries(entries);
     };
+    const known = (): Promise<Encoded> => encoded(now, train, { count: PROBE_ROWS, side: imageSize });
     return {
       val_mse: average(seen.errors),
       val_psnr: average(Array.from(seen.errors, psnr)),
       val_ssim: average(similarities(seen, imageSize)),
       ...(await atOtherSizes(sizes.filter(size => size !== imageSize))),
-      ...latentStatistics(seen.latents, tokenCount(config), config.latentChannels),
-      ...(val.labels && train.labels
-        ? await quickProbe(
-            config,
-            await encoded(config, ema, train, { count: PROBE_ROWS, side: imageSize }),
-            seen,
-            train,
-          )
-        : {}),
+      ...latentStatistics(seen.latents, seen.tokens, seen.channels),
+      ...(val.labels && train.labels ? await quickProbe(await known(), seen, train) : {}),
     };
   };
 }
@@ -88,8 +92,10 @@ const average = (values: ArrayLike<number>): number =>
   Array.from(values).reduce((sum, value) => sum + value, 0) / values.length;
 
 interface Encoded {
-  /** [n, tokens · channels] */
+  /** [n, tokens, channels] */
   latents: Float32Array;
+  tokens: number;
+  channels: number;
   labels: Int32Array;
   /** Mean squared error of each image, clamped; empty without decoding, as the next two. */
   errors: Float32Array;
@@ -100,26 +106,26 @@ interface Encoded {
 
 /** `count` images, evenly spread over a data set, through the network, cropped to their middle. */
 async function encoded(
-  config: VitConfig,
-  params: Params,
+  codec: Codec,
   dataset: ImageDataset,
-  { count, side: imageSize, decodes = false }: { count: number; side: number; decodes?: boolean },
+  { count, side, decodes = false }: { count: number; side: number; decodes?: boolean },
 ): Promise<Encoded> {
   const parts: Encoded[] = [];
   const all = spread(dataset.count, count);
   for (let start = 0; start < all.length; start += BATCH) {
     const indices = all.slice(start, start + BATCH);
-    const batch = await loadBatch(dataset, indices, { size: imageSize, crop: 'center', flip: false });
+    const batch = await loadBatch(dataset, indices, { size: side, crop: 'center', flip: false });
     const n = batch.indices.length;
     if (n === 0) continue;
-    const tensors = tf.tidy(() =>
-      through(config, params, tf.tensor4d(batch.images, [n, imageSize, imageSize, 3]), decodes),
-    );
+    const tensors = tf.tidy(() => through(codec, tf.tensor4d(batch.images, [n, side, side, 3]), decodes));
+    const [, tokens, channels] = tensors[0].shape;
     const [latents, errors, reconstructions] = (await Promise.all(tensors.map(x => x.data()))) as Float32Array[];
     tf.dispose(tensors);
-    const shown = Math.max(0, SHOWN - start) * imageSize ** 2 * 3;
+    const shown = Math.max(0, SHOWN - start) * side ** 2 * 3;
     parts.push({
       latents,
+      tokens,
+      channels,
       labels: batch.labels ?? new Int32Array(n),
       errors,
       originals: batch.images.slice(0, decodes ? shown : 0),
@@ -128,6 +134,7 @@ async function encoded(
   }
   if (parts.length === 0) throw nothingReadable(dataset);
   return {
+    ...parts[0],
     latents: joined(parts.map(part => part.latents)),
     labels: Int32Array.from(joined(parts.map(part => Float32Array.from(part.labels)))),
     errors: joined(parts.map(part => part.errors)),
@@ -137,11 +144,10 @@ async function encoded(
 }
 
 /** Latents, each image's squared error and the reconstructions; the last two empty without decoding. */
-function through(config: VitConfig, params: Params, images: Tensor4D, decodes: boolean): Tensor[] {
-  const latents = encodeLatents(config, params, images);
+function through({ encode, decode }: Codec, images: Tensor4D, decodes: boolean): [Tensor3D, Tensor, Tensor] {
+  const latents = encode(images);
   if (!decodes) return [latents, tf.zeros([0]), tf.zeros([0])];
-  const [, h, w] = images.shape;
-  const { output } = decode(config, params, latents, { grid: [h / config.patchSize, w / config.patchSize] });
+  const output = decode(latents, images.shape[1]);
   return [latents, tf.clipByValue(output, -1, 1).sub<Tensor>(images).square().mean([1, 2, 3]), output];
 }
 
@@ -171,13 +177,8 @@ async function writeGrid(path: string, size: number, { originals, reconstruction
 }
 
 /** Accuracy of ten nearest neighbours among training images, by cosine similarity of standardised latents. */
-async function quickProbe(
-  config: VitConfig,
-  known: Encoded,
-  asked: Encoded,
-  { classes }: ImageDataset,
-): Promise<Record<string, number>> {
-  const width = tokenCount(config) * config.latentChannels;
+async function quickProbe(known: Encoded, asked: Encoded, { classes }: ImageDataset): Promise<Record<string, number>> {
+  const width = known.tokens * known.channels;
   const rows = (part: Encoded) => arrayRows('latents', part.latents, part.latents.length / width, width);
   const scale = await standardisation(rows(known));
   const [train, queries] = [
