@@ -7,7 +7,10 @@ import type { Fit } from './run.js';
 
 export type FitSummary = Pick<Fit, 'mixture' | 'converged' | 'iterations'> & { lowerBound: number };
 
-/** The arrays of a fitted mixture under scikit-learn's names. */
+/**
+ * The arrays of a fitted mixture under the names and in the shapes of scikit-learn's GaussianMixture.
+ * @throws UserError for a covariance that is not positive definite: it has no precision.
+ */
 export function mixtureArrays({ mixture, converged, iterations, lowerBound }: FitSummary): Record<string, NdArray> {
   const { covarianceType, components, dims } = mixture;
   const shape = covarianceShape(covarianceType, components, dims);
@@ -29,7 +32,10 @@ export function mixtureArrays({ mixture, converged, iterations, lowerBound }: Fi
   };
 }
 
-/** Writes a mixture, and whatever arrays describe the space it lives in, as one .npz. */
+/**
+ * Writes a mixture, and whatever arrays describe the space it lives in, as one .npz.
+ * @throws UserError as `mixtureArrays`, and where the file exists and `force` is off.
+ */
 export async function saveMixture(
   path: string,
   fit: FitSummary,
@@ -38,12 +44,20 @@ export async function saveMixture(
   await writeNpz(path, { ...mixtureArrays(fit), ...space }, { force });
 }
 
-/** Reads a mixture as `saveMixture` or `numpy.savez(..., weights_=…, means_=…, covariances_=…)` wrote it. */
+/**
+ * Reads a mixture as `saveMixture` or `numpy.savez(..., weights_=…, means_=…, covariances_=…)` wrote it, and all arrays
+ * of the file. @throws UserError as `mixtureFrom`, and for an unreadable file.
+ */
 export async function loadMixture(path: string): Promise<{ mixture: Mixture; arrays: Record<string, NdArray> }> {
   const arrays = await readNpz(path);
   return { mixture: mixtureFrom(path, arrays), arrays };
 }
 
+/**
+ * The mixture in arrays weights_ [components], means_ [components, dims] and covariances_, whose shape tells the type where
+ * `covariance_type` does not. @throws UserError naming `path` for missing arrays, shapes that do not fit together, numbers
+ * that are not finite, and weights that are not probabilities.
+ */
 export function mixtureFrom(path: string, arrays: Record<string, NdArray>): Mixture {
   const weights = needed(path, arrays, 'weights_');
   const means = needed(path, arrays, 'means_');

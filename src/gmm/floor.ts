@@ -18,7 +18,10 @@ export interface FloorOptions {
   seed: number;
 }
 
-/** The lowest mean squared error per dimension that any velocity model can reach at each time. */
+/**
+ * The lowest mean squared error per dimension that any velocity model can reach at each time, [times], in the squared units
+ * of the mixture's space; the noise has unit variance.
+ */
 export function diffusionFloor(mixture: Mixture, { times, samples = 512, seed }: FloorOptions): Float64Array {
   const spectra = eachCovariance(mixture, covariance => eigh(covariance, mixture.dims));
   if (mixture.components === 1)

@@ -16,7 +16,7 @@ const SAME = 1e-2;
 
 /**
  * Modes of the mixture's density by mean shift from every mean (Carreira-Perpiñán 2000): the fixed point of
- * x = (Σ r Σ⁻¹)⁻¹ Σ r Σ⁻¹ μ, each step of which climbs.
+ * x = (Σ r Σ⁻¹)⁻¹ Σ r Σ⁻¹ μ, each step of which climbs. The covariances must be positive definite.
  */
 export function findModes(mixture: Mixture): Modes {
   const terms = precisions(mixture);

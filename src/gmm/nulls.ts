@@ -5,6 +5,7 @@ import type { RowSource } from '../rows/index.js';
 /**
  * As many rows from one Gaussian with this mean and covariance [dims, dims]: what a mixture gains on them is overfitting,
  * not structure. A row is a pure function of seed and row number.
+ * @throws NotPositiveDefiniteError for a covariance without a Cholesky factor.
  */
 export function gaussianSurrogate(
   source: Pick<RowSource, 'name' | 'rows'>,
@@ -39,7 +40,7 @@ export function gaussianSurrogate(
   };
 }
 
-/** Shuffles every dimension independently: marginals stay, all dependence between dimensions is removed. */
+/** Shuffles every dimension independently: marginals stay, all dependence between dimensions is removed. [rows, dims]. */
 export function permuteDimensions(data: Float32Array, rows: number, dims: number, seed: number): Float32Array {
   const out = new Float32Array(data.length);
   const random = new RandomNumbers(seed).for('permuted');

@@ -33,6 +33,7 @@ const NEGLIGIBLE = -23;
  * their gradient always points up, so Σw grows with every step and the loss that the script reports as NLL falls by
  * ln Σw without a better density. The mixture returned is renormalised, `weightSum` says what by.
  * @param data row-major [rows, dims]
+ * @returns bounds in nats per row, renormalised
  */
 export async function fitOfficial(data: Float32Array, dims: number, options: OfficialOptions): Promise<Fit> {
   const { components, epochs, tol, seed } = options;

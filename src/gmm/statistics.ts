@@ -15,6 +15,7 @@ export interface ComponentStatistics {
   minMeanDistance: number;
 }
 
+/** The statistics of every component, in the units of the mixture's space. */
 export function componentStatistics(mixture: Mixture): ComponentStatistics[] {
   const { components, dims, weights, means } = mixture;
   const nearest = nearestMeans(mixture);

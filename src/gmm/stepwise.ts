@@ -23,7 +23,9 @@ const STEPS = 64;
  * of the sufficient statistics. An approximation: it nears what `fitMixture` finds in a few passes instead of many, and
  * holds one batch in memory. `iterations` are passes; `lowerBounds` and `logLikelihood` are means over a pass while the
  * parameters moved.
- * @throws UserError for tied covariances, and for more components than a batch has rows.
+ * @param source rows [rows, dims]
+ * @throws FitError for a covariance type without a stepwise rule, and as `fitMixture`; UserError for more components than
+ * a batch has rows.
  */
 export async function fitStepwise(source: RowSource, options: StepwiseOptions): Promise<Fit> {
   const { components, covariance, seed } = options;

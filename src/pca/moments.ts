@@ -34,7 +34,7 @@ const PRODUCTS = 2 ** 35;
 
 /**
  * Streams once over the rows. They are taken in panels of their own, in their order, so that chunks, shards and threads
- * make no difference at all. @throws UserError where numbers are not finite, counted and located.
+ * make no difference at all. @throws RowsError where numbers are not finite, counted and located, or too many per row.
  */
 export async function rowMoments(source: RowSource, options: MomentsOptions): Promise<Moments> {
   const precision = options.precision ?? defaultPrecision(source);
@@ -135,7 +135,7 @@ async function finish(
   return { rows, mean: rest.map((value, j) => value + centre[j]), scatter, precision };
 }
 
-/** Which rows hold NaN or infinity. */
+/** Which rows hold NaN or infinity: their numbers, ascending. Reads all rows. */
 export async function nonFiniteRows(source: RowSource): Promise<Int32Array> {
   const found: number[] = [];
   for await (const { start, rows, data } of source.chunks())
@@ -148,6 +148,7 @@ export async function nonFiniteRows(source: RowSource): Promise<Int32Array> {
   return Int32Array.from(found);
 }
 
+/** The error for rows of which some are not finite. */
 export async function notFinite(source: RowSource): Promise<RowsError> {
   const rows = await nonFiniteRows(source);
   const few = Array.from(rows.subarray(0, 5)).join(', ');

@@ -32,7 +32,8 @@ export type PcaOptions = Dimensions & MomentsOptions & { solver?: 'all' | 'block
 
 /**
  * In the smaller of rows and columns. Axes along which rows differ by rounding alone are none, as the last of as many axes
- * as there are rows. @throws UserError where more axes are asked for than rows or columns allow, or the rows do not vary.
+ * as there are rows. @throws RowsError where more axes are asked for than rows or columns allow, and as `rowMoments`;
+ * UserError for fewer than two rows and for rows that do not vary.
  */
 export async function fitPca(source: RowSource, options: PcaOptions): Promise<Pca> {
   const { name, rows, width } = source;
@@ -63,6 +64,10 @@ async function axesFromRows(source: RowSource, options: PcaOptions): Promise<Pca
   return described({ width, rows, mean, total, components, values: pairs.values, all: true, residual: 0 }, options);
 }
 
+/**
+ * Principal axes from moments that are already known; `name` is the rows' in errors. The scatter is not changed.
+ * @throws UserError where the rows do not vary.
+ */
 export function principalAxes(name: string, moments: Moments, options: Dimensions & Pick<PcaOptions, 'solver'>): Pca {
   const { rows, mean, scatter, precision } = moments;
   const width = mean.length;

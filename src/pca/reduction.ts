@@ -24,7 +24,10 @@ export function pcaReduction(pca: Pca, { dims = pca.dims, standardize = true } =
   return { width, dims, mean, components, ...(standardize && { scale }) };
 }
 
-/** Centres, and standardised divides by each column's standard deviation: one pass in double precision. */
+/**
+ * Centres every column, and standardised divides it by its standard deviation (over n, as scikit-learn's StandardScaler):
+ * one pass in double precision. @throws RowsError where numbers are not finite.
+ */
 export async function columnReduction(source: RowSource, { standardize = true } = {}): Promise<Reduction> {
   const { width } = source;
   const centre = new Float64Array(width);
@@ -47,7 +50,7 @@ export async function columnReduction(source: RowSource, { standardize = true } 
   return { width, dims: width, mean, ...(standardize && { scale }) };
 }
 
-/** The rows after the reduction, computed chunk by chunk on every pass. */
+/** The rows after the reduction, [rows, dims], computed chunk by chunk on every pass in single precision. */
 export function reducedRows(reduction: Reduction, source: RowSource): RowSource {
   const { dims } = reduction;
   const { name, rows, labels } = source;

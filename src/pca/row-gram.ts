@@ -27,7 +27,7 @@ const CHUNK_NUMBERS = 2 ** 22;
 
 type GramOptions = Pick<MomentsOptions, 'onRows' | 'signal'>;
 
-/** @throws UserError where numbers are not finite, counted and located. */
+/** @throws RowsError where numbers are not finite, counted and located. */
 export async function rowGram(source: RowSource, options: GramOptions = {}): Promise<RowGram> {
   const cached = await cachedRows(source, MEMORY);
   try {

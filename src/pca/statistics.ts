@@ -17,7 +17,7 @@ export interface RowStatistics {
   spectrum: () => Float64Array;
 }
 
-/** In the smaller of rows and columns. @throws UserError where numbers are not finite. */
+/** Computed in the smaller of rows and columns. @throws RowsError as `rowMoments`. */
 export async function rowStatistics(source: RowSource, options: MomentsOptions): Promise<RowStatistics> {
   const { rows, width } = source;
   if (rows < width) {
