@@ -1,12 +1,13 @@
 import { silentLog } from '../../src/base/index.js';
 import type { RowSource } from '../../src/rows/index.js';
-import { analyzeGmm, type GmmRow, type GmmSettings } from '../../src/jobs/gmm/analyze.js';
+import { analyzeGmm, type GmmRow, type GmmSettings } from '../../src/jobs/gmm/index.js';
 
 /** The whole of `analyze-gmm` on all of a file's rows; a row of its table per component count. */
 export async function analyse(rows: RowSource, chosen: Partial<GmmSettings>): Promise<GmmRow[]> {
   const settings: GmmSettings = {
     components: [],
     covariance: 'full',
+    algorithm: 'em',
     start: 'kmeans',
     restarts: 1,
     repeats: 1,
@@ -24,5 +25,5 @@ export async function analyse(rows: RowSource, chosen: Partial<GmmSettings>): Pr
     seed: 0,
     ...chosen,
   };
-  return (await analyzeGmm([{ name: 'rows', rows, digest: '' }], settings, { log: silentLog })).rows;
+  return (await analyzeGmm([{ name: 'rows', rows }], settings, { log: silentLog })).rows;
 }

@@ -1,11 +1,11 @@
 import { z } from 'zod';
-import { UserError, VERSION } from '../base/index.js';
+import { UserError } from '../base/index.js';
 import { ALGORITHMS, COVARIANCE_TYPES, NULLS, STARTS } from '../gmm/names.js';
-import type { FittedMixture, GmmSettings, GmmSource } from '../jobs/gmm/index.js';
+import type { GmmSettings, GmmSource } from '../jobs/gmm/index.js';
 import { defineCommand, type Context } from './command.js';
 import { common, dropNonfinite, force, limit, outFile } from './options.js';
 import { bytes, count, counts, namelessDtype, nonNegative, number, words } from '../base/options.js';
-import { refuseOutputs, writeTable } from './table.js';
+import { card, picked, refuseOutputs, writeTable, type Card, type Row } from './table.js';
 
 const options = z.object({
   components: counts.default([50, 100, 200]).describe('component counts: 50,100,200 or a range 1-10, 10-100:10'),
@@ -84,26 +84,9 @@ type Chosen = z.output<typeof options>;
 /** Defaults under --compat official. */
 const OFFICIAL = { covariance: 'diag', dims: 100, maxIter: 500 } as const;
 
-const COLUMNS = [
-  ...[
-    'source',
-    'control',
-    'components',
-    'covariance',
-    'algorithm',
-    'dims',
-    'explained_variance',
-    'train_rows',
-    'heldout_rows',
-  ],
-  ...['nll', 'nll_low', 'nll_high', 'nll_per_dim', 'train_nll', 'train_nll_per_dim'],
-  ...['gain', 'gain_low', 'gain_high', 'train_gain', 'bic', 'aic', 'effective_components', 'modes', 'min_separation'],
-  ...['converged', 'iterations', 'restart', 'reseeded', 'falls'],
-];
 const OFFICIAL_COLUMNS = ['weights_sum', 'reported_nll'];
-const PLAN_COLUMNS = ['source', 'components', 'rows', 'dims', 'way', 'memory_mb', 'passes', 'seconds'];
-/** Number of time bins of the floor, which is evaluated at their midpoints. */
-const FLOOR_BINS = 32;
+const MERGE_COLUMNS = ['source', 'components', 'groups', 'into', 'from', 'overlap', 'mode_into', 'mode_from'];
+const PAIRED_COLUMNS = ['components', 'a', 'b', 'gain_difference', 'low', 'high', 'rank_stability'];
 
 export const analyzeGmm = defineCommand({
   name: 'analyze-gmm',
@@ -129,44 +112,32 @@ export const analyzeGmm = defineCommand({
     const tables = [chosen.out, chosen.stats, chosen.diffusionFloor, chosen.modes, chosen.paired];
     await refuseOutputs(tables, chosen.force);
     const { startEngine } = await import('../engine/index.js');
+    const job = await import('../jobs/gmm/index.js');
     await startEngine();
-    const sources = await openSources(chosen, inputs, context);
+    const { sources, digests } = await openSources(chosen, inputs, context);
     const settings = await settingsOf(chosen);
     if (chosen.dryRun) {
-      const { availableParallelism } = await import('node:os');
-      const { planSweep } = await import('../jobs/gmm/index.js');
-      const plan = await planSweep(sources, { ...settings, threads: settings.threads ?? availableParallelism() });
-      await writeTable(
-        context,
-        PLAN_COLUMNS,
-        plan.map(row => ({ ...row })),
-        {},
-      );
+      const plan = await job.planSweep(sources, settings);
+      await writeTable(context, Object.keys(plan[0]), plan as unknown as Row[], {});
       return;
     }
-    const { holdFolder } = await import('../io/index.js');
-    const analysed = (): Promise<void> => analyse(chosen, sources, settings, context);
-    await (chosen.state === undefined ? analysed() : holdFolder(chosen.state, { option: '--state' }, analysed));
+    const { log, signal, argv } = context;
+    const work = cardOf(chosen, settings, await digests());
+    const { rows, fits } = await job.withState(chosen.state, work, log, state =>
+      job.analyzeGmm(sources, settings, { log, signal, state }),
+    );
+    const table = async (out: string | undefined, found: object[], columns = Object.keys(found[0])): Promise<void> =>
+      writeTable(context, columns, found as Row[], { out, force: chosen.force, protocol: { ...work, argv } });
+    if (chosen.stats !== undefined) await table(chosen.stats, job.componentRows(fits));
+    if (chosen.diffusionFloor !== undefined) await table(chosen.diffusionFloor, job.floorRows(fits));
+    if (chosen.modes !== undefined) await table(chosen.modes, job.mergeRows(fits), MERGE_COLUMNS);
+    if (chosen.paired !== undefined)
+      await table(chosen.paired, job.pairedDifferences(fits, chosen.seed), PAIRED_COLUMNS);
+    if (chosen.saveModel !== undefined) await job.saveFits(chosen.saveModel, fits, chosen.force);
+    const columns = Object.keys(rows[0]).filter(column => chosen.compat || !OFFICIAL_COLUMNS.includes(column));
+    await table(chosen.out, rows, columns);
   },
 });
-
-async function analyse(chosen: Chosen, sources: GmmSource[], settings: GmmSettings, context: Context): Promise<void> {
-  const { analyzeGmm: analyze } = await import('../jobs/gmm/index.js');
-  const { openState } = await import('../jobs/gmm/index.js');
-  const protocol = protocolOf(chosen, sources, context);
-  const { log, signal } = context;
-  const state =
-    chosen.state === undefined ? undefined : await openState(chosen.state, { ...protocol, argv: undefined }, log);
-  const { rows, fits } = await analyze(sources, settings, { log, signal, state });
-  await writeFurtherTables(chosen, fits, settings, context, protocol);
-  if (chosen.saveModel !== undefined) await saveModels(chosen.saveModel, fits, chosen.force);
-  await writeTable(
-    context,
-    chosen.compat === 'official' ? [...COLUMNS, ...OFFICIAL_COLUMNS] : COLUMNS,
-    rows.map(row => ({ ...row })),
-    { out: chosen.out, force: chosen.force, protocol },
-  );
-}
 
 /** @throws UserError for what the published script cannot do. */
 function refuseUnofficial({
@@ -196,189 +167,45 @@ function refuseUnofficial({
     throw new UserError(`${flag} cannot be combined with --compat official, which has no such option`);
 }
 
-async function openSources(chosen: Chosen, inputs: string[], { log }: Context): Promise<GmmSource[]> {
-  const { openNamedLatents, openRows } = await import('./open-latents.js');
+async function openSources(
+  chosen: Chosen,
+  inputs: string[],
+  { log }: Context,
+): Promise<{ sources: GmmSource[]; digests: () => Promise<Record<string, string>> }> {
+  const { digestsOf, openNamedLatents, openRows } = await import('./open-latents.js');
   if (chosen.test !== undefined && inputs.length > 1)
     throw new UserError('--test takes one input only: held-out latents belong to one tokenizer');
-  const { flips, posterior, dropNonfinite, seed, limit } = chosen;
-  const opening = { flips, posterior, dropNonfinite, seed, limit, nameless: chosen.dtype, log };
+  const opening = { ...chosen, nameless: chosen.dtype, log };
   const heldout = chosen.test === undefined ? undefined : (await openRows(chosen.test, opening)).rows;
-  const sources = await openNamedLatents(inputs, opening);
-  return sources.map(({ name, rows, digest }) => ({ name, rows, heldout, digest }));
+  const opened = await openNamedLatents(inputs, opening);
+  return { sources: opened.map(({ name, rows }) => ({ name, rows, heldout })), digests: () => digestsOf(opened) };
 }
 
 async function settingsOf(chosen: Chosen): Promise<GmmSettings> {
   const { totalmem } = await import('node:os');
+  const { initialMixture } = await import('../jobs/gmm/index.js');
   const initial = chosen.initFrom === undefined ? undefined : await initialMixture(chosen.initFrom, chosen);
+  const { covarianceType: covariance, components } = initial?.mixture ?? {};
+  const official = chosen.compat === 'official';
   return {
-    components: initial ? [initial.mixture.components] : chosen.components,
-    covariance: initial?.mixture.covarianceType ?? chosen.covariance,
-    algorithm: chosen.compat === 'official' ? 'adam' : chosen.algorithm,
-    reduceAll: chosen.compat === 'official',
-    start: chosen.start,
-    initial,
-    restarts: initial ? 1 : chosen.restarts,
-    repeats: initial ? 1 : chosen.repeats,
-    regCovar: chosen.regCovar,
-    tol: chosen.tol,
-    maxIter: chosen.maxIter,
+    ...chosen,
+    ...(initial && { initial, components: [components!], covariance: covariance!, restarts: 1, repeats: 1 }),
+    algorithm: official ? 'adam' : chosen.algorithm,
+    reduceAll: official,
     controls: ['none', ...chosen.nulls],
-    grow: chosen.grow,
     memory: chosen.memory ?? totalmem() / 4,
-    threads: chosen.threads,
-    floorTimes: chosen.diffusionFloor === undefined ? undefined : floorTimes(),
+    floor: chosen.diffusionFloor !== undefined,
     modes: chosen.modes !== undefined,
-    pca: chosen.pca,
-    standardize: chosen.standardize,
-    dims: chosen.dims,
-    variance: chosen.variance,
     trainShare: chosen.split,
-    folds: chosen.folds,
-    seed: chosen.seed,
   };
 }
 
-const floorTimes = (): number[] => Array.from({ length: FLOOR_BINS }, (_, bin) => (bin + 0.5) / FLOOR_BINS);
-
-async function initialMixture(path: string, { pca, dims, variance }: Chosen) {
-  const { loadMixture } = await import('../gmm/index.js');
-  const { reductionFrom } = await import('../jobs/gmm/index.js');
-  const { mixture, arrays } = await loadMixture(path);
-  const space = reductionFrom(arrays);
-  if (space && space.dims !== mixture.dims)
-    throw new UserError(`${path}: its mixture has ${mixture.dims} dimensions, its PCA or scaler ${space.dims}`);
-  if (!space && pca && dims !== mixture.dims)
-    throw new UserError(
-      `${path}: describes no space (components_, mean_, scale_), so the space of the rows must be given here: use --dims ${mixture.dims} (not --variance ${variance}) or --no-pca`,
-    );
-  return { mixture, space };
-}
-
-/** What the meaning of the numbers depends on. */
-function protocolOf(chosen: Chosen, sources: GmmSource[], { argv }: Context): Record<string, unknown> {
-  const { components, covariance, pca, standardize, variance, dims, split, folds, start, initFrom, restarts } = chosen;
-  const {
-    repeats,
-    grow,
-    regCovar,
-    tol,
-    maxIter,
-    nulls,
-    limit: rows,
-    flips,
-    posterior,
-    dropNonfinite,
-    seed,
-    test,
-    compat,
-    algorithm,
-  } = chosen;
-  return {
-    command: 'analyze-gmm',
-    version: VERSION,
-    sources: Object.fromEntries(sources.map(({ name, digest }) => [name, digest])),
-    ...{
-      covariance,
-      algorithm: compat ? 'adam' : algorithm,
-      pca,
-      standardize,
-      variance,
-      dims,
-      split,
-      folds: folds ?? null,
-      test: test ?? null,
-    },
-    ...{ start, initFrom: initFrom ?? null, restarts, repeats, grow, regCovar, tol, maxIter, nulls, components },
-    ...(compat && { compat }),
-    ...{ limit: rows ?? null, flips, posterior, dropNonfinite, seed },
+const cardOf = (chosen: Chosen, { algorithm }: GmmSettings, sources: Record<string, string>): Card =>
+  card('analyze-gmm', {
+    sources,
+    ...picked({ ...chosen, algorithm }, ['covariance', 'algorithm', 'pca', 'standardize', 'variance', 'dims', 'split']),
+    ...picked(chosen, ['folds', 'test', 'start', 'initFrom', 'restarts', 'repeats', 'grow', 'regCovar', 'tol']),
+    ...picked(chosen, ['maxIter', 'nulls', 'components', ...(chosen.compat ? (['compat'] as const) : [])]),
+    ...picked(chosen, ['limit', 'flips', 'posterior', 'dropNonfinite', 'seed']),
     nll: 'nats per row of the reduced space; of held-out rows where there are any',
-    argv,
-  };
-}
-
-async function writeFurtherTables(
-  chosen: Chosen,
-  fits: FittedMixture[],
-  { floorTimes: times, seed }: GmmSettings,
-  context: Context,
-  protocol: Record<string, unknown>,
-): Promise<void> {
-  const table = (out: string, columns: string[], rows: Parameters<typeof writeTable>[2]): Promise<void> =>
-    writeTable(context, columns, rows, { out, force: chosen.force, protocol });
-  if (chosen.stats !== undefined) {
-    const columns = ['source', 'n_components', 'cluster', 'weight'];
-    columns.push('mean_norm', 'cov_norm', 'second_moment', 'min_mean_distance');
-    await table(chosen.stats, columns, fits.flatMap(statisticsRows));
-  }
-  if (chosen.diffusionFloor !== undefined)
-    await table(
-      chosen.diffusionFloor,
-      ['source', 'components', 't', 'loss', 'loss_one_gaussian'],
-      fits.flatMap(({ source, components, floor }) =>
-        times!.map((t, i) => ({
-          source,
-          components,
-          t,
-          loss: floor![i],
-          loss_one_gaussian: 1 / ((1 - t) ** 2 + t ** 2),
-        })),
-      ),
-    );
-  if (chosen.modes !== undefined)
-    await table(
-      chosen.modes,
-      ['source', 'components', 'groups', 'into', 'from', 'overlap', 'mode_into', 'mode_from'],
-      fits.flatMap(({ source, components, merges, modeOf }) =>
-        (merges ?? []).map(merge => ({
-          source,
-          components,
-          ...merge,
-          mode_into: modeOf![merge.into],
-          mode_from: modeOf![merge.from],
-        })),
-      ),
-    );
-  if (chosen.paired !== undefined) {
-    const { pairedDifferences } = await import('../jobs/gmm/index.js');
-    const columns = ['components', 'a', 'b', 'gain_difference', 'low', 'high', 'rank_stability'];
-    await table(
-      chosen.paired,
-      columns,
-      pairedDifferences(fits, seed).map(row => ({ ...row })),
-    );
-  }
-}
-
-/** The theorem's constants, under the column names of the paper's authors. */
-function statisticsRows({ source, components, statistics }: FittedMixture) {
-  return statistics.map(({ cluster, weight, meanNorm, covarianceNorm, secondMoment, minMeanDistance }) => ({
-    source,
-    n_components: components,
-    cluster,
-    weight,
-    mean_norm: meanNorm,
-    cov_norm: covarianceNorm,
-    second_moment: secondMoment,
-    min_mean_distance: minMeanDistance,
-  }));
-}
-
-async function saveModels(target: string, fits: FittedMixture[], overwrite: boolean): Promise<void> {
-  const { saveMixture } = await import('../gmm/index.js');
-  const { spaceArrays } = await import('../jobs/gmm/index.js');
-  const path = await import('node:path');
-  const single = target.endsWith('.npz');
-  if (single && fits.length > 1)
-    throw new UserError(`--save-model ${target}: ${fits.length} mixtures were fitted; name a folder for them`);
-  for (const { source, components, fit, space } of fits)
-    await saveMixture(
-      single ? target : path.join(target, `${source}-k${components}.npz`),
-      {
-        mixture: fit.mixture,
-        converged: fit.converged,
-        iterations: fit.iterations,
-        lowerBound: fit.lowerBounds.at(-1)!,
-      },
-      { space: spaceArrays(space), force: overwrite },
-    );
-}
+  });

@@ -1,9 +1,8 @@
 import { z } from 'zod';
-import { VERSION } from '../base/index.js';
 import { defineCommand } from './command.js';
 import { count, namelessDtype, number, words } from '../base/options.js';
 import { common, dropNonfinite, force, limit, outFile } from './options.js';
-import { refuseOutputs, writeTable, type Row } from './table.js';
+import { card, refuseOutputs, writeTable, type Row } from './table.js';
 
 const COLUMNS = ['source', 'group', 'measure', 'value', 'setting', 'rows'];
 
@@ -48,7 +47,7 @@ export const diagnose = defineCommand({
   async run(chosen, inputs, context) {
     await refuseOutputs([chosen.out], chosen.force);
     const { startEngine } = await import('../engine/index.js');
-    const { openNamedLatents } = await import('./open-latents.js');
+    const { digestsOf, openNamedLatents } = await import('./open-latents.js');
     const { diagnoseLatents } = await import('../jobs/diagnose/index.js');
     await startEngine();
     const { dropNonfinite, limit, dtype: nameless } = chosen;
@@ -69,16 +68,14 @@ export const diagnose = defineCommand({
     await writeTable(context, COLUMNS, rows, {
       out: chosen.out,
       force: chosen.force,
-      protocol: {
-        command: 'diagnose',
-        version: VERSION,
-        sources: Object.fromEntries(sources.map(({ name, digest }) => [name, digest])),
-        features: features?.digest ?? null,
+      protocol: card('diagnose', {
+        sources: await digestsOf(sources),
+        features: await features?.digest(),
         ...settings,
-        limit: limit ?? null,
+        limit,
         dropNonfinite,
         argv: context.argv,
-      },
+      }),
     });
   },
 });

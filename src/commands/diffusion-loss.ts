@@ -1,9 +1,8 @@
 import { z } from 'zod';
-import { VERSION } from '../base/index.js';
 import { defineCommand } from './command.js';
 import { count, namelessDtype } from '../base/options.js';
 import { common, dropNonfinite, force, outFile } from './options.js';
-import { refuseOutputs, writeTable } from './table.js';
+import { card, refuseOutputs, writeTable } from './table.js';
 
 const options = z.object({
   latents: z
@@ -59,12 +58,12 @@ export const diffusionLoss = defineCommand({
     const { startEngine } = await import('../engine/index.js');
     await startEngine();
     const { diffusionLoss: measure } = await import('../jobs/diffusion-loss/index.js');
-    const { rows, card } = await measure(checkpoint, chosen, context);
+    const { rows, card: fields } = await measure(checkpoint, chosen, context);
     await writeTable(
       context,
       COLUMNS.filter(column => chosen.floor !== undefined || (column !== 'floor' && column !== 'excess')),
       rows.map(row => ({ ...row })),
-      { ...chosen, protocol: { command: 'diffusion-loss', version: VERSION, ...card, argv: context.argv } },
+      { ...chosen, protocol: card('diffusion-loss', { ...fields, argv: context.argv }) },
     );
   },
 });

@@ -11,8 +11,8 @@ export interface OpenedLatents {
   channels: number;
   /** Names of the classes, where the files hold them. */
   classes?: string[];
-  /** SHA-256 of the files, for the protocol. */
-  digest: string;
+  /** SHA-256 of the files, for the protocol card; reads them whole. */
+  digest(): Promise<string>;
 }
 
 export interface OpenOptions extends LatentsOptions {
@@ -46,6 +46,12 @@ export async function openRows(path: string, { limit, ...options }: OpenOptions)
           Int32Array.from({ length: count }, (_, row) => row),
         );
   const { tokens, channels, classes } = latents;
-  const digest = await latents.digest();
-  return { rows, tokens, channels, ...(classes && { classes }), digest };
+  return { rows, tokens, channels, ...(classes && { classes }), digest: () => latents.digest() };
+}
+
+/** What a protocol card says of its sources: the digest of each, by name. */
+export async function digestsOf(sources: OpenedLatents[]): Promise<Record<string, string>> {
+  const digests: Record<string, string> = {};
+  for (const source of sources) digests[source.name] = await source.digest();
+  return digests;
 }

@@ -1,11 +1,11 @@
 import { z } from 'zod';
-import { UserError, VERSION, type Log } from '../base/index.js';
+import { UserError, type Log } from '../base/index.js';
 import type { ProbeSource } from '../jobs/probe/index.js';
 import { defineCommand } from './command.js';
-import { openNamedLatents } from './open-latents.js';
+import { digestsOf, openNamedLatents } from './open-latents.js';
 import { count, counts, decoding, list, namelessDtype, number, positive, words } from '../base/options.js';
 import { common, decodingOf, dropNonfinite, force, outFile } from './options.js';
-import { refuseOutputs, writeTable, type Row } from './table.js';
+import { card, refuseOutputs, writeTable, type Row } from './table.js';
 
 const NAME = ['source', 'feature', 'probe', 'setting', 'control'];
 const ACCURACY = ['accuracy', 'accuracy_low', 'accuracy_high'];
@@ -105,17 +105,14 @@ export const probe = defineCommand({
       shots: chosen.shots,
     };
     const probed = await probeSources(sources, settings, context.log);
-    const protocol = {
-      command: 'probe',
-      version: VERSION,
+    const protocol = card('probe', {
       argv: context.argv,
       ...settings,
-      dims: chosen.dims ?? null,
-      test: chosen.test ?? null,
+      test: chosen.test,
       pixelsSize: chosen.pixels === undefined ? null : chosen.pixelsSize,
       decoding: chosen.pixels === undefined ? null : decodingOf(chosen),
       sources: digests,
-    };
+    });
     const table = (out: string | undefined, columns: string[], rows: object[]): Promise<void> =>
       writeTable(context, columns, rows as Row[], { out, force: chosen.force, protocol });
     if (chosen.perClass !== undefined) await table(chosen.perClass, CLASS_COLUMNS, probed.flatMap(classRows));
@@ -141,7 +138,7 @@ async function openSources(
   const opened = await openNamedLatents(inputs, opening);
   const test = testPath === undefined ? undefined : (await openNamedLatents([testPath], opening))[0];
   const sources: ProbeSource[] = opened.map(latents => ({ latents, test }));
-  const digests = Object.fromEntries(opened.map(({ name, digest }) => [name, digest]));
+  const digests = await digestsOf(opened);
   if (pixels === undefined) return { sources, digests };
   const { pixelSource, warnOfOtherPictures } = await import('../jobs/probe/index.js');
   const reading = { ...decodingOf(chosen), size, tested: test !== undefined, log };

@@ -1,9 +1,8 @@
 import { z } from 'zod';
-import { VERSION } from '../base/index.js';
 import { defineCommand } from './command.js';
 import { words } from '../base/options.js';
 import { common, force, outFile } from './options.js';
-import { writeTable, type Row } from './table.js';
+import { card, writeTable, type Row } from './table.js';
 
 const options = z.object({
   target: z
@@ -45,14 +44,12 @@ export const scoreboard = defineCommand({
     await writeTable(context, job.SCOREBOARD_COLUMNS, rows as unknown as Row[], {
       out,
       force: replace,
-      protocol: {
-        command: 'scoreboard',
-        version: VERSION,
+      protocol: card('scoreboard', {
         argv: context.argv,
         table: { path, digest: await sha256OfFile(path) },
         interval: 'Gaussian copula, 95%',
         seed,
-      },
+      }),
     });
   },
 });

@@ -1,10 +1,9 @@
 import { z } from 'zod';
-import { VERSION } from '../base/index.js';
 import type { SlopeRow } from '../jobs/synth/index.js';
 import { defineCommand } from './command.js';
 import { count, counts, list, positive } from '../base/options.js';
 import { common, force, outFile } from './options.js';
-import { refuseOutputs, writeTable } from './table.js';
+import { card, refuseOutputs, writeTable } from './table.js';
 import { chartFiles, writeChart } from './write-chart.js';
 
 const COLUMNS = [
@@ -68,7 +67,7 @@ export const synthDiffusion = defineCommand({
     const slopes = job.diffusionSlopes(rows);
     for (const slope of slopes) context.log.note(sentence(slope));
     if (separations.length > 1 && components.length > 1) context.log.note(job.floorVerdict(rows));
-    const protocol = { command: 'synth diffusion', version: VERSION, ...settings, argv: context.argv };
+    const protocol = card('synth diffusion', { ...settings, argv: context.argv });
     const writing = { force: chosen.force, protocol };
     await writeChart(context, { name: 'synth diffusion', columns: CHART_COLUMNS, rows: job.meanExcess(rows) }, CHART, {
       files,

@@ -1,9 +1,9 @@
 import { z } from 'zod';
-import { UserError, VERSION } from '../base/index.js';
+import { UserError } from '../base/index.js';
 import { defineCommand } from './command.js';
 import { common, force, outFile } from './options.js';
 import { bytes, count, counts, list, positive } from '../base/options.js';
-import { refuseOutputs, writeTable } from './table.js';
+import { card, refuseOutputs, writeTable } from './table.js';
 import { chartFiles, writeChart } from './write-chart.js';
 
 const COLUMNS = [
@@ -78,11 +78,11 @@ export const synthModes = defineCommand({
     await writeTable(context, COLUMNS, rows, {
       out: chosen.out,
       force: chosen.force,
-      protocol: {
-        ...{ command: 'synth modes', version: VERSION, modes, separations, dims, rows: num, components, seed },
+      protocol: card('synth modes', {
+        ...{ modes, separations, dims, rows: num, components, seed },
         variance: 'one per dimension; nll of held-out standardised rows, full covariances',
         argv: context.argv,
-      },
+      }),
     });
   },
 });

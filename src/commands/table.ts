@@ -1,3 +1,4 @@
+import { VERSION } from '../base/index.js';
 import type { Context } from './command.js';
 
 export type Cell = string | number | boolean | null | undefined;
@@ -7,8 +8,25 @@ export interface TableOptions {
   /** A CSV file; absent: stdout. */
   out?: string | undefined;
   force?: boolean | undefined;
-  /** What the meaning of the numbers depends on; written beside a CSV file as `<out>.protocol.json`. */
-  protocol?: Record<string, unknown> | undefined;
+  /** Written beside a CSV file as `<out>.protocol.json`. */
+  protocol?: Card | undefined;
+}
+
+/** What the meaning of a table's numbers depends on. */
+export type Card = Record<string, unknown>;
+
+/**
+ * A command's protocol card: its name, this version, and the fields that the meaning of its numbers depends on, in their
+ * order. What was not chosen is null, so that two cards differ in values only.
+ */
+export function card(command: string, fields: Card): Card {
+  const known: Card = Object.fromEntries(Object.entries(fields).map(([name, value]) => [name, value ?? null]));
+  return { command, version: VERSION, ...known };
+}
+
+/** The options that a card tells, in the order named. */
+export function picked<T extends object, K extends keyof T>(chosen: T, names: readonly K[]): Pick<T, K> {
+  return Object.fromEntries(names.map(name => [name, chosen[name]])) as Pick<T, K>;
 }
 
 /** Refuses to begin if an output already exists. */

@@ -1,11 +1,10 @@
 import { z } from 'zod';
-import { VERSION } from '../base/index.js';
 import type { Picture } from '../jobs/umap/index.js';
 import { defineCommand } from './command.js';
 import type { OpenedLatents } from './open-latents.js';
 import { count, namelessDtype, nonNegative, number, words } from '../base/options.js';
 import { common, dropNonfinite, force, limit, outFile } from './options.js';
-import { refuseOutputs, writeTable } from './table.js';
+import { card, refuseOutputs, writeTable } from './table.js';
 import { chartFiles, writeChart } from './write-chart.js';
 
 const COLUMNS = ['source', 'method', 'row', 'x', 'y', 'label', 'class'];
@@ -60,22 +59,24 @@ export const umap = defineCommand({
     const files = chartFiles('--chart', chosen.chart);
     await refuseOutputs([...files, chosen.out, chosen.quality], chosen.force);
     const { startEngine } = await import('../engine/index.js');
-    const { openNamedLatents } = await import('./open-latents.js');
+    const { digestsOf, openNamedLatents } = await import('./open-latents.js');
     const { picturesOf } = await import('../jobs/umap/index.js');
     await startEngine();
-    const { dropNonfinite, limit: first } = chosen;
-    const sources = await openNamedLatents(inputs, {
-      ...{ dropNonfinite, limit: first, nameless: chosen.dtype, log: context.log },
-    });
+    const { dropNonfinite, limit } = chosen;
+    const opening = { dropNonfinite, limit, nameless: chosen.dtype, log: context.log };
+    const sources = await openNamedLatents(inputs, opening);
     const { method: methods, neighbours, minDist, epochs, perplexity, iterations, sample, seed } = chosen;
     const settings = { methods, neighbours, minDist, perplexity, iterations, sample, seed };
     const pictures: Picture[] = [];
     for (const { rows } of sources) pictures.push(...(await picturesOf(rows, { ...settings, epochs }, context)));
-    const protocol = {
-      ...{ command: 'umap', version: VERSION },
-      sources: Object.fromEntries(sources.map(({ name, digest }) => [name, digest])),
-      ...{ ...settings, epochs: epochs ?? null, limit: first ?? null, dropNonfinite, argv: context.argv },
-    };
+    const protocol = card('umap', {
+      sources: await digestsOf(sources),
+      ...settings,
+      epochs,
+      limit,
+      dropNonfinite,
+      argv: context.argv,
+    });
     const rows = pictures.flatMap(picture => coordinates(picture, sources));
     await writeChart(context, { name: 'images', columns: COLUMNS, rows }, captions(pictures), {
       files,

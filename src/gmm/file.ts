@@ -7,50 +7,98 @@ import type { Fit } from './run.js';
 
 export type FitSummary = Pick<Fit, 'mixture' | 'converged' | 'iterations'> & { lowerBound: number };
 
+/** How rows become what a mixture was fitted to: x → ((x − mean) · componentsᵀ) / scale, either part optional. */
+export interface MixtureSpace {
+  /** Numbers per row before and after. */
+  width: number;
+  dims: number;
+  /** [width] */
+  mean: Float64Array;
+  /** [dims, width] */
+  components?: Float64Array;
+  /** [dims] */
+  scale?: Float64Array;
+  /** Variances along the components, [dims]; written for scikit-learn, not read back. */
+  spectrum?: Float64Array;
+}
+
+/** A mixture and, where its file says so, the space it lives in. */
+export interface SavedMixture {
+  mixture: Mixture;
+  space?: MixtureSpace;
+}
+
+const float64 = (shape: number[], data: Float64Array): NdArray => ({ shape, dtype: 'float64', data });
+
 /**
- * The arrays of a fitted mixture under the names and in the shapes of scikit-learn's GaussianMixture.
- * @throws UserError for a covariance that is not positive definite: it has no precision.
+ * The arrays of a mixture under the names and in the shapes of scikit-learn's GaussianMixture; the type of its
+ * covariances as bytes: `bytes(file['covariance_type']).decode()`.
  */
-export function mixtureArrays({ mixture, converged, iterations, lowerBound }: FitSummary): Record<string, NdArray> {
-  const { covarianceType, components, dims } = mixture;
-  const shape = covarianceShape(covarianceType, components, dims);
-  const float64 = (shape: number[], data: Float64Array): NdArray => ({ shape, dtype: 'float64', data });
+export function mixtureArrays(mixture: Mixture): Record<string, NdArray> {
+  const { covarianceType, components, dims, weights, means, covariances } = mixture;
   return {
-    // As bytes: `bytes(file['covariance_type']).decode()`.
     covariance_type: {
       shape: [covarianceType.length],
       dtype: 'uint8',
       data: new Uint8Array(Buffer.from(covarianceType)),
     },
-    weights_: float64([components], mixture.weights),
-    means_: float64([components, dims], mixture.means),
-    covariances_: float64(shape, mixture.covariances),
-    precisions_cholesky_: float64(shape, precisionFactors(mixture)),
-    converged_: { shape: [], dtype: 'bool', data: Uint8Array.of(Number(converged)) },
-    n_iter_: { shape: [], dtype: 'int32', data: Int32Array.of(iterations) },
-    lower_bound_: float64([], Float64Array.of(lowerBound)),
+    weights_: float64([components], weights),
+    means_: float64([components, dims], means),
+    covariances_: float64(covarianceShape(covarianceType, components, dims), covariances),
+  };
+}
+
+function spaceArrays({ width, dims, mean, components, scale, spectrum }: MixtureSpace): Record<string, NdArray> {
+  return {
+    mean_: float64([width], mean),
+    ...(components && { components_: float64([dims, width], components.slice()) }),
+    ...(spectrum && { explained_variance_: float64([dims], spectrum) }),
+    ...(scale && { scale_: float64([dims], scale) }),
+  };
+}
+
+function spaceFrom(arrays: Record<string, NdArray | undefined>): MixtureSpace | undefined {
+  const { mean_: mean, components_: components, scale_: scale } = arrays;
+  if (!mean) return undefined;
+  const width = mean.shape[0];
+  return {
+    width,
+    dims: components?.shape[0] ?? width,
+    mean: mean.data as Float64Array,
+    ...(components && { components: components.data as Float64Array }),
+    ...(scale && { scale: scale.data as Float64Array }),
   };
 }
 
 /**
- * Writes a mixture, and whatever arrays describe the space it lives in, as one .npz.
- * @throws UserError as `mixtureArrays`, and where the file exists and `force` is off.
+ * Writes a mixture, and the space it lives in, as one .npz.
+ * @throws UserError for a covariance that is not positive definite, which has no precision, and where the file exists
+ * and `force` is off.
  */
 export async function saveMixture(
   path: string,
-  fit: FitSummary,
-  { space = {}, force = false }: { space?: Record<string, NdArray>; force?: boolean } = {},
+  { mixture, converged, iterations, lowerBound }: FitSummary,
+  { space, force = false }: { space?: MixtureSpace; force?: boolean } = {},
 ): Promise<void> {
-  await writeNpz(path, { ...mixtureArrays(fit), ...space }, { force });
+  const arrays = mixtureArrays(mixture);
+  const fit: Record<string, NdArray> = {
+    precisions_cholesky_: float64(arrays.covariances_.shape, precisionFactors(mixture)),
+    converged_: { shape: [], dtype: 'bool', data: Uint8Array.of(Number(converged)) },
+    n_iter_: { shape: [], dtype: 'int32', data: Int32Array.of(iterations) },
+    lower_bound_: float64([], Float64Array.of(lowerBound)),
+  };
+  await writeNpz(path, { ...arrays, ...fit, ...(space && spaceArrays(space)) }, { force });
 }
 
 /**
- * Reads a mixture as `saveMixture` or `numpy.savez(..., weights_=…, means_=…, covariances_=…)` wrote it, and all arrays
- * of the file. @throws UserError as `mixtureFrom`, and for an unreadable file.
+ * Reads a mixture as `saveMixture` or `numpy.savez(..., weights_=…, means_=…, covariances_=…)` wrote it, and its space
+ * where the file describes one (`mean_`, and `components_` and `scale_` where there are any).
+ * @throws UserError as `mixtureFrom`, and for an unreadable file.
  */
-export async function loadMixture(path: string): Promise<{ mixture: Mixture; arrays: Record<string, NdArray> }> {
+export async function loadMixture(path: string): Promise<SavedMixture> {
   const arrays = await readNpz(path);
-  return { mixture: mixtureFrom(path, arrays), arrays };
+  const space = spaceFrom(arrays);
+  return { mixture: mixtureFrom(path, arrays), ...(space && { space }) };
 }
 
 /**

@@ -10,7 +10,15 @@ export {
   variances,
 } from './covariance/index.js';
 export { FitError, type FitFault } from './errors.js';
-export { loadMixture, mixtureArrays, mixtureFrom, saveMixture, type FitSummary } from './file.js';
+export {
+  loadMixture,
+  mixtureArrays,
+  mixtureFrom,
+  saveMixture,
+  type FitSummary,
+  type MixtureSpace,
+  type SavedMixture,
+} from './file.js';
 export { fitMixture } from './fit.js';
 export { diffusionFloor, type FloorOptions } from './floor.js';
 export type { Mixture } from './mixture.js';
@@ -32,5 +40,5 @@ export type { Fit, FitOptions, FitState } from './run.js';
 export { logDensities, scoreWorkspace, type Scores } from './score.js';
 export { splitHeaviest } from './split.js';
 export { componentStatistics, effectiveComponents, type ComponentStatistics } from './statistics.js';
-export { fitStepwise, type StepwiseOptions } from './stepwise.js';
+export { batchRows, fitStepwise, type StepwiseOptions } from './stepwise.js';
 export type { Workspace } from './workspace.js';

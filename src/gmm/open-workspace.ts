@@ -28,9 +28,10 @@ const WORTH_A_THREAD = 4e6;
  */
 export function planShape(
   source: { rows: number; width: number },
-  { components, covariance, memory, threads }: Omit<WorkspaceOptions, 'signal'>,
+  { components, covariance, memory, ...options }: Omit<WorkspaceOptions, 'signal'>,
 ): Layout {
   const { rows, width } = source;
+  const threads = rows * width * components < WORTH_A_THREAD ? 1 : options.threads;
   const segment = SEGMENT * TILE;
   const block = Math.max(1, Math.floor(Math.min(BLOCK_BYTES, memory / 4) / (segment * width * 4))) * segment;
   const base = { dims: width, components, covariance, rows, threads };
@@ -74,10 +75,8 @@ const megabytes = (bytes: number): string => `${Math.ceil(bytes / 2 ** 20)} MB`;
  * the first pass; the caller closes. @throws FitError where the memory allowed is too little.
  */
 export async function openWorkspace(source: RowSource, options: WorkspaceOptions): Promise<Workspace> {
-  const size = source.rows * source.width * options.components;
-  const threads = size < WORTH_A_THREAD ? 1 : options.threads;
-  const layout = planShape(source, { ...options, threads });
-  const pool = await startThreads(mixtureModule(layout), layout.pages, threads);
+  const layout = planShape(source, options);
+  const pool = await startThreads(mixtureModule(layout), layout.pages, layout.threads);
   const views = viewsOf(layout, pool.memory.buffer);
   views.ones.fill(1, 0, source.width);
   const run = async (name: string, ...parameters: number[]): Promise<void> => {

@@ -29,11 +29,9 @@ const STEPS = 64;
  */
 export async function fitStepwise(source: RowSource, options: StepwiseOptions): Promise<Fit> {
   const { components, covariance, seed } = options;
-  const rule = COVARIANCES[covariance].stepwise;
-  if (!rule) throw noRule(covariance);
+  if (!COVARIANCES[covariance].stepwise) throw noRule(covariance);
   const random = new RandomNumbers(seed).for('stepwise');
-  const size = batchRows(source, options, rule.leastRows(source.width));
-  const windows = randomWindows(source, size, random.for('order'));
+  const windows = randomWindows(source, batchRows(source, options), random.for('order'));
   if (components > windows.rows.rows)
     throw new UserError(
       `${components} components need at least as many rows; a batch has ${windows.rows.rows}`,
@@ -54,11 +52,14 @@ function noRule(covariance: StepwiseOptions['covariance']): FitError {
 }
 
 /**
- * Two rows for every number of a component's mean: an early step, which weighs most, otherwise leaves covariances flat
- * in some direction, and the fit never gets over it. Within an eighth of the memory.
+ * Rows of a step, within an eighth of the memory: two for every number of a component's mean. An early step, which
+ * weighs most, otherwise leaves covariances flat in some direction, and the fit never gets over it.
  */
-function batchRows({ rows, width }: RowSource, { components, memory }: StepwiseOptions, least: number): number {
-  const each = Math.max(50, least);
+export function batchRows(
+  { rows, width }: Pick<RowSource, 'rows' | 'width'>,
+  { components, covariance, memory }: Pick<StepwiseOptions, 'components' | 'covariance' | 'memory'>,
+): number {
+  const each = Math.max(50, COVARIANCES[covariance].stepwise?.leastRows(width) ?? 0);
   const most = Math.max(components, Math.floor(memory / 8 / (4 * width)));
   return Math.min(rows, most, Math.ceil(Math.max(each * components, rows / STEPS)));
 }

@@ -1,7 +1,7 @@
 export { arrayRows, npyRows, tensorRows, lazyRows } from './sources.js';
 export { selectedRows, splitRows, type Split } from './split.js';
 export { type RowSource, type ChunkOptions, type RowChunk } from './source.js';
-export { cachedRows } from './cache.js';
+export { cachedRows, type CachedRows } from './cache.js';
 export { randomWindows, type Windows } from './windows.js';
 export { randomRows, sampleOf } from './sample.js';
 export { rowsInMemory } from './in-memory.js';

@@ -1,10 +1,11 @@
 import { spawn } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, truncateSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import { holdFolder, readNpz, writeNpy } from '../../src/io/index.js';
+import { npyHeader } from '../../src/io/npy-header.js';
 import { clusteredRows } from '../gmm/helpers.js';
 import { maetok, maetokWith } from '../helpers/cli.js';
 import { rowsOf } from '../helpers/csv.js';
@@ -160,6 +161,14 @@ describe('maetok analyze-gmm', () => {
       { components: '3', rows: '480', way: 'in memory' },
       { components: '30', passes: '1' },
     ]);
+  });
+
+  it('plans for a file of a terabyte without reading it', async () => {
+    const path = file('sparse.npy');
+    writeFileSync(path, npyHeader([1000, 2 ** 20, 256], 'float32'));
+    truncateSync(path, statSync(path).size + 2 ** 28 * 4 * 1000);
+    const { stdout } = await maetok('analyze-gmm', path, '--dry-run', '--components', '3', '--dims', '8');
+    expect(rowsOf(stdout)).toMatchObject([{ components: '3', rows: '800', dims: '8' }]);
   });
 
   it('refuses in one line what cannot be', async () => {

@@ -1,9 +1,14 @@
 import { UserError } from '../../base/index.js';
 import { PATHS, type PathName, type TimeLoss } from '../../diffusion/index.js';
-import { diffusionFloor, loadMixture, scaledMixture, transformedMixture, type Mixture } from '../../gmm/index.js';
-import type { Reduction } from '../../pca/index.js';
+import {
+  diffusionFloor,
+  loadMixture,
+  scaledMixture,
+  transformedMixture,
+  type Mixture,
+  type MixtureSpace,
+} from '../../gmm/index.js';
 import { FROZEN_SEED } from './frozen.js';
-import { reductionFrom } from '../gmm/index.js';
 /* The least loss that any velocity network can have on latents that are a Gaussian mixture, in the network's units. */
 
 export interface NetworkUnits {
@@ -19,8 +24,7 @@ export interface NetworkUnits {
  * @throws UserError where it leaves dimensions out: a floor on some axes bounds nothing on all.
  */
 export async function mixtureOfLatents(path: string, units: NetworkUnits): Promise<Mixture> {
-  const { mixture, arrays } = await loadMixture(path);
-  const space = reductionFrom(arrays) ?? plain(mixture.dims);
+  const { mixture, space = plain(mixture.dims) } = await loadMixture(path);
   if (space.width !== units.width || mixture.dims !== units.width)
     throw new UserError(
       `--floor ${path}: its mixture has ${mixture.dims} dimensions, but a row of these latents has ${units.width}; ` +
@@ -29,10 +33,10 @@ export async function mixtureOfLatents(path: string, units: NetworkUnits): Promi
   return space.components ? turned(mixture, space, units) : scaled(mixture, space, units);
 }
 
-const plain = (width: number): Reduction => ({ width, dims: width, mean: new Float64Array(width) });
+const plain = (width: number): MixtureSpace => ({ width, dims: width, mean: new Float64Array(width) });
 
 /** y = (x − mean) / scale back to x, and on to (x − m) / s: coordinate by coordinate. */
-const scaled = (mixture: Mixture, space: Reduction, units: NetworkUnits): Mixture =>
+const scaled = (mixture: Mixture, space: MixtureSpace, units: NetworkUnits): Mixture =>
   scaledMixture(
     mixture,
     perDimension(mixture, j => (space.scale?.[j] ?? 1) / channel(units.std, j)),
@@ -40,7 +44,7 @@ const scaled = (mixture: Mixture, space: Reduction, units: NetworkUnits): Mixtur
   );
 
 /** Undoes a projection onto principal axes, in the network's units. */
-function turned(mixture: Mixture, space: Reduction, units: NetworkUnits): Mixture {
+function turned(mixture: Mixture, space: MixtureSpace, units: NetworkUnits): Mixture {
   const { dims } = mixture;
   const backwards = Float64Array.from({ length: dims * dims }, (_, at) => {
     const [j, axis] = [Math.floor(at / dims), at % dims];
@@ -56,7 +60,7 @@ const perDimension = ({ dims }: Mixture, f: (j: number) => number): Float64Array
 const channel = (values: Float32Array, j: number): number => values[j % values.length];
 
 /** Where the mixture's origin lies in the network's units. */
-const shift = ({ mean }: Reduction, units: NetworkUnits, j: number): number =>
+const shift = ({ mean }: MixtureSpace, units: NetworkUnits, j: number): number =>
   (mean[j] - channel(units.mean, j)) / channel(units.std, j);
 
 /**

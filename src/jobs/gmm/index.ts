@@ -1,5 +1,10 @@
-export { analyzeGmm, type FittedMixture, type GmmSettings } from './analyze.js';
-export { reductionFrom, spaceArrays, type GmmSource } from './space.js';
-export { planSweep } from './plan.js';
-export { openState } from './state.js';
+export { analyzeGmm } from './analyze.js';
+export { splitMemory } from './memory.js';
 export { pairedDifferences } from './paired.js';
+export { planSweep } from './plan.js';
+export { initialMixture, saveFits } from './saved.js';
+export type { GmmRow } from './report.js';
+export type { GmmSettings } from './settings.js';
+export { withState } from './state.js';
+export { componentRows, floorRows, mergeRows } from './tables.js';
+export type { GmmSource } from './space.js';

@@ -1,6 +1,6 @@
 import { RandomNumbers, UserError } from '../../base/index.js';
 import { bootstrapMean, bootstrapMeans } from '../../statistics/index.js';
-import type { FittedMixture } from './analyze.js';
+import type { FittedMixture } from './report.js';
 
 export interface PairedRow {
   components: number;

@@ -1,7 +1,10 @@
-import { pairOperations, planShape, type CovarianceType } from '../../gmm/index.js';
-import { arrayRows, splitRows, type RowSource } from '../../rows/index.js';
+import { availableParallelism } from 'node:os';
+import { batchRows, pairOperations, planShape, type CovarianceType } from '../../gmm/index.js';
+import { arrayRows, type RowSource } from '../../rows/index.js';
 import { fitPca } from '../../pca/index.js';
-import type { GmmSource } from './space.js';
+import { splitMemory, type MemoryParts } from './memory.js';
+import type { GmmSettings } from './settings.js';
+import { divide, type GmmSource } from './space.js';
 
 export interface PlanRow {
   source: string;
@@ -10,25 +13,12 @@ export interface PlanRow {
   dims: number;
   /** How the rows and their distances to components are held. */
   way: 'in memory' | 'rows streamed' | 'rows streamed, distances found anew';
+  /** All that is held at once, of the memory allowed. */
   memory_mb: number;
   /** Reads of all rows from disk. */
   passes: number;
   /** To --max-iter iterations, about; most fits stop before. */
   seconds: number;
-}
-
-export interface PlanSettings {
-  components: number[];
-  covariance: CovarianceType;
-  pca: boolean;
-  dims: 'common' | 'own' | number;
-  variance: number;
-  trainShare: number;
-  maxIter: number;
-  restarts: number;
-  repeats: number;
-  memory: number;
-  threads: number;
 }
 
 /** Rows from which the number of dimensions is estimated. */
@@ -38,37 +28,76 @@ const SPEED = 1.5e10;
 const NEAR = 20;
 
 /** Estimates the cost of a sweep from a few rows. */
-export async function planSweep(sources: GmmSource[], settings: PlanSettings): Promise<PlanRow[]> {
+export async function planSweep(sources: GmmSource[], settings: GmmSettings): Promise<PlanRow[]> {
+  const threads = settings.threads ?? availableParallelism();
   const own: number[] = [];
-  for (const { rows } of sources) own.push(await estimatedDims(rows, settings));
+  for (const { rows } of sources) own.push(await estimatedDims(rows, settings, threads));
   const common = Math.max(...own);
-  return sources.flatMap(({ name, rows }, i) => {
-    const dims = settings.dims === 'common' ? Math.min(common, rows.width) : own[i];
-    const count = settings.trainShare >= 1 ? rows.rows : splitRows(rows.rows, settings.trainShare, 0).train.length;
-    return settings.components.map(components => planOne(name, count, dims, components, settings));
+  return sources.flatMap((source, i) => {
+    const dims = settings.dims === 'common' ? Math.min(common, source.rows.width) : own[i];
+    return planSource(source, dims, threads, settings);
   });
 }
 
-function planOne(source: string, rows: number, dims: number, components: number, settings: PlanSettings): PlanRow {
-  const { covariance, threads, restarts, repeats, maxIter } = settings;
-  const layout = planShape({ rows, width: dims }, { components, covariance, memory: settings.memory / 2, threads });
+function planSource(source: GmmSource, dims: number, threads: number, settings: GmmSettings): PlanRow[] {
+  const { covariance, restarts, repeats, maxIter } = settings;
+  const [{ train, heldout }] = divide(source, settings);
+  const { rows } = train;
+  const memory = splitMemory(settings.memory);
+  // One workspace serves the whole sweep, so it has room for the largest mixture.
+  const shape = { components: Math.max(...settings.components), covariance, threads };
+  const fit = planShape({ rows, width: dims }, { ...shape, memory: memory.workspace });
+  const held = fit.bytes + besides({ rows, heldout: heldout?.rows, dims }, shape, memory, settings);
+  const streamed = fit.residentRows < rows;
   const fits = restarts * repeats;
-  const streamed = layout.residentRows < rows;
-  const pairs =
-    rows * (layout.keepDistances ? Math.min(components, NEAR) : components) + rows * Math.min(components, NEAR);
-  return {
-    source,
-    components,
-    rows,
-    dims,
-    way: !streamed ? 'in memory' : layout.keepDistances ? 'rows streamed' : 'rows streamed, distances found anew',
-    memory_mb: Math.ceil(layout.bytes / 2 ** 20),
-    passes: streamed ? fits * (2 * maxIter + 2) : 1,
-    seconds: Math.ceil((fits * maxIter * pairs * pairOperations(covariance, dims)) / (SPEED * threads)),
-  };
+  return settings.components.map(components => {
+    const near = rows * Math.min(components, NEAR);
+    const pairs = (fit.keepDistances ? near : rows * components) + near;
+    return {
+      source: source.name,
+      components,
+      rows,
+      dims,
+      way: !streamed ? 'in memory' : fit.keepDistances ? 'rows streamed' : 'rows streamed, distances found anew',
+      memory_mb: Math.ceil(held / 2 ** 20),
+      passes: streamed ? fits * (2 * maxIter + 2) : 1,
+      seconds: Math.ceil((fits * maxIter * pairs * pairOperations(covariance, dims)) / (SPEED * threads)),
+    };
+  });
 }
 
-async function estimatedDims(rows: RowSource, { pca, dims, variance, threads }: PlanSettings): Promise<number> {
+/** Bytes that a sweep holds beside the fit's workspace: the rows that are not left in a file, and what scores or fits. */
+function besides(
+  { rows, heldout = 0, dims }: { rows: number; heldout?: number | undefined; dims: number },
+  shape: { components: number; covariance: CovarianceType; threads: number },
+  memory: MemoryParts,
+  { algorithm, controls }: GmmSettings,
+): number {
+  const bytes = (count: number): number => count * dims * 4;
+  const cached = (count: number, part: number): number => (bytes(count) <= part ? bytes(count) : 0);
+  const workspace = (count: number): number =>
+    count === 0 ? 0 : planShape({ rows: count, width: dims }, { ...shape, memory: memory.second }).bytes;
+  const batch = batchRows({ rows, width: dims }, { ...shape, memory: memory.second });
+  const other = {
+    em: () => 0,
+    stepwise: () => bytes(batch) + workspace(batch),
+    adam: () => bytes(rows),
+  }[algorithm]();
+  const permuted = cached(rows, memory.permutedTrain) + cached(heldout, memory.permutedHeldout);
+  return (
+    cached(rows, memory.train) +
+    cached(heldout, memory.heldout) +
+    (controls.includes('permutation') ? permuted : 0) +
+    Math.max(other, workspace(heldout))
+  );
+}
+
+async function estimatedDims(
+  rows: RowSource,
+  { initial, pca, dims, variance }: GmmSettings,
+  threads: number,
+): Promise<number> {
+  if (initial?.space) return initial.space.dims;
   if (!pca) return rows.width;
   if (typeof dims === 'number') return dims;
   const take = Math.min(rows.rows, SAMPLE);

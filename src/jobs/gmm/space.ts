@@ -1,5 +1,5 @@
 import { EXIT, UserError, type Log } from '../../base/index.js';
-import type { NdArray } from '../../io/index.js';
+import type { SavedMixture } from '../../gmm/index.js';
 import { selectedRows, splitRows, type RowSource } from '../../rows/index.js';
 import {
   axesLeftOut,
@@ -17,8 +17,6 @@ export interface GmmSource {
   rows: RowSource;
   /** Rows held out; absent: a part of `rows`, by seed. */
   heldout?: RowSource | undefined;
-  /** SHA-256 of the data, for the protocol. */
-  digest: string;
 }
 
 export interface SpaceSettings {
@@ -53,8 +51,26 @@ export interface Space {
   pca?: Pca;
 }
 
+/** The spaces of all sources; where the initial mixture brings its own with it, rows are only split. */
+export async function spacesOf(
+  sources: GmmSource[],
+  settings: SpaceSettings & { initial?: SavedMixture | undefined },
+  log: Log,
+): Promise<Space[]> {
+  const given = settings.initial?.space;
+  if (!given) return await openSpaces(sources, settings, log);
+  const split = await openSpaces(sources, { ...settings, pca: false, standardize: false }, log);
+  return split.map(space => {
+    if (space.train.width !== given.width)
+      throw new UserError(
+        `${space.source}: its rows have ${space.train.width} numbers; the mixture of --init-from was fitted to rows of ${given.width}`,
+      );
+    return { ...space, reduction: given, explained: NaN };
+  });
+}
+
 /** Splits every source, fits PCA and scaler, and settles the number of dimensions. */
-export async function openSpaces(sources: GmmSource[], settings: SpaceSettings, log: Log): Promise<Space[]> {
+async function openSpaces(sources: GmmSource[], settings: SpaceSettings, log: Log): Promise<Space[]> {
   const parts = sources.flatMap(source =>
     divide(source, settings).map(part => ({ ...part, seen: settings.reduceAll ? source.rows : part.train })),
   );
@@ -76,7 +92,11 @@ export async function openSpaces(sources: GmmSource[], settings: SpaceSettings, 
 type Divided = Pick<Space, 'source' | 'fold' | 'train' | 'heldout'>;
 type Part = Divided & Pick<Space, 'seen'>;
 
-function divide(source: GmmSource, { trainShare, folds, seed }: SpaceSettings): Divided[] {
+/** Splits a source's rows, without reading them, into the parts to fit and to score: one pair, or one per fold. */
+export function divide(
+  source: GmmSource,
+  { trainShare, folds, seed }: Pick<SpaceSettings, 'trainShare' | 'folds' | 'seed'>,
+): Divided[] {
   const { name, rows, heldout } = source;
   const part = { source: name, fold: 0 };
   if (heldout) {
@@ -149,30 +169,4 @@ async function inTurn<A, B>(items: A[], work: (item: A) => Promise<B>): Promise<
   const out: B[] = [];
   for (const item of items) out.push(await work(item));
   return out;
-}
-
-/** The arrays that say how rows become what the mixture sees, under scikit-learn's names. */
-export function spaceArrays({ reduction, pca }: Pick<Space, 'reduction' | 'pca'>): Record<string, NdArray> {
-  const { width, dims, mean, components, scale } = reduction;
-  const float64 = (shape: number[], data: Float64Array): NdArray => ({ shape, dtype: 'float64', data });
-  return {
-    mean_: float64([width], mean),
-    ...(components && { components_: float64([dims, width], components.slice()) }),
-    ...(pca && { explained_variance_: float64([dims], pca.spectrum.slice(0, dims)) }),
-    ...(scale && { scale_: float64([dims], scale) }),
-  };
-}
-
-/** The reduction that a mixture's file carries, if it does. */
-export function reductionFrom(arrays: Record<string, NdArray | undefined>): Reduction | undefined {
-  const { mean_: mean, components_: components, scale_: scale } = arrays;
-  if (!mean) return undefined;
-  const width = mean.shape[0];
-  return {
-    width,
-    dims: components?.shape[0] ?? width,
-    mean: mean.data as Float64Array,
-    ...(components && { components: components.data as Float64Array }),
-    ...(scale && { scale: scale.data as Float64Array }),
-  };
 }

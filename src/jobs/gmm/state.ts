@@ -2,8 +2,8 @@ import { existsSync } from 'node:fs';
 import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { EXIT, messageOf, UserError, type Log } from '../../base/index.js';
-import { covarianceShape, mixtureFrom, type Fit, type FitState, type Mixture } from '../../gmm/index.js';
-import { makeFolder, readNpz, writeFileAtomic, writeNpz, type NdArray } from '../../io/index.js';
+import { mixtureArrays, mixtureFrom, type Fit, type FitState } from '../../gmm/index.js';
+import { holdFolder, makeFolder, readNpz, writeFileAtomic, writeNpz, type NdArray } from '../../io/index.js';
 
 /** Where a sweep stores its progress, so that it can be stopped at any moment and resumed. */
 export interface SweepState {
@@ -27,11 +27,22 @@ export const noState: SweepState = {
 /** Saving takes up to this share of the time. */
 const SHARE = 0.05;
 
+/** Hands `work` the state in a folder, which no other process may use meanwhile; without a folder, nothing is kept. */
+export async function withState<T>(
+  folder: string | undefined,
+  identity: Record<string, unknown>,
+  log: Log,
+  work: (state?: SweepState) => Promise<T>,
+): Promise<T> {
+  if (folder === undefined) return await work();
+  return await holdFolder(folder, { option: '--state' }, async () => work(await openState(folder, identity, log)));
+}
+
 /**
  * Opens or begins a state folder. `identity` says what the sweep is of: numbers from another one are not taken up.
  * @throws UserError where the folder belongs to another sweep.
  */
-export async function openState(folder: string, identity: Record<string, unknown>, log: Log): Promise<SweepState> {
+async function openState(folder: string, identity: Record<string, unknown>, log: Log): Promise<SweepState> {
   const card = join(folder, 'sweep.json');
   const text = `${JSON.stringify(identity, null, 2)}\n`;
   if (existsSync(card)) {
@@ -91,26 +102,14 @@ const bytes = (text: string): NdArray => ({
   data: new Uint8Array(Buffer.from(text, 'latin1')),
 });
 const textOf = ({ data }: NdArray): string => Buffer.from(data as Uint8Array).toString('latin1');
-const float64 = (data: Float64Array, shape = [data.length]): NdArray => ({ shape, dtype: 'float64', data });
+const float64 = (data: Float64Array): NdArray => ({ shape: [data.length], dtype: 'float64', data });
 
 type Arrays = Record<string, NdArray>;
-
-function mixturePart(
-  { covarianceType, components, dims, weights, means, covariances }: Mixture,
-  prefix: string,
-): Arrays {
-  return {
-    [`${prefix}covariance_type`]: bytes(covarianceType),
-    [`${prefix}weights_`]: float64(weights),
-    [`${prefix}means_`]: float64(means, [components, dims]),
-    [`${prefix}covariances_`]: float64(covariances, covarianceShape(covarianceType, components, dims)),
-  };
-}
 
 function fitArrays({ mixture, lowerBounds, ...rest }: Fit, prefix: string): Arrays {
   const { converged, iterations, logLikelihood, restart, reseeded, falls, weightSum = NaN } = rest;
   return {
-    ...mixturePart(mixture, prefix),
+    ...prefixed(mixtureArrays(mixture), prefix),
     [`${prefix}lower_bounds`]: float64(Float64Array.from(lowerBounds)),
     [`${prefix}numbers`]: float64(
       Float64Array.of(Number(converged), iterations, logLikelihood, restart, reseeded, falls, weightSum),
@@ -134,6 +133,9 @@ function fitFrom(path: string, arrays: Arrays, prefix: string): Fit {
   };
 }
 
+const prefixed = (arrays: Arrays, prefix: string): Arrays =>
+  Object.fromEntries(Object.entries(arrays).map(([name, array]) => [`${prefix}${name}`, array]));
+
 const withPrefix = (arrays: Arrays, prefix: string): Arrays =>
   Object.fromEntries(
     Object.entries(arrays).flatMap(([name, array]) =>
@@ -145,7 +147,7 @@ const BEST = 'best_';
 
 function stateArrays({ mixture, lowerBounds, restart, reseeded, falls, best }: FitState): Arrays {
   return {
-    ...mixturePart(mixture, ''),
+    ...mixtureArrays(mixture),
     lower_bounds: float64(Float64Array.from(lowerBounds)),
     numbers: float64(Float64Array.of(restart, reseeded, falls)),
     ...(best && fitArrays(best, BEST)),

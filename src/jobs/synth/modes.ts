@@ -62,7 +62,7 @@ export async function synthModes(
     const rows = arrayRows(name, data, settings.rows, settings.dims, labels);
     const [picture] = await picturesOf(rows, pictureSettings(settings), context);
     const { area, radius } = extentOf(picture.points);
-    const sweep = await analyzeGmm([{ name, rows, digest: '' }], sweepSettings(settings), context);
+    const sweep = await analyzeGmm([{ name, rows }], sweepSettings(settings), context);
     report.pictures.push({ picture, labels });
     for (const row of sweep.rows)
       report.rows.push({
@@ -99,6 +99,7 @@ const pictureSettings = ({ rows, seed }: ModesSettings) => ({
 const sweepSettings = ({ components, seed, memory }: ModesSettings) => ({
   components,
   covariance: 'full' as const,
+  algorithm: 'em' as const,
   start: 'kmeans' as const,
   restarts: 3,
   repeats: 1,
