@@ -1,7 +1,7 @@
-export { EXIT, faultOf, messageOf, StructuredError, unreadable, UserError, type FailureCode } from './errors.js';
+export { EXIT, faultOf, messageOf, StructuredError, unreadable, UserError } from './errors.js';
 export { tryLock, withLock, type Holder } from './lock.js';
 export { silentLog, type Log, type Progress } from './log.js';
 export { nodeSupport } from './node-support.js';
-export { philox, RandomNumbers } from './random.js';
+export { RandomNumbers } from './random.js';
 export { VERSION } from './version.js';
 export { camel, closest, kebab, readBoolean, readNumber } from './words.js';

@@ -2,20 +2,6 @@ import { z } from 'zod';
 import { count, whole } from '../base/options.js';
 import type { Decoding } from '../io/index.js';
 
-export {
-  bytes,
-  count,
-  counts,
-  decoding,
-  list,
-  namelessDtype,
-  nonNegative,
-  number,
-  positive,
-  whole,
-  words,
-} from '../base/options.js';
-
 /** Every command has these. */
 export const common = {
   seed: whole.default(0).describe('seed of every random stream'),

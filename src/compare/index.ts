@@ -1,4 +1,4 @@
-export { planStudy, type Plan, type Space, type Step } from './plan.js';
+export { planStudy, type Plan, type Step } from './plan.js';
 export { writeReport } from './report.js';
 export { interrupted, runSteps, type RunCommand } from './run.js';
 export { checkStudy, readStudy, type Study } from './study.js';

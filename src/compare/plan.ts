@@ -172,7 +172,7 @@ function evaluationSteps(study: Study, out: string, one: Space): Step[] {
 }
 
 /** Flags as one would type them: `--steps 500`, lists with commas, `--force` and `--no-force`. */
-export function words(flags: Record<string, Flags[string] | undefined>): string[] {
+function words(flags: Record<string, Flags[string] | undefined>): string[] {
   return Object.entries(flags).flatMap(([name, value]) => {
     if (value === undefined) return [];
     if (value === true) return [`--${kebab(name)}`];

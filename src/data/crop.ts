@@ -30,7 +30,7 @@ export function randomCrop(image: RawImage, size: number, [a, b, c]: Float32Arra
 }
 
 /** Mirrors an image left to right, in place. */
-export function flip({ width, height, data }: RawImage): void {
+function flip({ width, height, data }: RawImage): void {
   for (let y = 0; y < height; y++) {
     let left = y * width * 3;
     let right = left + (width - 1) * 3;

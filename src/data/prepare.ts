@@ -49,7 +49,7 @@ interface Hand {
 }
 
 /** Worker threads that start when they are first needed and keep the process alive only while they work. */
-export class PreparePool {
+class PreparePool {
   private readonly hands: Hand[] = [];
   private nextId = 0;
 

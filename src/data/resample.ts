@@ -155,7 +155,7 @@ function vertical(image: RawImage, axis: Axis | undefined): RawImage {
 }
 
 /** A part of an image. */
-export function cropped(image: RawImage, { left, top, width, height }: Window): RawImage {
+function cropped(image: RawImage, { left, top, width, height }: Window): RawImage {
   if (width === image.width && height === image.height) return image;
   const out = new Uint8Array(width * height * 3);
   for (let y = 0; y < height; y++) {

@@ -40,7 +40,7 @@ export interface TimeLoss {
 }
 
 /** Middles of `bins` equal parts of [0, 1]. */
-export function binTimes(bins: number): Float64Array {
+function binTimes(bins: number): Float64Array {
   return Float64Array.from({ length: bins }, (_, bin) => (bin + 0.5) / bins);
 }
 

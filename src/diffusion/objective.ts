@@ -28,7 +28,7 @@ export const OWN_OBJECTIVE: Objective = {
 };
 
 /** Inner time (0 noise, 1 data) → the number that the network is given. */
-export function networkTime({ time, timeScale }: Objective, t: number): number {
+function networkTime({ time, timeScale }: Objective, t: number): number {
   return timeScale * (time === 'noise-to-data' ? t : 1 - t);
 }
 

@@ -44,7 +44,7 @@ export const DDPM_STEPS = 1000;
 let ddpmTable: Float64Array | undefined;
 
 /** ½ log ᾱ of DDPM's thousand steps with linear betas 1e-4 … 0.02 (Ho et al. 2020). */
-export function ddpmLogAlphas(): Float64Array {
+function ddpmLogAlphas(): Float64Array {
   if (ddpmTable) return ddpmTable;
   let sum = 0;
   ddpmTable = Float64Array.from({ length: DDPM_STEPS }, (_, i) => {

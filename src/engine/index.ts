@@ -1,4 +1,4 @@
-export { describeEngine, queryGpu, type EngineDescription } from './describe.js';
+export { describeEngine, queryGpu } from './describe.js';
 export { einsum } from './einsum.js';
 export {
   cholesky,
@@ -9,11 +9,9 @@ export {
   product,
   rowProducts,
   triangularSolve,
-  type Eigen,
   type FloatRows,
-  type ProductShape,
 } from './linalg/index.js';
-export { valueAndGradients, type ValueAndGradients } from './gradients.js';
+export { valueAndGradients } from './gradients.js';
 export {
   biasedActivation,
   biasedActivationGradient,
@@ -38,20 +36,10 @@ export {
 } from './kernels.js';
 export { matMul, type MatMulOptions } from './matmul.js';
 export { openOnnx, type OnnxNetwork } from './onnx.js';
-export { runOp, type Attribute, type OpAttributes } from './native.js';
 export { RandomStream } from './random.js';
 export { engineSettings } from './options.js';
-export { measureSpeed, type Speed } from './speed.js';
-export { ENGINES, ENGINE_NAMES, startEngine, type EngineKind } from './start.js';
-export {
-  tf,
-  type DataType,
-  type Scalar,
-  type Tensor,
-  type Tensor1D,
-  type Tensor2D,
-  type Tensor3D,
-  type Tensor4D,
-} from './tf.js';
-export { applyAdam, moveTowards, sumOfSquares, type AdamScalars, type AdamTerm } from './updates.js';
+export { measureSpeed } from './speed.js';
+export { ENGINES, startEngine, type EngineKind } from './start.js';
+export { tf, type Scalar, type Tensor, type Tensor1D, type Tensor2D, type Tensor3D, type Tensor4D } from './tf.js';
+export { applyAdam, moveTowards, sumOfSquares } from './updates.js';
 export { variable, type Variable } from './variables.js';

@@ -17,7 +17,7 @@ export const ENGINES = ['gpu', 'native', 'stock', 'wasm', 'js'] as const;
 export type EngineKind = (typeof ENGINES)[number];
 
 /** What each engine is, for `doctor` and for messages. */
-export const ENGINE_NAMES: Record<EngineKind, string> = {
+const ENGINE_NAMES: Record<EngineKind, string> = {
   gpu: 'TensorFlow on a GPU',
   native: 'TensorFlow on the CPU',
   stock: 'the TensorFlow that tfjs-node installed',

@@ -2,15 +2,4 @@
 import tfjs from '@tensorflow/tfjs';
 
 export const tf = tfjs;
-export type {
-  Scalar,
-  Tensor,
-  Tensor1D,
-  Tensor2D,
-  Tensor3D,
-  Tensor4D,
-  Tensor5D,
-  TensorLike,
-  Rank,
-  DataType,
-} from '@tensorflow/tfjs';
+export type { Scalar, Tensor, Tensor1D, Tensor2D, Tensor3D, Tensor4D } from '@tensorflow/tfjs';

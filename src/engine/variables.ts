@@ -26,7 +26,7 @@ export function variable(initial: Tensor): Variable {
   return made;
 }
 
-export class TensorVariable implements Variable {
+class TensorVariable implements Variable {
   protected value: Tensor;
 
   constructor(initial: Tensor) {

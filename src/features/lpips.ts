@@ -25,7 +25,7 @@ export function lpipsActivations(params: Params, images: Tensor4D): Tensor4D[] {
 }
 
 /** The distance from activations: Σ over taps of the spatial mean of w · (â − b̂)², â of unit length along channels. */
-export function lpipsBetween(params: Params, a: Tensor4D[], b: Tensor4D[]): Tensor1D {
+function lpipsBetween(params: Params, a: Tensor4D[], b: Tensor4D[]): Tensor1D {
   const parts = a.map((activation, tap) => {
     const difference = unit(activation).sub(unit(b[tap])).square();
     return conv2d(under(params, `lin${tap}.model.1`), difference).mean([1, 2, 3]);

@@ -7,7 +7,7 @@ import { openOnnxFeatures } from './onnx.js';
 import { hogFeatures, pixelFeatures } from './plain.js';
 
 /** How to name an extractor, and what it is. */
-export const FEATURE_SPECS: readonly [spec: string, meaning: string][] = [
+const FEATURE_SPECS: readonly [spec: string, meaning: string][] = [
   [
     'inception:WEIGHTS',
     'the network of FID: torch-fidelity’s or pytorch-fid’s .pth, safetensors, ADM’s graph as .onnx',

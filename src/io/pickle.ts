@@ -33,7 +33,7 @@ export interface PickleWorld {
 export class PickleEnds extends Error {}
 
 /** The pickle does what no data need. */
-export class PickleRefused extends Error {}
+class PickleRefused extends Error {}
 
 /** Reads one pickle that starts at `start`; `end` is one past its last byte. */
 export function unpickle(bytes: Uint8Array, start: number, world: PickleWorld): { value: unknown; end: number } {

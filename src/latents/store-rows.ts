@@ -4,7 +4,7 @@ import { widthOf } from './layout.js';
 import type { LatentsStore, StoreReader } from './store.js';
 
 /** Rows of a store, numbered with the mirrored copies behind the images. */
-export async function readRange(
+async function readRange(
   { count }: LatentsStore,
   reader: StoreReader,
   start: number,

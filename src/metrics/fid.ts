@@ -79,7 +79,7 @@ function resampled(
 }
 
 /** Sample standard deviation. */
-export function spread(values: readonly number[]): number {
+function spread(values: readonly number[]): number {
   const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
   return Math.sqrt(values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / Math.max(1, values.length - 1));
 }

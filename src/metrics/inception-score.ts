@@ -58,7 +58,7 @@ export function splitScores({ splits }: ScoreState): number[] {
 }
 
 /** ADM's: consecutive runs of 5,000 images, whose last may be shorter and counts the same. */
-export const ADM_SPLIT = 5000;
+const ADM_SPLIT = 5000;
 export const consecutive =
   (size: number) =>
   (index: number): number =>

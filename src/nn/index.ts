@@ -1,6 +1,6 @@
-export { gelu, geluTanh, silu, type Activation } from './activations.js';
-export { attend, attention, type AttentionOptions } from './attention.js';
-export { trainBatchNorm, type TrainedBatchNorm } from './batch-norm.js';
+export { gelu, geluTanh, silu } from './activations.js';
+export { attend, attention } from './attention.js';
+export { trainBatchNorm } from './batch-norm.js';
 export * from './conv.js';
 export { normal, truncatedNormal, uniform, xavierUniform } from './initialise.js';
 export { movingAverage, type MovingAverage } from './average.js';
@@ -34,16 +34,15 @@ export {
   axialAngles,
   gridPositions,
   initialMixedFrequencies,
-  lineAngles,
   mixedAngles,
   padRotation,
   rotate,
   rotation,
   type Rotation,
 } from './rotary.js';
-export { checkKeys, loadParams, type LoadOptions } from './state-dict.js';
+export { loadParams } from './state-dict.js';
 export { countParameters, type ModelPreset, type Shapes } from './preset.js';
 export { channelsFirst, channelsLast, tensorOf } from './layout.js';
 export { roundedOnce } from './rounded.js';
-export { area, bicubic, bilinear, resample, type AxisWeights } from './resample.js';
+export { area, bicubic, bilinear, resample } from './resample.js';
 export { unit } from './unit.js';

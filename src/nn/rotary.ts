@@ -134,14 +134,6 @@ export function axialAngles(headDim: number, theta: number, height: number, widt
   return tf.tensor3d([rows]);
 }
 
-/** Angles of positions along a line, [1, length, d/2] with θ^(−2j / d). */
-export function lineAngles(headDim: number, theta: number, length: number): Tensor {
-  const rows = Array.from({ length }, (_, position) =>
-    Array.from({ length: headDim / 2 }, (_, j) => position * theta ** ((-2 * j) / headDim)),
-  );
-  return tf.tensor3d([rows]);
-}
-
 /**
  * Initial mixed frequencies [2, depth, heads · d/2]: for each layer and head the axial magnitudes along one random
  * direction and its perpendicular. `directions` are depth · heads uniforms in [0, 1).

@@ -38,7 +38,7 @@ export function loadParams(
 }
 
 /** The check alone, on anything that has shapes. */
-export function checkKeys(
+function checkKeys(
   name: string,
   actual: Record<string, { shape: number[] }>,
   expected: Shapes,

@@ -68,7 +68,7 @@ async function axesFromRows(source: RowSource, options: PcaOptions): Promise<Pca
  * Principal axes from moments that are already known; `name` is the rows' in errors. The scatter is not changed.
  * @throws UserError where the rows do not vary.
  */
-export function principalAxes(name: string, moments: Moments, options: Dimensions & Pick<PcaOptions, 'solver'>): Pca {
+function principalAxes(name: string, moments: Moments, options: Dimensions & Pick<PcaOptions, 'solver'>): Pca {
   const { rows, mean, scatter, precision } = moments;
   const width = mean.length;
   // The scatter's spectrum is the covariance's but for a factor: a second matrix of this size need not be.

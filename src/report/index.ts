@@ -1,15 +1,5 @@
-export { chartOf, leftOut, type ChartChoice, type ChartKind } from './chart.js';
-export { htmlReport, markdownTable, type Report, type Section } from './html.js';
+export { chartOf, leftOut, type ChartChoice } from './chart.js';
+export { htmlReport, markdownTable, type Section } from './html.js';
 export { requireSameProtocol, type ProtocolCard } from './protocol.js';
 export { rasterise, renderSvg } from './render.js';
-export {
-  filter,
-  isNumeric,
-  parseTable,
-  readTable,
-  stack,
-  wordIn,
-  type Table,
-  type TableRow,
-  type Value,
-} from './table.js';
+export { filter, isNumeric, parseTable, readTable, stack, wordIn, type Table, type TableRow } from './table.js';

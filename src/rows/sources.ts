@@ -6,7 +6,7 @@ import type { ChunkOptions, RowChunk, RowSource } from './source.js';
 const CHUNK_BYTES = 4 << 20;
 
 /** The chunk length that `options` or the rows' width settle, and the checked range. */
-export function chunkPlan(source: { rows: number; width: number }, options: ChunkOptions = {}): Required<ChunkOptions> {
+function chunkPlan(source: { rows: number; width: number }, options: ChunkOptions = {}): Required<ChunkOptions> {
   const { start = 0, end = source.rows } = options;
   if (start < 0 || end < start || end > source.rows) throw new RangeError(`rows ${start} to ${end} of ${source.rows}`);
   const chunkRows = options.chunkRows ?? Math.max(1, Math.floor(CHUNK_BYTES / (4 * Math.max(1, source.width))));

@@ -105,7 +105,6 @@ export const sub = binary({ i32: 0x6b, f32: 0x93, f64: 0xa1, f32x4: 0xe5, f64x2:
 export const mul = binary({ i32: 0x6c, f32: 0x94, f64: 0xa2, f32x4: 0xe6, f64x2: 0xf2 });
 export const div = binary({ i32: 0x6e, f32: 0x95, f64: 0xa3, f32x4: 0xe7, f64x2: 0xf3 });
 export const max = binary({ f32: 0x97, f64: 0xa5, f32x4: 0xe9, f64x2: 0xf5 });
-export const min = binary({ f32: 0x96, f64: 0xa4, f32x4: 0xe8, f64x2: 0xf4 });
 export const and = binary({ i32: 0x71, mask: 0x4e, i32x4: 0x4e });
 export const andNot = binary({ mask: 0x4f });
 export const sqrt = unary({ f32: 0x91, f64: 0x9f, f32x4: 0xe3, f64x2: 0xef });

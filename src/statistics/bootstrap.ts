@@ -50,7 +50,7 @@ function groupMeans(values: Float32Array): Float64Array {
   return sums.map((sum, group) => sum / counts[group]);
 }
 
-export function quantiles(replicates: Float64Array): Interval {
+function quantiles(replicates: Float64Array): Interval {
   const sorted = replicates.toSorted();
   const at = (share: number): number => sorted[Math.round(share * (sorted.length - 1))];
   return { low: at(0.025), high: at(0.975) };

@@ -1,5 +1,5 @@
-export { similarityCurve, type Curve } from './curve.js';
-export { fuzzyGraph, type Edges, type NeighbourLists } from './graph.js';
-export { pictureQuality, type Quality, type QualityOptions } from './quality.js';
-export { affinities, tsne, type TsneOptions } from './tsne.js';
-export { umap, type UmapOptions } from './umap.js';
+export { similarityCurve } from './curve.js';
+export { fuzzyGraph, type Edges } from './graph.js';
+export { pictureQuality, type Quality } from './quality.js';
+export { affinities, tsne } from './tsne.js';
+export { umap } from './umap.js';

@@ -18,7 +18,7 @@ export interface HubStub {
   stop(): Promise<void>;
 }
 
-export const COMMIT = 'c'.repeat(40);
+const COMMIT = 'c'.repeat(40);
 
 export async function hubStub(repository: string, files: Record<string, Buffer>): Promise<HubStub> {
   const server = createServer((request, response) => void answer(request, response));

@@ -3,7 +3,6 @@ import { tf, type Scalar, type Tensor } from '../../src/engine/index.js';
 import {
   DEFAULT_SETTINGS,
   train as trainTask,
-  type LossContext,
   type PhaseResult,
   type TrainingSettings,
   type TrainingTask,
@@ -109,8 +108,6 @@ export const watching = (at: (step: number) => void): Log => ({
   ...silentLog,
   progress: () => ({ update: at, stop: () => undefined }),
 });
-
-export type { LossContext };
 
 /** Settings of the run that kill.test.ts kills. */
 export const KILLED: Partial<TrainingSettings> = { steps: 120, checkpointEvery: 15, logEvery: 3, evaluateEvery: 1000 };

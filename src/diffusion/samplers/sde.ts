@@ -9,7 +9,7 @@ import type { Sampler, VelocityField } from './types.js';
  * How much noise the reverse process adds at t: D in dx = (v + D score) dt + √(2D) dW. Every D ≥ 0 has the same
  * marginals (SiT, §2.4 and its table 3).
  */
-export const DIFFUSION_FORMS = {
+const DIFFUSION_FORMS = {
   constant: (_, __, scale) => scale,
   /** That of the forward process: score-based diffusion's own. Infinite at t = 0. */
   sbdm: (_, point, scale) => scale * noiseRate(point),

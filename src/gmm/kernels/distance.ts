@@ -19,7 +19,7 @@ import {
 import type { Layout } from './layout.js';
 
 /** Arguments of a distance routine: four rows, a component's mean and factor, scratch space, and limits at which to stop. */
-export const PAIR = {
+const PAIR = {
   row0: 'i32',
   row1: 'i32',
   row2: 'i32',

@@ -97,7 +97,7 @@ function finishCovariance(f: Body, layout: Layout, matrix: I, k: I, regularisati
   });
 }
 
-export function copy(f: Body, from: I, to: I, bytes: number): void {
+function copy(f: Body, from: I, to: I, bytes: number): void {
   f.range(0, bytes, 16, j => f.store(add(to, j), load('f64x2', add(from, j))));
 }
 
@@ -105,7 +105,7 @@ export function copy(f: Body, from: I, to: I, bytes: number): void {
  * Lower L with A = L Lᵀ in place of A's lower triangle (the upper keeps what it held); 1 where A is positive definite.
  * Row by row: four inner products at a time over what is known of both rows, then the 4 × 4 corner one by one.
  */
-export function addCholesky(m: SimdModule, { width }: Layout): Routine {
+function addCholesky(m: SimdModule, { width }: Layout): Routine {
   const rowBytes = width * 8;
   const parameters = { matrix: 'i32', inverses: 'i32' } as const;
   return m.routine(undefined, parameters, 'i32', (f, { matrix, inverses }) => {

@@ -223,7 +223,7 @@ function addVector(f: Body, from: I, to: I, bytes: number): void {
 }
 
 /** Four f32 lanes onto four f64 sums. */
-export function addLanes(f: Body, address: Local<'i32'>, offset: number, x: Local<'f32x4'>): void {
+function addLanes(f: Body, address: Local<'i32'>, offset: number, x: Local<'f32x4'>): void {
   f.store(address, add(load('f64x2', address, offset), promoteLow(x)), offset);
   const upper = promoteLow(shuffle(x, x, [2, 3, 2, 3]));
   f.store(address, add(load('f64x2', address, offset + 16), upper), offset + 16);

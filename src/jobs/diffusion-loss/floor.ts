@@ -23,7 +23,7 @@ export interface NetworkUnits {
  * A mixture that `analyze-gmm --save-model` or scikit-learn saved, as one of normalised latents.
  * @throws UserError where it leaves dimensions out: a floor on some axes bounds nothing on all.
  */
-export async function mixtureOfLatents(path: string, units: NetworkUnits): Promise<Mixture> {
+async function mixtureOfLatents(path: string, units: NetworkUnits): Promise<Mixture> {
   const { mixture, space = plain(mixture.dims) } = await loadMixture(path);
   if (space.width !== units.width || mixture.dims !== units.width)
     throw new UserError(
@@ -68,7 +68,7 @@ const shift = ({ mean }: MixtureSpace, units: NetworkUnits, j: number): number =
  * straight path at t' = α / (α + σ), and of the velocity only what the data add to it is unknown given x_t, so the two
  * floors differ by ((α'σ − σ'α) / (α + σ))².
  */
-export function velocityFloor(mixture: Mixture, path: PathName, times: ArrayLike<number>, seed: number): Float64Array {
+function velocityFloor(mixture: Mixture, path: PathName, times: ArrayLike<number>, seed: number): Float64Array {
   const points = Array.from(times, PATHS[path]);
   const straight = diffusionFloor(mixture, { times: points.map(({ alpha, sigma }) => alpha / (alpha + sigma)), seed });
   return straight.map((floor, i) => {

@@ -12,9 +12,6 @@ export interface AlignmentMargins {
   distance: number;
 }
 
-/** Margins of the published 50-epoch recipe. */
-export const VA_VAE_MARGINS: AlignmentMargins = { cosine: 0.5, distance: 0.25 };
-
 export interface AlignmentLoss {
   /** Mean over pairs of tokens of relu(|cos(zᵢ, zⱼ) − cos(fᵢ, fⱼ)| − margin). */
   distance: Scalar;

@@ -6,14 +6,13 @@ import { sobel } from './sobel.js';
  * channel, nine bins of unsigned gradient direction, each pixel's magnitude going to one bin whole.
  */
 
-export const BINS = 9;
+const BINS = 9;
 
 /**
  * Side of a cell: half a patch, so that a patch has 2 × 2 of them (8 pixels in the published 16-pixel patches), but
  * no smaller than 4 pixels, below which a histogram would be of single gradients: small patches are one cell.
  */
-export const hogCell = (patchSize: number): number =>
-  patchSize >= 8 && patchSize % 2 === 0 ? patchSize / 2 : patchSize;
+const hogCell = (patchSize: number): number => (patchSize >= 8 && patchSize % 2 === 0 ? patchSize / 2 : patchSize);
 
 /** Numbers per patch: 3 channels × 9 bins × cells; 108 where a patch has four cells. */
 export const hogWidth = (patchSize: number): number => 3 * BINS * (patchSize / hogCell(patchSize)) ** 2;

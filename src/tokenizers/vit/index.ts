@@ -1,13 +1,13 @@
-export { vitConfigSchema, gridSide, tokenCount, type VitConfig } from './config.js';
-export { decode, decodePatches } from './decoder.js';
+export { vitConfigSchema, gridSide, type VitConfig } from './config.js';
+export { decode } from './decoder.js';
 export { encode } from './encoder.js';
 export { initialParams } from './initialise.js';
 export { PROJECTION } from './alignment.js';
 export type { Adversary } from './fidelity.js';
 export { vitLoss, type VitBatch, type VitRecipe, type VitStep } from './loss.js';
 export { maskedCount, maskRatio, PUBLISHED_RATIO, randomMasks, type MaskRatio } from './masking.js';
-export { VIT_MODELS, VIT_SIZES, type VitModel, type VitSize } from './names.js';
-export { auxPreset, vitPreset, vitPresets } from './presets.js';
+export { type VitModel, type VitSize } from './names.js';
+export { auxPreset, vitPreset } from './presets.js';
 export { vitShapes } from './shapes.js';
 export { IMAGE_TARGETS, negativeCosine, targetFeatures, type AuxTarget } from './targets.js';
 export { encodeLatents, readNetwork, tokenizerOf, vitFamily, type VitNetwork } from './tokenizer.js';

@@ -20,7 +20,7 @@ export interface AuxTarget {
 }
 
 /** Mean over the features of the squared error. */
-export const squaredError: AuxTarget['distance'] = (prediction, target) => prediction.sub(target).square().mean(-1);
+const squaredError: AuxTarget['distance'] = (prediction, target) => prediction.sub(target).square().mean(-1);
 
 /** Minus the cosine of prediction and target. */
 export const negativeCosine: AuxTarget['distance'] = (prediction, target) =>

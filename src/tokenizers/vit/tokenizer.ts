@@ -57,7 +57,7 @@ const nameOf = ({ posterior: kind, maskToken }: VitConfig): string =>
   kind === 'gaussian' ? 'kl-vae' : maskToken ? 'maetok' : 'ae';
 
 /** Weights of a file, checked, as the parameters of a config's forward passes. */
-export function loadVit(
+function loadVit(
   name: string,
   weights: Record<string, HostArray>,
   config: VitConfig,

@@ -26,7 +26,7 @@ export interface VitCritic {
   digest: string | undefined;
 }
 
-export const DISCRIMINATOR = 'discriminator';
+const DISCRIMINATOR = 'discriminator';
 
 /** Under these names the discriminator's phase finds what the tokenizer made of the batch. */
 export const RECONSTRUCTION = 'reconstruction';
