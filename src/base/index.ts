@@ -4,4 +4,5 @@ export { silentLog, type Log, type Progress } from './log.js';
 export { nodeSupport } from './node-support.js';
 export { RandomNumbers } from './random.js';
 export { VERSION } from './version.js';
+export { explained, namesOf } from './vocabulary.js';
 export { camel, closest, kebab, readBoolean, readNumber } from './words.js';

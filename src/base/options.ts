@@ -43,19 +43,6 @@ export const words = z.preprocess(
   z.array(z.string().min(1, 'has an empty item between commas')),
 );
 
-/** How images with more than 8-bit RGB are converted to that; `Decoding` in the io room explains each option. */
-export const decoding = {
-  exif: z.enum(['ignore', 'turn']).default('ignore').describe('EXIF orientation: ignored, as in Pillow, or applied'),
-  alpha: z
-    .enum(['drop', 'white'])
-    .default('drop')
-    .describe('transparency: dropped, as in Pillow’s convert("RGB"), or blended over white'),
-  grey16: z
-    .enum(['clip', 'scale'])
-    .default('clip')
-    .describe('16-bit grey: clipped at 255, as in Pillow, or reduced to its upper eight bits'),
-};
-
 const UNITS: Record<string, number> = { '': 1, K: 2 ** 10, M: 2 ** 20, G: 2 ** 30, T: 2 ** 40 };
 
 /** An amount of memory: `4GB`, `512M` or a number of bytes. */
@@ -82,9 +69,3 @@ function expandRange(item: unknown): unknown[] {
   if (!(length >= 1 && length <= LONGEST_RANGE)) return [item];
   return Array.from({ length }, (_, i) => first + i * step);
 }
-
-/** Types that NumPy writes without a name: their files say `V2` or `V1`, raw memory of two bytes or one. */
-export const namelessDtype = z
-  .enum(['bfloat16', 'float8_e4m3fn', 'float8_e5m2', 'float8_e4m3fnuz', 'float8_e5m2fnuz', 'float8_e8m0fnu'])
-  .optional()
-  .describe('type of the numbers in .npy or .npz latents where NumPy did not store its name (V2, V1)');

@@ -1,5 +1,6 @@
 import { EXIT, faultOf, messageOf, UserError, VERSION, type Log } from '../base/index.js';
 import { withHint, type Command } from '../commands/index.js';
+import type { Precision } from '../engine/names.js';
 import { findCommand } from './find.js';
 import { makeLog, type TextSink } from './log.js';
 import { buildParser, HelpShown, UsageError } from './parser.js';
@@ -67,7 +68,7 @@ async function shareSettings(options: Record<string, unknown>, log: Log): Promis
   const { configureEngine } = await import('../engine/options.js');
   configureEngine({
     engine: options.engine as string | undefined,
-    precision: options.precision as 'f32' | 'bf16' | undefined,
+    precision: options.precision as Precision | undefined,
     verbose: options.verbose === true,
     warn: message => log.warn(message),
   });

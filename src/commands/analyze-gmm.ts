@@ -4,7 +4,9 @@ import { ALGORITHMS, COVARIANCE_TYPES, NULLS, STARTS } from '../gmm/names.js';
 import type { GmmSettings, GmmSource } from '../jobs/gmm/index.js';
 import { defineCommand, type Context } from './command.js';
 import { common, dropNonfinite, force, limit, outFile } from './options.js';
-import { bytes, count, counts, namelessDtype, nonNegative, number, words } from '../base/options.js';
+import { bytes, count, counts, nonNegative, number, words } from '../base/options.js';
+import { POSTERIORS } from '../io/names.js';
+import { namelessDtype } from '../io/options.js';
 import { card, picked, refuseOutputs, writeTable, type Card, type Row } from './table.js';
 
 const options = z.object({
@@ -67,10 +69,7 @@ const options = z.object({
   threads: count.optional().describe('threads to use; default: all cores'),
   limit,
   flips: z.boolean().default(false).describe('include the mirrored copies'),
-  posterior: z
-    .enum(['mode', 'sample'])
-    .default('mode')
-    .describe('of latents stored as moments: take the mean or a sample'),
+  posterior: z.enum(POSTERIORS).default('mode').describe('of latents stored as moments: take the mean or a sample'),
   dropNonfinite,
   dtype: namelessDtype,
   dryRun: z.boolean().default(false).describe('only report what it would take: dimensions, memory, passes, time'),

@@ -2,7 +2,8 @@ import { z } from 'zod';
 import { UserError } from '../base/index.js';
 import { defineCommand, type Context } from './command.js';
 import { namedInputs } from './inputs.js';
-import { count, decoding, words } from '../base/options.js';
+import { count, words } from '../base/options.js';
+import { decoding } from '../io/options.js';
 import { common, force, limit } from './options.js';
 import { writeTable, type Row } from './table.js';
 

@@ -1,11 +1,14 @@
 import { extname } from 'node:path';
 import { z } from 'zod';
-import { UserError } from '../base/index.js';
+import { namesOf, UserError } from '../base/index.js';
 import { defineCommand } from './command.js';
-import { count, namelessDtype } from '../base/options.js';
+import { count } from '../base/options.js';
+import { POSTERIORS, type FloatDType } from '../io/names.js';
+import { namelessDtype } from '../io/options.js';
 import { common, dropNonfinite, force, limit } from './options.js';
 import { writeTable } from './table.js';
 
+/** Each type also under PyTorch's short name. */
 const DTYPES = {
   f32: 'float32',
   f16: 'float16',
@@ -13,7 +16,7 @@ const DTYPES = {
   float32: 'float32',
   float16: 'float16',
   bfloat16: 'bfloat16',
-} as const;
+} as const satisfies Record<string, FloatDType>;
 
 const options = z.object({
   out: z
@@ -26,15 +29,12 @@ const options = z.object({
     .describe(
       'which weights of a checkpoint to take: ema, model, state_dict, or a path such as model.encoder; default: averaged weights if there are any; the log reports the choice',
     ),
-  dtype: z
-    .enum(['f32', 'f16', 'bf16', 'float32', 'float16', 'bfloat16'])
-    .optional()
-    .describe('floating-point numbers on disk; default: as they are'),
+  dtype: z.enum(namesOf(DTYPES)).optional().describe('floating-point numbers on disk; default: as they are'),
   inputDtype: namelessDtype.describe(
     'type of the numbers of a .npy or .npz where NumPy did not store its name (V2, V1); default: --dtype bfloat16, if given',
   ),
   posterior: z
-    .enum(['mode', 'sample'])
+    .enum(POSTERIORS)
     .default('mode')
     .describe('of latents stored as posterior moments: take the mode or a sample'),
   dropNonfinite,

@@ -2,13 +2,15 @@ import { z } from 'zod';
 import { EXIT, UserError } from '../base/index.js';
 import type { ImageDataset } from '../data/index.js';
 import { defineCommand, type Context } from './command.js';
-import { count, decoding } from '../base/options.js';
+import { count } from '../base/options.js';
+import { SPLITS } from '../data/names.js';
+import { decoding } from '../io/options.js';
 import { common, force, limit } from './options.js';
 import { writeTable, type Row } from './table.js';
 
 const options = z.object({
   split: z
-    .enum(['train', 'val', 'all'])
+    .enum(SPLITS)
     .default('all')
     .describe('which part; without train/ and val/ folders, the split is drawn by seed'),
   limit: limit.describe('the first N images only'),

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { defineCommand } from './command.js';
-import { count, namelessDtype, number, words } from '../base/options.js';
+import { count, number, words } from '../base/options.js';
+import { namelessDtype } from '../io/options.js';
 import { common, dropNonfinite, force, limit, outFile } from './options.js';
 import { card, refuseOutputs, writeTable, type Row } from './table.js';
 

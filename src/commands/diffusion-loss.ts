@@ -1,6 +1,8 @@
 import { z } from 'zod';
 import { defineCommand } from './command.js';
-import { count, namelessDtype } from '../base/options.js';
+import { count } from '../base/options.js';
+import { WEIGHTS } from '../io/names.js';
+import { namelessDtype } from '../io/options.js';
 import { common, dropNonfinite, force, outFile } from './options.js';
 import { card, refuseOutputs, writeTable } from './table.js';
 
@@ -16,7 +18,7 @@ const options = z.object({
       'mixture fitted to these latents (analyze-gmm --no-pca --save-model): also report the excess over its lowest possible loss; negative where the network models the data better than the mixture',
     ),
   weights: z
-    .enum(['both', 'ema', 'raw'])
+    .enum(['both', ...WEIGHTS])
     .default('both')
     .describe(
       'ema: the moving average of the weights; raw: the weights themselves; default for published weights: what their file prefers',

@@ -7,7 +7,10 @@ import type { EvaluationRow } from '../jobs/evaluate/index.js';
 import { defineCommand, type Context } from './command.js';
 import { evaluateSweep } from './evaluate-sweep.js';
 import { namedInputs } from './inputs.js';
-import { count, counts, decoding, whole, words } from '../base/options.js';
+import { count, counts, whole, words } from '../base/options.js';
+import { SPLITS } from '../data/names.js';
+import { POSTERIORS } from '../io/names.js';
+import { decoding } from '../io/options.js';
 import { common, decodingOf, force, limit, outFile } from './options.js';
 import { writeTable, type Row } from './table.js';
 import { openChosenTokenizer, openingOptions } from './tokenizer-options.js';
@@ -26,7 +29,7 @@ const options = z.object({
   ...openingOptions,
   tokenizer: openingOptions.tokenizer.optional(),
   data: z.string().optional().describe('with --tokenizer: images to reconstruct'),
-  split: z.enum(['train', 'val', 'all']).default('all').describe('part of --data'),
+  split: z.enum(SPLITS).default('all').describe('part of --data'),
   limit: limit.describe('only the first N images of each input (with --paired, of the reference too) or of --data'),
   size: count.optional().describe('centre-crop images to this side (as ADM does); default: no cropping'),
   features: z
@@ -41,7 +44,7 @@ const options = z.object({
     .describe('feature-based metrics; default: all that the features allow; for reconstructions only fid'),
   lpips: z.string().optional().describe('LPIPS’s weights: one file, or VGG16_FILE,LIN_FILE'),
   posterior: z
-    .enum(['mode', 'sample'])
+    .enum(POSTERIORS)
     .optional()
     .describe('of a KL autoencoder: the mode or a sample; default: as in its own pipeline'),
   batchSize: count.default(16).describe('images per forward pass'),

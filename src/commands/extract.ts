@@ -1,6 +1,9 @@
 import { z } from 'zod';
 import { defineCommand } from './command.js';
-import { count, decoding } from '../base/options.js';
+import { count } from '../base/options.js';
+import { SPLITS } from '../data/names.js';
+import { FLOAT_DTYPES, POSTERIORS } from '../io/names.js';
+import { decoding } from '../io/options.js';
 import { common, force, limit } from './options.js';
 import { openChosenTokenizer, openingOptions } from './tokenizer-options.js';
 
@@ -8,15 +11,15 @@ const options = z.object({
   ...openingOptions,
   data: z.string().min(1).describe('images: a folder, archive or synthetic:scenes (`maetok data` lists the forms)'),
   out: z.string().min(1).describe('latents folder'),
-  split: z.enum(['train', 'val', 'all']).default('all').describe('part of the data set'),
+  split: z.enum(SPLITS).default('all').describe('part of the data set'),
   limit: limit.describe('the first N images only'),
   flip: z.boolean().default(false).describe('also extract latents of the mirrored images'),
   posterior: z
-    .enum(['mode', 'sample'])
+    .enum(POSTERIORS)
     .optional()
     .describe('mode or sample of a KL autoencoder’s posterior; default: as in the tokenizer’s own pipeline'),
   batchSize: count.default(8).describe('images per forward pass'),
-  dtype: z.enum(['float32', 'float16', 'bfloat16']).default('float32').describe('type of the numbers on disk'),
+  dtype: z.enum(FLOAT_DTYPES).default('float32').describe('type of the numbers on disk'),
   shardRows: count.optional().describe('images per shard; default 10000, fewer for large latents'),
   ...decoding,
   strict: z.boolean().default(false).describe('stop at an image that cannot be read instead of leaving it out'),

@@ -1,15 +1,13 @@
 import { z } from 'zod';
 import { count, whole } from '../base/options.js';
+import { ENGINES, PRECISIONS } from '../engine/names.js';
 import type { Decoding } from '../io/index.js';
 
 /** Every command has these. */
 export const common = {
   seed: whole.default(0).describe('seed of every random stream'),
-  engine: z
-    .enum(['gpu', 'native', 'stock', 'wasm', 'js'])
-    .optional()
-    .describe('numeric engine; default: the fastest that loads'),
-  precision: z.enum(['f32', 'bf16']).default('f32').describe('precision of matrix products; master weights stay f32'),
+  engine: z.enum(ENGINES).optional().describe('numeric engine; default: the fastest that loads'),
+  precision: z.enum(PRECISIONS).default('f32').describe('precision of matrix products; master weights stay f32'),
   quiet: z.boolean().default(false).describe('no progress, warnings only'),
   verbose: z.boolean().default(false).describe('stack traces and the engine’s own messages'),
   config: z.string().optional().describe('YAML file of options; flags take precedence'),

@@ -8,10 +8,11 @@ import { count } from '../base/options.js';
 import { common, force } from './options.js';
 import { chartFiles, writeChart } from './write-chart.js';
 import type { ProtocolCard, Table } from '../report/index.js';
+import { CHART_KINDS } from '../report/names.js';
 
 const options = z.object({
   out: z.string().optional().describe('FILE.svg or FILE.png (both: FILE.svg,FILE.png); default: the SVG on stdout'),
-  kind: z.enum(['line', 'bar', 'scatter']).optional().describe('default: what suits the table'),
+  kind: z.enum(CHART_KINDS).optional().describe('default: what suits the table'),
   x: z.string().optional().describe('column of the x axis'),
   y: z.string().optional().describe('column of the y axis'),
   color: z.string().optional().describe('column that distinguishes series by colour'),

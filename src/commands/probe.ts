@@ -3,7 +3,8 @@ import { UserError, type Log } from '../base/index.js';
 import type { ProbeSource } from '../jobs/probe/index.js';
 import { defineCommand } from './command.js';
 import { digestsOf, openNamedLatents } from './open-latents.js';
-import { count, counts, decoding, list, namelessDtype, number, positive, words } from '../base/options.js';
+import { count, counts, list, number, positive, words } from '../base/options.js';
+import { decoding, namelessDtype } from '../io/options.js';
 import { common, decodingOf, dropNonfinite, force, outFile } from './options.js';
 import { card, refuseOutputs, writeTable, type Row } from './table.js';
 

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { z } from 'zod';
 import { UserError } from '../base/index.js';
 import { TRAINABLES } from '../jobs/train/names.js';
+import { SCHEDULES } from '../training/names.js';
 import { defineCommand, type Command } from './command.js';
 import { count, nonNegative, positive, whole } from '../base/options.js';
 import { common, force } from './options.js';
@@ -11,7 +12,7 @@ const loop = {
   steps: count.optional().describe('number of weight updates'),
   batchSize: count.optional().describe('samples per gradient'),
   lr: positive.optional().describe('learning rate'),
-  schedule: z.enum(['constant', 'cosine']).optional().describe('learning rate after the warm-up'),
+  schedule: z.enum(SCHEDULES).optional().describe('learning rate after the warm-up'),
   warmup: whole.optional().describe('steps of linear warm-up'),
   weightDecay: nonNegative.optional().describe('decoupled weight decay of matrices (norms and biases have none)'),
   clip: nonNegative.optional().describe('maximum global norm of the gradient; 0: no clipping'),

@@ -1,9 +1,9 @@
 import type { Table, TableRow } from '../report/index.js';
+import type { MeasureName } from './names.js';
 import { where, type StudyTables } from './tables.js';
 
 /** One number that distinguishes latent spaces, found in a study's tables. */
 export interface Measure {
-  name: string;
   /** Column head and axis title for people. */
   title: string;
   better: 'lower' | 'higher';
@@ -22,23 +22,20 @@ function lastRow(table: Table, source: string, seed: number, wanted: TableRow, b
 const found = (row: TableRow | undefined, column: string) =>
   row && typeof row[column] === 'number' && !Number.isNaN(row[column]) ? { row, column } : undefined;
 
-export const MEASURES: Measure[] = [
-  {
-    name: 'nll_per_dim',
+export const MEASURES: Record<MeasureName, Measure> = {
+  nll_per_dim: {
     title: 'NLL per dimension (nats, most components)',
     better: 'lower',
     find: ({ nll }, source, seed) =>
       found(lastRow(nll, source, seed, { control: 'none' }, 'components'), 'nll_per_dim'),
     context: { nll_dims: 'dims', nll_components: 'components' },
   },
-  {
-    name: 'gain',
+  gain: {
     title: 'gain over one Gaussian (nats)',
     better: 'higher',
     find: ({ nll }, source, seed) => found(lastRow(nll, source, seed, { control: 'none' }, 'components'), 'gain'),
   },
-  {
-    name: 'probe',
+  probe: {
     title: 'probe accuracy',
     better: 'higher',
     find: ({ probe }, source, seed) =>
@@ -49,8 +46,7 @@ export const MEASURES: Measure[] = [
         .find(row => row !== undefined),
     context: { probe_kind: 'probe', probe_dims: 'dims' },
   },
-  {
-    name: 'diffusion_loss',
+  diffusion_loss: {
     title: 'held-out diffusion loss (variance-normalised)',
     better: 'lower',
     find: ({ diffusion }, source, seed) =>
@@ -60,16 +56,14 @@ export const MEASURES: Measure[] = [
       ),
     context: { diffusion_step: 'step' },
   },
-  {
-    name: 'reconstruction',
+  reconstruction: {
     title: 'reconstruction PSNR (dB)',
     better: 'higher',
     find: ({ reconstruction, validation }, source, seed) =>
       found(lastRow(reconstruction, source, seed, { metric: 'psnr' }), 'value') ??
       found(lastRow(validation, source, seed, {}, 'step'), 'val_psnr'),
   },
-  {
-    name: 'reconstruction_distance',
+  reconstruction_distance: {
     title: 'Fréchet distance of reconstructions',
     better: 'lower',
     find: ({ reconstruction }, source, seed) =>
@@ -77,8 +71,7 @@ export const MEASURES: Measure[] = [
       found(lastRow(reconstruction, source, seed, { metric: 'rfd' }), 'value'),
     context: { reconstruction_features: 'features', reconstruction_images: 'images' },
   },
-  {
-    name: 'generation',
+  generation: {
     title: 'Fréchet distance of samples',
     better: 'lower',
     find: ({ generation }, source, seed) =>
@@ -86,10 +79,4 @@ export const MEASURES: Measure[] = [
       found(lastRow(generation, source, seed, { metric: 'fd' }), 'value'),
     context: { generation_features: 'features', generation_images: 'images' },
   },
-];
-
-export function measureNamed(name: string): Measure {
-  const measure = MEASURES.find(one => one.name === name);
-  if (!measure) throw new Error(`no measure is called ${name}`);
-  return measure;
-}
+};

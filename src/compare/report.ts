@@ -15,6 +15,7 @@ import {
   type Table,
 } from '../report/index.js';
 import { MEASURES } from './measures.js';
+import { MEASURE_NAMES } from './names.js';
 import type { Plan } from './plan.js';
 import type { Study } from './study.js';
 import { judgeClaims, summarise } from './summary.js';
@@ -175,9 +176,10 @@ async function picture(caption: string, path: string | undefined) {
 }
 
 function markdown(study: Study, summary: Table, claims: Table): string {
-  const legend = MEASURES.filter(({ name }) => summary.columns.includes(name)).map(
-    ({ name, title, better }) => `- ${name.replaceAll('_', ' ')}: ${title}; ${better} is better`,
-  );
+  const legend = MEASURE_NAMES.filter(name => summary.columns.includes(name)).map(name => {
+    const { title, better } = MEASURES[name];
+    return `- ${name.replaceAll('_', ' ')}: ${title}; ${better} is better`;
+  });
   return [
     `# ${study.name}`,
     ...remarks(study),

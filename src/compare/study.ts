@@ -3,6 +3,7 @@ import { dirname, isAbsolute, join } from 'node:path';
 import { parse } from 'yaml';
 import { z } from 'zod';
 import { messageOf, unreadable, UserError } from '../base/index.js';
+import { MEASURE_NAMES } from './names.js';
 
 /*
  * A study in YAML: latent spaces × analyses. The keys under an analysis, or next to a tokenizer's `train`, are the
@@ -56,15 +57,7 @@ const schema = z.strictObject({
     .array(
       z.strictObject({
         claim: z.string(),
-        measure: z.enum([
-          'nll_per_dim',
-          'gain',
-          'probe',
-          'diffusion_loss',
-          'reconstruction',
-          'reconstruction_distance',
-          'generation',
-        ]),
+        measure: z.enum(MEASURE_NAMES),
         better: z.string(),
         worse: z.string(),
       }),

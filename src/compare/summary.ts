@@ -1,5 +1,6 @@
 import type { Table, TableRow } from '../report/index.js';
-import { MEASURES, measureNamed, type Measure } from './measures.js';
+import { MEASURES } from './measures.js';
+import { MEASURE_NAMES, type MeasureName } from './names.js';
 import type { Plan } from './plan.js';
 import { estimate, type Estimate } from '../statistics/index.js';
 import type { Study } from './study.js';
@@ -11,18 +12,18 @@ import type { StudyTables } from './tables.js';
  */
 export function summarise(study: Study, { spaces }: Plan, tables: StudyTables): Table {
   const names = Object.keys(study.tokenizers);
-  const measures = MEASURES.filter(({ find }) =>
-    spaces.some(({ tokenizer, seed }) => find(tables, tokenizer, seed) !== undefined),
+  const measures = MEASURE_NAMES.filter(name =>
+    spaces.some(({ tokenizer, seed }) => MEASURES[name].find(tables, tokenizer, seed) !== undefined),
   );
   const rows = names.map((source): TableRow => ({
     source,
     ...published(study, source),
-    ...(Object.assign({}, ...measures.map(measure => cells(measure, study, tables, source))) as TableRow),
+    ...(Object.assign({}, ...measures.map(name => cells(name, study, tables, source))) as TableRow),
     seeds: study.seeds.length,
   }));
-  const columns = measures.flatMap(({ name, context = {} }) => [
+  const columns = measures.flatMap(name => [
     ...[name, `${name}_low`, `${name}_high`],
-    ...Object.keys(context),
+    ...Object.keys(MEASURES[name].context ?? {}),
   ]);
   const ofPaper = new Set(names.flatMap(source => Object.keys(published(study, source))));
   return { name: 'summary', columns: ['source', ...ofPaper, ...columns, 'seeds'], rows };
@@ -32,7 +33,8 @@ const published = ({ paper }: Study, source: string): TableRow =>
   Object.fromEntries(Object.entries(paper?.rows[source] ?? {}).map(([column, value]) => [`paper_${column}`, value]));
 
 /** Student's interval over several seeds; for one seed, the measurement's own interval. */
-function cells({ name, find, context = {} }: Measure, { seeds }: Study, tables: StudyTables, source: string): TableRow {
+function cells(name: MeasureName, { seeds }: Study, tables: StudyTables, source: string): TableRow {
+  const { find, context = {} } = MEASURES[name];
   const found = seeds.map(seed => find(tables, source, seed)).filter(one => one !== undefined);
   if (found.length === 0) return { [name]: null, [`${name}_low`]: null, [`${name}_high`]: null };
   const { mean, low, high, count } = estimate(found.map(({ row, column }) => Number(row[column])));
@@ -58,7 +60,7 @@ export type Verdict = 'holds' | 'does not hold' | 'undecided' | 'as expected (on
  */
 export function judgeClaims(study: Study, tables: StudyTables): Table {
   const rows = study.expect.flatMap(({ claim, measure: name, better, worse }): TableRow[] => {
-    const measure = measureNamed(name);
+    const measure = MEASURES[name];
     const sign = measure.better === 'higher' ? 1 : -1;
     const differences = study.seeds.flatMap(seed => {
       const [a, b] = [better, worse].map(source => measure.find(tables, source, seed));

@@ -3,14 +3,12 @@ import { basename, join, resolve } from 'node:path';
 import { RandomNumbers, silentLog, UserError, type Log } from '../base/index.js';
 import { isImageName, PILLOW, sha256OfText, type Decoding } from '../io/index.js';
 import { makeDataset, subset, type ImageDataset, type ImageSource } from './dataset.js';
+import type { Split } from './names.js';
 import { openNpyImages, openNpzImages } from './sources/arrays.js';
 import { entries, openFolder } from './sources/folder.js';
 import { isIdxImages, openIdx } from './sources/idx.js';
 import { openScenes, SCENES } from './sources/scenes.js';
 import { openTars } from './sources/tar.js';
-
-/** Which part of a data set is meant. */
-export type Split = 'train' | 'val' | 'all';
 
 /** `exif`, `alpha` and `grey16` say how images are decoded; by default as Pillow does it. */
 export interface OpenImagesOptions extends Partial<Decoding> {

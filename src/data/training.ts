@@ -3,13 +3,8 @@ import type { RawImage } from '../io/index.js';
 import { drawsFor, nothingReadable, severalAtOnce, toBatch, type ImageBatch, type Square } from './batch.js';
 import type { CropOptions } from './crop.js';
 import { decodeStored, type ImageDataset, type StoredImage } from './dataset.js';
+import type { Augmentation } from './names.js';
 import { prepare, type PrepareJob } from './prepare.js';
-
-/**
- * Augmentation of training images, in addition to fitting them: none, mirroring, or MAETok's recipe, which resizes the
- * shorter side to a random length in [size, 1.25 size], crops at random and mirrors.
- */
-export type Augmentation = 'none' | 'flip' | 'random-crop';
 
 export interface TrainingBatchOptions {
   batchSize: number;

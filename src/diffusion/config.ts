@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { DiffusionModel, LightningSize, SitSize } from './names.js';
 
 export const side = z.number().int().positive();
 
@@ -51,33 +52,35 @@ interface Size {
   heads: number;
 }
 
-const SIT_SIZES = {
+const SIT = {
   tiny: { width: 128, depth: 4, heads: 4 },
   s: { width: 384, depth: 12, heads: 6 },
   b: { width: 768, depth: 12, heads: 12 },
   l: { width: 1024, depth: 24, heads: 16 },
   xl: { width: 1152, depth: 28, heads: 16 },
-} satisfies Record<string, Size>;
+} satisfies Record<SitSize, Size>;
 
-const LIGHTNING_SIZES = {
-  ...SIT_SIZES,
+const LIGHTNING = {
+  ...SIT,
   '1p0b': { width: 1536, depth: 24, heads: 24 },
   '1p6b': { width: 1792, depth: 28, heads: 28 },
-} satisfies Record<string, Size>;
+} satisfies Record<LightningSize, Size>;
 
-const SIT = { norm: 'layer', mlp: 'gelu', rope: false } as const;
-const LIGHTNING = { norm: 'rms', mlp: 'swiglu', rope: true } as const;
+type Fixed = Size & Pick<NetworkConfig, 'norm' | 'mlp' | 'rope'>;
 
 /** `sit-b`, `lightningdit-xl`, … → what the name fixes of the architecture. */
-export const MODELS: Record<string, Size & Pick<NetworkConfig, 'norm' | 'mlp' | 'rope'>> = {
-  ...named('sit', SIT_SIZES, SIT),
-  ...named('lightningdit', LIGHTNING_SIZES, LIGHTNING),
-};
+export const MODELS: Record<string, Fixed> = {
+  ...named('sit', SIT, { norm: 'layer', mlp: 'gelu', rope: false }),
+  ...named('lightningdit', LIGHTNING, { norm: 'rms', mlp: 'swiglu', rope: true }),
+} satisfies Record<DiffusionModel, Fixed>;
 
-function named<S>(family: string, sizes: Record<string, Size>, switches: S): Record<string, Size & S> {
-  return Object.fromEntries(
-    Object.entries(sizes).map(([size, numbers]) => [`${family}-${size}`, { ...numbers, ...switches }]),
-  );
+function named<Family extends string, Sizes extends string>(
+  family: Family,
+  sizes: Record<Sizes, Size>,
+  switches: Omit<Fixed, keyof Size>,
+): Record<`${Family}-${Sizes}`, Fixed> {
+  const rows = Object.entries<Size>(sizes).map(([size, numbers]) => [`${family}-${size}`, { ...numbers, ...switches }]);
+  return Object.fromEntries(rows) as Record<`${Family}-${Sizes}`, Fixed>;
 }
 
 /** The latents that a network is made for. */

@@ -2,10 +2,11 @@ export { MODELS, networkConfig, type LatentShape, type NetworkConfig } from './c
 export { CONVENTIONS, guidanceOf, toConvention, toInner, type Convention, type InnerTerms } from './conventions.js';
 export { frozenRows, lossByTime, meanVariance, type FrozenSet, type TimeLoss } from './frozen.js';
 export { initialise } from './initialise.js';
+export type { PathName } from './names.js';
 export { forward } from './network.js';
 export { OWN_OBJECTIVE, velocityNetwork, type Model, type Objective } from './objective.js';
 export { openDiffusion, type Diffusion, type RunNetwork } from './open.js';
-export { PATHS, type PathName } from './paths.js';
+export { PATHS } from './paths.js';
 export { DEFAULT_SAMPLER, type SamplerChoice } from './sampler-choice.js';
 export * from './samplers/index.js';
 export { sampleLatents, type SamplingPlan } from './sampling.js';

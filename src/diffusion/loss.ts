@@ -1,10 +1,8 @@
 import type { Scalar } from '@tensorflow/tfjs';
 import { tf, type Tensor, type Tensor1D } from '../engine/index.js';
-import { noiseRate, PATHS, type PathName, type PathPoint } from './paths.js';
-import { TARGETS, type PredictionName } from './predictions.js';
-
-/** How the squared error of a noise, score or data prediction is weighted over t (SiT, §2.3). */
-export type Weighting = 'none' | 'velocity' | 'likelihood';
+import type { PathName, PredictionName, Weighting } from './names.js';
+import { noiseRate, PATHS, type PathPoint } from './paths.js';
+import { TARGETS } from './predictions.js';
 
 /** One column of numbers per row of a batch, [n, 1, 1]. */
 function column(values: number[]): Tensor {

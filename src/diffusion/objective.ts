@@ -3,14 +3,15 @@ import { tf, type Tensor } from '../engine/index.js';
 import type { Params } from '../nn/index.js';
 import type { NetworkConfig } from './config.js';
 import type { Network } from './guidance.js';
+import { PATH_NAMES, PREDICTIONS } from './names.js';
 import { forward, usedChannels } from './network.js';
 import { PATHS } from './paths.js';
 import { TO_VELOCITY } from './predictions.js';
 
 /** What a network was trained to predict, and in which terms. */
 export const objectiveSchema = z.object({
-  path: z.enum(['linear', 'cosine', 'vp', 'ddpm']),
-  prediction: z.enum(['velocity', 'noise', 'data', 'score']),
+  path: z.enum(PATH_NAMES),
+  prediction: z.enum(PREDICTIONS),
   /** Which way the network's own time runs; inside it is always from noise to data. */
   time: z.enum(['noise-to-data', 'data-to-noise']),
   /** The network's time at its far end: 1, or 999 for DDPM's numbered steps. */

@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
 import { UserError, type Log } from '../base/index.js';
-import { isRun, readRun, readWeights, sha256OfFile, type NdArray } from '../io/index.js';
+import { isRun, readRun, readWeights, sha256OfFile, type NdArray, type WeightsName } from '../io/index.js';
 import { loadParams, type Params } from '../nn/index.js';
 import { networkSchema, type NetworkConfig } from './config.js';
 import { CONVENTIONS } from './conventions.js';
@@ -56,7 +56,7 @@ export interface Diffusion {
 
 export interface OpenDiffusionOptions {
   /** `ema` where there is one (default), or the weights themselves. */
-  weights?: 'ema' | 'raw' | undefined;
+  weights?: WeightsName | undefined;
   /** Of weights files: whose they are, heads, and the latents' statistics. */
   convention?: ConventionName | undefined;
   heads?: number | undefined;

@@ -1,3 +1,5 @@
+import type { PathName } from './names.js';
+
 /**
  * A path from noise at t = 0 to data at t = 1: x_t = α(t) data + σ(t) noise, and the derivatives in t. Everything that
  * objectives and samplers need of a path follows from these four numbers (Albergo & Vanden-Eijnden 2023; SiT, §2).
@@ -8,8 +10,6 @@ export interface PathPoint {
   dAlpha: number;
   dSigma: number;
 }
-
-export type PathName = 'linear' | 'cosine' | 'vp' | 'ddpm';
 
 /** name → the path at t. `cosine` is what SiT calls GVP. */
 export const PATHS: Record<PathName, (t: number) => PathPoint> = {

@@ -1,11 +1,10 @@
+import type { PredictionName } from './names.js';
 import type { PathPoint } from './paths.js';
 
 /*
  * What a network is trained to give, and how one quantity becomes another. Each of data, noise, velocity and score is
  * a linear combination of the network's output and its input, with coefficients that depend on t alone.
  */
-
-export type PredictionName = 'velocity' | 'noise' | 'data' | 'score';
 
 /** result = output · `output` + x · `x`. */
 export interface Combination {

@@ -1,9 +1,9 @@
 import type { Tensor } from '../engine/index.js';
 import { shiftedGrid } from './conventions.js';
-import type { DiffusionForm, SamplerName } from './names.js';
+import type { DiffusionForm, LastStep, SamplerName } from './names.js';
 import type { Objective } from './objective.js';
 import { PATHS } from './paths.js';
-import { dopri5, dpmSolver, euler, heun, midpoint, rk4, sde, type LastStep, type Sampler } from './samplers/index.js';
+import { dopri5, dpmSolver, euler, heun, midpoint, rk4, sde, type Sampler } from './samplers/index.js';
 import { timeGrid } from './times.js';
 
 export interface SamplerChoice {

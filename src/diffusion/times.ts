@@ -1,9 +1,7 @@
 import type { RandomNumbers } from '../base/index.js';
-import type { PathName } from './paths.js';
+import type { PathName, TimeDistribution } from './names.js';
 
 /* Times at which to train and to integrate. t = 0 is noise, t = 1 data. */
-
-export type TimeDistribution = 'uniform' | 'lognormal';
 
 /** A training time from one random number. */
 interface TimeDraw {

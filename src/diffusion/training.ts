@@ -2,18 +2,11 @@ import type { RandomStream, Scalar, Tensor } from '../engine/index.js';
 import type { LossResult, Params } from '../nn/index.js';
 import type { NetworkConfig } from './config.js';
 import { guidanceFreePrediction } from './gft.js';
-import {
-  alignmentLoss,
-  directionErrors,
-  lossWeight,
-  noisyAt,
-  squaredErrors,
-  targetAt,
-  type Weighting,
-} from './loss.js';
+import { alignmentLoss, directionErrors, lossWeight, noisyAt, squaredErrors, targetAt } from './loss.js';
+import type { TimeDistribution, Weighting } from './names.js';
 import { forward, usedChannels } from './network.js';
 import type { Objective } from './objective.js';
-import { drawTimes, type TimeDistribution } from './times.js';
+import { drawTimes } from './times.js';
 
 /** How a diffusion model is trained. Time runs from noise to data. */
 export interface Recipe {

@@ -2,8 +2,9 @@ import { spawnSync } from 'node:child_process';
 import { cpus, totalmem } from 'node:os';
 import { hasKernels } from './kernels.js';
 import { linearAlgebra } from './linalg/index.js';
+import type { EngineKind } from './names.js';
 import { nativeBackend } from './native.js';
-import { startEngine, type EngineKind } from './start.js';
+import { startEngine } from './start.js';
 import { tf } from './tf.js';
 
 /** Describes the running engine, for run.json, protocol cards and `doctor`. */

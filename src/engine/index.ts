@@ -35,11 +35,12 @@ export {
   type NormOptions,
 } from './kernels.js';
 export { matMul, type MatMulOptions } from './matmul.js';
+export { ENGINES, type EngineKind, type Precision } from './names.js';
 export { openOnnx, type OnnxNetwork } from './onnx.js';
 export { RandomStream } from './random.js';
 export { engineSettings } from './options.js';
 export { measureSpeed } from './speed.js';
-export { ENGINES, startEngine, type EngineKind } from './start.js';
+export { startEngine } from './start.js';
 export { tf, type Scalar, type Tensor, type Tensor1D, type Tensor2D, type Tensor3D, type Tensor4D } from './tf.js';
 export { applyAdam, moveTowards, sumOfSquares } from './updates.js';
 export { variable, type Variable } from './variables.js';

@@ -1,7 +1,9 @@
+import type { Precision } from './names.js';
+
 /** What the command line chose; read when the engine starts. */
 export interface EngineSettings {
   engine?: string;
-  precision?: 'f32' | 'bf16';
+  precision?: Precision;
   verbose?: boolean;
   /** Receives the engine's one warning: that only a slow engine is available. */
   warn?: (message: string) => void;

@@ -1,7 +1,7 @@
 import { matMul } from './matmul.js';
+import type { EngineKind, Precision } from './names.js';
 import { nativeBackend } from './native.js';
 import { configureEngine, engineSettings } from './options.js';
-import type { EngineKind } from './start.js';
 import { tf } from './tf.js';
 
 /** Sides of the matrices: large enough to fill the cores, small enough for a second or two. */
@@ -18,7 +18,7 @@ export interface Speed {
 /** Multiplies matrices on the running engine and takes the best of a few runs. */
 export function measureSpeed(kind: EngineKind, side = SIDE[kind]): Speed {
   const settings = engineSettings();
-  const measure = (precision: 'f32' | 'bf16'): number => {
+  const measure = (precision: Precision): number => {
     configureEngine({ ...settings, precision });
     try {
       return gigaflops(side);

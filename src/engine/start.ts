@@ -4,6 +4,7 @@ import { installedEngines, type Build, type InstalledEngine } from './installed.
 import { fixOnce } from './kernel-registry.js';
 import { splitLongSums } from './long-sums.js';
 import { fixGradients } from './gradient-fixes.js';
+import { ENGINE_NAMES, ENGINES, type EngineKind } from './names.js';
 import { nativeBackend } from './native.js';
 import { engineSettings } from './options.js';
 import { startInstalled, startStock, stockPackage } from './tensorflow.js';
@@ -11,19 +12,6 @@ import { tf } from './tf.js';
 import { fixWasmKernels } from './wasm.js';
 
 const require = createRequire(import.meta.url);
-
-/** In the order of preference: the first that starts is taken. */
-export const ENGINES = ['gpu', 'native', 'stock', 'wasm', 'js'] as const;
-export type EngineKind = (typeof ENGINES)[number];
-
-/** What each engine is, for `doctor` and for messages. */
-const ENGINE_NAMES: Record<EngineKind, string> = {
-  gpu: 'TensorFlow on a GPU',
-  native: 'TensorFlow on the CPU',
-  stock: 'the TensorFlow that tfjs-node installed',
-  wasm: 'WebAssembly',
-  js: 'plain JavaScript',
-};
 
 /** Starts one engine; throws the reason if it is not available. */
 const STARTERS: Record<EngineKind, () => Promise<EngineKind>> = {

@@ -8,6 +8,7 @@ import { openOnnx, tf, type OnnxNetwork, type Tensor, type Tensor2D, type Tensor
 import { sha256OfFile } from '../io/index.js';
 import { channelsFirst } from '../nn/index.js';
 import type { FeatureExtractor, FeatureSet, FeatureTensors } from './extractor.js';
+import { IMAGE_LAYOUTS } from './names.js';
 
 const three = z.array(z.number()).length(3);
 
@@ -18,7 +19,7 @@ const SCHEMA = z.strictObject({
   size: z.number().int().positive().nullable().default(224),
   /** Images per call, for networks that were exported with a fixed batch without saying so. */
   batch: z.number().int().positive().optional(),
-  layout: z.enum(['nchw', 'nhwc']).default('nchw'),
+  layout: z.enum(IMAGE_LAYOUTS).default('nchw'),
   /** Values of black and white, before mean and standard deviation; ImageNet's are the default. */
   range: z.array(z.number()).length(2).default([0, 1]),
   mean: three.default([0.485, 0.456, 0.406]),

@@ -3,7 +3,8 @@
  * numbers of 16 and 8 bits are widened to float32 on the way in, because JavaScript has no array for them.
  */
 
-import { float32FromFloat8, type Float8 } from './float8.js';
+import { float32FromFloat8 } from './float8.js';
+import type { Float8, FloatDType } from './names.js';
 
 export type DType =
   | 'bool'
@@ -16,9 +17,7 @@ export type DType =
   | 'uint64'
   | 'int64'
   | Float8
-  | 'float16'
-  | 'bfloat16'
-  | 'float32'
+  | FloatDType
   | 'float64';
 
 export type TypedArray =

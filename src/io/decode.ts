@@ -3,6 +3,7 @@ import sharp, { type Sharp } from 'sharp';
 import { messageOf, UserError } from '../base/index.js';
 import { bmpSize, readBmp, type LayeredImage } from './bmp.js';
 import type { RawImage } from './images.js';
+import type { Decoding } from './options.js';
 import {
   avifTurn,
   firstGifFrame,
@@ -13,16 +14,6 @@ import {
   type PictureFormat,
 } from './picture-headers.js';
 import { pnmSize, readPnm } from './pnm.js';
-
-/** How images that are more than 8-bit RGB become that; part of what every number measured on them means. */
-export interface Decoding {
-  /** The orientation that EXIF (in AVIF: the file's own boxes) asks for: left as it is, or applied. */
-  exif: 'ignore' | 'turn';
-  /** Transparency: its channel dropped, whatever colours lie beneath; or laid over white. */
-  alpha: 'drop' | 'white';
-  /** Grey of 16 bits: clipped at 255, or its upper eight bits. */
-  grey16: 'clip' | 'scale';
-}
 
 /** What `Image.open(file).convert('RGB')` of Pillow 13 gives, which the published pipelines read images with. */
 export const PILLOW: Decoding = { exif: 'ignore', alpha: 'drop', grey16: 'clip' };

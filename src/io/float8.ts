@@ -1,5 +1,4 @@
-/** The formats of eight bits that PyTorch and safetensors know. Each is a subset of float32. */
-export type Float8 = 'float8_e4m3fn' | 'float8_e5m2' | 'float8_e4m3fnuz' | 'float8_e5m2fnuz' | 'float8_e8m0fnu';
+import type { Float8 } from './names.js';
 
 interface Layout {
   exponentBits: number;

@@ -4,7 +4,7 @@ import { basename, dirname } from 'node:path';
 import { EXIT, messageOf, silentLog, UserError, withLock, type Log } from '../base/index.js';
 import { makeFolder } from './folder.js';
 import { cacheFolder, hasIdentity, repositoryCache, type RepositoryCache } from './hub-cache.js';
-import { listed } from './names.js';
+import { listed } from './listed.js';
 import { USUAL_WEIGHTS } from './weights.js';
 
 export interface HubOptions {

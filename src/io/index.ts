@@ -16,7 +16,6 @@ export { makeFolder } from './folder.js';
 export { holdFolder, LOCK } from './hold.js';
 export { type ArrayFile, type ArrayInfo, type LazyArray } from './lazy.js';
 export { openNpy, readNpy, writeNpy, type NpyFile } from './npy.js';
-export type { NamelessDType, NpyOptions } from './npy-header.js';
 export type { TextArray } from './npy-text.js';
 export { openNpz, readNpz, writeNpz, type NpzFile } from './npz.js';
 export {
@@ -43,7 +42,10 @@ export {
   STATE,
   verifiedDigest,
 } from './run-folder.js';
-export { decodeImage, imageSize, isImageName, PILLOW, type Decoding } from './decode.js';
+export { decodeImage, imageSize, isImageName, PILLOW } from './decode.js';
+export { listed } from './listed.js';
+export type { FloatDType, NamelessDType, PosteriorName, WeightsName } from './names.js';
+export type { Decoding } from './options.js';
 export { encodePng, imageGrid, stackedImages, toBytes, writeImageGrid, writePng, type RawImage } from './images.js';
 export { isWholePng } from './png.js';
 export { openTar, type TarFile, type TarMember } from './tar.js';

@@ -1,10 +1,7 @@
 import { UserError } from '../base/index.js';
 import type { ByteSource } from './bytes.js';
 import { bytesPer, elementCount, type DType } from './array.js';
-import type { Float8 } from './float8.js';
-
-/** Types of numbers that NumPy itself lacks; other libraries write their bytes without a type name. */
-export type NamelessDType = 'bfloat16' | Float8;
+import type { NamelessDType } from './names.js';
 
 export interface NpyOptions {
   /** Type of numbers whose type the file does not name; default: they are refused. */

@@ -6,7 +6,7 @@ import { bytesPer, elementCount, type NdArray, type TypedArray } from './array.j
 import { writeAtomic, type AtomicOptions } from './atomic.js';
 import { memoryBytes, type ByteSource } from './bytes.js';
 import { readAllArrays, type ArrayFile, type ArrayInfo } from './lazy.js';
-import { listed } from './names.js';
+import { listed } from './listed.js';
 import { encodeChecked } from './narrow.js';
 import { holdsNumbers, npyHeader, readNpyHeader, readNpyPreamble, type NpyOptions } from './npy-header.js';
 import { readValues, type TextArray } from './npy-text.js';

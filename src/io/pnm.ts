@@ -1,5 +1,6 @@
 import { UserError } from '../base/index.js';
 import type { RawImage } from './images.js';
+import type { Decoding } from './options.js';
 
 /*
  * Netpbm's bitmaps, greymaps and pixmaps (P1 … P6), which the prebuilt sharp does not read. Packages for them leave the
@@ -26,7 +27,7 @@ export function pnmSize(bytes: Uint8Array): { width: number; height: number } {
  * and clipped at 255, as Pillow has it; `scale` takes their upper eight bits instead.
  * @throws UserError where samples are missing or above the largest value that the header names.
  */
-export function readPnm(bytes: Uint8Array, grey16: 'clip' | 'scale'): RawImage {
+export function readPnm(bytes: Uint8Array, grey16: Decoding['grey16']): RawImage {
   const header = headerOf(bytes);
   const { kind, width, height, largest } = header;
   const channels = kind % 3 === 0 ? 3 : 1;

@@ -4,6 +4,7 @@ import { basename, join } from 'node:path';
 import { parse } from 'yaml';
 import { messageOf, silentLog, UserError, type Log } from '../base/index.js';
 import { sha256OfFile } from './digest.js';
+import type { WeightsName } from './names.js';
 import { openSafetensors } from './safetensors.js';
 
 /** A training run on disk, as far as reading it goes. */
@@ -24,7 +25,7 @@ export interface Run {
 
 export interface ReadRunOptions {
   /** `ema`: the moving average where the run keeps one. */
-  weights?: 'ema' | 'raw' | undefined;
+  weights?: WeightsName | undefined;
   log?: Log | undefined;
 }
 

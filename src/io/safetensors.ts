@@ -3,7 +3,7 @@ import { bytesPer, decode, elementCount, widened, type NdArray } from './array.j
 import { writeAtomic, type AtomicOptions } from './atomic.js';
 import { openBytes, type ByteSource } from './bytes.js';
 import { readAllArrays, type ArrayFile, type LazyArray } from './lazy.js';
-import { listed } from './names.js';
+import { listed } from './listed.js';
 import { encodeChecked } from './narrow.js';
 import { readSafetensorsHeader, safetensorsHeader, type TensorEntry } from './safetensors-header.js';
 import { openShards } from './shards.js';

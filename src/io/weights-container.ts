@@ -1,7 +1,7 @@
 import { silentLog, UserError, type Log } from '../base/index.js';
 import type { ArrayFile } from './lazy.js';
-import { listed } from './names.js';
-import type { NamelessDType } from './npy-header.js';
+import { listed } from './listed.js';
+import type { NamelessDType } from './names.js';
 import type { PtFile } from './pt.js';
 import { TensorValue } from './pt-names.js';
 import { weightNames, withoutWrappers } from './weights-names.js';

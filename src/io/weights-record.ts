@@ -1,5 +1,5 @@
 import { UserError } from '../base/index.js';
-import { listed } from './names.js';
+import { listed } from './listed.js';
 import type { PtFile } from './pt.js';
 import { TensorValue, UnreadTensor } from './pt-names.js';
 import { AVERAGED, isCounter } from './weights-names.js';

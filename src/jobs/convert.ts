@@ -11,6 +11,7 @@ import {
   type DType,
   type LazyArray,
   type NamelessDType,
+  type PosteriorName,
 } from '../io/index.js';
 import { createLatentsWriter, openLatents, type Latents, type LatentsDescription } from '../latents/index.js';
 
@@ -80,7 +81,7 @@ export interface LatentsConversion {
   dtype?: LatentsDescription['dtype'];
   /** What a .npy or .npz holds where NumPy did not store the name of the type. */
   nameless?: NamelessDType | undefined;
-  posterior?: 'mode' | 'sample' | undefined;
+  posterior?: PosteriorName | undefined;
   seed?: number | undefined;
   dropNonfinite?: boolean | undefined;
   limit?: number | undefined;

@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { EXIT, UserError, type Log } from '../base/index.js';
 import { loadBatch, nothingReadable, type ImageBatch, type ImageDataset } from '../data/index.js';
-import { RandomStream, tf, type Tensor3D, type Tensor4D } from '../engine/index.js';
-import { holdFolder, makeFolder, writeFileAtomic } from '../io/index.js';
+import { RandomStream, tf, type Precision, type Tensor3D, type Tensor4D } from '../engine/index.js';
+import { holdFolder, makeFolder, writeFileAtomic, type PosteriorName } from '../io/index.js';
 import { createLatentsWriter, type LatentsDescription, type LatentsWriter } from '../latents/index.js';
 import type { Tokenizer } from '../tokenizers/index.js';
 
@@ -15,8 +15,8 @@ export interface ExtractSettings {
   /** Also extract latents of the mirrored images. */
   flip: boolean;
   /** The posterior's mode or a sample of it; default: what the system's own pipeline extracts. */
-  posterior?: 'mode' | 'sample' | undefined;
-  precision: 'f32' | 'bf16';
+  posterior?: PosteriorName | undefined;
+  precision: Precision;
   /** Seed of the posterior's noise, which is the same for image k in every batch. */
   seed: number;
   batchSize: number;

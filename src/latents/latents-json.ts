@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { messageOf, UserError } from '../base/index.js';
+import { FLOAT_DTYPES } from '../io/names.js';
 
 /** The description of a latents folder, next to LightningDiT's shards. */
 export const latentsJson = z.object({
@@ -14,7 +15,7 @@ export const latentsJson = z.object({
   grid: z.tuple([z.int().positive(), z.int().positive()]).nullable(),
   flips: z.boolean(),
   classes: z.array(z.string()).nullable(),
-  dtype: z.enum(['float32', 'float16', 'bfloat16']),
+  dtype: z.enum(FLOAT_DTYPES),
   /** Per channel over all images and tokens; std is unbiased. */
   mean: z.array(z.number()),
   std: z.array(z.number()),

@@ -1,6 +1,6 @@
 import { silentLog, UserError, type Log } from '../base/index.js';
 import { selectedRows, type RowSource } from '../rows/index.js';
-import { combinedDigest, sha256OfFile, type NamelessDType } from '../io/index.js';
+import { combinedDigest, sha256OfFile, type NamelessDType, type PosteriorName } from '../io/index.js';
 import { splitFragment } from './array-file.js';
 import { checkLabels } from './labels.js';
 import type { Layout } from './layout.js';
@@ -15,7 +15,7 @@ export interface LatentsOptions {
   /** Leave out rows that hold NaN or infinite numbers; without it they are refused when met. */
   dropNonfinite?: boolean | undefined;
   /** For files that hold a posterior's moments: take its mean (default) or a sample by seed. */
-  posterior?: 'mode' | 'sample' | undefined;
+  posterior?: PosteriorName | undefined;
   seed?: number | undefined;
   /** How many classes there are, so that labels beyond them are refused. Default: as many as the files name. */
   classCount?: number | undefined;

@@ -1,11 +1,12 @@
 import { RandomNumbers } from '../base/index.js';
+import type { PosteriorName } from '../io/index.js';
 
 /** Kind of the values that follow the means where a file holds a posterior's moments. */
 export type Spread = 'std' | 'logvar';
 
 export interface Posterior {
   /** The mean, or a sample of the posterior that depends on seed and row alone. */
-  take: 'mode' | 'sample';
+  take: PosteriorName;
   seed: number;
 }
 

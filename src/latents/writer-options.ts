@@ -1,4 +1,5 @@
 import type { Log } from '../base/index.js';
+import type { FloatDType } from '../io/index.js';
 import type { Layout } from './layout.js';
 
 /** Description of the latents to be written. */
@@ -6,7 +7,7 @@ export interface LatentsDescription extends Layout {
   /** Names of the classes, if they have any. */
   classes?: string[] | undefined;
   /** Numbers on disk; default float32. float16 refuses what it cannot hold. */
-  dtype?: 'float32' | 'float16' | 'bfloat16' | undefined;
+  dtype?: FloatDType | undefined;
   /** Where they come from (tokenizer and its digest, data, crop, posterior, …). Resuming needs the same. */
   meta: Record<string, unknown>;
 }

@@ -1,9 +1,8 @@
 import type { TopLevelSpec } from 'vega-lite';
 import { RandomNumbers, UserError } from '../base/index.js';
+import type { ChartKind } from './names.js';
 import { distinct, isNumeric, wordIn, type Table, type TableRow, type Value } from './table.js';
 import { PALETTE, THEME, titleOf } from './theme.js';
-
-export type ChartKind = 'line' | 'bar' | 'scatter';
 
 /** What to draw; whatever is left out is inferred from the table's columns. */
 export interface ChartChoice {

@@ -1,6 +1,5 @@
 import { UserError } from '../base/index.js';
-import { asFloat32, elementCount, openNpy, openSafetensors, type NdArray } from '../io/index.js';
-import { listed } from '../io/names.js';
+import { asFloat32, elementCount, listed, openNpy, openSafetensors, type NdArray } from '../io/index.js';
 import type { ChunkOptions, RowChunk, RowSource } from './source.js';
 /** Rows of about 4 MB a chunk where the caller doesn't say. */
 const CHUNK_BYTES = 4 << 20;

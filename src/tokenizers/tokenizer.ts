@@ -1,6 +1,7 @@
 import type { Tensor3D, Tensor4D } from '../engine/index.js';
 import type { Log } from '../base/index.js';
 import type { NdArray } from '../io/index.js';
+import type { PosteriorName } from '../io/names.js';
 import type { ModelPreset } from '../nn/index.js';
 
 /**
@@ -27,7 +28,7 @@ export interface Tokenizer {
    * What its own pipeline extracts, the mode or a sample of the posterior; `none`: latents are deterministic; `sampled
    * inside`: by an encoder whose random numbers nobody can choose.
    */
-  readonly posterior: 'mode' | 'sample' | 'none' | 'sampled inside';
+  readonly posterior: PosteriorName | 'none' | 'sampled inside';
   /** Latents are (z − shift) · scale of the network's own z. */
   readonly latentShift: number;
   readonly latentScale: number;

@@ -1,7 +1,9 @@
+import type { ScheduleName } from './names.js';
+
 /** Schedule of the learning rate. */
 export interface Schedule {
   lr: number;
-  schedule: 'constant' | 'cosine';
+  schedule: ScheduleName;
   /** Steps of linear warm-up. */
   warmup: number;
   /** Learning rate of the first warm-up step. */

@@ -44,8 +44,8 @@ function adversarialTerms(recorded: VerifyCase): Results {
   const [real, fake] = [input(recorded, 'logits_real'), input(recorded, 'logits_fake')];
   return {
     'out.disc_hinge': discriminatorLoss.hinge(real, fake),
-    'out.disc_vanilla': discriminatorLoss.vanilla(real, fake),
-    'out.gen_hinge': generatorLoss(fake),
+    'out.disc_vanilla': discriminatorLoss['non-saturating'](real, fake),
+    'out.gen_hinge': generatorLoss.hinge(fake),
     // As the authors wrote them, with cross-entropy's input and target swapped: good for nothing but this comparison.
     'out.disc_non_saturating': swappedEntropy(1, real).add(swappedEntropy(0, fake)).mul(0.5),
     'out.gen_non_saturating': swappedEntropy(1, fake),

@@ -1,5 +1,5 @@
 import type { Tensor } from '../../engine/index.js';
-import type { DiffusionForm } from '../names.js';
+import type { DiffusionForm, LastStep } from '../names.js';
 import { noiseRate, type PathPoint } from '../paths.js';
 import { scoreFromVelocity } from '../predictions.js';
 import { march } from './march.js';
@@ -9,7 +9,7 @@ import type { Sampler, VelocityField } from './types.js';
  * How much noise the reverse process adds at t: D in dx = (v + D score) dt + √(2D) dW. Every D ≥ 0 has the same
  * marginals (SiT, §2.4 and its table 3).
  */
-const DIFFUSION_FORMS = {
+const COEFFICIENTS = {
   constant: (_, __, scale) => scale,
   /** That of the forward process: score-based diffusion's own. Infinite at t = 0. */
   sbdm: (_, point, scale) => scale * noiseRate(point),
@@ -19,9 +19,6 @@ const DIFFUSION_FORMS = {
   decreasing: (t, _, scale) => 0.25 * (scale * Math.cos(Math.PI * t) + 1) ** 2,
   'increasing-decreasing': (t, _, scale) => scale * Math.sin(Math.PI * t) ** 2,
 } satisfies Record<DiffusionForm, (t: number, point: PathPoint, scale: number) => number>;
-
-/** How the last step, into the data, is taken. */
-export type LastStep = 'mean' | 'tweedie' | 'euler';
 
 export interface SdeOptions {
   path: (t: number) => PathPoint;
@@ -44,7 +41,7 @@ export function sde({
   lastStep = 'mean',
   noise,
 }: SdeOptions): Sampler {
-  const diffusionAt = (t: number): number => DIFFUSION_FORMS[form](t, path(t), scale);
+  const diffusionAt = (t: number): number => COEFFICIENTS[form](t, path(t), scale);
 
   return (field, start, times, hooks) => {
     const drift: VelocityField = (x, t, s) => {

@@ -1,16 +1,14 @@
 import { EXIT, UserError, type Log } from '../../base/index.js';
 import { lossByTime, openDiffusion, type Diffusion, type FrozenSet, type TimeLoss } from '../../diffusion/index.js';
-import { isRun, readRunConfig, sha256OfFile, type NamelessDType } from '../../io/index.js';
+import { isRun, readRunConfig, sha256OfFile, type NamelessDType, type WeightsName } from '../../io/index.js';
 import { floorSubtraction, type BeyondFloor } from './floor.js';
 import { openNormalised, splitPictures, type NormalisedLatents } from '../../latents/index.js';
 import { diffusionOptions } from '../train/diffusion/options.js';
 import { FROZEN_SEED, frozenSet } from './frozen.js';
 
-type Weights = 'ema' | 'raw';
-
 export interface LossSettings {
   latents: string;
-  weights: 'both' | Weights;
+  weights: 'both' | WeightsName;
   /** Frozen (row, noise, time) per part; default: as many as the run measured on. */
   samples?: number | undefined;
   bins?: number | undefined;
@@ -29,7 +27,7 @@ export interface LossSettings {
 export interface LossRow extends TimeLoss, Partial<BeyondFloor> {
   step: number | '';
   split: string;
-  weights: Weights;
+  weights: WeightsName;
 }
 
 interface LossContext {
@@ -79,7 +77,7 @@ async function runOptions(checkpoint: string) {
 const objectOf = (value: unknown): Record<string, unknown> => (value ?? {}) as Record<string, unknown>;
 
 /** A published file's averaged weights are what it is opened at by itself. */
-function weightsOf(checkpoint: string, { weights }: LossSettings): Weights[] {
+function weightsOf(checkpoint: string, { weights }: LossSettings): WeightsName[] {
   if (weights !== 'both') return [weights];
   return isRun(checkpoint) ? ['raw', 'ema'] : ['ema'];
 }
@@ -128,7 +126,7 @@ async function frozenSets(
 
 async function measured(
   checkpoint: string,
-  weights: Weights,
+  weights: WeightsName,
   first: Diffusion,
   sets: Record<string, FrozenSet>,
   settings: LossSettings,

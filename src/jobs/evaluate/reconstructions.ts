@@ -2,7 +2,7 @@ import { EXIT, UserError } from '../../base/index.js';
 import { loadBatch, type ImageBatch, type ImageDataset } from '../../data/index.js';
 import { RandomStream, tf, type Tensor4D } from '../../engine/index.js';
 import type { FeatureExtractor, Lpips } from '../../features/index.js';
-import { toBytes } from '../../io/index.js';
+import { toBytes, type PosteriorName } from '../../io/index.js';
 import type { DistributionMetric } from '../../metrics/index.js';
 import type { Tokenizer } from '../../tokenizers/index.js';
 import { pairScores } from './pairs.js';
@@ -14,7 +14,7 @@ import { applicable, featureSide, scoresOf, type SideSettings } from './feature-
 export interface ReconstructionSettings extends SideSettings {
   batchSize: number;
   /** Default: what the tokenizer's own pipeline takes. */
-  posterior?: 'mode' | 'sample' | undefined;
+  posterior?: PosteriorName | undefined;
 }
 
 /** Metrics of reconstructions in addition to PSNR and SSIM. */

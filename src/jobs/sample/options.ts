@@ -1,7 +1,8 @@
 import { z } from 'zod';
 import { count, list, nonNegative, number, positive } from '../../base/options.js';
 // Not through the room's door, which would start the engine for --help.
-import { CONVENTION_NAMES, DIFFUSION_FORM_NAMES, SAMPLERS } from '../../diffusion/names.js';
+import { CONVENTION_NAMES, DIFFUSION_FORMS, LAST_STEPS, SAMPLERS } from '../../diffusion/names.js';
+import { WEIGHTS } from '../../io/names.js';
 
 /** `0.2,0.8` or a YAML list. */
 export const interval = list(
@@ -48,12 +49,9 @@ export const sampleOptions = z.object({
   shift: positive.default(1).describe('time shift s t / (1 + (s − 1) t); below 1: more steps near noise'),
   atol: positive.default(1e-6).describe('absolute tolerance of dopri5'),
   rtol: positive.default(1e-3).describe('relative tolerance of dopri5'),
-  diffusion: z
-    .enum(DIFFUSION_FORM_NAMES)
-    .default('sigma')
-    .describe('diffusion coefficient over time of the sde samplers'),
+  diffusion: z.enum(DIFFUSION_FORMS).default('sigma').describe('diffusion coefficient over time of the sde samplers'),
   diffusionScale: positive.default(1).describe('scale of that coefficient'),
-  lastStep: z.enum(['mean', 'tweedie', 'euler']).default('mean').describe('kind of the last step of the sde samplers'),
+  lastStep: z.enum(LAST_STEPS).default('mean').describe('kind of the last step of the sde samplers'),
   lastStepSize: positive.max(0.5).default(0.04).describe('size of the last step'),
   batchSize: count
     .default(16)
@@ -65,7 +63,7 @@ export const sampleOptions = z.object({
   gridNum: count.default(64).describe('number of samples in the grid'),
   trajectory: z.string().optional().describe('predicted data of the first samples at each step: FILE.png'),
   weights: z
-    .enum(['ema', 'raw'])
+    .enum(WEIGHTS)
     .default('ema')
     .describe('ema: the moving average of the weights; raw: the weights themselves'),
   latents: z

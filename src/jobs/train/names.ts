@@ -1,5 +1,5 @@
+import { DIFFUSION_MODELS } from '../../diffusion/names.js';
 import { VIT_MODELS } from '../../tokenizers/vit/names.js';
-import { DIFFUSION_MODELS } from './diffusion/options.js';
 import type { Trainable } from './trainable.js';
 
 /** `maetok train <model>`: model → lazy import, in the order of --help. */

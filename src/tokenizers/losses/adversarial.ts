@@ -1,5 +1,5 @@
 import { tf, type Scalar, type Tensor } from '../../engine/index.js';
-export type Adversarial = 'hinge' | 'vanilla';
+import type { Adversarial } from './names.js';
 
 /** What the discriminator minimises, from its logits of real and of decoded images. */
 export const discriminatorLoss: Record<Adversarial, (real: Tensor, fake: Tensor) => Scalar> = {
@@ -11,14 +11,16 @@ export const discriminatorLoss: Record<Adversarial, (real: Tensor, fake: Tensor)
       .add(tf.relu(fake.add(1)).mean())
       .mul(0.5),
   /** ½ (⟨softplus(−r)⟩ + ⟨softplus(f)⟩) (Goodfellow et al. 2014). */
-  vanilla: (real, fake) => tf.softplus(real.neg()).mean<Scalar>().add(tf.softplus(fake).mean()).mul(0.5),
+  'non-saturating': (real, fake) => tf.softplus(real.neg()).mean<Scalar>().add(tf.softplus(fake).mean()).mul(0.5),
 };
 
-/** What the tokenizer minimises against a hinge: −⟨f⟩. */
-export const generatorLoss = (fake: Tensor): Scalar => fake.mean<Scalar>().neg();
-
-/** What it minimises against cross-entropy: ⟨softplus(−f)⟩, the non-saturating form (Goodfellow et al. 2014). */
-export const nonSaturatingLoss = (fake: Tensor): Scalar => tf.softplus(fake.neg()).mean<Scalar>();
+/** What the tokenizer minimises, from the discriminator’s logits of decoded images. */
+export const generatorLoss: Record<Adversarial, (fake: Tensor) => Scalar> = {
+  /** −⟨f⟩ */
+  hinge: fake => fake.mean<Scalar>().neg(),
+  /** ⟨softplus(−f)⟩ (Goodfellow et al. 2014). */
+  'non-saturating': fake => tf.softplus(fake.neg()).mean<Scalar>(),
+};
 
 /** Moving averages of the logits' means, which LeCam regularises against. */
 export interface LogitMeans {

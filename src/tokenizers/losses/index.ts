@@ -3,7 +3,6 @@ export {
   discriminatorLoss,
   generatorLoss,
   lecam,
-  nonSaturatingLoss,
   rampUp,
   started,
   updateLogitMeans,

@@ -1,2 +1,12 @@
-/** Discriminators by name; apart, so that --help starts no engine. */
-export const CRITICS = ['none', 'patchgan', 'dino'] as const;
+/* The words of training losses, which types, options and help are made of. Nothing here needs an engine. */
+
+/** Discriminators. */
+export const CRITICS = {
+  none: 'no adversarial loss',
+  patchgan: 'convolutions that judge patches',
+  dino: 'heads on a frozen DINO ViT',
+};
+
+/** What discriminator and tokenizer play for: hinges, or cross-entropy in its non-saturating form. */
+export const ADVERSARIAL = ['hinge', 'non-saturating'] as const;
+export type Adversarial = (typeof ADVERSARIAL)[number];

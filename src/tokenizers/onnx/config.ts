@@ -4,6 +4,8 @@ import { dirname, resolve } from 'node:path';
 import { parse } from 'yaml';
 import { z } from 'zod';
 import { messageOf, UserError } from '../../base/index.js';
+import { IMAGE_LAYOUTS } from '../../features/names.js';
+import { POSTERIORS } from '../../io/names.js';
 
 const three = z.array(z.number()).length(3);
 
@@ -18,7 +20,7 @@ const SCHEMA = z.strictObject({
   batch: z.number().int().positive().optional(),
   pixels: z
     .strictObject({
-      layout: z.enum(['nchw', 'nhwc']).default('nchw'),
+      layout: z.enum(IMAGE_LAYOUTS).default('nchw'),
       /** Values of black and white. */
       range: z.array(z.number()).length(2).default([-1, 1]),
       /** Subtracted from and divided into each channel after `range`. */
@@ -28,10 +30,10 @@ const SCHEMA = z.strictObject({
     .prefault({}),
   latents: z
     .strictObject({
-      layout: z.enum(['nchw', 'nhwc', 'tokens', 'channels-first']).optional(),
+      layout: z.enum([...IMAGE_LAYOUTS, 'tokens', 'channels-first']).optional(),
       /** The network gives mean and log-variance along the channels. */
       moments: z.boolean().default(false),
-      posterior: z.enum(['mode', 'sample']).default('mode'),
+      posterior: z.enum(POSTERIORS).default('mode'),
       /** Handed on as (z − shift) · scale. */
       scale: z.number().default(1),
       shift: z.number().default(0),

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { DECODERS, POSITIONS, type DecoderKind } from './names.js';
 
 /*
  * The family of the paper's AE, KL-VAE and MAETok: a ViT encoder with learned latent tokens and a ViT decoder with
@@ -22,13 +23,13 @@ export const vitConfigSchema = z
       .default('none')
       .describe('gaussian: the encoder gives mean and log-variance'),
     positions: z
-      .enum(['absolute', 'rope-mixed', 'rope-axial'])
+      .enum(POSITIONS)
       .default('rope-mixed')
       .describe('of patches: learned, or rotations with learned (mixed) or fixed (axial) frequencies'),
     ropeTheta: z.number().positive().default(10),
     encoder: stack,
     decoder: stack.extend({
-      kind: z.enum(['plain', 'movq']).default('plain').describe('movq: latent tokens are modulated by the latents'),
+      kind: z.enum(DECODERS).default('plain').describe('movq: latent tokens are modulated by the latents'),
       classToken: z.boolean().default(true),
     }),
     maskToken: z.boolean().default(false).describe('whether the encoder has one; needed for masking'),
@@ -37,7 +38,7 @@ export const vitConfigSchema = z
         width: size.default(192),
         depth: size.default(3),
         heads: size.default(3),
-        kind: z.enum(['plain', 'movq']).default('movq'),
+        kind: z.enum(DECODERS).default('movq'),
         classToken: z.boolean().default(true),
         targets: z.record(z.string(), size).describe('auxiliary decoders: target → numbers per patch'),
       })
@@ -79,7 +80,7 @@ export interface DecoderSpec extends Stack {
   lift: string;
   /** Prefix of the linear layer after it. */
   readout: string;
-  kind: 'plain' | 'movq';
+  kind: DecoderKind;
   classToken: boolean;
   /** Numbers per patch that it predicts. */
   outputs: number;

@@ -7,6 +7,7 @@ import { decode, decodePatches } from './decoder.js';
 import { encode } from './encoder.js';
 import { judgeReconstruction, type Adversary, type PixelLoss } from './fidelity.js';
 import { fadedRatio, randomMasks, type MaskRatio } from './masking.js';
+import type { AuxOver } from './names.js';
 import type { Grid } from './positions.js';
 import { auxLoss, type AuxTarget } from './targets.js';
 
@@ -19,7 +20,7 @@ export interface VitRecipe extends PixelLoss {
   /** What auxiliary decoders predict; their sizes are in the config. */
   targets: AuxTarget[];
   /** Auxiliary losses over the masked patches only, or over all. */
-  auxOver: 'masked' | 'all';
+  auxOver: AuxOver;
   /** Weight of the divergence from the standard normal, summed over the latents. */
   kl: number;
   /** Latents drawn towards a vision model's features, as VA-VAE's are. */

@@ -1,6 +1,7 @@
 import { tf, type Scalar, type Tensor, type Tensor3D, type Tensor4D } from '../../engine/index.js';
 import { patchify, unit } from '../../nn/index.js';
 import { hog, hogWidth } from './hog.js';
+import type { ImageTargetName } from './names.js';
 import { sobel } from './sobel.js';
 
 /** A target that an auxiliary decoder predicts for every patch. */
@@ -90,4 +91,4 @@ export const IMAGE_TARGETS: Record<string, (patchSize: number) => ImageTarget> =
     distance: squaredError,
     weight: 1,
   }),
-};
+} satisfies Record<ImageTargetName, (patchSize: number) => ImageTarget>;

@@ -4,11 +4,12 @@ import { tensorOf } from '../../nn/index.js';
 import { networkSchema, type NetworkConfig } from '../../diffusion/config.js';
 import { classifierFree, NO_GUIDANCE, type Guidance } from '../../diffusion/guidance.js';
 import { alignmentLoss, cosine, noisyAt, squaredErrors, targetAt } from '../../diffusion/loss.js';
+import type { PathName, TimeDistribution } from '../../diffusion/names.js';
 import { forward } from '../../diffusion/network.js';
 import { velocityNetwork, type Objective } from '../../diffusion/objective.js';
-import { PATHS, type PathName } from '../../diffusion/paths.js';
+import { PATHS } from '../../diffusion/paths.js';
 import { euler, heun, sde, type Sampler } from '../../diffusion/samplers/index.js';
-import { TIME_DRAWS, timeGrid, type TimeDistribution } from '../../diffusion/times.js';
+import { TIME_DRAWS, timeGrid } from '../../diffusion/times.js';
 import { arrayOf, imageOf, labelsOf, numbersOf, recordedOnly, sliceOf, tokensOf, type Results } from './case.js';
 
 /* REPA's SiT. Its time u runs from data (0) to noise (1); guidance covers all channels. */

@@ -2,13 +2,12 @@ import { tf, type Tensor } from '../../engine/index.js';
 import type { VerifyCase } from '../case.js';
 import { networkSchema, type NetworkConfig } from '../../diffusion/config.js';
 import { isGuided, mix, type Guidance, type Network } from '../../diffusion/guidance.js';
-import { lossWeight, noisyAt, squaredErrors, targetAt, type Weighting } from '../../diffusion/loss.js';
+import { lossWeight, noisyAt, squaredErrors, targetAt } from '../../diffusion/loss.js';
 import { forward, usedChannels } from '../../diffusion/network.js';
-import type { DiffusionForm } from '../../diffusion/names.js';
+import type { DiffusionForm, LastStep, PathName, PredictionName, Weighting } from '../../diffusion/names.js';
 import { velocityNetwork, type Objective } from '../../diffusion/objective.js';
-import { PATHS, type PathName } from '../../diffusion/paths.js';
+import { PATHS } from '../../diffusion/paths.js';
 import { positionTable } from '../../diffusion/positions.js';
-import type { PredictionName } from '../../diffusion/predictions.js';
 import {
   dopri5,
   euler,
@@ -16,7 +15,6 @@ import {
   midpoint,
   rk4,
   sde,
-  type LastStep,
   type Sampler,
   type StepReport,
   type VelocityField,

@@ -59,7 +59,7 @@ function run({ inputs, config }: VerifyCase, params: Params, margins?: { cosine:
     reconstruction,
     kl: klPerImage(p).mean(),
     nll: images.sub(reconstruction).abs().sum<Scalar>().div(images.shape[0]),
-    generator: generatorLoss(logits),
+    generator: generatorLoss.hinge(logits),
     alignment: alignment(margins ?? { cosine, distance }, tokens(projected), tokens(input('features'))),
   };
 }

@@ -1,11 +1,7 @@
 import { z } from 'zod';
-import { count, namelessDtype, nonNegative, positive } from '../../../base/options.js';
-
-/** Names of `maetok train <model>` for diffusion models. */
-export const DIFFUSION_MODELS = [
-  ...['tiny', 's', 'b', 'l', 'xl'].map(size => `sit-${size}`),
-  ...['tiny', 's', 'b', 'l', 'xl', '1p0b', '1p6b'].map(size => `lightningdit-${size}`),
-];
+import { count, nonNegative, positive } from '../../../base/options.js';
+import { TIME_DISTRIBUTIONS, TRAINED_PATHS, TRAINED_PREDICTIONS, WEIGHTINGS } from '../../../diffusion/names.js';
+import { namelessDtype } from '../../../io/options.js';
 
 /** Flags of `maetok train sit-… | lightningdit-…`. */
 export const diffusionOptions = z.object({
@@ -16,14 +12,14 @@ export const diffusionOptions = z.object({
     .default(1)
     .describe('patch size: side of the square of latent tokens that becomes one token of the transformer'),
   qkNorm: z.boolean().default(false).describe('normalise queries and keys: more stable, at some cost in quality'),
-  path: z.enum(['linear', 'cosine']).default('linear').describe('path from noise (t = 0) to data (t = 1)'),
-  prediction: z.enum(['velocity', 'noise', 'data']).default('velocity').describe('what the network predicts'),
+  path: z.enum(TRAINED_PATHS).default('linear').describe('path from noise (t = 0) to data (t = 1)'),
+  prediction: z.enum(TRAINED_PREDICTIONS).default('velocity').describe('what the network predicts'),
   weighting: z
-    .enum(['none', 'velocity', 'likelihood'])
+    .enum(WEIGHTINGS)
     .default('none')
     .describe('weighting over time of the error of a noise or data prediction'),
   times: z
-    .enum(['uniform', 'lognormal'])
+    .enum(TIME_DISTRIBUTIONS)
     .optional()
     .describe('how training times are drawn; default uniform for sit, lognormal for lightningdit'),
   direction: nonNegative

@@ -7,7 +7,6 @@ import {
   judgeBoth,
   lecam,
   newPatchGan,
-  nonSaturatingLoss,
   openDinoCritic,
   STRONG,
   updateLogitMeans,
@@ -40,7 +39,6 @@ export async function openVitCritic(options: VitTrainingOptions, random: RandomS
   const { discWeight: weight, discAdaptive: adaptive, discLr } = options;
   const start = options.discStart ?? (options.preset === 'tiny' ? 0 : PUBLISHED_START);
   const means = Object.fromEntries(LOGIT_MEANS.map(name => [name, tf.scalar(0)]));
-  const minimised = options.discLoss === 'hinge' ? generatorLoss : nonSaturatingLoss;
   return {
     phase: {
       name: DISCRIMINATOR,
@@ -58,7 +56,9 @@ export async function openVitCritic(options: VitTrainingOptions, random: RandomS
             adaptive,
             loss: images => {
               const seen = options.discAugment ? augment(images, draws.for('augment'), WEAK) : images;
-              return minimised(critic.judge(phases[DISCRIMINATOR], seen, { train: true, random: draws }).logits);
+              return generatorLoss[options.discLoss](
+                critic.judge(phases[DISCRIMINATOR], seen, { train: true, random: draws }).logits,
+              );
             },
           },
     digest: critic.digest,
@@ -90,7 +90,7 @@ function discriminate(
   const changed = (how: typeof WEAK): [Tensor4D, Tensor4D] =>
     both.map((pictures, i) => augment(pictures, random.for('augment').at(i), how)) as [Tensor4D, Tensor4D];
   const seen = judgeBoth(critic, params, discAugment ? changed(WEAK) : both, random);
-  const adversarial = discriminatorLoss[discLoss === 'hinge' ? 'hinge' : 'vanilla'](seen.real, seen.fake);
+  const adversarial = discriminatorLoss[discLoss](seen.real, seen.fake);
   const means = updateLogitMeans({ real: params['lecam.real'], fake: params['lecam.fake'] }, seen.real, seen.fake);
   const regularised =
     lecamWeight > 0 ? adversarial.add(lecam(means, seen.real, seen.fake).mul(lecamWeight)) : adversarial;

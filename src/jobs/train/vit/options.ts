@@ -1,7 +1,11 @@
 import { z } from 'zod';
-import { count, counts, decoding, list, nonNegative, positive, whole, words } from '../../../base/options.js';
-import { CRITICS } from '../../../tokenizers/losses/names.js';
-import { VIT_SIZES } from '../../../tokenizers/vit/names.js';
+import { explained, namesOf } from '../../../base/index.js';
+import { count, counts, list, nonNegative, positive, whole, words } from '../../../base/options.js';
+import { decoding } from '../../../io/options.js';
+import { AUGMENTATIONS } from '../../../data/names.js';
+import { ADVERSARIAL, CRITICS } from '../../../tokenizers/losses/names.js';
+import { AUX_OVER, DECODERS, IMAGE_TARGET_NAMES, POSITIONS, VIT_SIZES } from '../../../tokenizers/vit/names.js';
+
 const mask = z.preprocess(
   value => (typeof value === 'number' ? String(value) : value),
   z.string().regex(/^(off|0?\.\d+(-0?\.\d+)?)$/, 'must be off, one share such as 0.5, or a range such as 0.4-0.6'),
@@ -32,9 +36,9 @@ export const vitTrainingOptions = z.object({
   layerScale: positive
     .optional()
     .describe('initial value of LayerScale; default 1 below 12 blocks, otherwise 1e-5 as published'),
-  positions: z.enum(['absolute', 'rope-mixed', 'rope-axial']).optional().describe('position embedding of the patches'),
+  positions: z.enum(POSITIONS).optional().describe('position embedding of the patches'),
   decoder: z
-    .enum(['plain', 'movq'])
+    .enum(DECODERS)
     .optional()
     .describe('movq: latent tokens are modulated by the latents, as in the published model'),
   mask: mask
@@ -45,7 +49,7 @@ export const vitTrainingOptions = z.object({
   aux: words
     .optional()
     .describe(
-      'what auxiliary decoders predict: hog, pixels, edges, names of --teacher, or none; default hog for maetok, none for others',
+      `what auxiliary decoders predict: ${IMAGE_TARGET_NAMES.join(', ')}, names of --teacher, or none; default hog for maetok, none for others`,
     ),
   teacher: named.describe(
     'features to predict, NAME=SPEC: a frozen encoder (onnx:FILE, or any --tokenizer) or latents extracted with one (a folder, .npz)',
@@ -53,7 +57,7 @@ export const vitTrainingOptions = z.object({
   auxWidth: count.optional().describe('width of the auxiliary decoders'),
   auxDepth: count.optional().describe('blocks of the auxiliary decoders'),
   auxWeight: weights.default(['1']).describe('weight of each auxiliary loss: 1, or hog=1,dinov2=0.5'),
-  auxOver: z.enum(['masked', 'all']).default('masked').describe('patches over which auxiliary losses are averaged'),
+  auxOver: z.enum(AUX_OVER).default('masked').describe('patches over which auxiliary losses are averaged'),
   l2: nonNegative.default(1).describe('weight of the squared error of the pixels'),
   l1: nonNegative.default(0).describe('weight of the absolute error of the pixels'),
   kl: nonNegative.default(1e-6).describe('weight of the KL divergence, summed over the latents (kl-vae)'),
@@ -67,9 +71,12 @@ export const vitTrainingOptions = z.object({
   perceptualRamp: whole
     .optional()
     .describe('steps over which the perceptual weight grows from 0; default 0 for tiny, 10000 for others'),
-  disc: z.enum(CRITICS).default('none').describe('discriminator: patchgan, or dino (heads on a frozen DINO ViT)'),
+  disc: z
+    .enum(namesOf(CRITICS))
+    .default('none')
+    .describe(`discriminator: ${explained(CRITICS)}`),
   discBackbone: z.string().optional().describe('weights of the DINO ViT'),
-  discLoss: z.enum(['hinge', 'non-saturating']).default('hinge').describe('adversarial loss'),
+  discLoss: z.enum(ADVERSARIAL).default('hinge').describe('adversarial loss'),
   discWeight: nonNegative.default(0.4).describe('weight of the adversarial loss'),
   discAdaptive: z
     .boolean()
@@ -115,7 +122,7 @@ export const vitTrainingOptions = z.object({
       'gradient checkpointing: recompute blocks in the backward pass instead of storing their activations; less memory, more time',
     ),
   augmentation: z
-    .enum(['none', 'flip', 'random-crop'])
+    .enum(AUGMENTATIONS)
     .optional()
     .describe('random-crop: as published; default: random-crop for images of 64 pixels or more, else flip'),
   ...decoding,
