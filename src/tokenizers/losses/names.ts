@@ -2,8 +2,8 @@
 
 /** Discriminators. */
 export const CRITICS = {
-  none: 'no adversarial loss',
-  patchgan: 'convolutions that judge patches',
+  none: 'no discriminator',
+  patchgan: 'convolutions that judge patches of images',
   dino: 'heads on a frozen DINO ViT',
 };
 

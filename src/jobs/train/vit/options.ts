@@ -74,7 +74,7 @@ export const vitTrainingOptions = z.object({
   disc: z
     .enum(namesOf(CRITICS))
     .default('none')
-    .describe(`discriminator: ${explained(CRITICS)}`),
+    .describe(explained(CRITICS)),
   discBackbone: z.string().optional().describe('weights of the DINO ViT'),
   discLoss: z.enum(ADVERSARIAL).default('hinge').describe('adversarial loss'),
   discWeight: nonNegative.default(0.4).describe('weight of the adversarial loss'),
