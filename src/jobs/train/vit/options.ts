@@ -71,10 +71,7 @@ export const vitTrainingOptions = z.object({
   perceptualRamp: whole
     .optional()
     .describe('steps over which the perceptual weight grows from 0; default 0 for tiny, 10000 for others'),
-  disc: z
-    .enum(namesOf(CRITICS))
-    .default('none')
-    .describe(explained(CRITICS)),
+  disc: z.enum(namesOf(CRITICS)).default('none').describe(explained(CRITICS)),
   discBackbone: z.string().optional().describe('weights of the DINO ViT'),
   discLoss: z.enum(ADVERSARIAL).default('hinge').describe('adversarial loss'),
   discWeight: nonNegative.default(0.4).describe('weight of the adversarial loss'),
