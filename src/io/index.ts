@@ -16,6 +16,7 @@ export { makeFolder } from './folder.js';
 export { holdFolder, LOCK } from './hold.js';
 export { type ArrayFile, type ArrayInfo, type LazyArray } from './lazy.js';
 export { openNpy, readNpy, writeNpy, type NpyFile } from './npy.js';
+export type { NpyOptions } from './npy-header.js';
 export type { TextArray } from './npy-text.js';
 export { openNpz, readNpz, writeNpz, type NpzFile } from './npz.js';
 export {
