@@ -61,18 +61,31 @@ export async function openLatents(path: string, options: LatentsOptions = {}): P
   if (store.labels) checkLabels(path, store.labels, options.classCount ?? store.classes?.length);
   if (options.flips && !store.flips)
     throw new UserError(`${path}: has no flipped latents; extract them again with flips, or leave --flips out`);
-  const reader = await store.open();
+  const reader = openedWhenRead(store);
   try {
-    return await latentsOver(store, reader, options);
-  } catch (error) {
+    const dropped = options.dropNonfinite ? await findNonFinite(store, reader, options.flips ?? false) : [];
+    return latentsOver(store, dropped, options);
+  } finally {
     await reader.close();
-    throw error;
   }
 }
 
-async function latentsOver(store: LatentsStore, reader: StoreReader, options: LatentsOptions): Promise<Latents> {
+/** A reader whose files are open only between its first read and its closing: what streams over all rows needs none. */
+function openedWhenRead(store: LatentsStore): StoreReader {
+  let opened: Promise<StoreReader> | undefined;
+  return {
+    readRows: async (start, end, flipped) => (await (opened ??= store.open())).readRows(start, end, flipped),
+    async close() {
+      const reader = await opened;
+      opened = undefined;
+      await reader?.close();
+    },
+  };
+}
+
+function latentsOver(store: LatentsStore, dropped: number[], options: LatentsOptions): Latents {
   const { log = silentLog, flips = false, dropNonfinite = false } = options;
-  const dropped = dropNonfinite ? await findNonFinite(store, reader, flips) : [];
+  const reader = openedWhenRead(store);
   if (dropped.length > 0)
     log.warn(`${store.name}: ${dropped.length} of ${store.count} rows with NaN or infinite numbers are left out`);
   const kept = keptRows(store, dropped, flips);

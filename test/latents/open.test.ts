@@ -1,4 +1,5 @@
-import { copyFile, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { copyFile, mkdir, readdir, readFile, readlink, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, test } from '@jest/globals';
@@ -379,5 +380,28 @@ describeWithShared('data/features', 'latents of real images', () => {
       const { std } = await latents.statistics();
       expect(Math.min(...std)).toBeGreaterThan(0.1);
     });
+  });
+});
+
+(existsSync('/proc/self/fd') ? describe : describe.skip)('files', () => {
+  const openFiles = async (path: string): Promise<number> => {
+    const links = (await readdir('/proc/self/fd')).map(fd => readlink(`/proc/self/fd/${fd}`).catch(() => ''));
+    return (await Promise.all(links)).filter(target => target === path).length;
+  };
+
+  test.each([false, true])('are open only while rows are read, rows dropped or not (%s)', async dropNonfinite => {
+    const path = at(`streamed-${dropNonfinite}.npy`);
+    await writeNpy(path, f32([4, 6], numbers(24)));
+    await withLatents(
+      path,
+      async latents => {
+        await all(latents);
+        expect(await openFiles(path)).toBe(0);
+        await latents.read([1]);
+        expect(await openFiles(path)).toBe(1);
+      },
+      { dropNonfinite },
+    );
+    expect(await openFiles(path)).toBe(0);
   });
 });
