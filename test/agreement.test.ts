@@ -4,9 +4,11 @@ import { beforeAll, describe, expect, it } from '@jest/globals';
 import { mleDimension, twoNn } from '../src/diagnose/index.js';
 import { startEngine } from '../src/engine/index.js';
 import { nearestNeighbours } from '../src/neighbours/index.js';
-import { COVARIANCE_TYPES, fitMixture, openWorkspace } from '../src/gmm/index.js';
+import { fitMixture, openWorkspace } from '../src/gmm/index.js';
+import { COVARIANCE_TYPES } from '../src/gmm/names.js';
 import { arrayRows } from '../src/rows/index.js';
-import { frechetDistance, METRICS, PAIR_METRICS, type FeatureRows, type Moments } from '../src/metrics/index.js';
+import { frechetDistance, METRICS, PAIR_METRICS, type Moments } from '../src/metrics/index.js';
+import type { FeatureRows } from '../src/metrics/rows.js';
 import { fitPca } from '../src/pca/index.js';
 
 /*

@@ -1,5 +1,5 @@
 export { firstReadable, loadBatch, nothingReadable, severalAtOnce, type ImageBatch } from './batch.js';
-export { centreCrop, randomCrop } from './crop.js';
+export { centreCrop } from './crop.js';
 export type { ImageDataset } from './dataset.js';
 export { exportFolder, exportNpz, without } from './export.js';
 export { brokenPictures, requireOneSize, sizeRange, spread } from './inspect.js';

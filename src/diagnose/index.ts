@@ -2,7 +2,7 @@ export { alignment } from './alignment.js';
 export { mleDimension, twoNn } from './dimension.js';
 export { excessKurtosis } from './kurtosis.js';
 export { channelSummary, streamedRedundancy, tokenCorrelations, tokenRedundancy, tokenStds } from './moments.js';
-export { columnMeans, meanCosine, type LabelledSample, type Sample } from './rows.js';
+export { columnMeans, meanCosine, type Sample } from './rows.js';
 export { calinskiHarabasz, classCentres, daviesBouldin, fisherRatio, silhouette } from './separation.js';
 export {
   conditionNumber,
@@ -13,5 +13,5 @@ export {
   powerLaw,
   stableRank,
 } from './spectrum.js';
-export { kernelDensities, uniformity } from './uniformity.js';
+export { uniformity } from './uniformity.js';
 export { latentStatistics } from './latent-statistics.js';

@@ -30,11 +30,10 @@ export {
   splitHeads,
   splitHeadsGradient,
   swapHeads,
-  withoutKernels,
   type FusedActivation,
   type NormOptions,
 } from './kernels.js';
-export { matMul, type MatMulOptions } from './matmul.js';
+export { matMul } from './matmul.js';
 export { ENGINES, type EngineKind, type Precision } from './names.js';
 export { openOnnx, type OnnxNetwork } from './onnx.js';
 export { RandomStream } from './random.js';

@@ -9,24 +9,17 @@ export {
   type TypedArray,
 } from './array.js';
 export { refuseExisting, writeFileAtomic } from './atomic.js';
-export { memoryBytes, openBytes, type ByteSource } from './bytes.js';
+export { memoryBytes, openBytes } from './bytes.js';
 export { classesFrom, labelsByName, namedClasses, presentClasses, type Classes } from './classes.js';
 export { combinedDigest, sha256Of, sha256OfFile, sha256OfText } from './digest.js';
 export { makeFolder } from './folder.js';
 export { holdFolder, LOCK } from './hold.js';
-export { type ArrayFile, type ArrayInfo, type LazyArray } from './lazy.js';
+export type { ArrayFile, ArrayInfo, LazyArray } from './lazy.js';
 export { openNpy, readNpy, writeNpy, type NpyFile } from './npy.js';
 export type { NpyOptions } from './npy-header.js';
 export type { TextArray } from './npy-text.js';
 export { openNpz, readNpz, writeNpz, type NpzFile } from './npz.js';
-export {
-  openSafetensors,
-  readSafetensors,
-  safetensorsFrom,
-  writeSafetensors,
-  type SafetensorsFile,
-} from './safetensors.js';
-export { openPt, type PtFile } from './pt.js';
+export { openSafetensors, readSafetensors, writeSafetensors, type SafetensorsFile } from './safetensors.js';
 export { openZip } from './zip.js';
 export { openWeights, readWeights } from './weights.js';
 export {
@@ -50,4 +43,4 @@ export type { Decoding } from './options.js';
 export { encodePng, imageGrid, stackedImages, toBytes, writeImageGrid, writePng, type RawImage } from './images.js';
 export { isWholePng } from './png.js';
 export { openTar, type TarFile, type TarMember } from './tar.js';
-export { hubWeights, parseHubSpec } from './hub.js';
+export { hubWeights } from './hub.js';

@@ -1,4 +1,4 @@
-export { gelu, geluTanh, silu } from './activations.js';
+export { geluTanh, silu } from './activations.js';
 export { attend, attention } from './attention.js';
 export { trainBatchNorm } from './batch-norm.js';
 export * from './conv.js';
@@ -18,7 +18,7 @@ export {
 } from './layers.js';
 export type { LossResult } from './loss.js';
 export { mlp, swiGlu } from './mlp.js';
-export { adamw, type AdamOptions, type Optimizer, type StepOptions } from './optimizers.js';
+export { adamw, type Optimizer, type StepOptions } from './optimizers.js';
 export {
   arraysFrom,
   children,
@@ -36,13 +36,12 @@ export {
   initialMixedFrequencies,
   mixedAngles,
   padRotation,
-  rotate,
   rotation,
   type Rotation,
 } from './rotary.js';
 export { loadParams } from './state-dict.js';
 export { countParameters, type ModelPreset, type Shapes } from './preset.js';
-export { channelsFirst, channelsLast, tensorOf } from './layout.js';
+export { channelsFirst, channelsLast } from './layout.js';
 export { roundedOnce } from './rounded.js';
 export { area, bicubic, bilinear, resample } from './resample.js';
 export { unit } from './unit.js';

@@ -1,6 +1,6 @@
-export { arrayRows, npyRows, tensorRows, lazyRows } from './sources.js';
+export { arrayRows, npyRows, lazyRows } from './sources.js';
 export { selectedRows, splitRows, type Split } from './split.js';
-export { type RowSource, type ChunkOptions, type RowChunk } from './source.js';
+export type { RowSource, ChunkOptions, RowChunk } from './source.js';
 export { cachedRows, type CachedRows } from './cache.js';
 export { randomWindows, type Windows } from './windows.js';
 export { randomRows, sampleOf } from './sample.js';

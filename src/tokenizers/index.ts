@@ -1,3 +1,3 @@
 export { openTokenizer } from './open.js';
 export { FAMILIES } from './registry.js';
-export type { OpenOptions, Tokenizer } from './tokenizer.js';
+export type { Tokenizer } from './tokenizer.js';

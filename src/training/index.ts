@@ -1,6 +1,5 @@
-export { train, type TrainOptions, type TrainResult } from './loop.js';
+export { train, type TrainResult } from './loop.js';
 export { measure, type Measurement } from './measure.js';
 export { refuseFolder, type RunConfig, type RunRequest } from './run.js';
-export { learningRate } from './schedule.js';
 export { DEFAULT_SETTINGS, type TrainingSettings } from './settings.js';
 export type { EvaluateContext, EvaluationRows, LossContext, Phase, PhaseResult, TrainingTask } from './task.js';

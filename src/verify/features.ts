@@ -1,6 +1,7 @@
 import type { Tensor4D } from '../engine/index.js';
 import type { VerifiedSystem, Verifier } from './case.js';
-import { channelsFirst, channelsLast, paramsFrom, tensorOf } from '../nn/index.js';
+import { channelsFirst, channelsLast, paramsFrom } from '../nn/index.js';
+import { tensorOf } from '../nn/layout.js';
 import { efficientNetLite0 } from '../features/efficientnet.js';
 import { inception, inceptionInput, resizedAsTf1 } from '../features/inception.js';
 import { inceptionShapes, loadInception } from '../features/inception-weights.js';

@@ -1,6 +1,7 @@
 import type { VerifiedSystem, VerifyCase } from './case.js';
 import type { HostArray } from '../nn/index.js';
-import { openLatents, type ChannelStatistics, type Latents } from '../latents/index.js';
+import { openLatents, type Latents } from '../latents/index.js';
+import type { ChannelStatistics } from '../latents/statistics.js';
 
 /** LightningDiT's latents on disk: shards, statistics, normalisation. */
 export const latentsSystem: VerifiedSystem = {

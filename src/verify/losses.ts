@@ -1,23 +1,20 @@
 import { normalCdf, normalDensity } from '../statistics/normal.js';
 import { tf, type Tensor, type Tensor4D } from '../engine/index.js';
 import type { VerifiedSystem, VerifyCase } from './case.js';
-import { channelsFirst, channelsLast, tensorOf, type HostArray } from '../nn/index.js';
+import { channelsFirst, channelsLast, type HostArray } from '../nn/index.js';
+import { tensorOf } from '../nn/layout.js';
 import {
   adaptiveWeight,
-  brightness,
-  contrast,
-  cutout,
   discriminatorLoss,
   generatorLoss,
   lecam,
   rampUp,
-  saturation,
-  started,
-  translate,
   updateLogitMeans,
 } from '../tokenizers/losses/index.js';
+import { brightness, contrast, cutout, saturation, translate } from '../tokenizers/losses/augment.js';
+import { started } from '../tokenizers/losses/adversarial.js';
 import { maskedCount, maskRatio, PUBLISHED_RATIO } from '../tokenizers/vit/index.js';
-import { learningRate } from '../training/index.js';
+import { learningRate } from '../training/schedule.js';
 
 type Results = Record<string, HostArray | Tensor>;
 

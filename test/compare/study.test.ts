@@ -3,7 +3,9 @@ import { join, resolve } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { describe, expect, it } from '@jest/globals';
 import { silentLog } from '../../src/base/index.js';
-import { checkStudy, planStudy, readStudy, runSteps, type Step } from '../../src/compare/index.js';
+import { planStudy, readStudy, runSteps } from '../../src/compare/index.js';
+import { checkStudy } from '../../src/compare/study.js';
+import type { Step } from '../../src/compare/plan.js';
 import { tempFolder } from '../helpers/temp.js';
 
 const folder = tempFolder();

@@ -1,5 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
-import { checkStudy, judgeClaims, planStudy, summarise, type StudyTables } from '../../src/compare/index.js';
+import { planStudy } from '../../src/compare/index.js';
+import { checkStudy } from '../../src/compare/study.js';
+import { judgeClaims, summarise } from '../../src/compare/summary.js';
+import type { StudyTables } from '../../src/compare/tables.js';
 import type { Table, TableRow } from '../../src/report/index.js';
 
 const table = (...rows: TableRow[]): Table => ({

@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { centreCrop, randomCrop } from '../../src/data/index.js';
+import { centreCrop } from '../../src/data/index.js';
+import { randomCrop } from '../../src/data/crop.js';
 import { readNpz, type NdArray, type RawImage } from '../../src/io/index.js';
 
 const recorded = await readNpz('fixtures/golden/adm-crop/crops.npz');

@@ -12,7 +12,6 @@ import {
   daviesBouldin,
   excessKurtosis,
   fisherRatio,
-  kernelDensities,
   meanCosine,
   mleDimension,
   silhouette,
@@ -22,9 +21,10 @@ import {
   tokenStds,
   twoNn,
   uniformity,
-  type LabelledSample,
   type Sample,
 } from '../../src/diagnose/index.js';
+import { kernelDensities } from '../../src/diagnose/uniformity.js';
+import type { LabelledSample } from '../../src/diagnose/rows.js';
 import { startEngine, tf } from '../../src/engine/index.js';
 import { nearestNeighbours } from '../../src/neighbours/index.js';
 import { arrayRows } from '../../src/rows/index.js';

@@ -7,10 +7,10 @@ import {
   isTable,
   networkConfig,
   shapes,
-  velocityNetwork,
   OWN_OBJECTIVE,
   type NetworkConfig,
 } from '../../src/diffusion/index.js';
+import { velocityNetwork } from '../../src/diffusion/objective.js';
 import { RandomStream, startEngine, tf, valueAndGradients, type Scalar, type Tensor } from '../../src/engine/index.js';
 import { countParameters, type Params } from '../../src/nn/index.js';
 import { describeWithShared, SHARED } from '../helpers/shared.js';

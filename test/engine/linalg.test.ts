@@ -1,6 +1,7 @@
 import { beforeAll, describe, expect, test } from '@jest/globals';
 import { cholesky, eigh, NotPositiveDefiniteError, RandomStream, startEngine, tf } from '../../src/engine/index.js';
-import { availableAlgebras, type LinearAlgebra } from '../../src/engine/linalg/index.js';
+import { availableAlgebras } from '../../src/engine/linalg/choice.js';
+import type { LinearAlgebra } from '../../src/engine/linalg/solver.js';
 import { javascriptAlgebra } from '../../src/engine/linalg/javascript.js';
 
 beforeAll(async () => {

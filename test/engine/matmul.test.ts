@@ -1,5 +1,6 @@
 import { afterEach, beforeAll, describe, expect, test } from '@jest/globals';
-import { matMul, RandomStream, startEngine, tf, type MatMulOptions, type Tensor } from '../../src/engine/index.js';
+import { matMul, RandomStream, startEngine, tf, type Tensor } from '../../src/engine/index.js';
+import type { MatMulOptions } from '../../src/engine/matmul.js';
 import { configureEngine } from '../../src/engine/options.js';
 
 let native = false;

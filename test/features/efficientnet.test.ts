@@ -3,7 +3,8 @@ import { parse } from 'csv-parse/sync';
 import { beforeAll, expect, it } from '@jest/globals';
 import sharp from 'sharp';
 import { startEngine, tf, type Tensor4D } from '../../src/engine/index.js';
-import { efficientNetLite0, loadEfficientNet } from '../../src/features/index.js';
+import { efficientNetLite0 } from '../../src/features/efficientnet.js';
+import { loadEfficientNet } from '../../src/features/efficientnet-lite0.js';
 import { readWeights } from '../../src/io/index.js';
 import { describeWithShared, SHARED } from '../helpers/shared.js';
 

@@ -1,7 +1,8 @@
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from '@jest/globals';
 import { RandomStream, startEngine, tf, type Tensor4D } from '../../src/engine/index.js';
-import { lpips, lpipsShapes, openLpips } from '../../src/features/index.js';
+import { lpips, openLpips } from '../../src/features/index.js';
+import { lpipsShapes } from '../../src/features/lpips.js';
 import { syntheticWeights } from '../../src/features/synthetic-weights.js';
 import { writeSafetensors, type NdArray } from '../../src/io/index.js';
 import { paramsFrom } from '../../src/nn/index.js';

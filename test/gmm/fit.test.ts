@@ -2,16 +2,15 @@ import { describe, expect, it } from '@jest/globals';
 import { RandomNumbers } from '../../src/base/index.js';
 import { arrayRows, type RowSource } from '../../src/rows/index.js';
 import {
-  COVARIANCE_TYPES,
   fitMixture,
   logDensities,
   openWorkspace,
-  STARTS,
   type CovarianceType,
   type Fit,
   type FitOptions,
   type FitState,
 } from '../../src/gmm/index.js';
+import { COVARIANCE_TYPES, STARTS } from '../../src/gmm/names.js';
 import { clusteredRows } from './helpers.js';
 
 const OPTIONS: FitOptions = {

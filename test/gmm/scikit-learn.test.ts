@@ -3,8 +3,6 @@ import { beforeAll, describe, expect, it } from '@jest/globals';
 import { readNpz, type NdArray } from '../../src/io/index.js';
 import { arrayRows } from '../../src/rows/index.js';
 import {
-  covarianceCount,
-  COVARIANCE_TYPES,
   fitMixture,
   openWorkspace,
   parameterCount,
@@ -12,6 +10,8 @@ import {
   type Fit,
   type Mixture,
 } from '../../src/gmm/index.js';
+import { covarianceCount } from '../../src/gmm/covariance/index.js';
+import { COVARIANCE_TYPES } from '../../src/gmm/names.js';
 
 /** Recorded by fixtures/golden/gmm/record.py from scikit-learn 1.9.1. */
 const GOLDEN = fileURLToPath(new URL('../../fixtures/golden/gmm/scikit-learn.npz', import.meta.url));

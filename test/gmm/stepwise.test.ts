@@ -6,8 +6,8 @@ import {
   scoreWorkspace,
   type Fit,
   type FitState,
-  type StepwiseOptions,
 } from '../../src/gmm/index.js';
+import type { StepwiseOptions } from '../../src/gmm/stepwise.js';
 import { arrayRows, type RowSource } from '../../src/rows/index.js';
 import { clusteredRows } from './helpers.js';
 

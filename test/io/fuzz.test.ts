@@ -4,15 +4,10 @@ import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import yazl from 'yazl';
 import { UserError } from '../../src/base/index.js';
-import {
-  memoryBytes,
-  openNpy,
-  openNpz,
-  openPt,
-  openZip,
-  safetensorsFrom,
-  type ByteSource,
-} from '../../src/io/index.js';
+import { memoryBytes, openNpy, openNpz, openZip } from '../../src/io/index.js';
+import { openPt } from '../../src/io/pt.js';
+import { safetensorsFrom } from '../../src/io/safetensors.js';
+import type { ByteSource } from '../../src/io/bytes.js';
 import { selectFromTree } from '../../src/io/weights-container.js';
 import { encodeNpy } from '../helpers/npy.js';
 

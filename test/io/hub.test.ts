@@ -2,7 +2,8 @@ import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { afterEach, describe, expect, test } from '@jest/globals';
-import { hubWeights, parseHubSpec } from '../../src/io/index.js';
+import { hubWeights } from '../../src/io/index.js';
+import { parseHubSpec } from '../../src/io/hub.js';
 import { hubStub, type HubStub } from '../helpers/hub.js';
 import { tempFolder } from '../helpers/temp.js';
 

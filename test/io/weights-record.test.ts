@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import type { PtFile } from '../../src/io/index.js';
+import type { PtFile } from '../../src/io/pt.js';
 import { selectFromTree } from '../../src/io/weights-container.js';
 import { TensorValue, UnreadTensor } from '../../src/io/pt-names.js';
 import { silentLog } from '../../src/base/index.js';

@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { silentLog } from '../../src/base/index.js';
 import { openSafetensors, readSafetensors } from '../../src/io/index.js';
-import { createLatentsWriter, openLatents, type LatentsWriterOptions } from '../../src/latents/index.js';
+import { createLatentsWriter, openLatents } from '../../src/latents/index.js';
+import type { LatentsWriterOptions } from '../../src/latents/writer-options.js';
 import { tempFolder } from '../helpers/temp.js';
 
 const root = tempFolder();

@@ -2,15 +2,9 @@ import { beforeAll, describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { RandomNumbers } from '../../src/base/index.js';
 import { startEngine } from '../../src/engine/index.js';
-import {
-  absorb,
-  addToGaussian,
-  emptyGaussian,
-  frechetDistance,
-  momentsOf,
-  type FeatureRows,
-  type Gaussian,
-} from '../../src/metrics/index.js';
+import { frechetDistance, momentsOf } from '../../src/metrics/index.js';
+import { absorb, addToGaussian, emptyGaussian, type Gaussian } from '../../src/metrics/gaussian.js';
+import type { FeatureRows } from '../../src/metrics/rows.js';
 
 beforeAll(async () => {
   await startEngine();

@@ -1,13 +1,9 @@
 import { beforeAll, describe, expect, test } from '@jest/globals';
 import { RandomNumbers } from '../../src/base/index.js';
 import { startEngine, tf } from '../../src/engine/index.js';
-import {
-  METRICS,
-  PAIR_METRICS,
-  type FeatureRows,
-  type MetricContext,
-  type MetricScore,
-} from '../../src/metrics/index.js';
+import { METRICS, PAIR_METRICS, type MetricContext } from '../../src/metrics/index.js';
+import type { FeatureRows } from '../../src/metrics/rows.js';
+import type { MetricScore } from '../../src/metrics/metric.js';
 
 beforeAll(async () => {
   await startEngine();

@@ -2,14 +2,9 @@ import { readFileSync } from 'node:fs';
 import { beforeAll, expect, test } from '@jest/globals';
 import { eigh, product, startEngine } from '../../src/engine/index.js';
 import { readSafetensors, type NdArray } from '../../src/io/index.js';
-import {
-  addToGaussian,
-  emptyGaussian,
-  frechetDistance,
-  momentsOf,
-  type FeatureRows,
-  type Moments,
-} from '../../src/metrics/index.js';
+import { frechetDistance, momentsOf, type Moments } from '../../src/metrics/index.js';
+import { addToGaussian, emptyGaussian } from '../../src/metrics/gaussian.js';
+import type { FeatureRows } from '../../src/metrics/rows.js';
 import { describeWithShared, SHARED } from '../helpers/shared.js';
 
 beforeAll(async () => {

@@ -1,18 +1,10 @@
 import { beforeAll, describe, expect, test } from '@jest/globals';
-import {
-  hasKernels,
-  RandomStream,
-  startEngine,
-  tf,
-  valueAndGradients,
-  withoutKernels,
-  type Tensor,
-} from '../../src/engine/index.js';
+import { hasKernels, RandomStream, startEngine, tf, valueAndGradients, type Tensor } from '../../src/engine/index.js';
+import { withoutKernels } from '../../src/engine/kernels.js';
 import { configureEngine } from '../../src/engine/options.js';
 import {
   attention,
   gatedResidual,
-  gelu,
   geluTanh,
   lastModulatedNorm,
   layerNorm,
@@ -26,6 +18,7 @@ import {
   under,
   type Params,
 } from '../../src/nn/index.js';
+import { gelu } from '../../src/nn/activations.js';
 
 /* The kernels of native/ against the same layers composed of TensorFlow's operations; large enough for several threads. */
 

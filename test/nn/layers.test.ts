@@ -2,7 +2,6 @@ import { beforeAll, describe, expect, it } from '@jest/globals';
 import { RandomStream, startEngine, tf, type Tensor } from '../../src/engine/index.js';
 import {
   attention,
-  gelu,
   geluTanh,
   layerNorm,
   linear,
@@ -11,7 +10,6 @@ import {
   patchify,
   patchWeight,
   rmsNorm,
-  rotate,
   rotation,
   gatedResidual,
   silu,
@@ -19,6 +17,8 @@ import {
   unpatchify,
   type Params,
 } from '../../src/nn/index.js';
+import { gelu } from '../../src/nn/activations.js';
+import { rotate } from '../../src/nn/rotary.js';
 import { gradientError } from '../helpers/finite-differences.js';
 
 const random = new RandomStream(0);

@@ -1,6 +1,7 @@
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import { startEngine, tf, type Tensor } from '../../src/engine/index.js';
-import { adamw, movingAverage, type AdamOptions, type Optimizer, type Params } from '../../src/nn/index.js';
+import { adamw, movingAverage, type Optimizer, type Params } from '../../src/nn/index.js';
+import type { AdamOptions } from '../../src/nn/optimizers.js';
 
 beforeAll(async () => {
   await startEngine();

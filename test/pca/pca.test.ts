@@ -10,12 +10,12 @@ import {
   dimensionsFor,
   explainedShare,
   fitPca,
-  leadingSpectrum,
-  nonFiniteRows,
   pcaReduction,
   reducedRows,
   rowMoments,
 } from '../../src/pca/index.js';
+import { leadingSpectrum } from '../../src/pca/spectrum.js';
+import { nonFiniteRows } from '../../src/pca/moments.js';
 import { tempFolder } from '../helpers/temp.js';
 
 /** Recorded by fixtures/golden/pca/record.py from scikit-learn 1.9.1. */

@@ -2,18 +2,10 @@ import { beforeAll, describe, expect, it } from '@jest/globals';
 import { RandomNumbers } from '../../src/base/index.js';
 import { startEngine, tf } from '../../src/engine/index.js';
 import { arrayRows } from '../../src/rows/index.js';
-import {
-  attentiveScores,
-  DINOV2,
-  featureMatrix,
-  features,
-  headScores,
-  MAE,
-  score,
-  trainHeads,
-  unscaled,
-  type FeatureMatrix,
-} from '../../src/probe/index.js';
+import { featureMatrix, features, score, unscaled } from '../../src/probe/index.js';
+import { attentiveScores } from '../../src/probe/attentive.js';
+import { DINOV2, headScores, MAE, trainHeads } from '../../src/probe/heads.js';
+import type { FeatureMatrix } from '../../src/probe/matrix.js';
 
 beforeAll(async () => {
   await startEngine();

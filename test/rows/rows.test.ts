@@ -1,7 +1,8 @@
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { writeNpy, writeSafetensors } from '../../src/io/index.js';
-import { arrayRows, npyRows, tensorRows, type ChunkOptions, type RowSource } from '../../src/rows/index.js';
+import { arrayRows, npyRows, type ChunkOptions, type RowSource } from '../../src/rows/index.js';
+import { tensorRows } from '../../src/rows/sources.js';
 import { tempFolder } from '../helpers/temp.js';
 
 const folder = tempFolder();

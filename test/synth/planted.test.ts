@@ -2,14 +2,8 @@ import { beforeAll, describe, expect, it } from '@jest/globals';
 import { RandomNumbers } from '../../src/base/index.js';
 import { startEngine, tf, type Tensor2D } from '../../src/engine/index.js';
 import { diffusionFloor } from '../../src/gmm/index.js';
-import {
-  bestVelocity,
-  drawRows,
-  extentOf,
-  leastSquaresSlopes,
-  plantedMixture,
-  trainDenoiser,
-} from '../../src/synth/index.js';
+import { drawRows, extentOf, leastSquaresSlopes, plantedMixture, trainDenoiser } from '../../src/synth/index.js';
+import { bestVelocity } from '../../src/synth/velocity.js';
 
 const random = new RandomNumbers(0);
 

@@ -1,12 +1,7 @@
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import { RandomStream, startEngine, tf, type Scalar, type Tensor, type Tensor4D } from '../../src/engine/index.js';
-import {
-  generatorLoss,
-  gradientDifference,
-  judgeBoth,
-  newPatchGan,
-  openPerceptual,
-} from '../../src/tokenizers/losses/index.js';
+import { generatorLoss, judgeBoth, newPatchGan, openPerceptual } from '../../src/tokenizers/losses/index.js';
+import { gradientDifference } from '../../src/tokenizers/losses/perceptual.js';
 
 const random = new RandomStream(11);
 const pictures = (n: number, size: number): Tensor4D =>

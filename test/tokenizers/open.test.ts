@@ -5,7 +5,8 @@ import { beforeAll, describe, expect, it } from '@jest/globals';
 import { silentLog, type Log } from '../../src/base/index.js';
 import { RandomStream, startEngine, tf, type Tensor3D, type Tensor4D } from '../../src/engine/index.js';
 import { readSafetensors, writeSafetensors, type NdArray } from '../../src/io/index.js';
-import { openTokenizer, type OpenOptions } from '../../src/tokenizers/index.js';
+import { openTokenizer } from '../../src/tokenizers/index.js';
+import type { OpenOptions } from '../../src/tokenizers/tokenizer.js';
 import { describeWithShared, SHARED } from '../helpers/shared.js';
 import { tempFolder } from '../helpers/temp.js';
 

@@ -13,7 +13,8 @@ import { einsum, RandomStream, startEngine, tf, valueAndGradients, type Tensor }
 import { writeNpz, writeSafetensors } from '../../src/io/index.js';
 import { arrayRows } from '../../src/rows/index.js';
 import { arraysFrom, unit } from '../../src/nn/index.js';
-import { attentiveScores, featureMatrix, unscaled } from '../../src/probe/index.js';
+import { featureMatrix, unscaled } from '../../src/probe/index.js';
+import { attentiveScores } from '../../src/probe/attentive.js';
 import { plantedMixture, trainDenoiser } from '../../src/synth/index.js';
 import { maetok } from '../helpers/cli.js';
 import { gradientError } from '../helpers/finite-differences.js';

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from '@jest/globals';
-import { learningRate } from '../../src/training/index.js';
+import { learningRate } from '../../src/training/schedule.js';
 
 const cosine = { lr: 2e-4, schedule: 'cosine', warmup: 10, warmupLr: 1e-5, finalLr: 0.1, steps: 100 } as const;
 

@@ -6,8 +6,8 @@ import {
   type PhaseResult,
   type TrainingSettings,
   type TrainingTask,
-  type TrainOptions,
 } from '../../src/training/index.js';
+import type { TrainOptions } from '../../src/training/loop.js';
 
 export interface Rows {
   x: Tensor;

@@ -4,7 +4,10 @@ import { beforeAll, describe, expect, it } from '@jest/globals';
 import { RandomNumbers } from '../../src/base/index.js';
 import { startEngine, tf } from '../../src/engine/index.js';
 import { nearestNeighbours } from '../../src/neighbours/index.js';
-import { affinities, fuzzyGraph, pictureQuality, similarityCurve, type Edges } from '../../src/umap/index.js';
+import { pictureQuality } from '../../src/umap/index.js';
+import { affinities } from '../../src/umap/tsne.js';
+import { fuzzyGraph, type Edges } from '../../src/umap/graph.js';
+import { similarityCurve } from '../../src/umap/curve.js';
 
 interface Golden {
   x: number[][];

@@ -1,9 +1,8 @@
 import { linearAlgebra } from './choice.js';
 import type { Eigen, ProductShape } from './solver.js';
-
-export { availableAlgebras, linearAlgebra } from './choice.js';
+export { linearAlgebra } from './choice.js';
 export { rowProducts, type FloatRows } from './row-products.js';
-export { NotPositiveDefiniteError, type Eigen, type LinearAlgebra, type ProductShape } from './solver.js';
+export { NotPositiveDefiniteError } from './solver.js';
 
 /** Eigenvalues and eigenvectors of a symmetric matrix `a` [n, n], row-major. @throws where `a` is not finite. */
 export function eigh(a: Float64Array, n: number): Eigen {

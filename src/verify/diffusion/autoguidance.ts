@@ -1,6 +1,7 @@
 import { tf, type Tensor } from '../../engine/index.js';
 import type { VerifyCase } from '../case.js';
-import { tensorOf, type HostArray } from '../../nn/index.js';
+import type { HostArray } from '../../nn/index.js';
+import { tensorOf } from '../../nn/layout.js';
 import { mix, type Guidance } from '../../diffusion/guidance.js';
 import { edmHeun, edmSigmas, type Churn, type Denoiser } from '../../diffusion/samplers/index.js';
 import { labelsOf, numbersOf, recordedOnly, sliceOf, type Results } from './case.js';

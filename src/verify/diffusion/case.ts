@@ -1,6 +1,7 @@
 import { tf, type Tensor, type Tensor3D } from '../../engine/index.js';
 import type { VerifyCase } from '../case.js';
-import { channelsFirst, channelsLast, tensorOf, type HostArray } from '../../nn/index.js';
+import { channelsFirst, channelsLast, type HostArray } from '../../nn/index.js';
+import { tensorOf } from '../../nn/layout.js';
 /* What the verifiers of this room share. Recorded 2-D latents are [n, c, h, w]; inside they are [n, h·w, c]. */
 
 export type Results = Record<string, HostArray | Tensor>;

@@ -1,6 +1,6 @@
 import { tf, type Tensor } from '../../engine/index.js';
 import type { VerifyCase } from '../case.js';
-import { tensorOf } from '../../nn/index.js';
+import { tensorOf } from '../../nn/layout.js';
 import { networkSchema, type NetworkConfig } from '../../diffusion/config.js';
 import { classifierFree, NO_GUIDANCE, type Guidance } from '../../diffusion/guidance.js';
 import { alignmentLoss, cosine, noisyAt, squaredErrors, targetAt } from '../../diffusion/loss.js';

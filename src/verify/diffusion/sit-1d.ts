@@ -1,6 +1,7 @@
 import { tf, type Tensor } from '../../engine/index.js';
 import type { VerifyCase } from '../case.js';
-import { tensorOf, type HostArray } from '../../nn/index.js';
+import type { HostArray } from '../../nn/index.js';
+import { tensorOf } from '../../nn/layout.js';
 import { networkSchema, type NetworkConfig } from '../../diffusion/config.js';
 import { sinusoid, timeEmbedding } from '../../diffusion/embeddings.js';
 import { classifierFree } from '../../diffusion/guidance.js';

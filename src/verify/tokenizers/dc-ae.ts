@@ -1,7 +1,8 @@
 import type { Tensor } from '../../engine/index.js';
 import type { NdArray } from '../../io/index.js';
 import type { VerifiedSystem, Verifier } from '../case.js';
-import { channelsFirst, channelsLast, tensorOf, under } from '../../nn/index.js';
+import { channelsFirst, channelsLast, under } from '../../nn/index.js';
+import { tensorOf } from '../../nn/layout.js';
 import { loadDcAe } from '../../tokenizers/dc-ae/tokenizer.js';
 import { decode, encode } from '../../tokenizers/dc-ae/model.js';
 

@@ -1,6 +1,7 @@
 import { tf, type Tensor, type Tensor4D } from '../../engine/index.js';
 import type { VerifiedSystem, Verifier, VerifyCase } from '../case.js';
-import { channelsFirst, channelsLast, tensorOf, under, type Params } from '../../nn/index.js';
+import { channelsFirst, channelsLast, under, type Params } from '../../nn/index.js';
+import { tensorOf } from '../../nn/layout.js';
 import { dinoActivations, dinoDiscriminator, dinoInput, type DinoConfig } from '../../tokenizers/losses/dino.js';
 import type { Discriminator } from '../../tokenizers/losses/discriminator.js';
 import { maskBit, patchGan } from '../../tokenizers/losses/patchgan.js';

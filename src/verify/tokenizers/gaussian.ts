@@ -1,6 +1,7 @@
 import { tf, valueAndGradients, type Tensor } from '../../engine/index.js';
 import type { VerifyCase } from '../case.js';
-import { tensorOf, type Params } from '../../nn/index.js';
+import type { Params } from '../../nn/index.js';
+import { tensorOf } from '../../nn/layout.js';
 import { klPerImage, posterior } from '../../tokenizers/posterior.js';
 
 /* Outputs that the recorded cases of several tokenizer families have in common. */

@@ -1,6 +1,7 @@
 import { tf, type Tensor, type Tensor4D } from '../../engine/index.js';
 import type { VerifiedSystem, Verifier, VerifyCase } from '../case.js';
-import { channelsFirst, channelsLast, tensorOf, under, type Params } from '../../nn/index.js';
+import { channelsFirst, channelsLast, under, type Params } from '../../nn/index.js';
+import { tensorOf } from '../../nn/layout.js';
 import { scaled, unscaled } from '../../tokenizers/grid.js';
 import { gaussianOutputs, gradientOutputs } from './gaussian.js';
 import { klPerImage, posterior, samplePosterior } from '../../tokenizers/posterior.js';

@@ -1,7 +1,8 @@
 import { UserError } from '../../base/index.js';
 import { tf, type Tensor } from '../../engine/index.js';
 import type { VerifiedSystem, Verifier, VerifyCase } from '../case.js';
-import { channelsFirst, channelsLast, tensorOf } from '../../nn/index.js';
+import { channelsFirst, channelsLast } from '../../nn/index.js';
+import { tensorOf } from '../../nn/layout.js';
 import { runSequence, type Activations } from '../../tokenizers/taesd/model.js';
 import { sequenceOf } from '../../tokenizers/taesd/networks.js';
 

@@ -1,17 +1,10 @@
 import { matMul, tf, type Scalar, type Tensor, type Tensor3D, type Tensor4D } from '../../engine/index.js';
 import type { VerifiedSystem, VerifyCase } from '../case.js';
-import {
-  channelsFirst,
-  channelsLast,
-  conv2d,
-  pixelShuffle,
-  silu,
-  tensorOf,
-  under,
-  type Params,
-} from '../../nn/index.js';
+import { channelsFirst, channelsLast, conv2d, pixelShuffle, silu, under, type Params } from '../../nn/index.js';
+import { tensorOf } from '../../nn/layout.js';
 import { toTokens } from '../../tokenizers/grid.js';
-import { adaptiveWeight, discriminatorLoss, generatorLoss, started } from '../../tokenizers/losses/index.js';
+import { adaptiveWeight, discriminatorLoss, generatorLoss } from '../../tokenizers/losses/index.js';
+import { started } from '../../tokenizers/losses/adversarial.js';
 import { klPerImage, posterior, samplePosterior } from '../../tokenizers/posterior.js';
 import { alignment, ALIGNMENT_LARGEST, type AlignmentLoss } from '../../tokenizers/losses/vf.js';
 

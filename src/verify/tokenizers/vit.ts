@@ -9,10 +9,10 @@ import {
   linear,
   mixedAngles,
   silu,
-  tensorOf,
   under,
   type Params,
 } from '../../nn/index.js';
+import { tensorOf } from '../../nn/layout.js';
 import { klPerImage, posterior, samplePosterior } from '../../tokenizers/posterior.js';
 import { gaussianOutputs, gradientOutputs } from './gaussian.js';
 import { auxDecoder, gridSide, type VitConfig } from '../../tokenizers/vit/config.js';
