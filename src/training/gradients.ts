@@ -5,30 +5,29 @@ import type { LossContext, PhaseResult } from './task.js';
 
 /** One loss to differentiate: the task's own, or a phase's. */
 export interface Objective {
-  name: string;
+  network: string;
   trained: string[];
-  loss: (params: Params, batch: unknown, context: LossContext) => PhaseResult;
+  loss: (
+    params: Params,
+    batch: unknown,
+    context: LossContext & { shared: Params },
+  ) => PhaseResult & { shared?: Params };
 }
 
-/** Sums over the parts of a step, by objective. All tensors are the holder's. */
-export interface StepGradients {
-  gradients: Record<string, Params>;
-  /** Newest values of buffers. */
-  buffers: Record<string, Params>;
-  /** Scalars to log: `loss`, `<metric>`, and for phases `<phase>_loss`, `<phase>_<metric>`. */
-  scalars: Record<string, Tensor>;
-  /** Those among the scalars that were differentiated. */
-  losses: Set<string>;
+/** Of one network, sums over the parts of a step. All tensors are the holder's. */
+export interface NetworkSums {
+  gradients: Params;
+  /** To log: the loss and the metrics. */
+  scalars: Params & { loss: Tensor };
+  /** Newest values. */
+  buffers: Params;
+}
+
+export interface StepSums {
+  /** By name, the task's own first. */
+  networks: Record<string, NetworkSums>;
   parts: number;
 }
-
-export const noGradients = (): StepGradients => ({
-  gradients: {},
-  buffers: {},
-  scalars: {},
-  losses: new Set(),
-  parts: 0,
-});
 
 export interface Part {
   step: number;
@@ -39,54 +38,46 @@ export interface Part {
 }
 
 /** Adds the gradients of one batch to `sums`: every objective in turn, later ones seeing what earlier ones share. */
-export function addGradients(sums: StepGradients, objectives: Objective[], part: Part): void {
+export function addGradients(sums: StepSums, objectives: Objective[], part: Part): void {
   const shared: Params = {};
+  const soFar: Partial<StepSums['networks']> = sums.networks;
   const phases = Object.fromEntries(
-    Object.entries(part.values).map(([name, params]) => [name, { ...params, ...sums.buffers[name] }]),
-  );
+    Object.entries(part.values).map(([name, params]) => [name, { ...params, ...soFar[name]?.buffers }]),
+  ) as LossContext['phases'];
   for (const objective of objectives) {
-    const { name } = objective;
-    const random = name === MAIN ? part.random : part.random.for(name);
-    const outcome = differentiate(objective, phases[name], part.batch, { step: part.step, random, phases, shared });
+    const { network } = objective;
+    const random = network === MAIN ? part.random : part.random.for(network);
+    const outcome = differentiate(objective, phases[network], part.batch, { step: part.step, random, phases, shared });
     Object.assign(shared, outcome.shared);
-    sums.gradients[name] = added(sums.gradients[name], outcome.gradients);
-    replace((sums.buffers[name] ??= {}), outcome.buffers);
-    const prefix = name === MAIN ? '' : `${name}_`;
-    const scalars = Object.fromEntries(Object.entries(outcome.scalars).map(([key, value]) => [prefix + key, value]));
-    sums.scalars = added(sums.scalars, scalars);
-    sums.losses.add(`${prefix}loss`);
+    sums.networks[network] = added(soFar[network], outcome.terms);
   }
   tf.dispose(shared);
   sums.parts++;
 }
 
-interface Outcome {
-  gradients: Params;
-  buffers: Params;
-  shared: Params;
-  scalars: Params;
-}
-
-function differentiate({ trained, loss }: Objective, params: Params, batch: unknown, context: LossContext): Outcome {
-  const outcome: Omit<Outcome, 'gradients'> = { buffers: {}, shared: {}, scalars: {} };
+function differentiate(
+  { trained, loss }: Objective,
+  params: Params,
+  batch: unknown,
+  context: LossContext & { shared: Params },
+): { terms: NetworkSums; shared: Params } {
+  const kept: Params[] = [];
   const forward = (): Scalar => {
     const { loss: value, metrics, buffers = {}, shared = {} } = loss(params, batch, context);
     // The tape's scope ends with this function: what is wanted besides the loss is kept.
-    outcome.buffers = kept(buffers);
-    outcome.shared = kept(shared);
-    outcome.scalars = kept({ loss: value, ...asTensors(metrics) });
+    kept.push(...[asTensors(metrics), buffers, shared].map(keep));
     return value;
   };
   const { value, gradients } = valueAndGradients(
     forward,
     trained.map(name => params[name]),
   );
-  value.dispose();
+  const [metrics, buffers, shared] = kept;
   const found = trained.flatMap((name, i) => (gradients[i] ? [[name, gradients[i]] as const] : []));
-  return { ...outcome, gradients: Object.fromEntries(found) };
+  return { terms: { gradients: Object.fromEntries(found), scalars: { loss: value, ...metrics }, buffers }, shared };
 }
 
-const kept = (tensors: Params): Params =>
+const keep = (tensors: Params): Params =>
   Object.fromEntries(Object.entries(tensors).map(([name, tensor]) => [name, tf.keep(tensor.clone())]));
 
 const asTensors = (metrics: PhaseResult['metrics']): Params =>
@@ -94,21 +85,23 @@ const asTensors = (metrics: PhaseResult['metrics']): Params =>
     Object.entries(metrics).map(([name, value]) => [name, typeof value === 'number' ? tf.scalar(value) : value]),
   );
 
-/** Sums by name; both operands are used up. */
-function added(sums: Params | undefined, terms: Params): Params {
+/** Uses up both operands. */
+function added(sums: NetworkSums | undefined, terms: NetworkSums): NetworkSums {
   if (!sums) return terms;
-  const total = { ...sums };
-  for (const [name, term] of Object.entries(terms)) {
-    const before = sums[name] as Tensor | undefined;
-    total[name] = before ? before.add(term) : term;
-    if (before) tf.dispose([before, term]);
-  }
-  return total;
+  return {
+    gradients: merged(sums.gradients, terms.gradients, (sum, term) => sum.add(term)),
+    scalars: merged(sums.scalars, terms.scalars, (sum, term) => sum.add(term)),
+    buffers: merged(sums.buffers, terms.buffers, (_, newest) => newest.clone()),
+  };
 }
 
-function replace(values: Params, by: Params): void {
-  for (const name in by) {
-    if (name in values) values[name].dispose();
-    values[name] = by[name];
+/** Both records by name, joined where both have a tensor; uses up both. */
+function merged<P extends Params>(sums: P, terms: P, join: (sum: Tensor, term: Tensor) => Tensor): P {
+  const total: Params = { ...sums };
+  for (const [name, term] of Object.entries(terms)) {
+    const before = sums[name] as Tensor | undefined;
+    total[name] = before ? join(before, term) : term;
+    if (before) tf.dispose([before, term]);
   }
+  return total as P;
 }

@@ -1,6 +1,6 @@
 import { sumOfSquares, tf, type Tensor } from '../engine/index.js';
 import type { Params } from '../nn/index.js';
-import type { StepGradients } from './gradients.js';
+import type { StepSums } from './gradients.js';
 
 /** Whether a step counts and by what to multiply its gradient sums; scalars on the device, the caller's. */
 export interface Verdict {
@@ -13,11 +13,11 @@ export interface Verdict {
 }
 
 /** Judges a step without reading anything back. `clip` 0 leaves the norm alone. */
-export function judge({ gradients, scalars, losses, parts }: StepGradients, clip: number): Verdict {
+export function judge({ networks, parts }: StepSums, clip: number): Verdict {
   return tf.tidy(() => {
-    const norms = mapValues(gradients, params => globalNorm(params).div(parts));
+    const norms = mapValues(networks, ({ gradients }) => globalNorm(gradients).div(parts));
     // 0 · x is 0 for every finite x and NaN for every other.
-    const finite = [...[...losses].map(name => scalars[name]), ...Object.values(norms)];
+    const finite = [...Object.values(networks).map(({ scalars }) => scalars.loss), ...Object.values(norms)];
     const doubt = tf.addN(finite.map(x => x.mul<Tensor>(0)));
     const gate = doubt.equal(0).toFloat();
     const factors = mapValues(norms, norm => {

@@ -47,11 +47,11 @@ export async function train(task: TrainingTask, options: TrainOptions): Promise<
   }
 }
 
-function refuseLatePhases({ phases = [] }: TrainingTask, { steps }: TrainingSettings): void {
-  const late = phases.find(({ start = 0 }) => start >= steps);
+function refuseLatePhases({ phases = {} }: TrainingTask, { steps }: TrainingSettings): void {
+  const late = Object.entries(phases).find(([, { start = 0 }]) => start >= steps);
   if (late)
     throw new UserError(
-      `the ${late.name} would start at step ${late.start}, after the last of ${steps} steps; let it start earlier, train longer, or leave it out`,
+      `the ${late[0]} would start at step ${late[1].start}, after the last of ${steps} steps; let it start earlier, train longer, or leave it out`,
     );
 }
 

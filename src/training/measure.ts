@@ -42,8 +42,7 @@ function countParameters(
 ): { parameters: Record<string, number>; bytes: number } {
   const parameters: Record<string, number> = {};
   let bytes = 0;
-  for (const network of [{ ...task, name: MAIN }, ...(task.phases ?? [])]) {
-    const { name } = network;
+  for (const [name, network] of [[MAIN, task] as const, ...Object.entries(task.phases ?? {})]) {
     const sizes = Object.entries(network.params).map(([key, { size }]) => ({
       size,
       trained: network.trains?.(key) === false ? 0 : size,

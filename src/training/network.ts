@@ -8,7 +8,7 @@ import {
   type StepOptions,
 } from '../nn/index.js';
 import type { TrainingSettings } from './settings.js';
-import type { Phase, TrainingTask } from './task.js';
+import type { TrainingTask } from './task.js';
 
 /** Name of the task's own parameters among those of its phases. */
 export const MAIN = 'main';
@@ -34,8 +34,7 @@ export class Network {
 
   /** Takes over `params`: keeps copies of what trains, disposes of the rest at its end. */
   constructor(
-    readonly name: string,
-    { params, trains = () => true, decays }: Pick<TrainingTask & Phase<unknown>, 'params' | 'trains'> & Decays,
+    { params, trains = () => true, decays }: Pick<TrainingTask, 'params' | 'trains' | 'decays'>,
     { betas, eps, weightDecay, ema }: Pick<TrainingSettings, 'betas' | 'eps' | 'weightDecay' | 'ema'>,
   ) {
     this.names = Object.keys(params);
@@ -99,10 +98,6 @@ export class Network {
     this.average?.dispose();
     tf.dispose(this.fixed);
   }
-}
-
-interface Decays {
-  decays?: TrainingTask['decays'];
 }
 
 const pick = (params: Params, names: string[]): Params => Object.fromEntries(names.map(name => [name, params[name]]));

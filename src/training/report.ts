@@ -1,5 +1,5 @@
 import { tf, type Tensor } from '../engine/index.js';
-import type { StepGradients } from './gradients.js';
+import type { StepSums } from './gradients.js';
 import type { Verdict } from './guard.js';
 import { MAIN } from './network.js';
 
@@ -19,17 +19,20 @@ export interface Report {
   values: Record<string, number>;
 }
 
-/** Puts a step's scalars into one tensor, so that reading them is one transfer. */
-export function collectReport(
-  step: number,
-  { scalars, parts }: StepGradients,
-  { gate, norms }: Verdict,
-): PendingReport {
-  const normNames = Object.keys(norms).map(name => (name === MAIN ? 'grad_norm' : `${name}_grad_norm`));
-  const values = tf.tidy(() =>
-    tf.stack([gate, ...Object.values(scalars).map(sum => sum.div<Tensor>(parts)), ...Object.values(norms)]),
+/**
+ * Puts a step's scalars into one tensor, so that reading them is one transfer. Their columns: `loss`, `<metric>` and
+ * `grad_norm`, for phases behind `<phase>_`.
+ */
+export function collectReport(step: number, { networks, parts }: StepSums, { gate, norms }: Verdict): PendingReport {
+  const column = (network: string, name: string): string => (network === MAIN ? name : `${network}_${name}`);
+  const entries = Object.entries(networks).flatMap(([network, { scalars }]) =>
+    Object.entries(scalars).map(([name, sum]) => [column(network, name), sum] as const),
   );
-  return { step, names: [...Object.keys(scalars), ...normNames], values };
+  const normNames = Object.keys(norms).map(network => column(network, 'grad_norm'));
+  const values = tf.tidy(() =>
+    tf.stack([gate, ...entries.map(([, sum]) => sum.div<Tensor>(parts)), ...Object.values(norms)]),
+  );
+  return { step, names: [...entries.map(([name]) => name), ...normNames], values };
 }
 
 export async function readReport({ step, names, values }: PendingReport): Promise<Report> {

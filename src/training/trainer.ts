@@ -1,6 +1,6 @@
-import { RandomStream, tf, type Tensor } from '../engine/index.js';
+import { RandomStream, tf } from '../engine/index.js';
 import type { Params } from '../nn/index.js';
-import { addGradients, noGradients, type Objective, type StepGradients } from './gradients.js';
+import { addGradients, type Objective, type StepSums } from './gradients.js';
 import { judge, type Verdict } from './guard.js';
 import { MAIN, Network, type NetworkState } from './network.js';
 import { collectReport, type PendingReport } from './report.js';
@@ -13,7 +13,7 @@ export type BatchSource = (index: number) => Promise<unknown>;
 
 /** The device's side of a training: networks and what one step does to them. */
 export class Trainer {
-  private readonly phases: Phase<unknown>[];
+  private readonly phases: Record<string, Phase<unknown, Params>>;
   private readonly networks: Record<string, Network>;
   private readonly random: RandomStream;
 
@@ -21,12 +21,13 @@ export class Trainer {
     private readonly task: TrainingTask,
     private readonly settings: TrainingSettings,
   ) {
-    this.phases = task.phases ?? [];
+    this.phases = task.phases ?? {};
     this.random = new RandomStream(settings.seed).for('train');
-    this.networks = { [MAIN]: new Network(MAIN, task, settings) };
-    // Averages serve the model that is used afterwards; a discriminator is not.
-    for (const phase of this.phases)
-      this.networks[phase.name] = new Network(phase.name, phase, { ...settings, ema: 0 });
+    this.networks = {
+      [MAIN]: new Network(task, settings),
+      // Averages serve the model that is used afterwards; a discriminator is not.
+      ...mapValues(this.phases, phase => new Network(phase, { ...settings, ema: 0 })),
+    };
   }
 
   /** Update number `step` (from 0): gradients of `accumulate` batches, clipped, applied where they are finite. */
@@ -35,13 +36,13 @@ export class Trainer {
     const verdict = judge(sums, this.settings.clip);
     this.apply(step, sums, verdict);
     const report = collectReport(step + 1, sums, verdict);
-    tf.dispose([sums.buffers, sums.scalars, verdict] as never);
+    tf.dispose([sums.networks, verdict] as never);
     return report;
   }
 
-  private async gradients(step: number, batches: BatchSource): Promise<StepGradients> {
+  private async gradients(step: number, batches: BatchSource): Promise<StepSums> {
     const { accumulate } = this.settings;
-    const sums = noGradients();
+    const sums: StepSums = { networks: {}, parts: 0 };
     const values = mapValues(this.networks, network => network.read());
     try {
       for (let part = 0; part < accumulate; part++) {
@@ -57,22 +58,21 @@ export class Trainer {
   }
 
   private objectives(step: number): Objective[] {
-    const active = this.phases.filter(({ start = 0 }) => step >= start);
-    return [{ ...bound(this.task), name: MAIN }, ...active.map(bound)].map(objective => ({
-      ...objective,
-      trained: this.networks[objective.name].trained,
+    const phases = Object.entries(this.phases).filter(([, { start = 0 }]) => step >= start);
+    return [[MAIN, this.task] as const, ...phases].map(([network, task]) => ({
+      network,
+      trained: this.networks[network].trained,
+      loss: (params, batch, context) => task.loss(params, batch, context),
     }));
   }
 
-  private apply(step: number, { gradients, buffers }: StepGradients, { gate, factors }: Verdict): void {
-    for (const [name, network] of Object.entries(this.networks)) {
-      const lr = this.phases.find(phase => phase.name === name)?.lr ?? this.settings.lr;
-      if (name in gradients) {
-        const factor = factors[name];
-        network.step(gradients[name], { lr: learningRate({ ...this.settings, lr }, step), factor, gate });
-        tf.dispose(gradients[name]);
-      }
-      network.setBuffers(buffers[name] ?? {}, gate);
+  private apply(step: number, sums: StepSums, { gate, factors }: Verdict): void {
+    for (const [name, { gradients, buffers }] of Object.entries(sums.networks)) {
+      const network = this.networks[name];
+      const { lr = this.settings.lr } = name === MAIN ? this.settings : this.phases[name];
+      network.step(gradients, { lr: learningRate({ ...this.settings, lr }, step), factor: factors[name], gate });
+      tf.dispose(gradients);
+      network.setBuffers(buffers, gate);
     }
   }
 
@@ -94,16 +94,11 @@ export class Trainer {
   }
 }
 
-const bound = (objective: Pick<Objective, 'name' | 'loss'>): Pick<Objective, 'name' | 'loss'> => ({
-  name: objective.name,
-  loss: (params, batch, context) => objective.loss(params, batch, context),
-});
-
-/** Tensors one level deep; arrays are left to the garbage collector. */
+/** Tensors in records; arrays are left to the garbage collector. */
 export function disposeBatch(batch: unknown): void {
   if (batch instanceof tf.Tensor) batch.dispose();
-  else if (batch !== null && typeof batch === 'object')
-    for (const value of Object.values(batch)) if (value instanceof tf.Tensor) (value as Tensor).dispose();
+  else if (batch !== null && typeof batch === 'object' && !Array.isArray(batch) && !ArrayBuffer.isView(batch))
+    Object.values(batch).forEach(disposeBatch);
 }
 
 const mapValues = <A, B>(record: Record<string, A>, f: (value: A) => B): Record<string, B> =>

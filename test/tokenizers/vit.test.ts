@@ -174,7 +174,7 @@ describe('the loss of a ViT tokenizer', () => {
 
   it('is the weighted sum of its terms, a function of the stream only', async () => {
     const images = pictures(2);
-    const batch: VitBatch = { images, ...(await targetFeatures(targets, images, [])) };
+    const batch: VitBatch = { images, targets: await targetFeatures(targets, images, []) };
     tf.tidy(() => {
       const params = parameters(config);
       const run = (step: number): Record<string, number> => {
@@ -191,7 +191,7 @@ describe('the loss of a ViT tokenizer', () => {
 
   it('falls in a few steps of gradient descent', async () => {
     const images = pictures(4);
-    const batch: VitBatch = { images, ...(await targetFeatures(targets, images, [])) };
+    const batch: VitBatch = { images, targets: await targetFeatures(targets, images, []) };
     let params = initialParams(config, random);
     const names = Object.keys(params);
     const losses: number[] = [];
@@ -231,7 +231,7 @@ describe('the loss of a ViT tokenizer', () => {
   ])('has the same gradients where blocks are computed again in the backward pass: %s', (_, changes) => {
     const own = configured(changes);
     const params = parameters(own);
-    const batch = { images: pictures(2) };
+    const batch = { images: pictures(2), targets: {} };
     const kept = gradientsOf(own, plain, params, batch);
     const again = gradientsOf(own, { ...plain, recompute: true }, params, batch);
     expect(again.value.dataSync()[0]).toBeCloseTo(kept.value.dataSync()[0], 6);
@@ -244,7 +244,7 @@ describe('the loss of a ViT tokenizer', () => {
   it('balances a discriminator at the last layer, or takes its weight as it is', () => {
     const own = configured();
     const params = parameters(own);
-    const batch = { images: pictures(2) };
+    const batch = { images: pictures(2), targets: {} };
     const brightness = { loss: (x: Tensor4D) => x.mean().neg().mul<Scalar>(7), weight: 0.5 };
     const without = gradientsOf(own, plain, params, batch).gradients;
     const fixed = gradientsOf(own, plain, params, batch, { adversary: { ...brightness, adaptive: false } });
@@ -263,7 +263,7 @@ describe('the loss of a ViT tokenizer', () => {
     const own = configured({ latentTokens: 0 });
     const params = { ...parameters(own), [PROJECTION]: random.for('projection').normalTensor([5, 2]) };
     const images = pictures(2);
-    const batch: VitBatch = { images, 'target.align': random.for('features').normalTensor([2, 4, 5]) as Tensor3D };
+    const batch: VitBatch = { images, targets: {}, align: random.for('features').normalTensor([2, 4, 5]) as Tensor3D };
     const align = { weight: 0.1, margins: { cosine: 0, distance: 0 } };
     const without = gradientsOf(own, plain, params, batch).gradients;
     const aligned = gradientsOf(own, { ...plain, align }, params, batch).gradients;
@@ -282,7 +282,7 @@ describe('the loss of a ViT tokenizer', () => {
           own,
           recipe,
           parameters(own),
-          { images: pictures(2, 24) },
+          { images: pictures(2, 24), targets: {} },
           { step: 0, random },
         );
         expect(reconstruction.shape).toEqual([2, 24, 24, 3]);
@@ -292,7 +292,7 @@ describe('the loss of a ViT tokenizer', () => {
   it('of images larger than the model’s moves absolute positions as finite differences say', () => {
     const own = configured({ positions: 'absolute', decoder: { ...SMALL.decoder, kind: 'plain' } });
     const params = parameters(own);
-    const batch = { images: pictures(2, 24) };
+    const batch = { images: pictures(2, 24), targets: {} };
     const name = 'decoder.model.pos_embed';
     const gradient = gradientsOf(own, plain, params, batch).gradients[name];
     // The first patch alone: in a corner it makes the most difference whose share of a new position is whose.

@@ -314,9 +314,8 @@ describe('phases', () => {
     const task = regression() as TrainingTask;
     return {
       ...task,
-      phases: [
-        {
-          name: 'critic',
+      phases: {
+        critic: {
           params: { w: tf.tensor2d([[0.5]]), seen: tf.scalar(0) },
           trains: name => name === 'w',
           start,
@@ -331,7 +330,7 @@ describe('phases', () => {
             buffers: { seen: seen.add(1) },
           }),
         },
-      ],
+      },
     };
   };
 

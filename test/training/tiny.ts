@@ -3,7 +3,6 @@ import { tf, type Scalar, type Tensor } from '../../src/engine/index.js';
 import {
   DEFAULT_SETTINGS,
   train as trainTask,
-  type PhaseResult,
   type TrainingSettings,
   type TrainingTask,
 } from '../../src/training/index.js';
@@ -38,7 +37,7 @@ export function regression({
     },
     trains: name => name !== 'scale' && name !== 'seen',
     batch: index => Promise.resolve({ ...drawRows(index, rows), index }),
-    loss(params, { x, y, index }, { random }): PhaseResult {
+    loss(params, { x, y, index }, { random }) {
       const noisy = x.add(random.normalTensor(x.shape).mul(0.01));
       const hidden = tf.tanh(
         tf.matMul(noisy as never, params['in.weight'] as never, false, true).add(params['in.bias']),

@@ -5,6 +5,7 @@ export {
   lecam,
   rampUp,
   updateLogitMeans,
+  type LogitMeans,
 } from './adversarial.js';
 export { augment, STRONG, WEAK } from './augment.js';
 export { judgeBoth, newPatchGan, openDinoCritic, type Critic } from './critic.js';

@@ -1,6 +1,7 @@
 import { tf, valueAndGradients, type Scalar, type Tensor, type Tensor3D } from '../../engine/index.js';
 import { differentiable, linear, type Params } from '../../nn/index.js';
 import { adaptiveWeight, alignment, ALIGNMENT_LARGEST, type AlignmentMargins } from '../losses/index.js';
+import { LAST_LAYER } from './shapes.js';
 
 /** Latents drawn towards a frozen vision model's features (Yao & Wang 2025), token by token. */
 export interface Alignment {
@@ -10,9 +11,6 @@ export interface Alignment {
 
 /** Key of the linear layer, without bias, from the latents' channels to the features; only training has it. */
 export const PROJECTION = 'linear_proj.weight';
-
-/** Key of the layer at whose weights the alignment is balanced against the reconstruction. */
-const LAST_LAYER = 'quant_conv.weight';
 
 /**
  * The weighted alignment of latents [n, tokens, channels] with features [n, tokens, width]. Its weight is multiplied by
@@ -25,7 +23,7 @@ export function alignmentTerm(
   features: Tensor3D,
   reconstruction: Scalar,
 ): { loss: Tensor; metrics: Record<string, Scalar> } {
-  const last = params[LAST_LAYER];
+  const last = params[LAST_LAYER.encoder];
   const projected = linear({ weight: params[PROJECTION] }, latents) as Tensor3D;
   const { loss, cosine, distance } = alignment(margins, projected, features);
   const atLast = (value: Scalar): Tensor =>

@@ -1,6 +1,7 @@
 import { tf, valueAndGradients, type Scalar, type Tensor, type Tensor4D } from '../../engine/index.js';
 import { differentiable, type Params } from '../../nn/index.js';
 import { adaptiveWeight, rampUp } from '../losses/index.js';
+import { LAST_LAYER } from './shapes.js';
 
 /** The losses between a reconstruction and its original. */
 export interface PixelLoss {
@@ -38,9 +39,6 @@ interface Reconstruction {
   adversary?: Adversary | undefined;
 }
 
-/** Key of the layer at whose weights the adversarial loss is balanced. */
-const LAST_LAYER = 'decoder.to_pixel.model.weight';
-
 /** Pixel, perceptual and adversarial loss of a reconstruction. */
 export function judgeReconstruction(
   pixels: PixelLoss,
@@ -49,7 +47,7 @@ export function judgeReconstruction(
 ): Judged {
   const rebuild = (): Judged => fidelity(pixels, output, images, step);
   if (!adversary) return rebuild();
-  const last = params[LAST_LAYER];
+  const last = params[LAST_LAYER.decoder];
   const rec = slopes(rebuild, output, last);
   const adv = slopes(() => ({ loss: adversary.loss(output), metrics: {} }), output, last);
   const balance = adversary.adaptive ? adaptiveWeight(rec.atLast, adv.atLast) : tf.scalar(1);

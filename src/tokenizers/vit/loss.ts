@@ -29,11 +29,14 @@ export interface VitRecipe extends PixelLoss {
   recompute?: boolean | undefined;
 }
 
-/**
- * What one loss reads: images, `target.<name>` [n, patches, width] for each auxiliary decoder, and `target.align`
- * [n, tokens, width] where latents are aligned.
- */
-export type VitBatch = { images: Tensor4D } & Record<`target.${string}`, Tensor3D>;
+/** What one loss reads. */
+export interface VitBatch {
+  images: Tensor4D;
+  /** What auxiliary decoders predict, by name: [n, patches, width]. */
+  targets: Record<string, Tensor3D>;
+  /** What latents are aligned with, where they are: [n, tokens, width]. */
+  align?: Tensor3D | undefined;
+}
 
 /** The values that change from step to step. */
 export interface VitStep {
@@ -77,10 +80,10 @@ export function vitLoss(
   for (const target of recipe.targets) {
     const { output } = decodePatches(config, auxDecoder(config, target.name), params, latents, { grid, recompute });
     const over = recipe.auxOver === 'masked' ? mask : undefined;
-    add(`aux_${target.name}`, auxLoss(target, output, batch[`target.${target.name}`], over), target.weight);
+    add(`aux_${target.name}`, auxLoss(target, output, batch.targets[target.name], over), target.weight);
   }
   if (recipe.align) {
-    const aligned = alignmentTerm(recipe.align, params, latents, batch['target.align'], judged.loss);
+    const aligned = alignmentTerm(recipe.align, params, latents, batch.align!, judged.loss);
     Object.assign(metrics, aligned.metrics);
     terms.push(aligned.loss);
   }

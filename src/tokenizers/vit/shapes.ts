@@ -9,6 +9,9 @@ import {
   type VitConfig,
 } from './config.js';
 
+/** Keys of the last layers' weights, by whose gradients losses are balanced against the reconstruction's. */
+export const LAST_LAYER = { encoder: 'quant_conv.weight', decoder: 'decoder.to_pixel.model.weight' } as const;
+
 /** Every parameter that the forward passes use, with its shape, under its published key. */
 export function vitShapes(config: VitConfig): Shapes {
   const { encoder, latentChannels } = config;

@@ -62,9 +62,9 @@ export async function targetFeatures(
   targets: Pick<AuxTarget, 'name' | 'features'>[],
   images: Tensor4D,
   indices: ArrayLike<number>,
-): Promise<Record<`target.${string}`, Tensor3D>> {
-  const found: Record<`target.${string}`, Tensor3D> = {};
-  for (const target of targets) found[`target.${target.name}`] = await target.features(images, indices);
+): Promise<Record<string, Tensor3D>> {
+  const found: Record<string, Tensor3D> = {};
+  for (const target of targets) found[target.name] = await target.features(images, indices);
   return found;
 }
 

@@ -1,5 +1,6 @@
 import { UserError } from '../../../base/index.js';
-import { tf, type RandomStream, type Scalar, type Tensor, type Tensor4D } from '../../../engine/index.js';
+import { tf, type RandomStream, type Scalar, type Tensor4D } from '../../../engine/index.js';
+import { prefixed, under, type Params } from '../../../nn/index.js';
 import {
   augment,
   discriminatorLoss,
@@ -12,25 +13,28 @@ import {
   updateLogitMeans,
   WEAK,
   type Critic,
+  type LogitMeans,
 } from '../../../tokenizers/losses/index.js';
-import type { Adversary, VitBatch } from '../../../tokenizers/vit/index.js';
-import type { LossContext, Phase, PhaseResult } from '../../../training/index.js';
+import type { Adversary, VitBatch, VitLoss } from '../../../tokenizers/vit/index.js';
+import type { LossContext, PhaseResult, TrainingTask } from '../../../training/index.js';
 import type { VitTrainingOptions } from './options.js';
 
 /** A discriminator in a run: what trains it, and what it says to the tokenizer. */
 export interface VitCritic {
-  phase: Phase<VitBatch>;
+  phases: NonNullable<VitTask['phases']>;
   /** From its first step on. */
-  adversary(context: LossContext): Adversary | undefined;
+  adversary(context: LossContext<'discriminator'>): Adversary | undefined;
   digest: string | undefined;
 }
 
-const DISCRIMINATOR = 'discriminator';
+/** What the tokenizer's loss shares with the discriminator's. */
+type Shared = Pick<VitLoss, 'reconstruction'>;
 
-/** Under these names the discriminator's phase finds what the tokenizer made of the batch. */
-export const RECONSTRUCTION = 'reconstruction';
+/** The training of a tokenizer of this family. */
+export type VitTask = TrainingTask<VitBatch, Shared, 'discriminator'>;
 
-const LOGIT_MEANS = ['lecam.real', 'lecam.fake'];
+/** Above the averages of the logits' means among the discriminator's parameters. */
+const LECAM = 'lecam';
 
 /** The discriminator that the options describe. @throws UserError for weights that are missing or of another network. */
 export async function openVitCritic(options: VitTrainingOptions, random: RandomStream): Promise<VitCritic | undefined> {
@@ -38,15 +42,17 @@ export async function openVitCritic(options: VitTrainingOptions, random: RandomS
   if (!critic) return undefined;
   const { discWeight: weight, discAdaptive: adaptive, discLr } = options;
   const start = options.discStart ?? (options.preset === 'tiny' ? 0 : PUBLISHED_START);
-  const means = Object.fromEntries(LOGIT_MEANS.map(name => [name, tf.scalar(0)]));
+  const means = prefixed({ real: tf.scalar(0), fake: tf.scalar(0) }, LECAM);
   return {
-    phase: {
-      name: DISCRIMINATOR,
-      params: { ...critic.params, ...means },
-      trains: key => !LOGIT_MEANS.includes(key) && critic.trains(key),
-      start,
-      ...(discLr === undefined ? {} : { lr: discLr }),
-      loss: (params, { images }, context) => discriminate(critic, options, params, images, context),
+    phases: {
+      discriminator: {
+        params: { ...critic.params, ...means },
+        trains: key => !(key in means) && critic.trains(key),
+        start,
+        ...(discLr === undefined ? {} : { lr: discLr }),
+        loss: (params, { images }, { shared, random }) =>
+          discriminate(critic, options, params, [images, shared.reconstruction], random),
+      },
     },
     adversary: ({ step, phases, random: draws }) =>
       step < start
@@ -56,9 +62,8 @@ export async function openVitCritic(options: VitTrainingOptions, random: RandomS
             adaptive,
             loss: images => {
               const seen = options.discAugment ? augment(images, draws.for('augment'), WEAK) : images;
-              return generatorLoss[options.discLoss](
-                critic.judge(phases[DISCRIMINATOR], seen, { train: true, random: draws }).logits,
-              );
+              const { logits } = critic.judge(phases.discriminator, seen, { train: true, random: draws });
+              return generatorLoss[options.discLoss](logits);
             },
           },
     digest: critic.digest,
@@ -82,16 +87,15 @@ async function chosenCritic(options: VitTrainingOptions, random: RandomStream): 
 function discriminate(
   critic: Critic,
   { discLoss, discAugment, discConsistency, discWeight, lecam: lecamWeight }: VitTrainingOptions,
-  params: Record<string, Tensor>,
-  images: Tensor4D,
-  { shared, random }: LossContext,
+  params: Params,
+  both: [images: Tensor4D, reconstructions: Tensor4D],
+  random: RandomStream,
 ): PhaseResult {
-  const both: [Tensor4D, Tensor4D] = [images, shared[RECONSTRUCTION] as Tensor4D];
   const changed = (how: typeof WEAK): [Tensor4D, Tensor4D] =>
     both.map((pictures, i) => augment(pictures, random.for('augment').at(i), how)) as [Tensor4D, Tensor4D];
   const seen = judgeBoth(critic, params, discAugment ? changed(WEAK) : both, random);
   const adversarial = discriminatorLoss[discLoss](seen.real, seen.fake);
-  const means = updateLogitMeans({ real: params['lecam.real'], fake: params['lecam.fake'] }, seen.real, seen.fake);
+  const means = updateLogitMeans(under(params, LECAM) as Params & LogitMeans, seen.real, seen.fake);
   const regularised =
     lecamWeight > 0 ? adversarial.add(lecam(means, seen.real, seen.fake).mul(lecamWeight)) : adversarial;
   const consistency =
@@ -99,14 +103,14 @@ function discriminate(
   return {
     loss: regularised.mul<Scalar>(discWeight).add(consistency.mul(discConsistency)),
     metrics: { adversarial, real: seen.real.mean(), fake: seen.fake.mean(), consistency },
-    buffers: { ...seen.buffers, 'lecam.real': means.real, 'lecam.fake': means.fake },
+    buffers: { ...seen.buffers, ...prefixed({ ...means }, LECAM) },
   };
 }
 
 /** Mean squared difference of the judgments of plain and of changed images (Zhang et al. 2020). */
 function inconsistency(
   critic: Critic,
-  params: Record<string, Tensor>,
+  params: Params,
   [plain, strong]: [[Tensor4D, Tensor4D], [Tensor4D, Tensor4D]],
   random: RandomStream,
 ): Scalar {

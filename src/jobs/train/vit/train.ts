@@ -1,5 +1,6 @@
-import type { VitBatch, VitConfig, VitModel, VitNetwork, VitRecipe, VitSize } from '../../../tokenizers/vit/index.js';
-import type { TrainingSettings, TrainingTask } from '../../../training/index.js';
+import type { VitConfig, VitModel, VitNetwork, VitRecipe, VitSize } from '../../../tokenizers/vit/index.js';
+import type { TrainingSettings } from '../../../training/index.js';
+import type { VitTask } from './critic.js';
 import { vitTrainingOptions, type VitTrainingOptions } from './options.js';
 import { defineTrainable, type PreparedTraining, type Trainable, type TrainingRequest } from '../trainable.js';
 
@@ -62,7 +63,7 @@ async function prepare(model: VitModel, request: TrainingRequest<VitTrainingOpti
   const { RandomStream, tf } = await import('../../../engine/index.js');
   const vit = await import('../../../tokenizers/vit/index.js');
   const { openPerceptual } = await import('../../../tokenizers/losses/index.js');
-  const { openVitCritic, RECONSTRUCTION } = await import('./critic.js');
+  const { openVitCritic } = await import('./critic.js');
   const { openVitData } = await import('./data.js');
   const { tokenizerEvaluation } = await import('../tokenizer-evaluation.js');
   const { openVitFeatures } = await import('./features.js');
@@ -86,8 +87,7 @@ async function prepare(model: VitModel, request: TrainingRequest<VitTrainingOpti
     ...(perceptual && { perceptual: { ...perceptual, weight: weights.perceptual, ramp: weights.ramp } }),
     ...(align && { align: { weight: options.alignWeight, margins: marginsOf(options) } }),
   };
-  const targets = align ? [...recipe.targets, align] : recipe.targets;
-  const task: TrainingTask<VitBatch> = {
+  const task: VitTask = {
     name: model,
     params: startingParams(config, {
       start,
@@ -98,7 +98,8 @@ async function prepare(model: VitModel, request: TrainingRequest<VitTrainingOpti
     batch: async index => {
       const { images: pixels, indices, size } = await data.batch(index);
       const images = tf.tensor4d(pixels, [indices.length, size, size, 3]);
-      return { images, ...(await vit.targetFeatures(targets, images, indices)) };
+      const targets = await vit.targetFeatures(recipe.targets, images, indices);
+      return { images, targets, align: await align?.features(images, indices) };
     },
     loss: (params, batch, context) => {
       const { step, random } = context;
@@ -106,10 +107,10 @@ async function prepare(model: VitModel, request: TrainingRequest<VitTrainingOpti
         ...{ step, random },
         adversary: critic?.adversary(context),
       });
-      return critic ? { ...result, shared: { [RECONSTRUCTION]: reconstruction } } : result;
+      return { ...result, ...(critic && { shared: { reconstruction } }) };
     },
     ...(options.stage === 'decoder' ? { trains: isDecoder } : {}),
-    ...(critic ? { phases: [critic.phase] } : {}),
+    ...(critic && { phases: critic.phases }),
     evaluate: tokenizerEvaluation({
       ...data,
       imageSize: config.imageSize,
