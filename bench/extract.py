@@ -1,5 +1,5 @@
 """The peer of extract.ts: MAETok's encoder in PyTorch eager. Reads weights and images from a safetensors file, answers
-each line on stdin with the seconds that encoding all pictures took, and leaves the latents [n, tokens, channels]."""
+each line on stdin with the seconds that encoding all images took, and leaves the latents [n, tokens, channels]."""
 
 import json
 import sys

@@ -25,7 +25,7 @@ import { tokenizerOf } from '../src/tokenizers/vit/tokenizer.js';
 const { values: flags } = parseArgs({
   options: {
     preset: { type: 'string', default: 'base' },
-    pictures: { type: 'string', default: '16' },
+    count: { type: 'string', default: '16' },
     batch: { type: 'string', default: '8' },
     rounds: { type: 'string', default: '5' },
     threads: { type: 'string', default: '2' },
@@ -34,7 +34,7 @@ const { values: flags } = parseArgs({
   },
 });
 const preset = (flags.quick ? 'tiny' : flags.preset) as VitSize;
-const [pictures, batchSize] = [flags.pictures, flags.batch].map(Number);
+const [count, batchSize] = [flags.count, flags.batch].map(Number);
 const rounds = flags.quick ? 1 : Number(flags.rounds);
 
 const config = vitPreset('maetok', preset);
@@ -50,20 +50,20 @@ function moved(initial: Record<string, Tensor>): Record<string, Tensor> {
 }
 
 const folder = mkdtempSync(join(tmpdir(), 'maetok-bench-'));
-const photos = join(folder, 'pictures');
-const scenes = await openImages(`synthetic:scenes?count=${pictures}&size=${config.imageSize}`);
+const photos = join(folder, 'images');
+const scenes = await openImages(`synthetic:scenes?count=${count}&size=${config.imageSize}`);
 const context = { log: silentLog, signal: new AbortController().signal };
-await exportFolder(scenes, photos, { ...context, progress: silentLog.progress('', pictures, ''), force: false });
+await exportFolder(scenes, photos, { ...context, progress: silentLog.progress('', count, ''), force: false });
 const data = await openImages(photos);
 const tokenizer = tokenizerOf({ name: 'maetok', config, params, digest: '' });
 
 const shared = join(folder, 'case.safetensors');
-const all = Array.from({ length: pictures }, (_, i) => i);
+const all = Array.from({ length: count }, (_, i) => i);
 const { images } = await loadBatch(data, all, { size: config.imageSize, crop: 'center', flip: false });
 const encoder = Object.fromEntries(Object.entries(params).filter(([key]) => /^(encoder|quant_conv)\./.test(key)));
 await writeSafetensors(shared, {
   ...(await arraysFrom(encoder)),
-  images: { shape: [pictures, config.imageSize, config.imageSize, 3], dtype: 'float32', data: images },
+  images: { shape: [count, config.imageSize, config.imageSize, 3], dtype: 'float32', data: images },
 });
 
 const script = fileURLToPath(new URL('extract.py', import.meta.url));
@@ -85,12 +85,12 @@ type Precision = 'f32' | 'bf16';
 async function ourRound(precision: Precision): Promise<number> {
   configureEngine({ precision });
   const settings = { spec: 'random', flip: false, precision, seed: 0, batchSize, force: true };
-  return (await extractLatents(tokenizer, data, join(folder, precision), settings, context)).picturesPerSecond;
+  return (await extractLatents(tokenizer, data, join(folder, precision), settings, context)).imagesPerSecond;
 }
 
 async function theirRound(): Promise<number> {
   peer.stdin.write('round\n');
-  return pictures / Number((await answer()).seconds);
+  return count / Number((await answer()).seconds);
 }
 
 const numbersOf = async (path: string): Promise<Float32Array> => {
@@ -133,8 +133,8 @@ try {
       engine,
       precision,
       peer: `PyTorch ${String(torch)} f32`,
-      pictures_per_s: median(rates[precision]),
-      peer_pictures_per_s: median(rates.peer),
+      images_per_s: median(rates[precision]),
+      peer_images_per_s: median(rates.peer),
       ratio: median(rates[precision]) / median(rates.peer),
       gflops: median(rates[precision]) * gigaFlops(),
       max_rel_diff: apart(await numbersOf(join(folder, precision)), theirs),

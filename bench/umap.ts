@@ -14,7 +14,7 @@ import { arrayRows, selectedRows, type RowSource } from '../src/rows/index.js';
 import { planarStart } from '../src/pca/planar-start.js';
 import { sampleOf } from '../src/rows/sample.js';
 import { openLatents } from '../src/latents/index.js';
-import { pictureQuality, umap } from '../src/umap/index.js';
+import { embeddingQuality, umap } from '../src/umap/index.js';
 
 /*
  * All start from two principal components of the same rows. Ours and umap-js are given the same exact neighbours, so only
@@ -68,7 +68,7 @@ async function compare(count: number): Promise<void> {
   const search = (performance.now() - began) / 1000;
   const start = await planarStart(data, rows, width);
   const judge = async (program: string, searching: number | string, seconds: number, points: Float32Array) => {
-    const { trustworthiness, continuity } = await pictureQuality(data, points, {
+    const { trustworthiness, continuity } = await embeddingQuality(data, points, {
       k: Number(flags.neighbours),
       queries: Number(flags.queries),
       random,

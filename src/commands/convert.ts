@@ -72,7 +72,7 @@ export const convert = defineCommand({
       const row = { input, out, key, tensors, parameters };
       await writeTable(context, Object.keys(row), [row], {});
     } else {
-      const row = { input, out, pictures: await convertLatents(input, out, { ...chosen, dtype, nameless }, context) };
+      const row = { input, out, images: await convertLatents(input, out, { ...chosen, dtype, nameless }, context) };
       await writeTable(context, Object.keys(row), [row], {});
     }
   },

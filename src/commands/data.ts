@@ -32,7 +32,7 @@ type Options = z.output<typeof options>;
 const COLUMNS = [
   'name',
   'split',
-  'pictures',
+  'images',
   'classes',
   'min_width',
   'max_width',
@@ -88,7 +88,7 @@ async function described(dataset: ImageDataset, split: string): Promise<Row> {
   return {
     name: dataset.name,
     split,
-    pictures: dataset.count,
+    images: dataset.count,
     classes: classCount(dataset),
     min_width: sizes.minWidth,
     max_width: sizes.maxWidth,
@@ -108,8 +108,8 @@ async function check(dataset: ImageDataset, context: Context): Promise<void> {
   const broken = await brokenOf(dataset, context);
   await writeTable(
     context,
-    ['picture', 'problem'],
-    broken.map(({ picture, problem }) => ({ picture, problem })),
+    ['image', 'problem'],
+    broken.map(({ image, problem }) => ({ image, problem })),
     {},
   );
   if (broken.length > 0)
@@ -118,10 +118,10 @@ async function check(dataset: ImageDataset, context: Context): Promise<void> {
 }
 
 async function brokenOf(dataset: ImageDataset, { log, signal }: Context) {
-  const { brokenPictures } = await import('../data/index.js');
-  const progress = log.progress('checking', dataset.count, 'pictures');
+  const { brokenImages } = await import('../data/index.js');
+  const progress = log.progress('checking', dataset.count, 'images');
   try {
-    return await brokenPictures(dataset, progress, signal);
+    return await brokenImages(dataset, progress, signal);
   } finally {
     progress.stop();
   }
@@ -132,7 +132,7 @@ async function exported(dataset: ImageDataset, chosen: Options, context: Context
   if (grid !== undefined) await writeGrid(dataset, grid, chosen);
   if (out === undefined) return;
   const { exportFolder, exportNpz, without } = await import('../data/index.js');
-  const progress = context.log.progress('writing', dataset.count, 'pictures');
+  const progress = context.log.progress('writing', dataset.count, 'images');
   const settings = { size, force, signal: context.signal, progress };
   try {
     if (!out.endsWith('.npz')) {
@@ -140,8 +140,8 @@ async function exported(dataset: ImageDataset, chosen: Options, context: Context
     } else {
       // The file begins with the number of images, so what is broken must be known before.
       const broken = await brokenOf(dataset, context);
-      for (const { index, picture, problem } of broken)
-        dataset.reportBroken(index, new UserError(`${picture}: ${problem}`));
+      for (const { index, image, problem } of broken)
+        dataset.reportBroken(index, new UserError(`${image}: ${problem}`));
       await exportNpz(without(dataset, broken), out, settings);
     }
   } finally {

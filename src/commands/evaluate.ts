@@ -275,7 +275,7 @@ async function paired(
   context: Context,
 ): Promise<EvaluationRow[]> {
   const { firstReadable } = await import('../data/index.js');
-  const { evaluateReconstructions, fromPictures } = await import('../jobs/evaluate/index.js');
+  const { evaluateReconstructions, fromImages } = await import('../jobs/evaluate/index.js');
   if (!originals) throw new UserError(`${chosen.reference}: holds no images; --paired compares image with image`);
   if (images.count !== originals.count)
     throw new UserError(
@@ -288,16 +288,8 @@ async function paired(
         `--size ${Math.min(width, height)} crops both as ADM does`,
     );
   if (chosen.size === undefined && width !== height)
-    throw new UserError(`${images.pictureName(0)}: is ${width}×${height}; give --size to crop all images to squares`);
+    throw new UserError(`${images.imageName(0)}: is ${width}×${height}; give --size to crop all images to squares`);
   const metrics = await chosenMetrics(chosen, ['fid'], judges.extractor);
   const all = { ...judges, metrics };
-  return await evaluateReconstructions(
-    name,
-    originals,
-    chosen.size ?? width,
-    fromPictures(images),
-    all,
-    chosen,
-    context,
-  );
+  return await evaluateReconstructions(name, originals, chosen.size ?? width, fromImages(images), all, chosen, context);
 }

@@ -52,7 +52,7 @@ export const extract = defineCommand({
         const done = await extractLatents(tokenizer, data, chosen.out, { ...chosen, spec: chosen.tokenizer }, context);
         const left = done.skipped > 0 ? `, ${done.skipped} unreadable ones left out` : '';
         context.log.note(
-          `${chosen.out}: latents of ${done.rows} images by ${tokenizer.name}${left} (${done.picturesPerSecond.toPrecision(3)} images/s)`,
+          `${chosen.out}: latents of ${done.rows} images by ${tokenizer.name}${left} (${done.imagesPerSecond.toPrecision(3)} images/s)`,
         );
       } finally {
         await data.close();

@@ -141,9 +141,9 @@ async function openSources(
   const sources: ProbeSource[] = opened.map(latents => ({ latents, test }));
   const digests = await digestsOf(opened);
   if (pixels === undefined) return { sources, digests };
-  const { pixelSource, warnOfOtherPictures } = await import('../jobs/probe/index.js');
+  const { pixelSource, warnOfOtherImages } = await import('../jobs/probe/index.js');
   const reading = { ...decodingOf(chosen), size, tested: test !== undefined, log };
   const { source, digest } = await pixelSource(pixels, reading);
-  for (const { latents } of sources) warnOfOtherPictures(source.latents, latents, log);
+  for (const { latents } of sources) warnOfOtherImages(source.latents, latents, log);
   return { sources: [...sources, source], digests: { ...digests, pixels: digest } };
 }

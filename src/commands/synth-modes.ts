@@ -46,8 +46,8 @@ export const synthModes = defineCommand({
       throw new UserError(
         `--separations: ${separations.length} values for the ${modes.length} spaces of --modes; give one for each`,
       );
-    const [charts, pictures] = [chartFiles('--chart', chosen.chart), chartFiles('--picture', chosen.picture)];
-    await refuseOutputs([...charts, ...pictures, chosen.out], chosen.force);
+    const [charts, embeddings] = [chartFiles('--chart', chosen.chart), chartFiles('--picture', chosen.picture)];
+    await refuseOutputs([...charts, ...embeddings, chosen.out], chosen.force);
     const { totalmem } = await import('node:os');
     const { startEngine } = await import('../engine/index.js');
     const { modesVerdict, synthModes: experiment } = await import('../jobs/synth/index.js');
@@ -71,8 +71,8 @@ export const synthModes = defineCommand({
       {},
       { files: charts, ...files },
     );
-    await writeChart(context, { name: 'synth modes', columns: POINTS, rows: points(report.pictures) }, CAPTION, {
-      files: pictures,
+    await writeChart(context, { name: 'synth modes', columns: POINTS, rows: points(report.embeddings) }, CAPTION, {
+      files: embeddings,
       ...files,
     });
     await writeTable(context, COLUMNS, rows, {
@@ -92,8 +92,8 @@ const CAPTION = {
   subtitle: 'its area follows the gaps between modes, not their number',
 };
 
-function points(pictures: { picture: { source: string; points: Float32Array }; labels: Int32Array }[]) {
-  return pictures.flatMap(({ picture: { source, points }, labels }) =>
+function points(embeddings: { embedding: { source: string; points: Float32Array }; labels: Int32Array }[]) {
+  return embeddings.flatMap(({ embedding: { source, points }, labels }) =>
     Array.from(labels, (label, i) => ({ source, x: points[2 * i], y: points[2 * i + 1], label })),
   );
 }

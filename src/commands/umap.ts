@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { Picture } from '../jobs/umap/index.js';
+import type { Embedding } from '../jobs/umap/index.js';
 import { defineCommand } from './command.js';
 import type { OpenedLatents } from './open-latents.js';
 import { count, nonNegative, number, words } from '../base/options.js';
@@ -61,15 +61,15 @@ export const umap = defineCommand({
     await refuseOutputs([...files, chosen.out, chosen.quality], chosen.force);
     const { startEngine } = await import('../engine/index.js');
     const { digestsOf, openNamedLatents } = await import('./open-latents.js');
-    const { picturesOf } = await import('../jobs/umap/index.js');
+    const { embeddingsOf } = await import('../jobs/umap/index.js');
     await startEngine();
     const { dropNonfinite, limit } = chosen;
     const opening = { dropNonfinite, limit, nameless: chosen.dtype, log: context.log };
     const sources = await openNamedLatents(inputs, opening);
     const { method: methods, neighbours, minDist, epochs, perplexity, iterations, sample, seed } = chosen;
     const settings = { methods, neighbours, minDist, perplexity, iterations, sample, seed };
-    const pictures: Picture[] = [];
-    for (const { rows } of sources) pictures.push(...(await picturesOf(rows, { ...settings, epochs }, context)));
+    const embeddings: Embedding[] = [];
+    for (const { rows } of sources) embeddings.push(...(await embeddingsOf(rows, { ...settings, epochs }, context)));
     const protocol = card('umap', {
       sources: await digestsOf(sources),
       ...settings,
@@ -78,8 +78,8 @@ export const umap = defineCommand({
       dropNonfinite,
       argv: context.argv,
     });
-    const rows = pictures.flatMap(picture => coordinates(picture, sources));
-    await writeChart(context, { name: 'images', columns: COLUMNS, rows }, captions(pictures), {
+    const rows = embeddings.flatMap(embedding => coordinates(embedding, sources));
+    await writeChart(context, { name: 'images', columns: COLUMNS, rows }, captions(embeddings), {
       files,
       force: chosen.force,
     });
@@ -87,7 +87,7 @@ export const umap = defineCommand({
       await writeTable(
         context,
         QUALITY_COLUMNS,
-        pictures.map(({ source, method, rows, trustworthiness, continuity, seconds }) => ({
+        embeddings.map(({ source, method, rows, trustworthiness, continuity, seconds }) => ({
           ...{ source, method, rows: rows.length, neighbours, trustworthiness, continuity, seconds },
         })),
         { out: chosen.quality, force: chosen.force, protocol },
@@ -96,7 +96,7 @@ export const umap = defineCommand({
   },
 });
 
-function coordinates({ source, method, rows, points }: Picture, sources: OpenedLatents[]) {
+function coordinates({ source, method, rows, points }: Embedding, sources: OpenedLatents[]) {
   const { rows: latents, classes } = sources.find(({ name }) => name === source)!;
   return Array.from(rows, (row, i) => {
     const label = latents.labels?.[row] ?? null;
@@ -108,10 +108,10 @@ function coordinates({ source, method, rows, points }: Picture, sources: OpenedL
 }
 
 /** Title of a chart of these embeddings. */
-function captions(pictures: Picture[]): { title: string; subtitle: string } {
-  const methods = new Set(pictures.map(({ method }) => method));
-  const [{ method }] = pictures;
-  const kept = pictures.map(({ source, method, trustworthiness }) =>
+function captions(embeddings: Embedding[]): { title: string; subtitle: string } {
+  const methods = new Set(embeddings.map(({ method }) => method));
+  const [{ method }] = embeddings;
+  const kept = embeddings.map(({ source, method, trustworthiness }) =>
     [source, ...(methods.size > 1 ? [method] : []), trustworthiness.toFixed(3)].join(' '),
   );
   return {

@@ -42,7 +42,7 @@ export async function writeReport(study: Study, plan: Plan, tables: StudyTables,
     await replace(join(out, 'charts', `${file}.csv`), csv(table));
     sections.push({ heading, text: [text], charts: [svg] });
   }
-  sections.push(...(await pictureSections(plan)));
+  sections.push(...(await imageSections(plan)));
   await replace(join(out, 'summary.csv'), csv(summary));
   if (claims.rows.length > 0) await replace(join(out, 'claims.csv'), csv(claims));
   await replace(join(out, 'summary.md'), markdown(study, summary, claims));
@@ -146,20 +146,20 @@ const claimsNote = (seeds: number): string =>
     : 'One seed only: the verdict gives the direction of the difference here, not whether it would recur.';
 
 /** Reconstructions at the end of each tokenizer's training, and samples. */
-async function pictureSections({ spaces }: Plan): Promise<Section[]> {
+async function imageSections({ spaces }: Plan): Promise<Section[]> {
   const reconstructions = await Promise.all(
     spaces.map(async ({ name, decoder }) =>
-      picture(`${name}: originals and reconstructions`, await newestGrid(decoder)),
+      captioned(`${name}: originals and reconstructions`, await newestGrid(decoder)),
     ),
   );
   const samples = await Promise.all(
-    spaces.map(({ name, samples }) => picture(`${name}: samples`, `${samples}-grid.png`)),
+    spaces.map(({ name, samples }) => captioned(`${name}: samples`, `${samples}-grid.png`)),
   );
   const sections = [
-    { heading: 'Reconstructions', pictures: reconstructions.filter(one => one !== undefined) },
-    { heading: 'Samples', pictures: samples.filter(one => one !== undefined) },
+    { heading: 'Reconstructions', images: reconstructions.filter(one => one !== undefined) },
+    { heading: 'Samples', images: samples.filter(one => one !== undefined) },
   ];
-  return sections.filter(({ pictures }) => pictures.length > 0);
+  return sections.filter(({ images }) => images.length > 0);
 }
 
 async function newestGrid(run: string | undefined): Promise<string | undefined> {
@@ -171,7 +171,7 @@ async function newestGrid(run: string | undefined): Promise<string | undefined> 
   return newest === undefined ? undefined : join(folder, newest);
 }
 
-async function picture(caption: string, path: string | undefined) {
+async function captioned(caption: string, path: string | undefined) {
   return path !== undefined && existsSync(path) ? { caption, png: await readFile(path) } : undefined;
 }
 

@@ -18,7 +18,7 @@ export interface ImageSource {
   /** Changes when the images do; see the function that made it for what it covers. */
   digest: string;
   /** Name of an image in messages. */
-  pictureName(index: number): string;
+  imageName(index: number): string;
   /** Drawn images have side `wanted` unless the source fixes it; all other sources ignore it. */
   stored(index: number, wanted?: number): Promise<StoredImage>;
   /** The factors of a drawn image. */
@@ -100,7 +100,7 @@ export function subset(whole: ImageDataset, indices: Int32Array, name: string, d
     digest,
     count: indices.length,
     labels: labels && indices.map(index => labels[index]),
-    pictureName: index => whole.pictureName(indices[index]),
+    imageName: index => whole.imageName(indices[index]),
     stored: (index, wanted) => whole.stored(indices[index], wanted),
     read: (index, wanted) => whole.read(indices[index], wanted),
     factors: factors && (index => factors(indices[index])),

@@ -31,7 +31,7 @@ const BATCH = 256;
 const CARD = 'dataset.json';
 
 /** Images of a data set in its order, cropped; broken ones are left out. */
-async function* pictures(dataset: ImageDataset, { size, signal, progress }: ExportOptions) {
+async function* readableImages(dataset: ImageDataset, { size, signal, progress }: ExportOptions) {
   for (let start = 0; start < dataset.count; start += BATCH) {
     if (signal.aborted) throw new UserError('interrupted; nothing was written', EXIT.interrupted);
     const indices = spread(Math.min(BATCH, dataset.count - start), BATCH).map(i => start + i);
@@ -44,7 +44,7 @@ async function* pictures(dataset: ImageDataset, { size, signal, progress }: Expo
         return undefined;
       }
     });
-    yield images.filter(picture => picture !== undefined);
+    yield images.filter(image => image !== undefined);
     progress.update(start + indices.length);
   }
 }
@@ -57,11 +57,11 @@ export async function exportNpz(dataset: ImageDataset, path: string, options: Ex
   refuseExisting(path, options.force);
   const { size } = options;
   const { width, height } = size === undefined ? await firstReadable(dataset) : { width: size, height: size };
-  const first = { name: dataset.pictureName(0), width, height };
+  const first = { name: dataset.imageName(0), width, height };
   async function* chunks(): AsyncIterable<TypedArray> {
-    for await (const batch of pictures(dataset, options)) {
+    for await (const batch of readableImages(dataset, options)) {
       for (const { index, image } of batch) {
-        requireOneSize([first, { name: dataset.pictureName(index), width: image.width, height: image.height }]);
+        requireOneSize([first, { name: dataset.imageName(index), width: image.width, height: image.height }]);
         yield image.data;
       }
     }
@@ -108,10 +108,10 @@ async function exportHeld(dataset: ImageDataset, folder: string, options: Export
     for (const name of dataset.classes) await makeFolder(join(partial, name));
     const factors: Record<string, string | number>[] = [];
     let written = 0;
-    for await (const batch of pictures(dataset, options)) {
+    for await (const batch of readableImages(dataset, options)) {
       await severalAtOnce(
         batch,
-        async ({ index, image }) => await writePicture(partial, fileName(dataset, index), image),
+        async ({ index, image }) => await writeImage(partial, fileName(dataset, index), image),
       );
       written += batch.length;
       for (const { index } of batch)
@@ -128,7 +128,7 @@ async function exportHeld(dataset: ImageDataset, folder: string, options: Export
   }
 }
 
-const writePicture = async (folder: string, name: string, image: RawImage): Promise<void> =>
+const writeImage = async (folder: string, name: string, image: RawImage): Promise<void> =>
   await writeFile(join(folder, name), await encodePng(image));
 
 function fileName({ classes, labels, count }: ImageDataset, index: number): string {
@@ -143,7 +143,7 @@ function card(dataset: ImageDataset, { size }: ExportOptions): string {
     name,
     digest,
     decoding,
-    pictures: count - broken.size,
+    images: count - broken.size,
     skipped: broken.size,
     size,
   };

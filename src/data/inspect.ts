@@ -54,18 +54,18 @@ export function spread(count: number, most: number): number[] {
   return Array.from({ length: taken }, (_, i) => Math.floor((i * count) / taken));
 }
 
-export interface BrokenPicture {
+export interface BrokenImage {
   index: number;
-  picture: string;
+  image: string;
   problem: string;
 }
 
 /** Decodes every image and returns those that cannot be decoded. */
-export async function brokenPictures(
+export async function brokenImages(
   dataset: ImageDataset,
   progress: Progress,
   signal: AbortSignal,
-): Promise<BrokenPicture[]> {
+): Promise<BrokenImage[]> {
   let done = 0;
   const found = await severalAtOnce(spread(dataset.count, dataset.count), async index => {
     if (signal.aborted) throw new UserError('interrupted', EXIT.interrupted);
@@ -74,19 +74,19 @@ export async function brokenPictures(
       return undefined;
     } catch (error) {
       if (!(error instanceof UserError)) throw error;
-      const picture = dataset.pictureName(index);
-      return { index, picture, problem: error.message.replace(`${picture}: `, '') };
+      const image = dataset.imageName(index);
+      return { index, image, problem: error.message.replace(`${image}: `, '') };
     } finally {
       progress.update(++done);
     }
   });
-  return found.filter(picture => picture !== undefined);
+  return found.filter(image => image !== undefined);
 }
 
 /** The one size of all images, where no `--size` makes them alike. @throws UserError naming two that differ. */
-export function requireOneSize(pictures: readonly { name: string; width: number; height: number }[]): void {
-  const [first, ...others] = pictures;
-  const other = others.find(picture => picture.width !== first.width || picture.height !== first.height);
+export function requireOneSize(images: readonly { name: string; width: number; height: number }[]): void {
+  const [first, ...others] = images;
+  const other = others.find(image => image.width !== first.width || image.height !== first.height);
   if (other)
     throw new UserError(
       `images of different sizes (${first.name} is ${first.width}×${first.height}, ${other.name} ` +

@@ -72,18 +72,18 @@ interface Parts {
 function partsOf(spec: string, log: Log): Parts {
   if (spec === SCENES || spec.startsWith(`${SCENES}?`)) return { train: () => Promise.resolve(openScenes(spec)) };
   if (spec.startsWith('synthetic:')) throw new UserError(`${spec}: unknown; ${SCENES} is the procedural data set`);
-  const [, path, picture] = /^(.*?)(?:\?picture=(.+))?$/s.exec(spec)!;
+  const [, path, field] = /^(.*?)(?:\?picture=(.+))?$/s.exec(spec)!;
   const found = statSync(path, { throwIfNoEntry: false });
   if (!found)
     throw new UserError(`${spec}: no such file or folder; --data names images (\`maetok data\` lists the forms)`);
-  return found.isDirectory() ? folderParts(path, { log, picture }) : { train: () => openFile(path, picture) };
+  return found.isDirectory() ? folderParts(path, { log, field }) : { train: () => openFile(path, field) };
 }
 
-async function openFile(path: string, picture: string | undefined): Promise<ImageSource> {
+async function openFile(path: string, field: string | undefined): Promise<ImageSource> {
   if (path.endsWith('.npz')) return await openNpzImages(path);
   if (path.endsWith('.npy')) return await openNpyImages(path);
   if (/\.(tar|tgz|tar\.gz)$/.test(path))
-    return await openTars(basename(path).replace(/\.(tar|tgz)(\.gz)?$/, ''), [path], picture);
+    return await openTars(basename(path).replace(/\.(tar|tgz)(\.gz)?$/, ''), [path], field);
   if (isIdxImages(path)) return await openIdx(path);
   throw new UserError(
     `${path}: is not a known form of images; ${DATA_SPECS.map(([form]) => form).join(', ')} can be read`,
@@ -96,7 +96,7 @@ const VAL = ['val', 'valid', 'validation', 'test'];
 interface FolderReading {
   log: Log;
   /** The field of WebDataset's samples that holds the image. */
-  picture: string | undefined;
+  field: string | undefined;
 }
 
 function folderParts(folder: string, reading: FolderReading): Parts {
@@ -122,7 +122,7 @@ function folderParts(folder: string, reading: FolderReading): Parts {
         openTars(
           name,
           tars.map(file => join(folder, file)),
-          reading.picture,
+          reading.field,
         ),
     };
   return { train: () => Promise.resolve(openFolder(folder, reading.log)) };
@@ -162,7 +162,7 @@ function joined(name: string, a: ImageSource, b: ImageSource): ImageSource {
     classes: a.classes,
     ...(a.labels && b.labels && { labels: Int32Array.from([...a.labels, ...b.labels]) }),
     digest: sha256OfText(`${a.digest} ${b.digest}`),
-    pictureName: index => of(index, (part, local) => part.pictureName(local)),
+    imageName: index => of(index, (part, local) => part.imageName(local)),
     stored: (index, wanted) => of(index, (part, local) => part.stored(local, wanted)),
     close: async () => {
       await a.close?.();

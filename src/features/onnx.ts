@@ -119,7 +119,7 @@ function prepared({ size, layout, range, mean, std }: OnnxFeatures, pixels: Tens
   return layout === 'nchw' ? channelsFirst(normal) : normal;
 }
 
-/** One row per picture: a map is averaged over its places (sFID's is not), of tokens one or the mean is taken. */
+/** One row per image: a map is averaged over its places (sFID's is not), of tokens one or the mean is taken. */
 function flattened(output: Tensor, set: FeatureSet, { layout, tokens }: OnnxFeatures): Tensor2D {
   const [n] = output.shape;
   if (output.rank === 4 && set === 'spatial')

@@ -9,10 +9,10 @@ import {
   firstGifFrame,
   isPngGrey16,
   jpegChannels,
-  pictureFormat,
+  imageFormat,
   tiffTags,
-  type PictureFormat,
-} from './picture-headers.js';
+  type ImageFormat,
+} from './image-headers.js';
 import { pnmSize, readPnm } from './pnm.js';
 
 /** What `Image.open(file).convert('RGB')` of Pillow 13 gives, which the published pipelines read images with. */
@@ -21,7 +21,7 @@ export const PILLOW: Decoding = { exif: 'ignore', alpha: 'drop', grey16: 'clip' 
 // Several images at once, one thread each: that fills the cores better than several threads on a small image.
 sharp.concurrency(1);
 
-/** File names that are taken for pictures: torchvision's, GIF and AVIF. */
+/** File names that are taken for images: torchvision's, GIF and AVIF. */
 export const isImageName = (name: string): boolean => /\.(jpe?g|png|ppm|bmp|pgm|pbm|tiff?|webp|gif|avif)$/i.test(name);
 
 /**
@@ -34,7 +34,7 @@ export const isImageName = (name: string): boolean => /\.(jpe?g|png|ppm|bmp|pgm|
 export async function decodeImage(
   source: string | Uint8Array,
   decoding: Decoding = PILLOW,
-  name = 'picture',
+  name = 'image',
 ): Promise<RawImage> {
   try {
     const bytes = typeof source === 'string' ? await readFile(source) : source;
@@ -48,7 +48,7 @@ export async function decodeImage(
 export async function imageSize(
   source: string | Uint8Array,
   { exif }: Decoding = PILLOW,
-  name = 'picture',
+  name = 'image',
 ): Promise<{ width: number; height: number }> {
   try {
     const found = await opened(source)
@@ -71,9 +71,9 @@ export async function imageSize(
   }
 }
 
-function formatOf(bytes: Uint8Array): PictureFormat {
+function formatOf(bytes: Uint8Array): ImageFormat {
   if (bytes.length === 0) throw new UserError('the file is empty');
-  const format = pictureFormat(bytes);
+  const format = imageFormat(bytes);
   if (!format) throw new UserError('it is in no supported format (JPEG, PNG, WebP, TIFF, BMP, PNM, GIF, AVIF)');
   return format;
 }
@@ -84,7 +84,7 @@ const opened = (source: string | Uint8Array) => sharp(source, { failOn: 'error',
 const turned = (image: Sharp, { exif }: Pick<Decoding, 'exif'>): Sharp =>
   exif === 'turn' ? image.autoOrient() : image;
 
-const READERS: Record<PictureFormat, (bytes: Uint8Array, decoding: Decoding) => Promise<RawImage>> = {
+const READERS: Record<ImageFormat, (bytes: Uint8Array, decoding: Decoding) => Promise<RawImage>> = {
   async jpeg(bytes, decoding) {
     return jpegChannels(bytes) === 4 ? await cmyk(bytes, decoding) : await rgb(bytes, decoding);
   },

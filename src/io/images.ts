@@ -1,7 +1,7 @@
 import sharp from 'sharp';
 import { writeFileAtomic, type AtomicOptions } from './atomic.js';
 
-/** A picture: 8-bit RGB, row-major, channels last. */
+/** A image: 8-bit RGB, row-major, channels last. */
 export interface RawImage {
   width: number;
   height: number;

@@ -108,8 +108,8 @@ async function convertHeld(
 ): Promise<number> {
   const latents = await openBoth(path, settings, log);
   try {
-    const pictures = latents.flips ? latents.rows.count / 2 : latents.rows.count;
-    const count = Math.min(pictures, settings.limit ?? Infinity);
+    const images = latents.flips ? latents.rows.count / 2 : latents.rows.count;
+    const count = Math.min(images, settings.limit ?? Infinity);
     const writer = await createLatentsWriter(out, await description(latents.rows, settings), { ...settings, log });
     const progress = log.progress(`converting ${path}`, count, 'images');
     const step = Math.max(1, Math.floor((8 << 20) / (4 * latents.rows.tokens * latents.rows.channels)));
@@ -122,7 +122,7 @@ async function convertHeld(
         const rows = Array.from({ length: Math.min(step, count - at) }, (_, i) => at + i);
         await writer.append({
           latents: await latents.rows.read(rows),
-          ...(latents.flips && { flipped: await latents.rows.read(rows.map(row => pictures + row)) }),
+          ...(latents.flips && { flipped: await latents.rows.read(rows.map(row => images + row)) }),
           ...(latents.rows.labels && { labels: rows.map(row => latents.rows.labels![row]) }),
         });
         progress.update(at + rows.length);

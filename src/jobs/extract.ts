@@ -37,7 +37,7 @@ export interface Extraction {
   /** Images left out because they cannot be read. */
   skipped: number;
   /** Speed of this call, including reading and writing. */
-  picturesPerSecond: number;
+  imagesPerSecond: number;
 }
 
 /**
@@ -84,7 +84,7 @@ async function extractHeld(
   return {
     rows,
     skipped: skipped.count,
-    picturesPerSecond: ((rows - resumed) * 1000) / (performance.now() - started),
+    imagesPerSecond: ((rows - resumed) * 1000) / (performance.now() - started),
   };
 }
 

@@ -10,7 +10,7 @@ import { findNonFinite, readIndices, refuseNonFinite, storeRows } from './store-
 import type { LatentsStore, StoreReader } from './store.js';
 
 export interface LatentsOptions {
-  /** Add the mirrored copies, as rows `pictures` to 2·`pictures`. Default: left out. */
+  /** Add the mirrored copies, as rows `images` to 2·`images`. Default: left out. */
   flips?: boolean | undefined;
   /** Leave out rows that hold NaN or infinite numbers; without it they are refused when met. */
   dropNonfinite?: boolean | undefined;
@@ -91,7 +91,7 @@ function latentsOver(store: LatentsStore, dropped: number[], options: LatentsOpt
   const kept = keptRows(store, dropped, flips);
   const all = storeRows(store, { flips, check: !dropNonfinite });
   const rows = dropped.length > 0 ? selectedRows(all, kept) : all;
-  const pictures = store.count - dropped.length;
+  const images = store.count - dropped.length;
   let statistics: Promise<ChannelStatistics> | undefined;
   return {
     ...store.layout,
@@ -112,7 +112,7 @@ function latentsOver(store: LatentsStore, dropped: number[], options: LatentsOpt
     },
     statistics() {
       const stated = dropped.length === 0 ? store.statistics : undefined;
-      return (statistics ??= stated ? Promise.resolve(stated) : measure(store, rows, pictures));
+      return (statistics ??= stated ? Promise.resolve(stated) : measure(store, rows, images));
     },
     digest: () => digestOf(store),
     close: () => reader.close(),
@@ -128,9 +128,9 @@ function keptRows({ count, name }: LatentsStore, dropped: number[], flips: boole
 }
 
 /** Over the images alone: a mirrored copy adds nothing that is not there already. */
-async function measure({ layout }: LatentsStore, rows: RowSource, pictures: number): Promise<ChannelStatistics> {
+async function measure({ layout }: LatentsStore, rows: RowSource, images: number): Promise<ChannelStatistics> {
   let moments = channelMoments(new Float32Array(0), layout);
-  for await (const { data } of rows.chunks({ end: pictures }))
+  for await (const { data } of rows.chunks({ end: images }))
     moments = mergeMoments(moments, channelMoments(data, layout));
   return statisticsOf(moments);
 }

@@ -30,7 +30,7 @@ export function storedRow(where: string, shape: readonly number[]): StoredRow {
     );
   if (shape.length === 1) return { layout: { tokens: 1, channels: shape[0] }, channelsFirst: false };
   if (shape.length === 2) return { layout: { tokens: shape[0], channels: shape[1] }, channelsFirst: false };
-  if (isPicture(shape)) {
+  if (isImage(shape)) {
     const [side, , channels] = shape;
     return { layout: { tokens: side * side, channels, grid: [side, side] }, channelsFirst: false };
   }
@@ -40,7 +40,7 @@ export function storedRow(where: string, shape: readonly number[]): StoredRow {
 }
 
 /** Latents are hardly three tokens wide, and as high as they have channels. */
-const isPicture = ([first, second, last]: readonly number[]): boolean => first === second && first > 4 && last === 3;
+const isImage = ([first, second, last]: readonly number[]): boolean => first === second && first > 4 && last === 3;
 
 /** Turns each row of [C, tokens] into [tokens, C], in place. */
 export function toTokens(data: Float32Array, { tokens, channels }: Layout): void {

@@ -9,7 +9,7 @@ import { modelClasses } from './classes.js';
 export interface NormalisedLatents {
   source: Latents;
   /** Images; rows beyond are their mirrored copies. */
-  pictures: number;
+  images: number;
   flips: boolean;
   /** Numbers per row. */
   width: number;
@@ -49,17 +49,17 @@ export async function openNormalised(path: string, options: NormalisedOptions): 
   const { mean, std } = options.normalisation ?? (await usableStatistics(source, log));
   const { channels, tokens } = source;
   const { labels, classes, names } = modelClasses(source, options);
-  const pictures = flips ? source.count / 2 : source.count;
+  const images = flips ? source.count / 2 : source.count;
   return {
     source,
-    pictures,
+    images,
     flips,
     width: tokens * channels,
     mean,
     std,
     classes,
     ...(names && { classNames: names }),
-    label: row => labels?.[row % pictures] ?? 0,
+    label: row => labels?.[row % images] ?? 0,
     read: async rows => normalised(await source.read(rows), mean, std),
     digest: await source.digest(),
   };
@@ -83,12 +83,12 @@ function normalised(data: Float32Array, mean: Float32Array, std: Float32Array): 
 }
 
 /** Images to train on and images held out. @throws UserError where there are fewer than two. */
-export function splitPictures({ pictures, source }: NormalisedLatents, share: number, seed: number): Split {
-  if (pictures < 2)
+export function splitImages({ images, source }: NormalisedLatents, share: number, seed: number): Split {
+  if (images < 2)
     throw new UserError(
-      `${source.name}: only ${pictures} row; at least two are needed, one to train on and one to hold out`,
+      `${source.name}: only ${images} row; at least two are needed, one to train on and one to hold out`,
     );
-  return splitRows(pictures, share, seed);
+  return splitRows(images, share, seed);
 }
 
 /**
@@ -96,7 +96,7 @@ export function splitPictures({ pictures, source }: NormalisedLatents, share: nu
  * for each image.
  */
 export function batchRows(
-  { pictures, flips }: NormalisedLatents,
+  { images, flips }: NormalisedLatents,
   train: Int32Array,
   seed: number,
 ): (index: number, size: number) => Int32Array {
@@ -112,8 +112,8 @@ export function batchRows(
   return (index, size) => {
     const coins = random.for('flip').at(index).uniforms(size);
     return Int32Array.from({ length: size }, (_, i) => {
-      const picture = at(index * size + i);
-      return flips && coins[i] < 0.5 ? picture + pictures : picture;
+      const image = at(index * size + i);
+      return flips && coins[i] < 0.5 ? image + images : image;
     });
   };
 }

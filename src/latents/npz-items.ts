@@ -9,7 +9,7 @@ import type { LatentsStore } from './store.js';
 const KINDS: { name: string; spread?: Spread }[] = [{ name: 'zq' }, { name: 'moments', spread: 'logvar' }];
 
 /**
- * A folder of one .npz per picture: MAETok's `path`, `zq`, `zq_flip`, or MAR's `moments`, `moments_flip`. The class is
+ * A folder of one .npz per image: MAETok's `path`, `zq`, `zq_flip`, or MAR's `moments`, `moments_flip`. The class is
  * the file's folder; where all lie in one folder, that of the image which `path` names.
  */
 export async function npzFolderStore(
@@ -60,11 +60,11 @@ async function classesOf(files: string[], paths: string[], named: boolean): Prom
   if (new Set(folders).size > 1) return folders.map(folder => basename(folder));
   if (!named) return undefined;
   const classes: string[] = [];
-  for (const path of paths) classes.push(basename(dirname(await picturePath(path))));
+  for (const path of paths) classes.push(basename(dirname(await imagePath(path))));
   return classes.every(name => name !== '' && name !== '.') ? classes : undefined;
 }
 
-async function picturePath(path: string): Promise<string> {
+async function imagePath(path: string): Promise<string> {
   const npz = await openNpz(path);
   try {
     const values = await npz.readValues('path');

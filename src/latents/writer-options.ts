@@ -23,7 +23,7 @@ export interface LatentsWriterOptions {
   shardRows?: number | undefined;
   /** Hears what a resumed extraction found damaged. */
   log?: Log | undefined;
-  /** Of several processes, each writing its own part of the pictures: which this is, and how many there are. */
+  /** Of several processes, each writing its own part of the images: which this is, and how many there are. */
   rank?: number | undefined;
   ranks?: number | undefined;
 }

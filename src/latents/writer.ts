@@ -13,9 +13,9 @@ import { momentsOf, newState, readState, recordOf, stateFile, writeState, type W
 export interface LatentsBatch {
   /** [n, tokens, channels]. */
   latents: Float32Array;
-  /** Those of the mirrored pictures: with every batch or with none. */
+  /** Those of the mirrored images: with every batch or with none. */
   flipped?: Float32Array | undefined;
-  /** One class per picture: with every batch or with none. */
+  /** One class per image: with every batch or with none. */
   labels?: ArrayLike<number> | undefined;
 }
 

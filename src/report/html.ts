@@ -7,7 +7,7 @@ export interface Section {
   text?: string[];
   /** SVG documents that we drew ourselves, embedded without escaping. */
   charts?: string[];
-  pictures?: { caption: string; png: Uint8Array }[];
+  images?: { caption: string; png: Uint8Array }[];
   table?: Table;
 }
 
@@ -45,12 +45,12 @@ ${sections.map(section).join('\n')}
 `;
 }
 
-function section({ heading, text = [], charts = [], pictures = [], table }: Section): string {
+function section({ heading, text = [], charts = [], images = [], table }: Section): string {
   return [
     `<h2>${escape(heading)}</h2>`,
     ...text.map(paragraph => `<p>${escape(paragraph)}</p>`),
     ...charts.map(svg => `<figure>${svg}</figure>`),
-    ...pictures.map(
+    ...images.map(
       ({ caption, png }) =>
         `<figure><img alt="${escape(caption)}" src="data:image/png;base64,${Buffer.from(png).toString('base64')}"><figcaption>${escape(caption)}</figcaption></figure>`,
     ),

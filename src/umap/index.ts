@@ -1,3 +1,3 @@
-export { pictureQuality, type Quality } from './quality.js';
+export { embeddingQuality, type Quality } from './quality.js';
 export { tsne } from './tsne.js';
 export { umap } from './umap.js';

@@ -21,7 +21,7 @@ export interface QualityOptions {
 const DISTANCES = 2 ** 22;
 
 /** The quality of an embedding `points` [rows, 2] of `data` [rows, width]. */
-export async function pictureQuality(
+export async function embeddingQuality(
   data: Float32Array,
   points: Float32Array,
   { k: wanted, queries, random }: QualityOptions,

@@ -16,15 +16,15 @@ async function verify({ folder, config }: VerifyCase): Promise<Record<string, Ho
   const both = await openLatents(folder, { flips: true });
   try {
     const statistics = await latents.statistics();
-    const pictures = latents.count;
-    const rows = (from: number): number[] => Array.from({ length: pictures }, (_, i) => from + i);
+    const images = latents.count;
+    const rows = (from: number): number[] => Array.from({ length: images }, (_, i) => from + i);
     const channel = (data: ArrayLike<number>): HostArray => ({ shape: [1, latents.channels, 1, 1], data });
     return {
-      'output.labels': { shape: [pictures], data: latents.labels ?? [] },
+      'output.labels': { shape: [images], data: latents.labels ?? [] },
       'output.mean': channel(statistics.mean),
       'output.std': channel(statistics.std),
       'output.plain_normalised': await normalised(latents, statistics, multiplier, rows(0)),
-      'output.flip_normalised': await normalised(both, statistics, multiplier, rows(pictures)),
+      'output.flip_normalised': await normalised(both, statistics, multiplier, rows(images)),
     };
   } finally {
     await Promise.all([latents.close(), both.close()]);

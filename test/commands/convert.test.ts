@@ -92,7 +92,7 @@ describe('maetok convert, latents', () => {
   test('any dialect becomes a latents folder, flips and labels included', async () => {
     await write();
     const { code, stdout } = await maetok('convert', at('latents.npz'), '--out', at('folder'));
-    expect([code, stdout]).toEqual([0, `input,out,pictures\n${at('latents.npz')},${at('folder')},3\n`]);
+    expect([code, stdout]).toEqual([0, `input,out,images\n${at('latents.npz')},${at('folder')},3\n`]);
     const latents = await openLatents(at('folder'), { flips: true });
     expect([...(await latents.read([0, 1, 2, 5]))]).toEqual([1, 2, 3, 4, 5, 6, -5, -6]);
     expect([...latents.labels!]).toEqual([1, 0, 1, 1, 0, 1]);

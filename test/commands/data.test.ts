@@ -22,7 +22,7 @@ describe('maetok data', () => {
     const { stdout } = await maetok('data', SPEC, '--split', 'val');
     expect(rowsOf(stdout)[0]).toMatchObject({
       name: 'scenes-val',
-      pictures: '1',
+      images: '1',
       classes: '3',
       min_width: '16',
       max_height: '16',
@@ -40,7 +40,7 @@ describe('maetok data', () => {
     const { width } = await sharp(join(root, 'grid.png')).metadata();
     expect(width).toBe(2 * 16 + 2);
     const again = await maetok('data', out, '--out', join(root, 'again.npz'), '--quiet');
-    expect(rowsOf(again.stdout)[0]).toMatchObject({ pictures: '12', classes: '3' });
+    expect(rowsOf(again.stdout)[0]).toMatchObject({ images: '12', classes: '3' });
   });
 
   test('--size crops on the way into one .npz', async () => {
@@ -81,7 +81,7 @@ describe('maetok data', () => {
     writeFileSync(broken, readFileSync(broken).subarray(0, 60));
     const checked = await maetok('data', folder, '--check');
     expect(checked.code).toBe(1);
-    expect(rowsOf(checked.stdout).map(row => row.picture)).toEqual([broken]);
+    expect(rowsOf(checked.stdout).map(row => row.image)).toEqual([broken]);
     expect(checked.stderr).toMatch(/1 of 12 images cannot be read/);
     const out = join(root, 'whole.npz');
     const written = await maetok('data', folder, '--out', out);
@@ -91,7 +91,7 @@ describe('maetok data', () => {
     expect(existsSync(join(root, 'strict.npz'))).toBe(false);
   });
 
-  test('pictures of different sizes need --size for one array', async () => {
+  test('images of different sizes need --size for one array', async () => {
     const [small, large] = [join(root, 'mix/a'), join(root, 'mix/b')];
     await maetok('data', 'synthetic:scenes?count=2&size=16', '--out', small);
     await maetok('data', 'synthetic:scenes?count=2&size=20', '--out', large);

@@ -74,8 +74,8 @@ describe('maetok evaluate --sweep', () => {
     expect(table[0]).not.toHaveProperty('fid');
     expect(stderr).toContain(`best: cfg=${best} steps=2`);
     expect(readFileSync(join(root, 'sweep-fd.svg'), 'utf8')).toContain('guidance');
-    const pictures = readdirSync(join(root, 'sweep-samples', `cfg-${best}_steps-2`)).filter(name => /png$/.test(name));
-    expect(pictures).toHaveLength(6);
+    const grids = readdirSync(join(root, 'sweep-samples', `cfg-${best}_steps-2`)).filter(name => /png$/.test(name));
+    expect(grids).toHaveLength(6);
   });
 
   test('is kept by default; is completed with what is missing, to the same result', async () => {

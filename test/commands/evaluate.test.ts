@@ -129,7 +129,7 @@ describe('reference batches with statistics', () => {
   });
 });
 
-test('pictures of another size than the reference’s are compared with a warning', async () => {
+test('images of another size than the reference’s are compared with a warning', async () => {
   const reference = SCENES.replace('16', '32');
   const { code, stderr } = await maetok(
     ...['evaluate', path('near'), '--reference', reference, '--features', 'pixels', '--bootstrap', '0'],

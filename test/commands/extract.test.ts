@@ -206,22 +206,22 @@ describe('going on', () => {
     });
   });
 
-  it('pictures that cannot be read are left out, noted, and do not upset the order when resuming', async () => {
-    const pictures = join(folder, 'pictures');
-    expect((await maetok('data', SCENES, '--out', pictures, '--quiet')).code).toBe(0);
-    const files = readdirSync(pictures, { recursive: true, encoding: 'utf8' })
+  it('images that cannot be read are left out, noted, and do not upset the order when resuming', async () => {
+    const images = join(folder, 'images');
+    expect((await maetok('data', SCENES, '--out', images, '--quiet')).code).toBe(0);
+    const files = readdirSync(images, { recursive: true, encoding: 'utf8' })
       .filter(name => name.endsWith('.png'))
       .sort();
-    writeFileSync(join(pictures, files[1]), 'no image');
-    writeFileSync(join(pictures, files[6]), 'no image');
-    const { at, done } = await extracted({}, pictures);
+    writeFileSync(join(images, files[1]), 'no image');
+    writeFileSync(join(images, files[6]), 'no image');
+    const { at, done } = await extracted({}, images);
     expect(done).toMatchObject({ rows: 9, skipped: 2 });
     expect(JSON.parse(readFileSync(join(at, 'skipped.json'), 'utf8'))).toHaveLength(2);
     const resumed = out();
     const stopping = new AbortController();
     stopping.abort();
     await withTokenizer(async tokenizer => {
-      const data = await openImages(pictures, { log: silentLog });
+      const data = await openImages(images, { log: silentLog });
       const first = extractLatents(tokenizer, data, resumed, settings, { log: silentLog, signal: stopping.signal });
       await expect(first).rejects.toThrow(/interrupted at 4/);
       await extractLatents(

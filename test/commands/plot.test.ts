@@ -104,7 +104,7 @@ describe('maetok plot', () => {
       2,
       expect.stringMatching(/decoding\.exif is "ignore" in the former and "turn" in/),
     ]);
-    const none = csv('no-pictures.csv', 'step,loss\n1,3\n', { decoding: null });
+    const none = csv('no-images.csv', 'step,loss\n1,3\n', { decoding: null });
     expect((await maetok('plot', a, none)).stderr).toMatch(/decoding.* is .* in the former and .* in the latter/);
   });
 

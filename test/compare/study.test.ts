@@ -11,8 +11,8 @@ import { tempFolder } from '../helpers/temp.js';
 const folder = tempFolder();
 
 const STUDY = {
-  data: 'pictures/train',
-  test: 'pictures/val',
+  data: 'images/train',
+  test: 'images/val',
   tokenizers: {
     mae: { train: 'maetok', preset: 'tiny', steps: 100 },
     taef2: { tokenizer: 'taef2:enc.safetensors' },
@@ -30,11 +30,11 @@ const lines = (content: object): string[] =>
 describe('a study', () => {
   it('consists of command lines that a person could type', () => {
     expect(lines({ sample: false, diffusion: false })).toEqual([
-      'train maetok --data /base/pictures/train --preset tiny --steps 100 --seed 0 --out out/tokenizers/mae',
-      'extract --tokenizer out/tokenizers/mae --data /base/pictures/train --seed 0 --out out/latents/mae',
-      'extract --tokenizer out/tokenizers/mae --data /base/pictures/val --seed 0 --out out/latents/mae-test',
-      'extract --tokenizer taef2:enc.safetensors --data /base/pictures/train --seed 0 --out out/latents/taef2',
-      'extract --tokenizer taef2:enc.safetensors --data /base/pictures/val --seed 0 --out out/latents/taef2-test',
+      'train maetok --data /base/images/train --preset tiny --steps 100 --seed 0 --out out/tokenizers/mae',
+      'extract --tokenizer out/tokenizers/mae --data /base/images/train --seed 0 --out out/latents/mae',
+      'extract --tokenizer out/tokenizers/mae --data /base/images/val --seed 0 --out out/latents/mae-test',
+      'extract --tokenizer taef2:enc.safetensors --data /base/images/train --seed 0 --out out/latents/taef2',
+      'extract --tokenizer taef2:enc.safetensors --data /base/images/val --seed 0 --out out/latents/taef2-test',
       'analyze-gmm mae=out/latents/mae taef2=out/latents/taef2 theirs=/base/latents.npz --components 10,50 --restarts 2 --seed 0 --out out/tables/nll-0.csv',
       'probe mae=out/latents/mae --test out/latents/mae-test --probe knn --seed 0 --out out/tables/probe-mae.csv',
       'probe taef2=out/latents/taef2 --test out/latents/taef2-test --probe knn --seed 0 --out out/tables/probe-taef2.csv',
@@ -58,7 +58,7 @@ describe('a study', () => {
     const all = lines({ tokenizers, gmm: false, probe: false, diffusion: false, evaluate: {}, test: undefined });
     expect(all.filter(line => line.startsWith('train'))).toHaveLength(1);
     expect(all.at(-1)).toBe(
-      'evaluate --tokenizer out/tokenizers/mae --image-size 64 --data /base/pictures/train --seed 0 --out out/tables/reconstruction-large.csv',
+      'evaluate --tokenizer out/tokenizers/mae --image-size 64 --data /base/images/train --seed 0 --out out/tables/reconstruction-large.csv',
     );
   });
 

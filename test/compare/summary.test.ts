@@ -36,7 +36,7 @@ function tables(accuracies: Record<string, number[]>): StudyTables {
 const study = (seeds: number[]) =>
   checkStudy(
     {
-      data: 'pictures',
+      data: 'images',
       seeds,
       tokenizers: { mae: { train: 'maetok' }, ae: { train: 'ae' } },
       expect: [{ claim: 'more discriminative', measure: 'probe', better: 'mae', worse: 'ae' }],
@@ -92,7 +92,7 @@ describe('the summary of a study', () => {
 });
 
 describe('what a paper measured of the same tokenizers', () => {
-  const about = { data: 'pictures', tokenizers: { mae: { train: 'maetok' }, ae: { train: 'ae' } } };
+  const about = { data: 'images', tokenizers: { mae: { train: 'maetok' }, ae: { train: 'ae' } } };
   const beside = (rows: object) => checkStudy({ ...about, paper: { from: 'Table 1', rows } }, 'study', '.');
 
   it('precedes what is measured here', () => {

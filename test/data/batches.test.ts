@@ -68,7 +68,7 @@ describe('splits', () => {
   test('the held-out part depends on the split seed only, and the two parts make the whole', async () => {
     const spec = 'synthetic:scenes?count=40&size=8';
     const [train, val] = [await openImages(spec, { split: 'train' }), await openImages(spec, { split: 'val' })];
-    const names = (dataset: typeof train) => Array.from({ length: dataset.count }, (_, i) => dataset.pictureName(i));
+    const names = (dataset: typeof train) => Array.from({ length: dataset.count }, (_, i) => dataset.imageName(i));
     expect(val.count).toBe(4);
     expect(new Set([...names(train), ...names(val)]).size).toBe(40);
     expect(train.digest).not.toBe(val.digest);

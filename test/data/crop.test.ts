@@ -15,12 +15,12 @@ const cases = Object.keys(recorded)
   .map(name => name.split('_') as ['centre' | 'random', string, string]);
 
 describe('crops equal those of Pillow to the last bit (recorded with Pillow 13, see record.py)', () => {
-  test.each(cases)('%s crop of image %s to %s', (kind, picture, side) => {
-    const source = image(recorded[`image_${picture}`]);
+  test.each(cases)('%s crop of image %s to %s', (kind, name, side) => {
+    const source = image(recorded[`image_${name}`]);
     const size = Number(side);
     const crop =
       kind === 'centre' ? centreCrop(source, size) : randomCrop(source, size, Float32Array.of(0.75, 0.25, 0.5));
-    expect(Buffer.from(crop.data).equals(recorded[`${kind}_${picture}_${side}`].data as Uint8Array)).toBe(true);
+    expect(Buffer.from(crop.data).equals(recorded[`${kind}_${name}_${side}`].data as Uint8Array)).toBe(true);
   });
 });
 

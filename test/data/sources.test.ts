@@ -234,7 +234,7 @@ describe('tar shards', () => {
     return join(root, path);
   }
 
-  test('pictures of one name with .cls labels, over several shards, in any order', async () => {
+  test('images of one name with .cls labels, over several shards, in any order', async () => {
     await tar('shards/000.tar', [
       ['a.png', await encodePng(plain(1))],
       ['a.cls', '7'],
@@ -284,7 +284,7 @@ describe('tar shards', () => {
     await dataset.close();
   });
 
-  test('members that webdataset passes over are no pictures: hidden ones and its own records', async () => {
+  test('members that webdataset passes over are no images: hidden ones and its own records', async () => {
     const png = await encodePng(two);
     const path = await tar('passed-over.tar', [
       ['__meta__/a.png', png],

@@ -10,7 +10,7 @@ import { encodePng } from '../../src/io/index.js';
 // Workers run built JavaScript only, so the three rooms are built here, beside node_modules for sharp to be found.
 mkdirSync('node_modules/.cache', { recursive: true });
 const build = mkdtempSync('node_modules/.cache/maetok-workers-');
-const picture = join(build, 'picture.png');
+const image = join(build, 'image.png');
 
 beforeAll(async () => {
   for (const room of ['base', 'io', 'data', 'data/sources']) {
@@ -24,7 +24,7 @@ beforeAll(async () => {
     }
   }
   writeFileSync(join(build, 'package.json'), '{"type": "module", "version": "0.0.0"}');
-  writeFileSync(picture, await encodePng(await (await openImages('synthetic:scenes')).read(5, 90)));
+  writeFileSync(image, await encodePng(await (await openImages('synthetic:scenes')).read(5, 90)));
 });
 afterAll(() => rmSync(build, { recursive: true, force: true }));
 
@@ -38,7 +38,7 @@ describe('worker threads', () => {
     const stdout = await run(`
       import { PreparePool } from './src/data/prepare.js';
       const pool = new PreparePool(new URL('./src/data/worker.js', 'file://' + process.cwd() + '/'), 2);
-      const job = { stored: { path: 'picture.png' }, options: { size: 32, crop: 'center', flip: false }, draws: new Float32Array(4) };
+      const job = { stored: { path: 'image.png' }, options: { size: 32, crop: 'center', flip: false }, draws: new Float32Array(4) };
       const squares = await Promise.all(Array.from({ length: 5 }, () => pool.run(job)));
       console.log(squares.map(square => Buffer.from(square).toString('base64')).join(' '));
     `);
@@ -52,7 +52,7 @@ describe('worker threads', () => {
     const stdout = await run(`
       import { prepare } from './src/data/prepare.js';
       const job = path => prepare({ stored: { path }, options: { size: 8, crop: 'center', flip: false }, draws: new Float32Array(4) });
-      const results = await Promise.allSettled([job('picture.png'), job('broken.png'), job('picture.png')]);
+      const results = await Promise.allSettled([job('image.png'), job('broken.png'), job('image.png')]);
       console.log(results.map(({ status, reason }) => reason ? reason.name + ': ' + reason.message : status).join('|'));
     `);
     expect(stdout).toMatch(/^fulfilled\|UserError: broken\.png: cannot be read as an image.*\|fulfilled$/);

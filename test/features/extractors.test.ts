@@ -15,7 +15,7 @@ beforeAll(async () => {
 });
 
 /** 8-bit pixels of an image drawn by a formula. */
-const picture = (side: number, value: (x: number, y: number) => number): Tensor4D =>
+const image = (side: number, value: (x: number, y: number) => number): Tensor4D =>
   tf.tensor4d(
     Float32Array.from({ length: side * side * 3 }, (_, i) => {
       const pixel = Math.floor(i / 3);
@@ -32,7 +32,7 @@ describe('extractors without weights', () => {
   test('pixels: the mean colour of each cell, at any size', async () => {
     const left = (x: number): number => (x < 0.5 ? 255 : 51);
     for (const side of [16, 20, 33]) {
-      const means = await pooled('pixels', picture(side, left));
+      const means = await pooled('pixels', image(side, left));
       expect(means).toHaveLength(192);
       expect([means[0], means[191]]).toBeAllClose([1, 0.2], { atol: 1e-5 });
     }
@@ -40,7 +40,7 @@ describe('extractors without weights', () => {
 
   test('hog: the bin of an edge is that of its direction, whichever side is light', async () => {
     const strongest = async (value: (x: number, y: number) => number): Promise<number> => {
-      const features = await pooled('hog', picture(32, value));
+      const features = await pooled('hog', image(32, value));
       const perBin = Array.from({ length: 9 }, (_, bin) =>
         features.reduce((s, f, i) => s + (i % 9 === bin ? f : 0), 0),
       );
@@ -64,7 +64,7 @@ describe('ONNX encoders', () => {
     copyFileSync('fixtures/golden/onnx/encoder.onnx', join(root, 'any.onnx'));
     copyFileSync('fixtures/golden/onnx/encoder-of-4.onnx', join(root, 'four.onnx'));
     for (const name of ['any', 'four']) writeFileSync(join(root, `${name}.yaml`), 'size: 16\n');
-    const pixels = tf.concat([0.2, 0.5, 0.9, 0.1, 0.7].map(grey => picture(16, x => 255 * x * grey)));
+    const pixels = tf.concat([0.2, 0.5, 0.9, 0.1, 0.7].map(grey => image(16, x => 255 * x * grey)));
     const [any, four] = await Promise.all(['any', 'four'].map(name => pooled(`onnx:${join(root, name)}.onnx`, pixels)));
     expect(four).toHaveLength(20);
     expect(four).toBeAllClose(any, { rtol: 1e-5 });
@@ -76,7 +76,7 @@ describe('ONNX encoders', () => {
     const extractor = await openExtractor(`onnx:${join(root, 'small.onnx')}`);
     expect(extractor.name).toBe('onnx:small');
     const before = tf.memory().numTensors;
-    const input = picture(32, x => 255 * x);
+    const input = image(32, x => 255 * x);
     const features = await extractor.features(input);
     expect(features.pooled.shape).toEqual([1, extractor.widths.pooled]);
     tf.dispose([input, features.pooled]);

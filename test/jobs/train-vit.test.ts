@@ -15,7 +15,7 @@ beforeAll(async () => {
   await startEngine();
 });
 
-const parsed = (typed: object = {}): VitTrainingOptions => vitTrainingOptions.parse({ data: 'pictures', ...typed });
+const parsed = (typed: object = {}): VitTrainingOptions => vitTrainingOptions.parse({ data: 'images', ...typed });
 const model = (name: VitModel, typed: object = {}) => vitFromOptions(name, parsed(typed));
 
 describe('what the options of a tokenizer mean', () => {

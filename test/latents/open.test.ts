@@ -235,7 +235,7 @@ describe('one file per image', () => {
     });
   });
 
-  test('pictures of two shapes are refused by name', async () => {
+  test('images of two shapes are refused by name', async () => {
     const path = await writeZip(at('mixed.zip'), {
       'a.npy': encodeNpy(f32([1, 2], numbers(2))),
       'b.npy': encodeNpy(f32([1, 3], numbers(3))),
@@ -366,8 +366,8 @@ describe('what is no latents', () => {
     await writeNpy(at('one-axis.npy'), f32([3], numbers(3)));
     await expect(openLatents(at('one-axis.npy'))).rejects.toThrow(/one-axis\.npy: .*latents are \[N, C, H, W\]/);
     await rm(at('one-axis.npy'));
-    await writeZip(at('pictures.zip'), { 'a.png': 'x' });
-    await expect(openLatents(at('pictures.zip'))).rejects.toThrow(/holds no \.npy members, but a\.png/);
+    await writeZip(at('images.zip'), { 'a.png': 'x' });
+    await expect(openLatents(at('images.zip'))).rejects.toThrow(/holds no \.npy members, but a\.png/);
   });
 });
 

@@ -114,11 +114,11 @@ describe('distances between sets of features', () => {
 });
 
 describe('PSNR and SSIM', () => {
-  const picture = (seed: string, scale: number): Float32Array =>
+  const image = (seed: string, scale: number): Float32Array =>
     new RandomNumbers(2, seed).normals(16 * 20 * 3).map(value => scale * value);
   const pair = (noise: number) => {
-    const truth = picture('truth', 0.3);
-    const error = picture('error', noise);
+    const truth = image('truth', 0.3);
+    const error = image('error', noise);
     return { height: 16, width: 20, truth, reconstruction: truth.map((value, i) => value + error[i]) };
   };
   const of = (name: string, variant: string, noise: number): number =>
@@ -131,7 +131,7 @@ describe('PSNR and SSIM', () => {
     },
   );
 
-  test('equal pictures: infinite PSNR, SSIM 1', () => {
+  test('equal images: infinite PSNR, SSIM 1', () => {
     expect(of('psnr', 'uint8', 0)).toBe(Infinity);
     expect(of('ssim', 'gaussian-uint8', 0)).toBeCloseTo(1, 12);
   });

@@ -9,7 +9,7 @@ describe('the HTML report', () => {
     subtitle: 'measured <today>',
     sections: [
       { heading: 'Mixtures', text: ['lower is <better>'], charts: ['<svg id="chart"></svg>'], table },
-      { heading: 'Samples', pictures: [{ caption: 'a "grid"', png: Uint8Array.of(1, 2, 3) }] },
+      { heading: 'Samples', images: [{ caption: 'a "grid"', png: Uint8Array.of(1, 2, 3) }] },
     ],
   });
 

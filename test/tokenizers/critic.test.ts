@@ -4,7 +4,7 @@ import { generatorLoss, judgeBoth, newPatchGan, openPerceptual } from '../../src
 import { gradientDifference } from '../../src/tokenizers/losses/perceptual.js';
 
 const random = new RandomStream(11);
-const pictures = (n: number, size: number): Tensor4D =>
+const randomImages = (n: number, size: number): Tensor4D =>
   random.for(`${n} ${size}`).normalTensor([n, size, size, 3]) as Tensor4D;
 const number = (x: Tensor): number => x.dataSync()[0];
 
@@ -16,7 +16,7 @@ describe('a new PatchGAN', () => {
   it('judges neighbourhoods, trains its weights and moves its statistics by both halves of a batch', () => {
     const critic = newPatchGan(random, 4, 2);
     tf.tidy(() => {
-      const [real, fake] = [pictures(2, 16), pictures(3, 16).mul<Tensor4D>(2)];
+      const [real, fake] = [randomImages(2, 16), randomImages(3, 16).mul<Tensor4D>(2)];
       const judged = judgeBoth(critic, critic.params, [real, fake], random);
       expect(judged.real.shape[0]).toBe(2);
       expect(judged.fake.shape[0]).toBe(3);
@@ -57,20 +57,20 @@ describe('the non-saturating loss', () => {
 describe('gradient differences, where LPIPS has no weights', () => {
   it('are nothing for equal images and for a change of brightness, and more for a blur', () => {
     tf.tidy(() => {
-      const picture = pictures(2, 16);
-      const between = (other: Tensor): number => number(gradientDifference(other as Tensor4D, picture));
-      expect(between(picture)).toBe(0);
-      expect(between(picture.add(0.3))).toBeCloseTo(0, 6);
-      const blurred = tf.avgPool(picture, 3, 1, 'same');
+      const image = randomImages(2, 16);
+      const between = (other: Tensor): number => number(gradientDifference(other as Tensor4D, image));
+      expect(between(image)).toBe(0);
+      expect(between(image.add(0.3))).toBeCloseTo(0, 6);
+      const blurred = tf.avgPool(image, 3, 1, 'same');
       expect(between(blurred)).toBeGreaterThan(0.1);
     });
   });
 
   it('have a gradient that leads downhill, on sides that do not halve evenly too', () => {
     tf.tidy(() => {
-      const picture = pictures(1, 7);
-      const f = (x: Tensor): Scalar => gradientDifference(x as Tensor4D, picture);
-      const start = pictures(1, 7).mul(0.5);
+      const image = randomImages(1, 7);
+      const f = (x: Tensor): Scalar => gradientDifference(x as Tensor4D, image);
+      const start = randomImages(1, 7).mul(0.5);
       const slope = tf.grad(f)(start);
       expect(number(f(start.sub(slope.mul(0.01))))).toBeLessThan(number(f(start)));
     });

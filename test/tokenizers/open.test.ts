@@ -365,12 +365,12 @@ describeWithShared('weights/efficientnet-lite0', 'a feature extractor in a token
     const before = tf.memory().numTensors;
     const tokenizer = await openTokenizer(spec, { imageSize: 64 });
     expect(tokenizer).toMatchObject({ name: 'effnet-lite0-64', latentShape: [1, 1280], posterior: 'none' });
-    const pictures = tf.tidy(() => images(64));
-    const features = await tokenizer.encode(pictures);
+    const batch = tf.tidy(() => images(64));
+    const features = await tokenizer.encode(batch);
     expect(features.shape).toEqual([2, 1, 1280]);
     await expect(tokenizer.decode(features)).rejects.toThrow(/gives features, which cannot be decoded/);
     tokenizer.dispose();
-    tf.dispose([pictures, features]);
+    tf.dispose([batch, features]);
     expect(tf.memory().numTensors).toBe(before);
   });
 });

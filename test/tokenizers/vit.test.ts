@@ -43,7 +43,7 @@ const SMALL = {
 };
 
 const configured = (changes: object = {}): VitConfig => vitConfigSchema.parse({ ...SMALL, ...changes });
-const pictures = (n: number, size = 16): Tensor4D =>
+const randomImages = (n: number, size = 16): Tensor4D =>
   tf.clipByValue(random.for('pictures').normalTensor([n, size, size, 3]), -1, 1) as Tensor4D;
 
 /** Fresh parameters, those that start at zero moved away from it. */
@@ -77,7 +77,7 @@ describe('the ViT tokenizer', () => {
     tf.tidy(() => {
       const config = configured(changes);
       const params = parameters(config);
-      const images = pictures(2);
+      const images = randomImages(2);
       const names = Object.keys(vitShapes(config));
       expect(Object.keys(params)).toEqual(names);
       const { latents } = encode(config, params, images);
@@ -99,7 +99,7 @@ describe('the ViT tokenizer', () => {
     tf.tidy(() => {
       const config = configured();
       const params = parameters(config);
-      const { latents } = encode(config, params, pictures(1, 32));
+      const { latents } = encode(config, params, randomImages(1, 32));
       expect(latents.shape).toEqual([1, 3, 2]);
       expect(decode(config, params, latents, { grid: [4, 4] }).output.shape).toEqual([1, 32, 32, 3]);
     });
@@ -108,7 +108,7 @@ describe('the ViT tokenizer', () => {
   it('names its intermediates and keeps only those that are wanted', () => {
     const config = configured();
     const params = parameters(config);
-    const images = pictures(1);
+    const images = randomImages(1);
     const before = tf.memory().numTensors;
     const { latents, activations } = encode(config, params, images, { wanted: name => name === 'blocks.0' });
     expect(Object.keys(activations)).toEqual(['blocks.0']);
@@ -121,7 +121,7 @@ describe('the ViT tokenizer', () => {
     tf.tidy(() => {
       const config = configured({ maskToken: true });
       const params = parameters(config);
-      const images = pictures(1);
+      const images = randomImages(1);
       const changed = images.add<Tensor4D>(
         tf.pad(tf.ones([1, 8, 8, 3]), [
           [0, 0],
@@ -141,7 +141,7 @@ describe('the ViT tokenizer', () => {
   it('hands out latents of the shift and scale that its config names', async () => {
     const config = configured({ latentMean: 0.5, latentStd: 2 });
     const tokenizer = tokenizerOf({ name: 'test', config, params: parameters(config), digest: '' });
-    const images = pictures(1);
+    const images = randomImages(1);
     const latents = await tokenizer.encode(images);
     const z = tf.tidy(() => encode(config, parameters(config), images).latents);
     expect(latents.dataSync()).toBeAllClose(
@@ -173,7 +173,7 @@ describe('the loss of a ViT tokenizer', () => {
   const recipe: VitRecipe = { mask: PUBLISHED_RATIO, targets, auxOver: 'masked', l2: 1, l1: 0.5, kl: 0.1 };
 
   it('is the weighted sum of its terms, a function of the stream only', async () => {
-    const images = pictures(2);
+    const images = randomImages(2);
     const batch: VitBatch = { images, targets: await targetFeatures(targets, images, []) };
     tf.tidy(() => {
       const params = parameters(config);
@@ -190,7 +190,7 @@ describe('the loss of a ViT tokenizer', () => {
   });
 
   it('falls in a few steps of gradient descent', async () => {
-    const images = pictures(4);
+    const images = randomImages(4);
     const batch: VitBatch = { images, targets: await targetFeatures(targets, images, []) };
     let params = initialParams(config, random);
     const names = Object.keys(params);
@@ -231,7 +231,7 @@ describe('the loss of a ViT tokenizer', () => {
   ])('has the same gradients where blocks are computed again in the backward pass: %s', (_, changes) => {
     const own = configured(changes);
     const params = parameters(own);
-    const batch = { images: pictures(2), targets: {} };
+    const batch = { images: randomImages(2), targets: {} };
     const kept = gradientsOf(own, plain, params, batch);
     const again = gradientsOf(own, { ...plain, recompute: true }, params, batch);
     expect(again.value.dataSync()[0]).toBeCloseTo(kept.value.dataSync()[0], 6);
@@ -244,7 +244,7 @@ describe('the loss of a ViT tokenizer', () => {
   it('balances a discriminator at the last layer, or takes its weight as it is', () => {
     const own = configured();
     const params = parameters(own);
-    const batch = { images: pictures(2), targets: {} };
+    const batch = { images: randomImages(2), targets: {} };
     const brightness = { loss: (x: Tensor4D) => x.mean().neg().mul<Scalar>(7), weight: 0.5 };
     const without = gradientsOf(own, plain, params, batch).gradients;
     const fixed = gradientsOf(own, plain, params, batch, { adversary: { ...brightness, adaptive: false } });
@@ -262,7 +262,7 @@ describe('the loss of a ViT tokenizer', () => {
   it('aligns latents with features, balanced at the encoder’s last layer', () => {
     const own = configured({ latentTokens: 0 });
     const params = { ...parameters(own), [PROJECTION]: random.for('projection').normalTensor([5, 2]) };
-    const images = pictures(2);
+    const images = randomImages(2);
     const batch: VitBatch = { images, targets: {}, align: random.for('features').normalTensor([2, 4, 5]) as Tensor3D };
     const align = { weight: 0.1, margins: { cosine: 0, distance: 0 } };
     const without = gradientsOf(own, plain, params, batch).gradients;
@@ -282,7 +282,7 @@ describe('the loss of a ViT tokenizer', () => {
           own,
           recipe,
           parameters(own),
-          { images: pictures(2, 24), targets: {} },
+          { images: randomImages(2, 24), targets: {} },
           { step: 0, random },
         );
         expect(reconstruction.shape).toEqual([2, 24, 24, 3]);
@@ -292,7 +292,7 @@ describe('the loss of a ViT tokenizer', () => {
   it('of images larger than the model’s moves absolute positions as finite differences say', () => {
     const own = configured({ positions: 'absolute', decoder: { ...SMALL.decoder, kind: 'plain' } });
     const params = parameters(own);
-    const batch = { images: pictures(2, 24), targets: {} };
+    const batch = { images: randomImages(2, 24), targets: {} };
     const name = 'decoder.model.pos_embed';
     const gradient = gradientsOf(own, plain, params, batch).gradients[name];
     // The first patch alone: in a corner it makes the most difference whose share of a new position is whose.

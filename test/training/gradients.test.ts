@@ -202,11 +202,11 @@ describe('no gradient without a case is used by', () => {
     return path;
   };
   const train = async (model: string, flags: Record<string, string | number>): Promise<void> => {
-    const words = Object.entries({ ...PICTURES, ...flags }).map(([name, value]) => `--${name}=${value}`);
+    const words = Object.entries({ ...IMAGES, ...flags }).map(([name, value]) => `--${name}=${value}`);
     const { code, stderr } = await maetok('train', model, ...words, '--out', join(folder, `${count++}`), '--quiet');
     expect({ code, stderr }).toMatchObject({ code: 0 });
   };
-  const PICTURES = {
+  const IMAGES = {
     ...{ data: 'synthetic:scenes?count=12&size=16', 'image-size': 16, 'patch-size': 8, 'latent-channels': 4 },
     ...{ width: 16, depth: 1, heads: 2, 'batch-size': 2, steps: 1, 'evaluation-images': 2, augmentation: 'none' },
   };

@@ -4,7 +4,7 @@ import { beforeAll, describe, expect, it } from '@jest/globals';
 import { RandomNumbers } from '../../src/base/index.js';
 import { startEngine, tf } from '../../src/engine/index.js';
 import { nearestNeighbours } from '../../src/neighbours/index.js';
-import { pictureQuality } from '../../src/umap/index.js';
+import { embeddingQuality } from '../../src/umap/index.js';
 import { affinities } from '../../src/umap/tsne.js';
 import { fuzzyGraph, type Edges } from '../../src/umap/graph.js';
 import { similarityCurve } from '../../src/umap/curve.js';
@@ -63,7 +63,7 @@ describe('what umap-learn and scikit-learn compute', () => {
   it('trustworthiness and continuity, without leaving tensors behind', async () => {
     const before = tf.memory().numTensors;
     const options = { k: 5, queries: rows, random: new RandomNumbers(0) };
-    const { trustworthiness, continuity } = await pictureQuality(data, plane, options);
+    const { trustworthiness, continuity } = await embeddingQuality(data, plane, options);
     expect(trustworthiness).toBeCloseTo(golden.trustworthiness, 6);
     expect(continuity).toBeCloseTo(golden.continuity, 6);
     expect(tf.memory().numTensors).toBe(before);
@@ -76,15 +76,15 @@ describe('the quality of an embedding', () => {
   it('is 1 for an embedding that is the data, shifted and rotated', async () => {
     const flat = random.normals(200);
     const turned = flat.map((_, at) => (at % 2 === 0 ? 7 + flat[at + 1] : -flat[at - 1]));
-    const quality = await pictureQuality(flat, turned, { k: 6, queries: 100, random });
+    const quality = await embeddingQuality(flat, turned, { k: 6, queries: 100, random });
     expect(quality).toEqual({ trustworthiness: 1, continuity: 1 });
   });
 
   it('of some rows is near that of all', async () => {
     const wide = random.normals(600 * 5);
     const points = Float32Array.from({ length: 1200 }, (_, at) => wide[Math.floor(at / 2) * 5 + (at % 2)]);
-    const all = await pictureQuality(wide, points, { k: 10, queries: 600, random });
-    const some = await pictureQuality(wide, points, { k: 10, queries: 200, random });
+    const all = await embeddingQuality(wide, points, { k: 10, queries: 600, random });
+    const some = await embeddingQuality(wide, points, { k: 10, queries: 200, random });
     expect(Math.abs(all.trustworthiness - some.trustworthiness)).toBeLessThan(0.02);
     expect(Math.abs(all.continuity - some.continuity)).toBeLessThan(0.02);
   });

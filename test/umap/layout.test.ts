@@ -3,7 +3,7 @@ import { UMAP } from 'umap-js';
 import { RandomNumbers } from '../../src/base/index.js';
 import { startEngine } from '../../src/engine/index.js';
 import { nearestNeighbours, type Neighbours } from '../../src/neighbours/index.js';
-import { pictureQuality, tsne, umap } from '../../src/umap/index.js';
+import { embeddingQuality, tsne, umap } from '../../src/umap/index.js';
 import { Quadtree } from '../../src/umap/quadtree.js';
 import { tabulated } from '../../src/umap/force.js';
 
@@ -53,8 +53,8 @@ describe.each(['umap', 'tsne'] as const)('%s', method => {
   it('keeps clusters together and apart, and neighbourhoods', async () => {
     const points = await LAYOUTS[method](0);
     expect(spread(points)).toBeLessThan(0.3);
-    const { trustworthiness } = await pictureQuality(data, points, { k: 10, queries: ROWS, random });
-    const flat = await pictureQuality(data, start, { k: 10, queries: ROWS, random });
+    const { trustworthiness } = await embeddingQuality(data, points, { k: 10, queries: ROWS, random });
+    const flat = await embeddingQuality(data, start, { k: 10, queries: ROWS, random });
     expect(trustworthiness).toBeGreaterThan(0.9);
     expect(trustworthiness).toBeGreaterThan(flat.trustworthiness);
   });
@@ -74,8 +74,8 @@ it('UMAP keeps neighbourhoods as far as umap-js does', async () => {
     Array.from({ length: ROWS }, (_, i) => Array.from(data.subarray(i * WIDTH, (i + 1) * WIDTH))),
   );
   const options = { k: 10, queries: ROWS, random };
-  const other = await pictureQuality(data, Float32Array.from(points.flat()), options);
-  const own = await pictureQuality(data, await LAYOUTS.umap(0), options);
+  const other = await embeddingQuality(data, Float32Array.from(points.flat()), options);
+  const own = await embeddingQuality(data, await LAYOUTS.umap(0), options);
   expect(own.trustworthiness).toBeGreaterThan(other.trustworthiness - 0.01);
 });
 

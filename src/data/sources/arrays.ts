@@ -43,7 +43,7 @@ export async function holdsImages(npz: NpzFile): Promise<boolean> {
     if (!(error instanceof UserError)) throw error;
   });
   await found?.close();
-  return found !== undefined && isPictures(found);
+  return found !== undefined && isImages(found);
 }
 
 async function arraySource(path: string, images: NpyFile, npz: NpzFile | undefined): Promise<ImageSource> {
@@ -60,7 +60,7 @@ async function arraySource(path: string, images: NpyFile, npz: NpzFile | undefin
       count,
       ...named(classes),
       digest: await sampledDigest(path),
-      pictureName: index => `${path}: picture ${index}`,
+      imageName: index => `${path}: image ${index}`,
       stored: async index => rgb((await images.readRows(index, index + 1)).data as Uint8Array, height, width, channels),
       close,
     };
@@ -79,7 +79,7 @@ interface Layout {
 
 function layout(path: string, { shape, dtype }: NpyFile): Layout {
   const [count, height, width, channels = 1] = shape;
-  if (!isPictures({ shape, dtype })) {
+  if (!isImages({ shape, dtype })) {
     const advice = dtype === 'uint8' && (shape[1] === 3 || shape[1] === 1) ? '; transpose (0, 2, 3, 1)' : '';
     throw new UserError(
       `${path}: holds ${dtype} [${shape.join(', ')}]; images are expected as uint8 [n, height, width, 3]${advice}`,
@@ -89,7 +89,7 @@ function layout(path: string, { shape, dtype }: NpyFile): Layout {
   return { count, height, width, channels };
 }
 
-const isPictures = ({ shape, dtype }: Pick<NpyFile, 'shape' | 'dtype'>): boolean => {
+const isImages = ({ shape, dtype }: Pick<NpyFile, 'shape' | 'dtype'>): boolean => {
   const { length, 3: channels = 1 } = shape;
   return dtype === 'uint8' && (length === 3 || length === 4) && (channels === 1 || channels === 3);
 };

@@ -13,7 +13,7 @@ interface Found {
 }
 
 /**
- * A folder of pictures: class folders (ImageFolder: class = folder, classes and files in byte order of their names) or
+ * A folder of images: class folders (ImageFolder: class = folder, classes and files in byte order of their names) or
  * images without classes. A class folder without images keeps its label, so that none shifts, and is warned of.
  * The digest covers the names below the folder and the files' sizes, not their contents.
  */
@@ -42,7 +42,7 @@ export function openFolder(root: string, log: Log): ImageSource {
     classes: isClassed ? folders : [],
     ...(isClassed && { labels: Int32Array.from(perClass.flatMap((list, label) => list.map(() => label))) }),
     digest: sha256OfText(found.map(({ name, bytes }) => `${name} ${bytes}\n`).join('')),
-    pictureName: index => join(root, found[index].name),
+    imageName: index => join(root, found[index].name),
     stored: index => {
       const { name, problem } = found[index];
       const path = join(root, name);

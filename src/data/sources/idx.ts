@@ -30,7 +30,7 @@ export async function openIdx(path: string): Promise<ImageSource> {
     count,
     ...named(await labelsBeside(path, count)),
     digest: await sampledDigest(path),
-    pictureName: index => `${path}: picture ${index}`,
+    imageName: index => `${path}: image ${index}`,
     stored: index => Promise.resolve(rgb(data.slice(index * length, (index + 1) * length), height, width, channels)),
   };
 }

@@ -59,7 +59,7 @@ export function openScenes(spec: string): ImageSource {
     classes: sceneClasses(kinds),
     labels: Int32Array.from({ length: count }, (_, index) => sceneLabel(index, kinds.classes)),
     digest: sha256OfText([`${SCENES} version=1`, ...Object.entries(chosen).map(pair => pair.join('='))].join(' ')),
-    pictureName: index => `scene ${index}`,
+    imageName: index => `scene ${index}`,
     stored: (index, wanted) => Promise.resolve(draw(index, wanted)),
     factors: index => {
       const { backgroundHue, layout, ...factors } = sceneFactors(seed, index, kinds);

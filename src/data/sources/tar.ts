@@ -15,12 +15,12 @@ interface Sample {
 /**
  * Tar shards as webdataset 1.0.2 reads them: neighbouring members with one key (the name up to the first dot of its
  * last part) are one sample, what follows the dot is the field, in small letters. The image is the one field that is
- * an extension of images, or the `picture` that is asked for; `.cls` holds the label. Without any `.cls`, the folders
+ * an extension of images, or the `field` that is asked for; `.cls` holds the label. Without any `.cls`, the folders
  * inside the archive are the classes. Shards are indexed once (headers only) and then read at any place. The digest
  * covers the members' names and sizes.
  * @throws UserError where samples have no such field or several, a field twice, or members far from each other.
  */
-export async function openTars(name: string, paths: string[], picture?: string): Promise<ImageSource> {
+export async function openTars(name: string, paths: string[], field?: string): Promise<ImageSource> {
   const shards: TarFile[] = [];
   const close = async (): Promise<void> => {
     await Promise.all(shards.map(shard => shard.close()));
@@ -31,7 +31,7 @@ export async function openTars(name: string, paths: string[], picture?: string):
       const shard = await openTar(path);
       shards.push(shard);
       for (const group of groupsOf(path, shard)) {
-        const image = pictureOf(path, group, picture);
+        const image = imageMember(path, group, field);
         if (image) samples.push({ shard, path, image, label: group.fields.get('cls') });
       }
     }
@@ -42,10 +42,10 @@ export async function openTars(name: string, paths: string[], picture?: string):
       count: samples.length,
       ...(await labelsOf(samples)),
       digest: sha256OfText(listing),
-      pictureName: index => pictureName(samples[index]),
+      imageName: index => imageName(samples[index]),
       stored: async index => {
         const sample = samples[index];
-        return { name: pictureName(sample), bytes: await sample.shard.read(sample.image) };
+        return { name: imageName(sample), bytes: await sample.shard.read(sample.image) };
       },
       close,
     };
@@ -55,7 +55,7 @@ export async function openTars(name: string, paths: string[], picture?: string):
   }
 }
 
-const pictureName = ({ path, image }: Sample): string => `${path}:${image.name}`;
+const imageName = ({ path, image }: Sample): string => `${path}:${image.name}`;
 
 /** Members with one key. */
 interface Group {
@@ -94,18 +94,18 @@ function groupsOf(path: string, shard: TarFile): Group[] {
 }
 
 /** Undefined for a sample without any image, such as a file of notes. */
-function pictureOf(path: string, { key, fields }: Group, picture: string | undefined): TarMember | undefined {
+function imageMember(path: string, { key, fields }: Group, field: string | undefined): TarMember | undefined {
   const names = [...fields.keys()];
-  const pictures = names.filter(field => isImageName(`.${field}`));
-  const plain = pictures.filter(field => !field.includes('.'));
-  if (picture !== undefined && fields.has(picture)) return fields.get(picture);
-  if (picture === undefined && plain.length === 1) return fields.get(plain[0]);
-  if (pictures.length === 0 && !fields.has('cls')) return undefined;
+  const images = names.filter(name => isImageName(`.${name}`));
+  const plain = images.filter(name => !name.includes('.'));
+  if (field !== undefined && fields.has(field)) return fields.get(field);
+  if (field === undefined && plain.length === 1) return fields.get(plain[0]);
+  if (images.length === 0 && !fields.has('cls')) return undefined;
   const held = `${path}: sample '${key}' holds ${names.slice(0, 8).join(', ')}${names.length > 8 ? ', …' : ''}`;
   // Where even the labels are under dotted fields, samples have been merged, and no field is the image of all of them.
-  const runTogether = names.some(field => field.endsWith('.cls'));
-  const choices = pictures.length > 0 && !runTogether ? `, e.g. ${path}?picture=${pictures[0]}` : '';
-  if (picture !== undefined) throw new UserError(`${held}; ?picture=${picture} is not one of them`);
+  const runTogether = names.some(name => name.endsWith('.cls'));
+  const choices = images.length > 0 && !runTogether ? `, e.g. ${path}?picture=${images[0]}` : '';
+  if (field !== undefined) throw new UserError(`${held}; ?picture=${field} is not one of them`);
   if (plain.length > 1) throw new UserError(`${held}: several images; say which one to use${choices}`);
   throw new UserError(
     `${held}, no png, jpg or similar: the key ends at the first dot of a name; rename its members without dots in the key` +
@@ -129,7 +129,7 @@ const isNumber = (word: string): boolean => /^\+?\d{1,7}$/.test(word);
 async function writtenLabels(samples: Sample[]): Promise<{ classes: string[]; labels?: Int32Array }> {
   const words: string[] = [];
   for (const sample of samples) {
-    if (!sample.label) throw new UserError(`${pictureName(sample)}: has no .cls member, though others have one`);
+    if (!sample.label) throw new UserError(`${imageName(sample)}: has no .cls member, though others have one`);
     const word = Buffer.from(await sample.shard.read(sample.label))
       .toString('utf8')
       .trim();

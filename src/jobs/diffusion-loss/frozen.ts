@@ -7,17 +7,17 @@ export const FROZEN_SEED = 0;
 /** Frozen latents, noise and times for measuring the loss on some of the images; read once. */
 export async function frozenSet(
   latents: NormalisedLatents,
-  pictures: Int32Array,
+  images: Int32Array,
   { bins, samples, seed }: { bins: number; samples: number; seed: number },
 ): Promise<FrozenSet> {
   const perBin = Math.max(1, Math.ceil(samples / bins));
-  const places = frozenRows(pictures.length, bins, perBin);
-  const data = await latents.read(places.map(place => pictures[place]));
+  const places = frozenRows(images.length, bins, perBin);
+  const data = await latents.read(places.map(place => images[place]));
   // Where images are fewer than places they come again: the variance is that of each once.
-  const once = data.subarray(0, Math.min(pictures.length, places.length) * latents.width);
+  const once = data.subarray(0, Math.min(images.length, places.length) * latents.width);
   return {
     latents: data,
-    labels: places.map(place => latents.label(pictures[place])),
+    labels: places.map(place => latents.label(images[place])),
     bins,
     perBin,
     variance: meanVariance(once, latents.width),

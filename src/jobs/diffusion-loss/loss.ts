@@ -2,7 +2,7 @@ import { EXIT, UserError, type Log } from '../../base/index.js';
 import { lossByTime, openDiffusion, type Diffusion, type FrozenSet, type TimeLoss } from '../../diffusion/index.js';
 import { isRun, readRunConfig, sha256OfFile, type NamelessDType, type WeightsName } from '../../io/index.js';
 import { floorSubtraction, type BeyondFloor } from './floor.js';
-import { openNormalised, splitPictures, type NormalisedLatents } from '../../latents/index.js';
+import { openNormalised, splitImages, type NormalisedLatents } from '../../latents/index.js';
 import { diffusionOptions } from '../train/diffusion/options.js';
 import { FROZEN_SEED, frozenSet } from './frozen.js';
 
@@ -114,11 +114,11 @@ async function frozenSets(
   const unlabelled = !latents.source.labels && classes > 1;
   if (unlabelled && !unconditional) log.warn(`${latents.source.name}: has no labels; measured under the null class`);
   const own = diffusion.latents === latents.digest;
-  const all = Int32Array.from({ length: latents.pictures }, (_, picture) => picture);
-  const parts: Record<string, Int32Array> = own ? { ...splitPictures(latents, run.split, run.seed) } : { all };
+  const all = Int32Array.from({ length: latents.images }, (_, image) => image);
+  const parts: Record<string, Int32Array> = own ? { ...splitImages(latents, run.split, run.seed) } : { all };
   const sets: Record<string, FrozenSet> = {};
-  for (const [part, pictures] of Object.entries(parts)) {
-    const frozen = await frozenSet(latents, pictures, { bins, samples, seed: FROZEN_SEED + seed });
+  for (const [part, images] of Object.entries(parts)) {
+    const frozen = await frozenSet(latents, images, { bins, samples, seed: FROZEN_SEED + seed });
     sets[part] = unconditional || unlabelled ? { ...frozen, labels: frozen.labels.map(() => classes) } : frozen;
   }
   return sets;

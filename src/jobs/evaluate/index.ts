@@ -3,4 +3,4 @@ export { EVALUATION_COLUMNS, featuresCard, type EvaluationRow } from './rows.js'
 export { comparison, openReference } from './sets.js';
 export { applicable } from './feature-side.js';
 export { parseSweep } from './sweep-settings.js';
-export { evaluateReconstructions, throughTokenizer, fromPictures } from './reconstructions.js';
+export { evaluateReconstructions, throughTokenizer, fromImages } from './reconstructions.js';

@@ -43,11 +43,13 @@ export function throughTokenizer(tokenizer: Tokenizer, settings: ReconstructionS
 }
 
 /** Takes reconstructions made elsewhere: image k of another data set. */
-export function fromPictures(pictures: ImageDataset): Reconstruct {
+export function fromImages(reconstructions: ImageDataset): Reconstruct {
   return async ({ indices, size }) => {
-    const batch = await loadBatch(pictures, indices, { size, crop: 'center', flip: false });
+    const batch = await loadBatch(reconstructions, indices, { size, crop: 'center', flip: false });
     if (batch.indices.length < indices.length)
-      throw new UserError(`${pictures.name}: a reconstruction cannot be read, so images can no longer be paired`);
+      throw new UserError(
+        `${reconstructions.name}: a reconstruction cannot be read, so images can no longer be paired`,
+      );
     return tf.tensor4d(batch.images, [indices.length, size, size, 3]);
   };
 }

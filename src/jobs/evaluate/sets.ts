@@ -153,10 +153,10 @@ async function sideOf(
   const side = featureSide(extractor, metrics, images.count, settings);
   const progress = log.progress(`${extractor.name} of ${images.name}`, images.count, 'images');
   try {
-    for await (const { pictures, end } of readAhead(images, settings)) {
+    for await (const { decoded, end } of readAhead(images, settings)) {
       if (signal.aborted) throw new UserError('interrupted', EXIT.interrupted);
-      if (pictures.length > 0) {
-        const pixels = pixelsOf(pictures);
+      if (decoded.length > 0) {
+        const pixels = pixelsOf(decoded);
         await side.add(pixels);
         pixels.dispose();
       }
@@ -171,7 +171,7 @@ async function sideOf(
 }
 
 interface Read {
-  pictures: RawImage[];
+  decoded: RawImage[];
   end: number;
 }
 
@@ -190,13 +190,13 @@ async function* readAhead(images: ImageDataset, { size, batchSize }: SetSettings
         return undefined;
       }
     });
-    found.forEach((picture, i) => {
-      if (!picture) return;
-      const named = { name: images.pictureName(indices[i]), width: picture.width, height: picture.height };
+    found.forEach((image, i) => {
+      if (!image) return;
+      const named = { name: images.imageName(indices[i]), width: image.width, height: image.height };
       first ??= named;
       requireOneSize([first, named]);
     });
-    return { pictures: found.filter(picture => picture !== undefined), end };
+    return { decoded: found.filter(image => image !== undefined), end };
   };
   let next = images.count > 0 ? read(0) : undefined;
   for (let start = 0; next; start += batchSize) {
@@ -208,9 +208,9 @@ async function* readAhead(images: ImageDataset, { size, batchSize }: SetSettings
   }
 }
 
-function pixelsOf(pictures: RawImage[]): Tensor4D {
-  const [{ width, height }] = pictures;
-  const data = new Float32Array(pictures.length * width * height * 3);
-  pictures.forEach((picture, i) => data.set(picture.data, i * width * height * 3));
-  return tf.tensor4d(data, [pictures.length, height, width, 3]);
+function pixelsOf(decoded: RawImage[]): Tensor4D {
+  const [{ width, height }] = decoded;
+  const data = new Float32Array(decoded.length * width * height * 3);
+  decoded.forEach((image, i) => data.set(image.data, i * width * height * 3));
+  return tf.tensor4d(data, [decoded.length, height, width, 3]);
 }

@@ -1,2 +1,2 @@
 export { classRows, confusionRows, probeSources, type ProbeSource } from './probe.js';
-export { pixelSource, warnOfOtherPictures } from './pixels.js';
+export { pixelSource, warnOfOtherImages } from './pixels.js';

@@ -65,7 +65,7 @@ async function pixelRows(dataset: ImageDataset, size: number, log: Log): Promise
 }
 
 /** Says so where the pixels cannot be the images of the latents, row by row: then they are split otherwise. */
-export function warnOfOtherPictures(pixels: LabelledLatents, latents: LabelledLatents, log: Log): void {
+export function warnOfOtherImages(pixels: LabelledLatents, latents: LabelledLatents, log: Log): void {
   const [own, theirs] = [pixels.rows, latents.rows];
   if (own.rows !== theirs.rows)
     log.warn(

@@ -228,7 +228,7 @@ async function writeOverview({ out, grid, num, gridNum }: SampleSettings): Promi
 async function writeSampleNpz({ out, num, label }: SampleSettings, { log }: SampleContext): Promise<void> {
   const { width, height } = await decodeImage(pngPath(out, 0));
   const progress = log.progress('writing samples.npz', num, 'samples');
-  async function* pictures(): AsyncIterable<Uint8Array> {
+  async function* images(): AsyncIterable<Uint8Array> {
     for (let k = 0; k < num; k++) {
       yield (await decodeImage(pngPath(out, k))).data;
       progress.update(k + 1);
@@ -238,7 +238,7 @@ async function writeSampleNpz({ out, num, label }: SampleSettings, { log }: Samp
     await writeNpz(
       join(out, 'samples.npz'),
       {
-        arr_0: { shape: [num, height, width, 3], dtype: 'uint8', chunks: pictures() },
+        arr_0: { shape: [num, height, width, 3], dtype: 'uint8', chunks: images() },
         arr_1: { shape: [num], dtype: 'int64', data: BigInt64Array.from({ length: num }, (_, k) => BigInt(label(k))) },
       },
       { force: true },

@@ -2,7 +2,7 @@ import { RandomNumbers, type Log } from '../../base/index.js';
 import { arrayRows } from '../../rows/index.js';
 import { drawRows, extentOf, plantedMixture } from '../../synth/index.js';
 import { analyzeGmm } from '../gmm/index.js';
-import { picturesOf, type Picture } from '../umap/index.js';
+import { embeddingsOf, type Embedding } from '../umap/index.js';
 
 export interface PlantedSpace {
   name: string;
@@ -42,7 +42,7 @@ export interface ModesRow {
 
 export interface ModesReport {
   rows: ModesRow[];
-  pictures: { picture: Picture; labels: Int32Array }[];
+  embeddings: { embedding: Embedding; labels: Int32Array }[];
 }
 
 /**
@@ -53,17 +53,17 @@ export async function synthModes(
   settings: ModesSettings,
   context: { log: Log; signal?: AbortSignal },
 ): Promise<ModesReport> {
-  const report: ModesReport = { rows: [], pictures: [] };
+  const report: ModesReport = { rows: [], embeddings: [] };
   for (const [i, space] of settings.spaces.entries()) {
     const { name, modes, separation } = space;
     const random = new RandomNumbers(settings.seed).for('synth-modes').at(i);
     const mixture = plantedMixture({ components: modes, dims: settings.dims, separation, random });
     const { data, labels } = drawRows(mixture, settings.rows, random);
     const rows = arrayRows(name, data, settings.rows, settings.dims, labels);
-    const [picture] = await picturesOf(rows, pictureSettings(settings), context);
-    const { area, radius } = extentOf(picture.points);
+    const [embedding] = await embeddingsOf(rows, embeddingSettings(settings), context);
+    const { area, radius } = extentOf(embedding.points);
     const sweep = await analyzeGmm([{ name, rows }], sweepSettings(settings), context);
-    report.pictures.push({ picture, labels });
+    report.embeddings.push({ embedding, labels });
     for (const row of sweep.rows)
       report.rows.push({
         source: name,
@@ -71,7 +71,7 @@ export async function synthModes(
         separation,
         umap_area: area,
         umap_radius: radius,
-        trustworthiness: picture.trustworthiness,
+        trustworthiness: embedding.trustworthiness,
         components: row.components,
         nll: row.nll,
         nll_low: row.nll_low,
@@ -86,7 +86,7 @@ export async function synthModes(
   return report;
 }
 
-const pictureSettings = ({ rows, seed }: ModesSettings) => ({
+const embeddingSettings = ({ rows, seed }: ModesSettings) => ({
   methods: ['umap'] as const,
   neighbours: 15,
   minDist: 0.1,

@@ -80,7 +80,7 @@ function similarities({ originals, reconstructions }: Encoded, side: number): nu
   const one = side * side * 3;
   const metric = PAIR_METRICS.find(({ name }) => name === 'ssim')!;
   return Array.from({ length: originals.length / one }, (_, i) => {
-    const part = (pictures: Float32Array): Float32Array => pictures.subarray(i * one, (i + 1) * one);
+    const part = (images: Float32Array): Float32Array => images.subarray(i * one, (i + 1) * one);
     return metric.of({ height: side, width: side, truth: part(originals), reconstruction: part(reconstructions) });
   });
 }

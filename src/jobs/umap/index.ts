@@ -1,1 +1,1 @@
-export { picturesOf, type Picture } from './umap.js';
+export { embeddingsOf, type Embedding } from './umap.js';

@@ -2,13 +2,13 @@ import { setImmediate } from 'node:timers/promises';
 import { EXIT, RandomNumbers, UserError, type Log } from '../../base/index.js';
 import { nearestNeighbours, type Neighbours } from '../../neighbours/index.js';
 import { randomRows, sampleOf, type RowSource } from '../../rows/index.js';
-import { pictureQuality, tsne, umap, type Quality } from '../../umap/index.js';
+import { embeddingQuality, tsne, umap, type Quality } from '../../umap/index.js';
 import { planarStart } from '../../pca/index.js';
-export const PICTURE_METHODS = ['umap', 'tsne', 'pca'] as const;
-export type PictureMethod = (typeof PICTURE_METHODS)[number];
+export const EMBEDDING_METHODS = ['umap', 'tsne', 'pca'] as const;
+export type EmbeddingMethod = (typeof EMBEDDING_METHODS)[number];
 
-export interface PictureSettings {
-  methods: readonly PictureMethod[];
+export interface EmbeddingSettings {
+  methods: readonly EmbeddingMethod[];
   /** UMAP's neighbours, the row itself counted, and those that trustworthiness looks at. */
   neighbours: number;
   minDist: number;
@@ -23,16 +23,16 @@ export interface PictureSettings {
 }
 
 /** One latent space in the plane. */
-export interface Picture extends Quality {
+export interface Embedding extends Quality {
   source: string;
-  method: PictureMethod;
+  method: EmbeddingMethod;
   /** Which rows, ascending, and where they are: [rows, 2]. */
   rows: Int32Array;
   points: Float32Array;
   seconds: number;
 }
 
-export interface PictureContext {
+export interface EmbeddingContext {
   log: Log;
   signal?: AbortSignal | undefined;
 }
@@ -43,11 +43,11 @@ const QUERIES = 2000;
 const REACH = 3;
 
 /** Embeddings of one latent space, all of the same rows and from the same start: two principal components. */
-export async function picturesOf(
+export async function embeddingsOf(
   source: RowSource,
-  settings: PictureSettings,
-  context: PictureContext,
-): Promise<Picture[]> {
+  settings: EmbeddingSettings,
+  context: EmbeddingContext,
+): Promise<Embedding[]> {
   const { methods, sample: most, neighbours: k, seed } = settings;
   if (source.rows <= k + 1)
     throw new UserError(`${source.name}: has ${source.rows} rows; embeddings with --neighbours ${k} need ${k + 2}`);
@@ -62,18 +62,18 @@ export async function picturesOf(
   if (reach > 0) context.log.note(`${source.name}: ${reach} nearest neighbours of ${rows} rows`);
   const lists = reach > 0 ? await nearestNeighbours(data, rows, width, reach) : undefined;
   const random = new RandomNumbers(seed);
-  const pictures: Picture[] = [];
+  const embeddings: Embedding[] = [];
   for (const method of methods) {
     const began = performance.now();
     const points = await DRAW[method]({ name: source.name, lists, start, settings, context, random });
     const seconds = (performance.now() - began) / 1000;
-    const quality = await pictureQuality(data, points, { k, queries: QUERIES, random });
+    const quality = await embeddingQuality(data, points, { k, queries: QUERIES, random });
     context.log.note(
       `${source.name}: ${method}: trustworthiness ${quality.trustworthiness.toFixed(3)}, continuity ${quality.continuity.toFixed(3)} (k = ${k}), ${seconds.toFixed(0)} s`,
     );
-    pictures.push({ source: source.name, method, rows: chosen, points, seconds, ...quality });
+    embeddings.push({ source: source.name, method, rows: chosen, points, seconds, ...quality });
   }
-  return pictures;
+  return embeddings;
 }
 
 interface Task {
@@ -81,12 +81,12 @@ interface Task {
   /** Absent where no method looks at neighbours. */
   lists: Neighbours | undefined;
   start: Float32Array;
-  settings: PictureSettings;
-  context: PictureContext;
+  settings: EmbeddingSettings;
+  context: EmbeddingContext;
   random: RandomNumbers;
 }
 
-const DRAW: Record<PictureMethod, (task: Task) => Promise<Float32Array>> = {
+const DRAW: Record<EmbeddingMethod, (task: Task) => Promise<Float32Array>> = {
   async umap({ name, lists, start, settings: { neighbours, minDist, epochs }, context, random }) {
     const shown = shownSteps(`${name}: UMAP`, 'epochs', context);
     return await umap(nearest(lists!, neighbours - 1), start, {
@@ -113,7 +113,7 @@ function nearest(lists: Neighbours, wanted: number): Neighbours {
 }
 
 /** Shows progress, and gives Ctrl-C its turn between two steps of a loop that never waits. */
-function shownSteps(label: string, unit: string, { log, signal }: PictureContext) {
+function shownSteps(label: string, unit: string, { log, signal }: EmbeddingContext) {
   let progress: ReturnType<Log['progress']> | undefined;
   return async (done: number, total: number): Promise<void> => {
     progress ??= log.progress(label, total, unit);

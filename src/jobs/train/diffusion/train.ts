@@ -48,14 +48,14 @@ async function prepare(
 ): Promise<PreparedTraining> {
   const { RandomStream, tf } = await import('../../../engine/index.js');
   const { initialise, isTable, trainingLoss } = await import('../../../diffusion/index.js');
-  const { batchRows, openNormalised, splitPictures } = await import('../../../latents/index.js');
+  const { batchRows, openNormalised, splitImages } = await import('../../../latents/index.js');
   refuseCombinations(options);
   const latents = await openNormalised(options.latents, { ...options, log });
   const features = await openFeatures(options, latents, log);
   const config = await architecture(model, options, latents, features);
   const recipe = recipeOf(model, options);
   warn(options, settings, latents, log);
-  const { train, heldout } = splitPictures(latents, options.split, settings.seed);
+  const { train, heldout } = splitImages(latents, options.split, settings.seed);
   const rowsOf = batchRows(latents, train, settings.seed);
   const { tokens, channels } = config;
   const task: TrainingTask<LatentBatch> = {
@@ -184,7 +184,7 @@ interface AlignedFeatures {
 /** REPA's features: one row per image, in the order of the latents. */
 async function openFeatures(
   { repa }: DiffusionOptions,
-  { pictures, source, flips }: NormalisedLatents,
+  { images, source, flips }: NormalisedLatents,
   log: Log,
 ): Promise<AlignedFeatures | undefined> {
   if (repa === undefined) return undefined;
@@ -194,13 +194,13 @@ async function openFeatures(
   const mirrored = flips && found.hasFlips;
   const features = mirrored ? await openLatents(repa, { log, flips: true }) : found;
   const rows = mirrored ? features.count / 2 : features.count;
-  if (rows !== pictures)
-    throw new UserError(`${repa}: holds features of ${rows} images, ${source.name} latents of ${pictures}`);
+  if (rows !== images)
+    throw new UserError(`${repa}: holds features of ${rows} images, ${source.name} latents of ${images}`);
   const { tokens, channels } = features;
   return {
     channels,
     digest: await features.digest(),
-    read: wanted => features.read(mirrored ? wanted : wanted.map(row => row % pictures)),
+    read: wanted => features.read(mirrored ? wanted : wanted.map(row => row % images)),
     tensor: data => tf.tensor3d(data, [data.length / tokens / channels, tokens, channels]),
     close: () => features.close(),
   };

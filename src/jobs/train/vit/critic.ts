@@ -92,7 +92,7 @@ function discriminate(
   random: RandomStream,
 ): PhaseResult {
   const changed = (how: typeof WEAK): [Tensor4D, Tensor4D] =>
-    both.map((pictures, i) => augment(pictures, random.for('augment').at(i), how)) as [Tensor4D, Tensor4D];
+    both.map((batch, i) => augment(batch, random.for('augment').at(i), how)) as [Tensor4D, Tensor4D];
   const seen = judgeBoth(critic, params, discAugment ? changed(WEAK) : both, random);
   const adversarial = discriminatorLoss[discLoss](seen.real, seen.fake);
   const means = updateLogitMeans(under(params, LECAM) as Params & LogitMeans, seen.real, seen.fake);

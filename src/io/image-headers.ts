@@ -1,8 +1,8 @@
 /* What an image's own bytes say that decides how it is decoded, as far as sharp does not tell it. */
 
-export type PictureFormat = 'jpeg' | 'png' | 'gif' | 'tiff' | 'webp' | 'avif' | 'bmp' | 'pnm';
+export type ImageFormat = 'jpeg' | 'png' | 'gif' | 'tiff' | 'webp' | 'avif' | 'bmp' | 'pnm';
 
-const MAGIC: readonly [format: PictureFormat, pattern: RegExp][] = [
+const MAGIC: readonly [format: ImageFormat, pattern: RegExp][] = [
   ['jpeg', /^\xff\xd8\xff/],
   ['png', /^\x89PNG\r\n/],
   ['gif', /^GIF8[79]a/],
@@ -14,7 +14,7 @@ const MAGIC: readonly [format: PictureFormat, pattern: RegExp][] = [
 ];
 
 /** By its first bytes, whatever it is called; undefined: none that is read. */
-export function pictureFormat(bytes: Uint8Array): PictureFormat | undefined {
+export function imageFormat(bytes: Uint8Array): ImageFormat | undefined {
   const start = Buffer.from(bytes.buffer, bytes.byteOffset, Math.min(16, bytes.length)).toString('latin1');
   return MAGIC.find(([, pattern]) => pattern.test(start))?.[0];
 }
