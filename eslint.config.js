@@ -2,7 +2,7 @@ import js from '@eslint/js';
 import tseslint from 'typescript-eslint';
 
 export default tseslint.config(
-  { ignores: ['dist/', 'node_modules/', 'fixtures/', 'bench/out/', '.dependency-cruiser.cjs'] },
+  { ignores: ['dist/', 'node_modules/', 'fixtures/', 'bench/out/', 'findings/', '.dependency-cruiser.cjs'] },
   js.configs.recommended,
   {
     files: ['**/*.ts'],

@@ -1,14 +1,14 @@
 /* PCA, mixtures, probes and neighbours against scikit-learn: times, memory and agreement of both sides in one run. */
-import { spawn, type ChildProcess } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { startEngine } from '../src/engine/index.js';
 import { chartOf, parseTable, rasterise, renderSvg } from '../src/report/index.js';
 import type { Answer, Case, Work } from './analysis/work.js';
+import { openPeer, type Peer } from './helpers/peer.js';
+import { median, quoted } from './helpers/table.js';
 
 /*
  * `npm run bench -- analysis [WORK…] [--quick]`. Both sides of a case are separate processes with the same number
@@ -35,7 +35,6 @@ if (unknown !== undefined) {
 }
 
 const beside = (name: string): string => fileURLToPath(new URL(`analysis/${name}`, import.meta.url));
-const median = (values: number[]): number => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)];
 
 interface Run {
   seconds: number;
@@ -46,13 +45,11 @@ interface Run {
   answer: Answer;
 }
 
-/** One side of a case, waiting for its turn. */
-interface Side {
+/** What a side says of itself when it is ready. */
+interface Ready {
   version: string;
   /** MB before the first run: libraries, and what the side has got ready. */
   start: number;
-  run(): Promise<Run>;
-  end(): void;
 }
 
 /** Number of threads for whichever library a side uses for matrix products. */
@@ -63,28 +60,10 @@ const pinned = Object.fromEntries(
   ]),
 );
 
-async function openSide(command: string, args: string[]): Promise<Side> {
-  const env = { ...process.env, ...pinned, PYTHONPATH: beside('') };
-  const child: ChildProcess = spawn(command, args, { stdio: ['pipe', 'pipe', 'inherit'], env });
-  const lines = createInterface({ input: child.stdout! })[Symbol.asyncIterator]();
-  const answer = async <T>(): Promise<T> => {
-    const { value, done } = (await lines.next()) as { value?: string; done?: boolean };
-    if (done || value === undefined) throw new Error(`${command} ${args[0]} ended early`);
-    return JSON.parse(value) as T;
-  };
-  const { version, start } = await answer<Pick<Side, 'version' | 'start'>>();
-  return {
-    version,
-    start,
-    run: () => {
-      child.stdin!.write('run\n');
-      return answer();
-    },
-    end: () => void child.stdin!.end(),
-  };
-}
+const openSide = (command: string, args: string[]): Promise<Peer<Ready, Run>> =>
+  openPeer(command, args, { env: { ...pinned, PYTHONPATH: beside('') } });
 
-interface Measured extends Pick<Side, 'version' | 'start'> {
+interface Measured extends Ready {
   runs: Run[];
 }
 
@@ -102,17 +81,17 @@ async function measure(
   try {
     for (let round = 0; round < Number(flags.rounds ?? rounds ?? 3); round++)
       for (const [i, side] of sides.entries()) {
-        const run = await side.run();
+        const run = await side.ask('run');
         runs[i].push(run);
         const seconds = `${run.seconds.toFixed(2)} s (CPU ${run.cpu.toFixed(2)} s), ${run.peak.toFixed(0)} MB`;
         process.stderr.write(
-          `${label}: ${i === 0 ? 'maetok' : side.version} ${seconds} ${JSON.stringify(run.answer)}\n`,
+          `${label}: ${i === 0 ? 'maetok' : side.ready.version} ${seconds} ${JSON.stringify(run.answer)}\n`,
         );
       }
   } finally {
     sides.forEach(side => side.end());
   }
-  return sides.map(({ version, start }, i) => ({ version, start, runs: runs[i] }));
+  return sides.map(({ ready }, i) => ({ ...ready, runs: runs[i] }));
 }
 
 /** A side's columns; seconds are the median's, per step. */
@@ -169,10 +148,7 @@ async function rowOf(name: string, work: Work, one: Case): Promise<Row> {
   }
 }
 
-const cell = (value: Row[string]): string => {
-  const text = typeof value === 'number' ? String(Number(value.toPrecision(5))) : (value ?? '');
-  return /[",]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
-};
+const cell = (value: Row[string]): string => quoted(typeof value === 'number' ? Number(value.toPrecision(5)) : value);
 const csvOf = (rows: Row[]): string =>
   [COLUMNS, ...rows.map(row => COLUMNS.map(name => cell(row[name])))].map(line => `${line.join(',')}\n`).join('');
 

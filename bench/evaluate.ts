@@ -1,15 +1,15 @@
 /* A Fréchet distance of two times 10,000 × 2,048 features, streamed, against SciPy's matrix square root. */
-import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { RandomNumbers } from '../src/base/index.js';
 import { linearAlgebra, startEngine } from '../src/engine/index.js';
 import { writeNpy } from '../src/io/index.js';
 import { frechetDistance, gaussianBuilder, momentsOf } from '../src/metrics/index.js';
+import { openPeer } from './helpers/peer.js';
+import { median } from './helpers/table.js';
 
 /*
  * Both start from the same float32 features, ours in batches of 64 rows as an extractor gives them, and take turns, so
@@ -52,7 +52,6 @@ const moments = (data: Float32Array) => {
   }
   return momentsOf(gaussian.result());
 };
-const median = (values: number[]): number => values.sort((a, b) => a - b)[Math.floor(values.length / 2)];
 
 const engine = await startEngine();
 const [sample, reference] = [features('sample', 0.35), features('reference', 0.3)];
@@ -61,23 +60,16 @@ const paths = [join(folder, 'sample.npy'), join(folder, 'reference.npy')];
 for (const [i, data] of [sample, reference].entries())
   await writeNpy(paths[i], { shape: [rows, width], dtype: 'float32', data });
 
-const peer = spawn(flags.python, [fileURLToPath(new URL('evaluate.py', import.meta.url))], {
-  stdio: ['pipe', 'pipe', 'inherit'],
-});
-const answers = createInterface({ input: peer.stdout })[Symbol.asyncIterator]();
-const answer = async (): Promise<Record<string, unknown>> => {
-  const { value, done } = (await answers.next()) as { value?: string; done?: boolean };
-  if (done || value === undefined) throw new Error(`${flags.python} ended early; it needs numpy and scipy`);
-  return JSON.parse(value) as Record<string, unknown>;
-};
-
-const versions = await answer();
 interface Measured {
   seconds: number;
   /** CPU time of all threads, which a busy machine does not change. */
   cpu: number;
   value: number;
 }
+
+const peer = await openPeer<object, Measured>(flags.python, [fileURLToPath(new URL('evaluate.py', import.meta.url))], {
+  needs: 'numpy and scipy',
+});
 const ours: Measured[] = [];
 const theirs: Measured[] = [];
 const before = process.memoryUsage.rss();
@@ -86,16 +78,17 @@ for (let round = 0; round < rounds; round++) {
   const value = frechetDistance(moments(sample), moments(reference));
   const { user, system } = process.cpuUsage(used);
   ours.push({ seconds: (performance.now() - started) / 1000, cpu: (user + system) / 1e6, value });
-  peer.stdin.write(`${paths.join(' ')}\n`);
-  theirs.push((await answer()) as unknown as Measured);
+  theirs.push(await peer.ask(paths.join(' ')));
 }
-peer.stdin.end();
+peer.end();
 rmSync(folder, { recursive: true });
 
 const of = (side: Measured[], what: keyof Measured): number => median(side.map(one => one[what]));
 const line = (name: string, side: Measured[]): string =>
   `${name}  ${of(side, 'seconds').toFixed(2)} s  ${of(side, 'cpu').toFixed(2)} s of CPU  distance ${side[0].value}`;
-console.log(`features ${rows} × ${width}, engine ${engine}, ${linearAlgebra().name}, peer ${JSON.stringify(versions)}`);
+console.log(
+  `features ${rows} × ${width}, engine ${engine}, ${linearAlgebra().name}, peer ${JSON.stringify(peer.ready)}`,
+);
 console.log(line('maetok', ours));
 console.log(line('scipy ', theirs));
 console.log(`relative difference ${Math.abs(ours[0].value / theirs[0].value - 1).toExponential(2)}`);

@@ -1,9 +1,7 @@
 /* `maetok extract` by MAETok-B (256 pixels, 128 latent tokens, random weights), float32 and bfloat16, against PyTorch eager float32. */
-import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { silentLog } from '../src/base/index.js';
@@ -16,6 +14,8 @@ import { openLatents } from '../src/latents/index.js';
 import { arraysFrom } from '../src/nn/index.js';
 import { initialParams, vitPreset, type VitSize } from '../src/tokenizers/vit/index.js';
 import { tokenizerOf } from '../src/tokenizers/vit/tokenizer.js';
+import { openPeer } from './helpers/peer.js';
+import { csvOf, median } from './helpers/table.js';
 
 /*
  * Ours is the whole job: images read from PNG files and cropped, encoded, written as shards. The peer only encodes the
@@ -68,16 +68,11 @@ await writeSafetensors(shared, {
 
 const script = fileURLToPath(new URL('extract.py', import.meta.url));
 const theirLatents = join(folder, 'theirs.npy');
-const peer = spawn(flags.python, [script, shared, JSON.stringify(config), theirLatents, flags.batch, flags.threads], {
-  stdio: ['pipe', 'pipe', 'inherit'],
-});
-const answers = createInterface({ input: peer.stdout })[Symbol.asyncIterator]();
-const answer = async (): Promise<Record<string, number | string>> => {
-  const { value, done } = (await answers.next()) as { value?: string; done?: boolean };
-  if (done || value === undefined)
-    throw new Error(`${flags.python} ${script} ended early; it needs torch and safetensors`);
-  return JSON.parse(value) as Record<string, number | string>;
-};
+const peer = await openPeer<{ torch: string }, { seconds: number }>(
+  flags.python,
+  [script, shared, JSON.stringify(config), theirLatents, flags.batch, flags.threads],
+  { needs: 'torch and safetensors' },
+);
 
 type Precision = 'f32' | 'bf16';
 
@@ -88,10 +83,7 @@ async function ourRound(precision: Precision): Promise<number> {
   return (await extractLatents(tokenizer, data, join(folder, precision), settings, context)).imagesPerSecond;
 }
 
-async function theirRound(): Promise<number> {
-  peer.stdin.write('round\n');
-  return count / Number((await answer()).seconds);
-}
+const theirRound = async (): Promise<number> => count / (await peer.ask('round')).seconds;
 
 const numbersOf = async (path: string): Promise<Float32Array> => {
   const latents = await openLatents(path);
@@ -104,8 +96,6 @@ function apart(ours: Float32Array, theirs: Float32Array): number {
   return theirs.reduce((most, value, i) => Math.max(most, Math.abs(value - ours[i])), 0) / largest;
 }
 
-const median = (values: number[]): number => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
-
 /** Twice the multiply-adds of the encoder's products: a lower bound of the cost of an image. */
 function gigaFlops(): number {
   const { width: c, depth } = config.encoder;
@@ -114,7 +104,6 @@ function gigaFlops(): number {
 }
 
 try {
-  const { torch } = await answer();
   const rates: Record<Precision | 'peer', number[]> = { f32: [], bf16: [], peer: [] };
   // The first round warms all three up.
   for (let round = 0; round <= rounds; round++) {
@@ -132,7 +121,7 @@ try {
       work: `extract by maetok-${preset}, ${config.imageSize} px, batch ${batchSize}`,
       engine,
       precision,
-      peer: `PyTorch ${String(torch)} f32`,
+      peer: `PyTorch ${peer.ready.torch} f32`,
       images_per_s: median(rates[precision]),
       peer_images_per_s: median(rates.peer),
       ratio: median(rates[precision]) / median(rates.peer),
@@ -140,21 +129,11 @@ try {
       max_rel_diff: apart(await numbersOf(join(folder, precision)), theirs),
     })),
   );
-  const csv = [Object.keys(rows[0]), ...rows.map(row => Object.values(row))];
-  process.stdout.write(
-    `${csv
-      .map(row =>
-        row
-          .map(String)
-          .map(cell => (cell.includes(',') ? `"${cell}"` : cell))
-          .join(','),
-      )
-      .join('\n')}\n`,
-  );
+  process.stdout.write(csvOf(rows));
   const { max_rel_diff: difference } = rows[0];
   if (!(difference < 1e-4)) throw new Error(`float32 latents differ by ${difference} of the largest`);
 } finally {
-  peer.kill();
+  peer.end();
   tokenizer.dispose();
   await data.close();
   rmSync(folder, { recursive: true, force: true });

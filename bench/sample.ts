@@ -1,9 +1,7 @@
 /* Sampling from SiT-B on 128 × 32 latents, Euler steps with classifier-free guidance, against PyTorch eager. */
-import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import {
@@ -20,6 +18,8 @@ import { RandomStream, startEngine } from '../src/engine/index.js';
 import { configureEngine } from '../src/engine/options.js';
 import { readSafetensors, writeSafetensors } from '../src/io/index.js';
 import { arraysFrom, type Params } from '../src/nn/index.js';
+import { openPeer } from './helpers/peer.js';
+import { csvOf, median } from './helpers/table.js';
 
 /*
  * The cost is in the network's passes, which are all alike, so a round is a few steps from t = 0 to 1; samples/s are stated for a
@@ -92,15 +92,13 @@ await writeSafetensors(shared, {
 const script = fileURLToPath(new URL('sample.py', import.meta.url));
 const against = flags.against ?? flags.precision;
 const asked = JSON.stringify([config, Array.from(timeGrid(steps + 1)), guidance]);
-const peer = spawn(flags.python, [script, shared, asked, against, flags.threads], {
-  stdio: ['pipe', 'pipe', 'inherit'],
-});
-const answers = createInterface({ input: peer.stdout })[Symbol.asyncIterator]();
-const answer = async (): Promise<Record<string, number | string>> => {
-  const { value, done } = (await answers.next()) as { value?: string; done?: boolean };
-  if (done || value === undefined) throw new Error(`${flags.python} ${script} ended early`);
-  return JSON.parse(value) as Record<string, number | string>;
-};
+const peer = await openPeer<{ torch: string }, { ms: number }>(flags.python, [
+  script,
+  shared,
+  asked,
+  against,
+  flags.threads,
+]);
 
 interface Round {
   /** Per step. */
@@ -118,13 +116,10 @@ async function ourRound(): Promise<Round> {
 }
 
 async function theirRound(): Promise<Round> {
-  peer.stdin.write('sample\n');
-  const { ms } = await answer();
+  const { ms } = await peer.ask('sample');
   const { latents } = await readSafetensors(`${shared}.latents`);
-  return { ms: Number(ms) / steps, latents: latents.data as Float32Array };
+  return { ms: ms / steps, latents: latents.data as Float32Array };
 }
-
-const median = (values: number[]): number => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
 
 /** Root mean square of the difference over that of b. */
 function relativeDifference(a: Float32Array, b: Float32Array): number {
@@ -133,7 +128,6 @@ function relativeDifference(a: Float32Array, b: Float32Array): number {
 }
 
 try {
-  const { torch } = await answer();
   const [ours, theirs]: [Round[], Round[]] = [[], []];
   for (let round = 0; round < Number(flags.warmup) + Number(flags.rounds); round++) {
     ours.push(await ourRound());
@@ -148,7 +142,7 @@ try {
     work: `${flags.model} ${TOKENS}×${CHANNELS}, batch ${batch}, CFG, ${steps} Euler steps a round`,
     engine,
     precision: flags.precision,
-    peer: `PyTorch ${String(torch)} ${against}`,
+    peer: `PyTorch ${peer.ready.torch} ${against}`,
     step_ms: timed(ours),
     peer_step_ms: timed(theirs),
     samples_per_second_50_steps: perSecond(timed(ours)),
@@ -156,12 +150,8 @@ try {
     throughput_ratio: timed(theirs) / timed(ours),
     relative_difference: relativeDifference(ours[0].latents, theirs[0].latents),
   };
-  process.stdout.write(`${Object.keys(row).join(',')}\n${Object.values(row).map(csvCell).join(',')}\n`);
+  process.stdout.write(csvOf([row]));
 } finally {
-  peer.kill();
+  peer.end();
   rmSync(folder, { recursive: true, force: true });
-}
-
-function csvCell(value: string | number): string {
-  return String(value).includes(',') ? `"${value}"` : String(value);
 }

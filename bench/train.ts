@@ -1,9 +1,8 @@
 /* Training steps of MAETok (ViT-S at 256 pixels) and SiT-S (128 × 32 latents) against PyTorch eager: time and memory. */
-import { spawn, spawnSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { RandomStream, startEngine } from '../src/engine/index.js';
@@ -13,6 +12,8 @@ import { arraysFrom } from '../src/nn/index.js';
 import type { VitSize } from '../src/tokenizers/vit/index.js';
 import { DEFAULT_SETTINGS } from '../src/training/index.js';
 import { Trainer } from '../src/training/trainer.js';
+import { openPeer } from './helpers/peer.js';
+import { csvOf, median } from './helpers/table.js';
 import { maetok, sit } from './train/works.js';
 
 /*
@@ -81,24 +82,23 @@ async function oneRow(): Promise<void> {
     ...(await arraysFrom(work.params)),
     ...prefixed(await arraysFrom(work.data)),
   });
-  const peer = startPeer(shared, work.config);
+  const peer = await startPeer(shared, work.config);
   const { params, loss, trains, weightDecay } = work;
   const task = { name: work.name, params, loss, batch: () => Promise.reject(new Error('not asked')) };
   const trainer = new Trainer({ ...task, ...(trains ? { trains } : {}) }, { ...DEFAULT_SETTINGS, weightDecay, ema: 0 });
   try {
-    const { torch } = await peer.answer();
     const [ours, theirs]: [Step[], Step[]] = [[], []];
     for (let step = 0; step < Number(flags.warmup) + Number(flags.steps); step++) {
       ours.push(await ourStep(trainer, step));
-      theirs.push((await peer.ask()) as unknown as Step);
+      theirs.push(await peer.ask('step'));
       process.stderr.write(
         `step ${step}: maetok ${ours[step].ms.toFixed(0)} ms, loss ${ours[step].loss.toFixed(5)}; ` +
           `PyTorch ${theirs[step].ms.toFixed(0)} ms, loss ${theirs[step].loss.toFixed(5)}\n`,
       );
     }
-    print(work.name, engine, `PyTorch ${String(torch)} ${flags.against ?? flags.precision}`, ours, theirs);
+    print(work.name, engine, `PyTorch ${peer.ready.torch} ${flags.against ?? flags.precision}`, ours, theirs);
   } finally {
-    peer.kill();
+    peer.end();
     trainer.dispose();
     rmSync(folder, { recursive: true, force: true });
   }
@@ -123,32 +123,19 @@ async function ourStep(trainer: Trainer, step: number): Promise<Step> {
 function startPeer(shared: string, config: object) {
   const script = fileURLToPath(new URL('train.py', import.meta.url));
   const argv = [script, shared, JSON.stringify(config), flags.against ?? flags.precision, flags.threads];
-  const child = spawn(flags.python, [...argv, flags.work!], { stdio: ['pipe', 'pipe', 'inherit'] });
-  const answers = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
-  const answer = async (): Promise<Record<string, number | string>> => {
-    const { value, done } = (await answers.next()) as { value?: string; done?: boolean };
-    if (done || value === undefined) throw new Error(`${flags.python} ${script} ended early`);
-    return JSON.parse(value) as Record<string, number | string>;
-  };
-  const ask = (): Promise<Record<string, number | string>> => {
-    child.stdin.write('step\n');
-    return answer();
-  };
-  return { answer, ask, kill: () => child.kill() };
+  return openPeer<{ torch: string }, Step>(flags.python, [...argv, flags.work!]);
 }
 
 /** So that no input can have a weight's name. */
 const prefixed = <T>(arrays: Record<string, T>): Record<string, T> =>
   Object.fromEntries(Object.entries(arrays).map(([name, array]) => [`data.${name}`, array]));
 
-const median = (values: number[]): number => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
-
 function print(work: string, engine: string, peer: string, ours: Step[], theirs: Step[]): void {
   const middle = (steps: Step[], of: 'ms' | 'cpu'): number =>
     median(steps.slice(Number(flags.warmup)).map(step => step[of]));
   const peak = (steps: Step[]): number => Math.max(...steps.map(step => step.peak));
   const row = {
-    work: `"${work}"`,
+    work,
     engine,
     precision: flags.precision,
     peer,
@@ -163,7 +150,7 @@ function print(work: string, engine: string, peer: string, ours: Step[], theirs:
     first_loss: ours[0].loss,
     peer_first_loss: theirs[0].loss,
   };
-  process.stdout.write(`${Object.keys(row).join(',')}\n${Object.values(row).map(String).join(',')}\n`);
+  process.stdout.write(csvOf([row]));
 }
 
 if (flags.work === undefined) allRows();

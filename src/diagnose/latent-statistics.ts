@@ -1,4 +1,5 @@
 import { eigh } from '../engine/index.js';
+import { effectiveRank } from './spectrum.js';
 
 /** A coordinate that moves less than this share of the typical one is called dead. */
 const DEAD = 0.01;
@@ -20,7 +21,7 @@ export function latentStatistics(latents: Float32Array, tokens: number, channels
   );
   return {
     latent_std: typical,
-    latent_rank: effectiveRank(spectrum, variance),
+    latent_rank: effectiveRank(spectrum),
     dead_tokens: deadTokens.filter(Boolean).length,
     dead_share: isDead.filter(Boolean).length / width,
   };
@@ -39,12 +40,6 @@ function channelSpectrum(latents: Float32Array, channels: number): Float64Array 
     }
   }
   return eigh(covariance, channels).values.map(value => Math.max(0, value));
-}
-
-function effectiveRank(spectrum: Float64Array, total: number): number {
-  let entropy = 0;
-  for (const value of spectrum) if (value > 0) entropy -= (value / total) * Math.log(value / total);
-  return Math.exp(entropy);
 }
 
 function columnMeans(rows: Float32Array, width: number): Float64Array {

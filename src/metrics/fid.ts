@@ -1,5 +1,6 @@
 import { RandomNumbers } from '../base/index.js';
 import type { FeatureSet } from '../features/index.js';
+import { NORMAL_95 } from '../statistics/index.js';
 import { frechetDistanceTo } from './frechet.js';
 import {
   addToGaussian,
@@ -21,8 +22,6 @@ interface State {
 }
 
 const moments = ({ known, gaussian }: State): Moments => known ?? momentsOf(gaussian.result());
-
-const NORMAL_95 = 1.959964;
 
 /** The Fréchet distance on one set of features: FID on `pooled`, sFID on `spatial`. */
 function frechetMetric(

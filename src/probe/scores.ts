@@ -1,3 +1,5 @@
+import { wilson } from '../statistics/index.js';
+
 /** How well class scores tell the labels. */
 export interface Scored {
   rows: number;
@@ -66,14 +68,4 @@ function classAccuracies(confusion: Int32Array, classes: number): Float64Array {
     const row = confusion.subarray(c * classes, (c + 1) * classes);
     return row[c] / row.reduce((sum, count) => sum + count, 0);
   });
-}
-
-/** Wilson's score interval of a proportion (1927), 95%. */
-export function wilson(successes: number, trials: number): [low: number, high: number] {
-  const z = 1.959964;
-  const p = successes / trials;
-  const centre = p + (z * z) / (2 * trials);
-  const half = z * Math.sqrt((p * (1 - p)) / trials + (z * z) / (4 * trials * trials));
-  const scale = 1 + (z * z) / trials;
-  return [(centre - half) / scale, (centre + half) / scale];
 }

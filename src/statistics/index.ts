@@ -1,5 +1,6 @@
-export { normalCdf, normalQuantile } from './normal.js';
+export { NORMAL_95, normalCdf, normalQuantile } from './normal.js';
 export { bootstrapMean, bootstrapMeans } from './bootstrap.js';
 export { estimate, type Estimate } from './estimate.js';
 export { studentQuantile } from './student.js';
+export { wilson } from './wilson.js';
 export { interval, kendall, permutationTest, spearman } from './rank-correlation.js';

@@ -1,3 +1,6 @@
+/** A 95% interval of a normal estimate reaches so many standard deviations to either side: the 97.5% quantile. */
+export const NORMAL_95 = 1.959964;
+
 /** Density of the standard normal distribution. */
 export const normalDensity = (x: number): number => Math.exp(-0.5 * x * x) / Math.sqrt(2 * Math.PI);
 

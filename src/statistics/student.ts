@@ -1,13 +1,14 @@
+import { NORMAL_95 } from './normal.js';
+
 /** 97.5% quantiles of Student's t for 1 … 20 degrees of freedom. */
 const FEW = [
   12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.16, 2.145, 2.131, 2.12, 2.11,
   2.101, 2.093, 2.086,
 ];
-const NORMAL = 1.959964;
 
 /** The 97.5% quantile of Student's t; beyond 20 degrees of freedom by Cornish and Fisher's expansion, good to 1e-5. */
 export function studentQuantile(freedom: number): number {
-  const z = NORMAL;
+  const z = NORMAL_95;
   return (
     FEW[freedom - 1] ??
     z +

@@ -1,6 +1,6 @@
 import { UserError } from '../../base/index.js';
-import { wilson } from '../../probe/index.js';
 import { readTable, type TableRow } from '../../report/index.js';
+import { wilson } from '../../statistics/index.js';
 import { isFirstLeft } from './compare.js';
 
 /** How often one set of images was preferred to the other. */

@@ -1,6 +1,7 @@
 import { tf, type Tensor4D } from '../../engine/index.js';
 import { lpips, type Lpips } from '../../features/index.js';
 import { PAIR_METRICS, type Score } from '../../metrics/index.js';
+import { NORMAL_95 } from '../../statistics/index.js';
 
 /** Images and their reconstructions, [n, h, w, 3] in [−1, 1]; reconstructions may leave that range. */
 export interface Pairs {
@@ -56,8 +57,6 @@ async function perceptualDistances(
     distances.dispose();
   }
 }
-
-const NORMAL_95 = 1.959964;
 
 function meanOf(values: readonly number[]): Pick<Score, 'value' | 'low' | 'high' | 'std'> {
   const value = values.reduce((sum, x) => sum + x, 0) / values.length;

@@ -4,7 +4,6 @@ import {
   probeParts,
   PROBES,
   standardisation,
-  wilson,
   type Feature,
   type LabelledLatents,
   type ProbeKind,
@@ -13,6 +12,7 @@ import {
   type ProbeSettings,
   type ProbeTask,
 } from '../../probe/index.js';
+import { wilson } from '../../statistics/index.js';
 import { controlledFeatures, isProjected, matchedDims, type Control } from './controls.js';
 
 /** A latent space, with its own test rows if there are any. */

@@ -1,0 +1,15 @@
+/** The middle value; of an even number of values, the upper of the two in the middle. */
+export const median = (values: readonly number[]): number =>
+  [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
+
+type Cell = string | number | undefined;
+
+/** Rows of one shape as CSV; its first row names the columns. */
+export const csvOf = (rows: Record<string, Cell>[]): string =>
+  [Object.keys(rows[0]), ...rows.map(row => Object.values(row))].map(row => `${row.map(quoted).join(',')}\n`).join('');
+
+/** Quoted where it must be. */
+export function quoted(cell: Cell): string {
+  const text = String(cell ?? '');
+  return /[",]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+}
