@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { EXIT, UserError, VERSION } from '../base/index.js';
+import { begunWith, EXIT, refuseOtherWork, UserError, VERSION } from '../base/index.js';
 import type { FeatureExtractor } from '../features/index.js';
 import type { Decoding } from '../io/index.js';
 import type { DistributionMetric } from '../metrics/index.js';
@@ -98,15 +98,7 @@ async function knownRows(out: string, card: Record<string, unknown>): Promise<Sw
   const { readTable } = await import('../report/index.js');
   const { readJsonRecord } = await import('../io/index.js');
   const before = await readJsonRecord(`${out}.protocol.json`);
-  const free = ['argv', 'version'];
-  const changed = Object.keys(card).find(
-    name => !free.includes(name) && JSON.stringify(before[name]) !== JSON.stringify(card[name]),
-  );
-  if (changed !== undefined)
-    throw new UserError(
-      `${out}: was begun with ${changed} ${JSON.stringify(before[changed] ?? null)}, now ${JSON.stringify(card[changed])}; ` +
-        'give the former value, or another --out',
-    );
+  refuseOtherWork(out, before, card, { free: ['argv', 'version'], say: begunWith('another --out') });
   return (await readTable(out)).rows as unknown as SweepRow[];
 }
 

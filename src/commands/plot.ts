@@ -1,7 +1,5 @@
 import { existsSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
-import { messageOf, UserError } from '../base/index.js';
 import { defineCommand, type Context } from './command.js';
 import { namedInputs } from './inputs.js';
 import { count } from '../base/options.js';
@@ -83,9 +81,6 @@ async function readTables(inputs: string[], context: Context): Promise<Read[]> {
 async function cardBeside(path: string): Promise<ProtocolCard | undefined> {
   const card = `${path}.protocol.json`;
   if (!existsSync(card)) return undefined;
-  try {
-    return { file: path, fields: JSON.parse(await readFile(card, 'utf8')) as Record<string, unknown> };
-  } catch (error) {
-    throw new UserError(`${card}: is not a protocol card: ${messageOf(error)}`);
-  }
+  const { readJson } = await import('../io/index.js');
+  return { file: path, fields: (await readJson(card, 'a protocol card')) as Record<string, unknown> };
 }

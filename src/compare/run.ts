@@ -1,9 +1,8 @@
 import { existsSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { EXIT, UserError, VERSION, type Log } from '../base/index.js';
-import { writeFileAtomic } from '../io/index.js';
+import { EXIT, refuseOtherWork, UserError, VERSION, type Log } from '../base/index.js';
+import { readJson, writeFileAtomic } from '../io/index.js';
 import type { Step } from './plan.js';
 import { runSchedule } from './schedule.js';
 
@@ -70,17 +69,9 @@ const reads = ({ argv }: Step, { output }: Step): boolean =>
 async function readRecord(out: string, log: Log): Promise<StepRecord> {
   const path = join(out, RECORD);
   if (!existsSync(path)) return {};
-  const outcome = stepRecord.safeParse(parsed(await readFile(path, 'utf8')));
+  const outcome = stepRecord.safeParse(await readJson(path).catch(() => undefined));
   if (!outcome.success) log.warn(`${path}: is damaged; every step checks for itself what it has already done`);
   return outcome.data ?? {};
-}
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }
 
 /** @throws where it was done with another command line */
@@ -92,12 +83,11 @@ function isDone(step: Step, record: StepRecord, out: string): boolean {
 }
 
 function requireSame({ name, argv }: Step, before: string[], out: string): void {
-  if (argv.join('\n') === before.join('\n')) return;
-  const changed = argv.filter((word, i) => word !== before[i]);
-  throw new UserError(
-    `${out}: '${name}' was run with other options before (now: ${changed.join(' ')}); choose another --out, or --force starts the study again`,
-    EXIT.failed,
-  );
+  refuseOtherWork(out, before, argv, {
+    say: (_, changed) =>
+      `'${name}' was run with other options before (now: ${changed.flatMap(({ now }) => (typeof now === 'string' ? now : [])).join(' ')}); choose another --out, or --force starts the study again`,
+    exitCode: EXIT.failed,
+  });
 }
 
 /**

@@ -1,9 +1,8 @@
 import { existsSync, statSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
 import { UserError, type Log } from '../base/index.js';
-import { isRun, readRun, readWeights, sha256OfFile, type NdArray, type WeightsName } from '../io/index.js';
+import { isRun, readJson, readRun, readWeights, sha256OfFile, type NdArray, type WeightsName } from '../io/index.js';
 import { loadParams, type Params } from '../nn/index.js';
 import { networkSchema, type NetworkConfig } from './config.js';
 import { CONVENTIONS } from './conventions.js';
@@ -132,10 +131,5 @@ function channelValues(path: string, values: ArrayLike<number>, channels: number
 /** A hub's config.json, which tells the heads. */
 async function configBeside(path: string): Promise<Record<string, unknown>> {
   const folder = statSync(path).isDirectory() ? path : dirname(path);
-  const text = await readFile(join(folder, 'config.json'), 'utf8').catch(() => '{}');
-  try {
-    return JSON.parse(text) as Record<string, unknown>;
-  } catch {
-    return {};
-  }
+  return (await readJson(join(folder, 'config.json')).catch(() => ({}))) as Record<string, unknown>;
 }

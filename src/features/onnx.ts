@@ -1,11 +1,9 @@
 import { existsSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
-import { parse } from 'yaml';
 import { z } from 'zod';
-import { messageOf, UserError } from '../base/index.js';
+import { UserError } from '../base/index.js';
 import { openOnnx, tf, type OnnxNetwork, type Tensor, type Tensor2D, type Tensor4D } from '../engine/index.js';
-import { sha256OfFile } from '../io/index.js';
+import { checked, readYaml, sha256OfFile } from '../io/index.js';
 import { channelsFirst } from '../nn/index.js';
 import type { FeatureExtractor, FeatureSet, FeatureTensors } from './extractor.js';
 import { IMAGE_LAYOUTS } from './names.js';
@@ -76,18 +74,8 @@ export async function openOnnxFeatures(path: string, { isInception = false } = {
 
 async function readConfig(path: string, defaults: Partial<OnnxFeatures>): Promise<OnnxFeatures> {
   const beside = path.replace(/\.onnx$/, '.yaml');
-  let content: object = {};
-  if (existsSync(beside)) {
-    try {
-      content = (parse(await readFile(beside, 'utf8')) ?? {}) as object;
-    } catch (error) {
-      throw new UserError(`${beside}: cannot be read as YAML: ${messageOf(error).split('\n')[0]}`);
-    }
-  }
-  const outcome = SCHEMA.safeParse({ ...defaults, ...content });
-  if (outcome.success) return outcome.data;
-  const [issue] = outcome.error.issues;
-  throw new UserError(`${beside}: ${issue.path.join('.') || 'the file'}: ${issue.message}`);
+  const content = existsSync(beside) ? await readYaml(beside, 'YAML') : {};
+  return checked(beside, { ...defaults, ...(content as object | null) }, SCHEMA);
 }
 
 function outputsOf(

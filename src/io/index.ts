@@ -12,6 +12,7 @@ export { refuseExisting, writeFileAtomic } from './atomic.js';
 export { memoryBytes, openBytes } from './bytes.js';
 export { classesFrom, labelsByName, namedClasses, presentClasses, type Classes } from './classes.js';
 export { combinedDigest, sha256Of, sha256OfFile, sha256OfText } from './digest.js';
+export { checked, readJson, readYaml } from './documents.js';
 export { makeFolder } from './folder.js';
 export { holdFolder, LOCK } from './hold.js';
 export type { ArrayFile, ArrayInfo, LazyArray } from './lazy.js';

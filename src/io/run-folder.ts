@@ -1,9 +1,9 @@
 import { existsSync, statSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { parse } from 'yaml';
-import { messageOf, silentLog, UserError, type Log } from '../base/index.js';
+import { silentLog, UserError, type Log } from '../base/index.js';
 import { sha256OfFile } from './digest.js';
+import { readJson, readYaml } from './documents.js';
 import type { WeightsName } from './names.js';
 import { openSafetensors } from './safetensors.js';
 
@@ -60,24 +60,22 @@ export async function readRunConfig(folder: string): Promise<Pick<Run, 'config' 
   if (!existsSync(folder)) throw new UserError(`${folder}: no such run folder`);
   if (!isRun(folder)) throw new UserError(`${folder}: is not a run folder: ${RUN.config} or ${RUN.info} is missing`);
   return {
-    config: await readRecord(join(folder, RUN.config), text => parse(text) as unknown),
-    info: await readRecord(join(folder, RUN.info), text => JSON.parse(text) as unknown),
+    config: asRecord(join(folder, RUN.config), await readYaml(join(folder, RUN.config))),
+    info: await readRecord(join(folder, RUN.info)),
   };
 }
 
 /** A map from a JSON file; empty where there is no such file. @throws UserError where it is damaged. */
 export async function readJsonRecord(path: string): Promise<Record<string, unknown>> {
-  return existsSync(path) ? await readRecord(path, text => JSON.parse(text) as unknown) : {};
+  return existsSync(path) ? await readRecord(path) : {};
 }
 
-async function readRecord(path: string, read: (text: string) => unknown): Promise<Record<string, unknown>> {
-  try {
-    const content = read(await readFile(path, 'utf8'));
-    if (content === null || typeof content !== 'object' || Array.isArray(content)) throw new Error('it is not a map');
-    return content as Record<string, unknown>;
-  } catch (error) {
-    throw new UserError(`${path}: cannot be read: ${messageOf(error).split('\n')[0]}`);
-  }
+const readRecord = async (path: string): Promise<Record<string, unknown>> => asRecord(path, await readJson(path));
+
+function asRecord(path: string, content: unknown): Record<string, unknown> {
+  if (content === null || typeof content !== 'object' || Array.isArray(content))
+    throw new UserError(`${path}: cannot be read: it is not a map`);
+  return content as Record<string, unknown>;
 }
 
 export interface CheckpointPlace {
@@ -133,7 +131,7 @@ export interface CheckpointState extends Record<string, unknown> {
 /** @throws UserError where state.json is missing, damaged, or another checkpoint's. */
 export async function readCheckpointState(checkpoint: string): Promise<CheckpointState> {
   const path = join(checkpoint, STATE);
-  const state = await readRecord(path, text => JSON.parse(text) as unknown);
+  const state: CheckpointState = await readRecord(path);
   if (checkpointName(state.step as number) !== basename(checkpoint))
     throw new UserError(`${path}: is damaged: it says step ${String(state.step)}`);
   return state;

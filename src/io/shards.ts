@@ -1,6 +1,6 @@
-import { readFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { messageOf, UserError } from '../base/index.js';
+import { UserError } from '../base/index.js';
+import { readJson } from './documents.js';
 import type { ArrayFile, ArrayInfo } from './lazy.js';
 
 /** Several files that an index names as one. */
@@ -43,12 +43,7 @@ export async function openShards<F extends ArrayFile>(
 }
 
 async function readWeightMap(path: string): Promise<Map<string, string>> {
-  let content: unknown;
-  try {
-    content = JSON.parse(await readFile(path, 'utf8'));
-  } catch (error) {
-    throw new UserError(`${path}: cannot be read as an index of shards: ${messageOf(error)}`);
-  }
+  const content = await readJson(path, 'an index of shards');
   const map = (content as { weight_map?: unknown } | null)?.weight_map;
   if (typeof map !== 'object' || map === null)
     throw new UserError(`${path}: has no "weight_map"; it is not an index of shards`);

@@ -1,11 +1,11 @@
 import { existsSync } from 'node:fs';
-import { readFile, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { EXIT, UserError, type Log } from '../base/index.js';
 import { loadBatch, nothingReadable, type ImageBatch, type ImageDataset } from '../data/index.js';
 import { RandomStream, tf, type Precision, type Tensor3D, type Tensor4D } from '../engine/index.js';
-import { holdFolder, makeFolder, writeFileAtomic, type PosteriorName } from '../io/index.js';
+import { checked, holdFolder, makeFolder, readJson, writeFileAtomic, type PosteriorName } from '../io/index.js';
 import { createLatentsWriter, type LatentsDescription, type LatentsWriter } from '../latents/index.js';
 import type { Tokenizer } from '../tokenizers/index.js';
 
@@ -216,7 +216,7 @@ async function interrupted(writer: LatentsWriter, out: string, done: number, all
 async function readIndices(path: string): Promise<number[]> {
   if (!existsSync(path)) return [];
   try {
-    return z.array(z.int().nonnegative()).parse(JSON.parse(await readFile(path, 'utf8')));
+    return checked(path, await readJson(path), z.array(z.int().nonnegative()));
   } catch {
     throw new UserError(`${path}: is damaged; --force extracts again`, EXIT.failed);
   }

@@ -10,7 +10,7 @@ import {
   type NdArray,
   type NpyOptions,
 } from '../io/index.js';
-import { readJson } from './latents-json.js';
+import { readForm } from './latents-json.js';
 import { perImageStore, type Items } from './per-image.js';
 import type { Posterior } from './posterior.js';
 import type { LatentsStore } from './store.js';
@@ -42,7 +42,7 @@ export async function npyFolderStore(
   const items = itemsOf(files, paths, () =>
     Promise.resolve({ read: index => readNpyAt(paths[index], options), close: () => Promise.resolve() }),
   );
-  const dataset = await readJson(path, schema);
+  const dataset = await readForm(path, schema);
   return await perImageStore(items, about(folder, path, dataset, files, [path, ...paths]), posterior);
 }
 

@@ -1,8 +1,7 @@
 import { existsSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { messageOf, UserError } from '../base/index.js';
+import { checked, readJson } from '../io/index.js';
 import { FLOAT_DTYPES } from '../io/names.js';
 
 /** The description of a latents folder, next to LightningDiT's shards. */
@@ -40,21 +39,11 @@ export const shardName = (rank: number, shard: number): string =>
   `latents_rank${String(rank).padStart(2, '0')}_shard${String(shard).padStart(3, '0')}.safetensors`;
 
 /** Reads a JSON file of a known form. */
-export async function readJson<T>(path: string, schema: z.ZodType<T>): Promise<T> {
-  let content: unknown;
-  try {
-    content = JSON.parse(await readFile(path, 'utf8'));
-  } catch (error) {
-    throw new UserError(`${path}: cannot be read as JSON: ${messageOf(error)}`);
-  }
-  const outcome = schema.safeParse(content);
-  if (outcome.success) return outcome.data;
-  const [issue] = outcome.error.issues;
-  throw new UserError(`${path}: ${issue.path.join('.')}: ${issue.message}`);
-}
+export const readForm = async <T>(path: string, schema: z.ZodType<T>): Promise<T> =>
+  checked(path, await readJson(path, 'JSON'), schema);
 
 /** A folder's latents.json, if it has one. */
 export async function readLatentsJson(folder: string): Promise<LatentsJson | undefined> {
   const path = join(folder, LATENTS_JSON);
-  return existsSync(path) ? await readJson(path, latentsJson) : undefined;
+  return existsSync(path) ? await readForm(path, latentsJson) : undefined;
 }

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { EXIT, messageOf, silentLog, UserError, type Log } from '../base/index.js';
 import { makeFolder, openSafetensors } from '../io/index.js';
 import { LATENTS_JSON, readLatentsJson } from './latents-json.js';
-import { readState, sameWork, stateFile, writeState, type WriterState } from './writer-state.js';
+import { readState, requireSameWork, stateFile, writeState, type WriterState } from './writer-state.js';
 import type { LatentsDescription, LatentsWriterOptions } from './writer-options.js';
 
 /** Images of a rank in a folder that is already complete and was made with the same settings. */
@@ -17,7 +17,7 @@ export async function finishedRows(
   if (!json || existsSync(join(folder, stateFile(rank)))) return undefined;
   const { tokens, channels, grid, dtype, meta } = json;
   const { grid: wanted = null, dtype: wantedType = 'float32', ...now } = description;
-  sameWork(
+  requireSameWork(
     folder,
     { tokens, channels, grid, dtype, meta },
     { tokens: now.tokens, channels: now.channels, grid: wanted, dtype: wantedType, meta: now.meta },
@@ -39,7 +39,7 @@ export async function startState(
 ): Promise<WriterState> {
   const earlier = resume ? await readState(folder, fresh.rank) : undefined;
   if (earlier) {
-    sameWork(folder, earlier.work, fresh.work);
+    requireSameWork(folder, earlier.work, fresh.work);
     await dropDamaged(folder, earlier, log);
   }
   const kept = new Set(earlier?.shards.map(({ file }) => file)).add(stateFile(fresh.rank));

@@ -1,10 +1,9 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
-import { EXIT, messageOf, UserError } from '../base/index.js';
+import { EXIT, messageOf, refuseOtherWork, shown, UserError } from '../base/index.js';
 import { writeFileAtomic } from '../io/index.js';
-import { readJson } from './latents-json.js';
+import { readForm } from './latents-json.js';
 import type { ChannelMoments } from './statistics.js';
 
 /** Progress of one rank, kept on disk until the whole folder is finished. */
@@ -37,7 +36,7 @@ export function newState({ rank, ...work }: { rank: number } & Record<string, un
 export async function readState(folder: string, rank: number): Promise<WriterState | undefined> {
   const path = join(folder, stateFile(rank));
   if (!existsSync(path)) return undefined;
-  return await readJson(path, schema).catch((error: unknown) => {
+  return await readForm(path, schema).catch((error: unknown) => {
     throw new UserError(`${messageOf(error)}; --force starts again`, EXIT.failed);
   });
 }
@@ -47,17 +46,11 @@ export async function writeState(folder: string, state: WriterState): Promise<vo
 }
 
 /** Refuses to resume with different settings, naming what differs. */
-export function sameWork(folder: string, begun: Record<string, unknown>, now: Record<string, unknown>): void {
-  for (const name of new Set([...Object.keys(begun), ...Object.keys(now)])) {
-    const [before, after] = [begun[name], now[name]].map(value => JSON.stringify(value));
-    if (!isDeepStrictEqual(parsed(before), parsed(after)))
-      throw new UserError(
-        `${folder}: --resume needs the original options, but ${name} was ${before} and is now ${after}; give the same options, or --force`,
-      );
-  }
-}
-
-const parsed = (text: string | undefined): unknown => (text === undefined ? undefined : JSON.parse(text));
+export const requireSameWork = (folder: string, begun: object, now: object): void =>
+  refuseOtherWork(folder, begun, now, {
+    say: ({ name, before, now }) =>
+      `--resume needs the original options, but ${name} was ${shown(before)} and is now ${shown(now)}; give the same options, or --force`,
+  });
 
 export const recordOf = (
   file: string,

@@ -1,8 +1,6 @@
 import { existsSync, statSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { parse } from 'yaml';
-import { messageOf, UserError, type Log } from '../base/index.js';
+import { UserError, type Log } from '../base/index.js';
 import {
   combinedDigest,
   hubWeights,
@@ -10,6 +8,7 @@ import {
   memoryBytes,
   readRun,
   readWeights,
+  readYaml,
   sha256Of,
   sha256OfFile,
   type NdArray,
@@ -127,12 +126,7 @@ async function configBeside(path: string): Promise<Record<string, unknown>> {
 
 /** A map from a JSON or YAML file. */
 async function readConfigFile(path: string): Promise<Record<string, unknown>> {
-  let content: unknown;
-  try {
-    content = parse(await readFile(path, 'utf8'));
-  } catch (error) {
-    throw new UserError(`${path}: cannot be read as a tokenizer's config: ${messageOf(error).split('\n')[0]}`);
-  }
+  const content = await readYaml(path, "a tokenizer's config");
   if (content === null || typeof content !== 'object' || Array.isArray(content))
     throw new UserError(`${path}: a tokenizer's config is a map, e.g. {"scaling_factor": 0.18215}`);
   return content as Record<string, unknown>;

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
-import { EXIT, UserError, VERSION } from '../base/index.js';
+import { changes, EXIT, shown, UserError, VERSION, type Change } from '../base/index.js';
 import { isRun, makeFolder, readRunConfig, RUN, writeFileAtomic } from '../io/index.js';
 import { settingsThatDiffer, type TrainingSettings } from './settings.js';
 
@@ -145,8 +145,8 @@ function refuseDifferences(
     ['input ', before.info.inputs ?? {}, inputs],
   ];
   const differences = [
-    ...settingsThatDiffer(was.training ?? {}, training).map(name => change(name, was.training ?? {}, training)),
-    ...pairs.flatMap(([prefix, a, b]) => leavesThatDiffer(a, b).map(name => prefix + change(name, a, b))),
+    ...settingsThatDiffer(was.training ?? {}, training).map(change => differs('', change)),
+    ...pairs.flatMap(([prefix, a, b]) => changes(a, b, { deep: true }).map(change => differs(prefix, change))),
   ];
   if (differences.length > 0)
     throw new UserError(
@@ -154,13 +154,8 @@ function refuseDifferences(
     );
 }
 
-const change = (name: string, before: object, now: object): string =>
-  `${name} was ${shown(at(before, name))}, now ${shown(at(now, name))}`;
-
-const shown = (value: unknown): string => (value === undefined ? 'absent' : JSON.stringify(value));
-
-const at = (record: unknown, path: string): unknown =>
-  path.split('.').reduce<unknown>((value, key) => (value as Record<string, unknown> | undefined)?.[key], record);
+const differs = (prefix: string, { name, before, now }: Change): string =>
+  `${prefix}${name} was ${shown(before)}, now ${shown(now)}`;
 
 function pick(record: object, names: string[]): object {
   return Object.fromEntries(Object.entries(record).filter(([name]) => names.includes(name)));
@@ -169,17 +164,3 @@ function pick(record: object, names: string[]): object {
 function without(record: object | undefined, names: string[]): object {
   return Object.fromEntries(Object.entries(record ?? {}).filter(([name]) => !names.includes(name)));
 }
-
-/** Dotted paths of the plain values in which two records differ. */
-function leavesThatDiffer(a: object, b: object): string[] {
-  // As YAML and JSON give them back: without undefined, with plain numbers.
-  const [plainA, plainB] = [a, b].map(record => JSON.parse(JSON.stringify(record)) as Record<string, unknown>);
-  return [...new Set([...Object.keys(plainA), ...Object.keys(plainB)])].flatMap(name => {
-    const [x, y] = [plainA[name], plainB[name]];
-    if (isRecord(x) && isRecord(y)) return leavesThatDiffer(x, y).map(rest => `${name}.${rest}`);
-    return JSON.stringify(x) === JSON.stringify(y) ? [] : [name];
-  });
-}
-
-const isRecord = (value: unknown): value is Record<string, unknown> =>
-  value !== null && typeof value === 'object' && !Array.isArray(value);

@@ -1,3 +1,4 @@
+import { changes, type Change } from '../base/index.js';
 import type { Schedule } from './schedule.js';
 
 /** How to train. Every value ends up in the run's config.yaml. */
@@ -47,12 +48,6 @@ export const DEFAULT_SETTINGS: TrainingSettings = {
 /** Settings that a resumed run may change: they do not touch the numbers. */
 const FREE = new Set(['steps', 'checkpointEvery', 'keep', 'logEvery', 'evaluateEvery']);
 
-/** Names of the differing settings because of which one run cannot be resumed as the other. */
-export function settingsThatDiffer(before: object, now: object): string[] {
-  const [a, b] = [before as Record<string, unknown>, now as Record<string, unknown>];
-  const names = [...new Set([...Object.keys(a), ...Object.keys(b)])];
-  return names.filter(name => {
-    if (FREE.has(name) && !(name === 'steps' && b.schedule === 'cosine')) return false;
-    return JSON.stringify(a[name]) !== JSON.stringify(b[name]);
-  });
-}
+/** The changed settings because of which one run cannot be resumed as the other. */
+export const settingsThatDiffer = (before: Partial<TrainingSettings>, now: TrainingSettings): Change[] =>
+  changes(before, now).filter(({ name }) => !FREE.has(name) || (name === 'steps' && now.schedule === 'cosine'));

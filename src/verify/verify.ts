@@ -1,9 +1,9 @@
-import { readFile, readdir, stat } from 'node:fs/promises';
+import { readdir, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { z } from 'zod';
-import { EXIT, messageOf, UserError } from '../base/index.js';
+import { EXIT, UserError } from '../base/index.js';
 import { tf, type Tensor } from '../engine/index.js';
-import { readSafetensors, readWeights, type NdArray } from '../io/index.js';
+import { readJson, readSafetensors, readWeights, type NdArray } from '../io/index.js';
 import type { VerifiedSystem, VerifyCase } from './case.js';
 import { paramsFrom, type HostArray } from '../nn/index.js';
 import { verifiedSystems } from './systems.js';
@@ -67,11 +67,7 @@ async function recomputed(system: VerifiedSystem, recorded: VerifyCase): ReturnT
 
 async function readConfig(folder: string): Promise<Record<string, unknown>> {
   const path = join(folder, 'config.json');
-  try {
-    return JSON.parse(await readFile(path, 'utf8')) as Record<string, unknown>;
-  } catch (error) {
-    throw new UserError(`${path}: cannot be read as a recorded case's config: ${messageOf(error)}`);
-  }
+  return (await readJson(path, "a recorded case's config")) as Record<string, unknown>;
 }
 
 function systemOf(folder: string, config: Record<string, unknown>): VerifiedSystem {

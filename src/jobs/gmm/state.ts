@@ -1,9 +1,17 @@
 import { existsSync } from 'node:fs';
-import { readFile, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { EXIT, messageOf, UserError, type Log } from '../../base/index.js';
+import { EXIT, messageOf, refuseOtherWork, shown, UserError, type Log } from '../../base/index.js';
 import { mixtureArrays, mixtureFrom, type Fit, type FitState } from '../../gmm/index.js';
-import { holdFolder, makeFolder, readNpz, writeFileAtomic, writeNpz, type NdArray } from '../../io/index.js';
+import {
+  holdFolder,
+  makeFolder,
+  readJsonRecord,
+  readNpz,
+  writeFileAtomic,
+  writeNpz,
+  type NdArray,
+} from '../../io/index.js';
 
 /** Where a sweep stores its progress, so that it can be stopped at any moment and resumed. */
 export interface SweepState {
@@ -44,19 +52,19 @@ export async function withState<T>(
  */
 async function openState(folder: string, identity: Record<string, unknown>, log: Log): Promise<SweepState> {
   const card = join(folder, 'sweep.json');
-  const text = `${JSON.stringify(identity, null, 2)}\n`;
   if (existsSync(card)) {
-    const former = await readFile(card, 'utf8');
-    if (!former.endsWith('}\n'))
+    const former = await readJsonRecord(card).catch(() => {
       throw new UserError(`${card}: is damaged; remove ${folder} or choose another --state`, EXIT.failed);
-    if (former !== text)
-      throw new UserError(
-        `${folder}: holds the state of another sweep (${firstDifference(former, text)}); choose another --state or remove it`,
-        EXIT.failed,
-      );
+    });
+    refuseOtherWork(folder, former, identity, {
+      deep: true,
+      say: ({ name, before, now }) =>
+        `holds the state of another sweep ("${name}": ${shown(before)} there, "${name}": ${shown(now)} here); choose another --state or remove it`,
+      exitCode: EXIT.failed,
+    });
   } else {
     await makeFolder(folder);
-    await writeFileAtomic(card, text);
+    await writeFileAtomic(card, `${JSON.stringify(identity, null, 2)}\n`);
   }
   const done = (name: string): string => join(folder, `${name}.npz`);
   const running = join(folder, 'running.npz');
@@ -87,13 +95,6 @@ async function openState(folder: string, identity: Record<string, unknown>, log:
       nextSave = performance.now() + took / SHARE;
     },
   };
-}
-
-function firstDifference(former: string, current: string): string {
-  const lines = former.split('\n');
-  const at = current.split('\n').findIndex((line, i) => line !== lines[i]);
-  const plain = (line: string | undefined): string => (line ?? '').trim().replace(/,$/, '');
-  return `${plain(lines[at])} there, ${plain(current.split('\n')[at])} here`;
 }
 
 const bytes = (text: string): NdArray => ({

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { EXIT, UserError, VERSION, type Log } from '../../base/index.js';
+import { begunWith, EXIT, refuseOtherWork, UserError, VERSION, type Log } from '../../base/index.js';
 import { sampleLatents, type Diffusion, type SamplingPlan } from '../../diffusion/index.js';
 import { tf, type Tensor3D } from '../../engine/index.js';
 import {
@@ -106,7 +106,7 @@ const pngPath = (folder: string, k: number): string => join(folder, `${String(k)
 
 async function openFolder(settings: SampleSettings): Promise<void> {
   const { out, card, resume } = settings;
-  if (resume) await refuseOtherWork(settings);
+  if (resume) await requireSameSamples(settings);
   else await refuseOccupied(settings);
   await writeFileAtomic(join(out, CARD), `${JSON.stringify({ version: VERSION, ...card }, null, 2)}\n`, {
     force: true,
@@ -125,20 +125,14 @@ async function refuseOccupied({ out, grid, trajectory, force }: SampleSettings):
 const isOwn = /^(\d{6,}\.png|samples\.(json|npz))$/;
 
 /** A folder is continued only with samples of the same model, made in the same way. */
-async function refuseOtherWork({ out, card }: SampleSettings): Promise<void> {
+async function requireSameSamples({ out, card }: SampleSettings): Promise<void> {
   const path = join(out, CARD);
   if (!existsSync(path)) {
     if ((await readdir(out)).every(name => name === LOCK)) return;
     throw new UserError(`${out}: holds no ${CARD} to resume from; leave out --resume`);
   }
   const before = await readJsonRecord(path);
-  const changed = Object.keys(card).find(name => JSON.stringify(before[name]) !== JSON.stringify(card[name]));
-  if (changed === undefined) return;
-  const shown = (value: unknown): string => JSON.stringify(value ?? null);
-  throw new UserError(
-    `${out}: was begun with ${changed} ${shown(before[changed])}, now ${shown(card[changed])}; ` +
-      'give the former value, or sample into another --out',
-  );
+  refuseOtherWork(out, before, card, { free: ['version'], say: begunWith('sample into another --out') });
 }
 
 async function generate(

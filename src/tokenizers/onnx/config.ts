@@ -1,10 +1,9 @@
 import { existsSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
-import { parse } from 'yaml';
 import { z } from 'zod';
-import { messageOf, UserError } from '../../base/index.js';
+import { UserError } from '../../base/index.js';
 import { IMAGE_LAYOUTS } from '../../features/names.js';
+import { checked, readYaml } from '../../io/index.js';
 import { POSTERIORS } from '../../io/names.js';
 
 const three = z.array(z.number()).length(3);
@@ -65,14 +64,5 @@ export async function readOnnxSpec(spec: string): Promise<OnnxFiles> {
 }
 
 async function readOnnxConfig(path: string): Promise<OnnxConfig> {
-  let content: unknown;
-  try {
-    content = parse(await readFile(path, 'utf8'));
-  } catch (error) {
-    throw new UserError(`${path}: cannot be read as YAML: ${messageOf(error).split('\n')[0]}`);
-  }
-  const parsed = SCHEMA.safeParse(content ?? {});
-  if (parsed.success) return parsed.data;
-  const [issue] = parsed.error.issues;
-  throw new UserError(`${path}: ${issue.path.join('.') || 'the file'}: ${issue.message}`);
+  return checked(path, (await readYaml(path, 'YAML')) ?? {}, SCHEMA);
 }
