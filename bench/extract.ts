@@ -79,7 +79,7 @@ type Precision = 'f32' | 'bf16';
 /** Images per second, including reading and writing. */
 async function ourRound(precision: Precision): Promise<number> {
   configureEngine({ precision });
-  const settings = { spec: 'random', flip: false, precision, seed: 0, batchSize, force: true };
+  const settings = { spec: 'random', flips: false, precision, seed: 0, batchSize, force: true };
   return (await extractLatents(tokenizer, data, join(folder, precision), settings, context)).imagesPerSecond;
 }
 

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { defineCommand } from './command.js';
 import { count } from '../base/options.js';
 import { WEIGHTS } from '../io/names.js';
-import { namelessDtype } from '../io/options.js';
+import { namelessDtype, weights } from '../io/options.js';
 import { common, dropNonfinite, force, outFile } from './options.js';
 import { card, refuseOutputs, writeTable } from './table.js';
 
@@ -20,9 +20,7 @@ const options = z.object({
   weights: z
     .enum(['both', ...WEIGHTS])
     .default('both')
-    .describe(
-      'ema: the moving average of the weights; raw: the weights themselves; default for published weights: what their file prefers',
-    ),
+    .describe(`${weights.description}; default for published weights: what their file prefers`),
   bins: count.optional().describe('number of bins of t in [0, 1] in which the loss is measured; default: the run’s'),
   samples: count
     .optional()

@@ -13,7 +13,7 @@ const options = z.object({
   out: z.string().min(1).describe('latents folder'),
   split: z.enum(SPLITS).default('all').describe('part of the data set'),
   limit: limit.describe('the first N images only'),
-  flip: z.boolean().default(false).describe('also extract latents of the mirrored images'),
+  flips: z.boolean().default(false).describe('also extract latents of the mirrored images'),
   posterior: z
     .enum(POSTERIORS)
     .optional()
@@ -34,7 +34,7 @@ export const extract = defineCommand({
     'Encodes images into a latents folder: ADM’s centre crop, each tokenizer’s own normalisation, LightningDiT’s shards.',
   examples: [
     ['maetok extract --tokenizer runs/mae --data photos --out latents/mae', 'with a tokenizer trained here'],
-    ['maetok extract --tokenizer vavae.pt --data imagenet/train --flip --out latents/vavae', 'as LightningDiT does'],
+    ['maetok extract --tokenizer vavae.pt --data imagenet/train --flips --out latents/vavae', 'as LightningDiT does'],
     ['maetok extract --tokenizer hf:MAETok/maetok-b-128 --data photos --out latents/maetok', 'with published weights'],
     ['maetok extract --tokenizer taef2_encoder.pth --image-size 128 --data photos --out latents/taef2', 'a tiny one'],
   ],

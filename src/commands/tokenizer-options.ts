@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { Log } from '../base/index.js';
 import type { Tokenizer } from '../tokenizers/index.js';
 import { count } from '../base/options.js';
+import { weights } from '../io/options.js';
 /** Flags of every command that opens a tokenizer. */
 export const openingOptions = {
   tokenizer: z
@@ -15,10 +16,7 @@ export const openingOptions = {
     .optional()
     .describe('JSON or YAML configuration of the weights; default: config.json next to them'),
   imageSize: count.optional().describe('side of the images; default: what the tokenizer was made for'),
-  weights: z
-    .enum(['ema', 'model'])
-    .default('ema')
-    .describe('for a run folder: the moving average of the weights (ema) or the weights themselves'),
+  weights: weights.describe(`${weights.description}; for run folders only`),
   offline: z.boolean().default(false).describe('read hf: repositories from the cache only, as HF_HUB_OFFLINE=1 does'),
   allowMissing: z.boolean().default(false).describe('continue even if tensors are missing or unexpected'),
 };

@@ -94,7 +94,7 @@ async function openRun(folder: string, options: OpenDiffusionOptions): Promise<D
 }
 
 async function openPublished(path: string, options: OpenDiffusionOptions): Promise<Diffusion> {
-  const arrays = await readWeights(path, { averaged: options.weights !== 'raw', log: options.log });
+  const arrays = await readWeights(path, { weights: options.weights, log: options.log });
   const beside = await configBeside(path);
   const heads = options.heads ?? (typeof beside.num_heads === 'number' ? beside.num_heads : undefined);
   const config = inferNetwork(path, arrays, { heads });

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { NAMELESS_DTYPES } from './names.js';
+import { NAMELESS_DTYPES, WEIGHTS } from './names.js';
 
 /** How images that are more than 8-bit RGB become that; part of what every number measured on them means. */
 export const decoding = {
@@ -17,6 +17,12 @@ export const decoding = {
     .describe('16-bit grey: clipped at 255, as in Pillow, or reduced to its upper eight bits'),
 };
 export type Decoding = z.output<z.ZodObject<typeof decoding>>;
+
+/** Which weights a model is opened with; where no average was kept, `ema` is the weights themselves. */
+export const weights = z
+  .enum(WEIGHTS)
+  .default('ema')
+  .describe('ema: the moving average of the weights; raw: the weights themselves');
 
 /** Types that NumPy writes without a name: their files say `V2` or `V1`, raw memory of two bytes or one. */
 export const namelessDtype = z

@@ -1,7 +1,7 @@
 import { silentLog, UserError, type Log } from '../base/index.js';
 import type { ArrayFile } from './lazy.js';
 import { listed } from './listed.js';
-import type { NamelessDType } from './names.js';
+import type { NamelessDType, WeightsName } from './names.js';
 import type { PtFile } from './pt.js';
 import { TensorValue } from './pt-names.js';
 import { weightNames, withoutWrappers } from './weights-names.js';
@@ -14,8 +14,8 @@ export interface WeightsChoice {
    * else those under training (`state_dict`, `model`, `params`, …). `metadata.key` says which it was.
    */
   key?: string | undefined;
-  /** False: never the averaged weights. */
-  averaged?: boolean | undefined;
+  /** `raw`: never the averaged weights. */
+  weights?: WeightsName | undefined;
   /** What an .npz holds where NumPy did not store the name of the type. */
   nameless?: NamelessDType | undefined;
   /** Told which record was taken, what was left out and what cannot be read. */
@@ -23,8 +23,8 @@ export interface WeightsChoice {
 }
 
 /** The tensors of one record within what a checkpoint holds, under their network's names. */
-export function selectFromTree(pt: PtFile, { key, averaged = true, log }: WeightsChoice = {}): ArrayFile {
-  const chosen = key === undefined ? defaultRecord(pt, averaged) : recordAt(pt, key);
+export function selectFromTree(pt: PtFile, { key, weights = 'ema', log }: WeightsChoice = {}): ArrayFile {
+  const chosen = key === undefined ? defaultRecord(pt, weights) : recordAt(pt, key);
   return networkWeights(pt.name, recordFile(pt, chosen, key), chosen, log);
 }
 

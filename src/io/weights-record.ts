@@ -1,5 +1,6 @@
 import { UserError } from '../base/index.js';
 import { listed } from './listed.js';
+import type { WeightsName } from './names.js';
 import type { PtFile } from './pt.js';
 import { TensorValue, UnreadTensor } from './pt-names.js';
 import { AVERAGED, isCounter } from './weights-names.js';
@@ -27,9 +28,9 @@ export interface ChosenRecord {
   others: string[];
 }
 
-/** The weights that a reader most likely wants: averaged ones first, else (`averaged` false) those under training. */
-export function defaultRecord({ name, value }: PtFile, averaged: boolean): ChosenRecord {
-  const order = averaged ? [...AVERAGED, ...TRAINED] : TRAINED;
+/** The weights that a reader most likely wants: averaged ones first (`ema`), or those under training only (`raw`). */
+export function defaultRecord({ name, value }: PtFile, weights: WeightsName): ChosenRecord {
+  const order = weights === 'ema' ? [...AVERAGED, ...TRAINED] : TRAINED;
   const count = weightCounter();
   const path: string[] = [];
   const others: string[] = [];
@@ -37,7 +38,7 @@ export function defaultRecord({ name, value }: PtFile, averaged: boolean): Chose
   // Lightning's and DataParallel's records can stand one within the other.
   while (path.length < 5) {
     const records = recordsIn(record, count);
-    if (!averaged && AVERAGED.some(word => records.delete(word)) && records.size === 0)
+    if (weights === 'raw' && AVERAGED.some(word => records.delete(word)) && records.size === 0)
       throw new UserError(`${name}: holds averaged weights only; do not ask for raw ones`);
     const next = nextRecord(record, records, order, count);
     if (next === undefined) break;

@@ -13,7 +13,7 @@ export interface ExtractSettings {
   /** The specification of the tokenizer, for the record. */
   spec: string;
   /** Also extract latents of the mirrored images. */
-  flip: boolean;
+  flips: boolean;
   /** The posterior's mode or a sample of it; default: what the system's own pipeline extracts. */
   posterior?: PosteriorName | undefined;
   precision: Precision;
@@ -114,7 +114,7 @@ function describe(tokenizer: Tokenizer, data: ImageDataset, settings: ExtractSet
       latent_shift: tokenizer.latentShift,
       latent_scale: tokenizer.latentScale,
       posterior: posteriorOf(tokenizer, settings),
-      flips: settings.flip,
+      flips: settings.flips,
       precision: settings.precision,
       seed: settings.seed,
     },
@@ -145,7 +145,7 @@ function batchEncoder(tokenizer: Tokenizer, settings: ExtractSettings): (batch: 
   };
   return async ({ images, size, indices }) => {
     const plain = tf.tensor4d(images, [indices.length, size, size, 3]);
-    const mirrored = settings.flip ? tf.reverse(plain, 2) : undefined;
+    const mirrored = settings.flips ? tf.reverse(plain, 2) : undefined;
     try {
       const latents = await encode(plain, indices, false);
       return { latents, ...(mirrored ? { flipped: await encode(mirrored, indices, true) } : {}) };

@@ -107,7 +107,7 @@ function localPath(spec: string): string {
 }
 
 async function runSource(folder: string, { weights, log }: OpenOptions): Promise<TokenizerSource> {
-  const run = await readRun(folder, { weights: weights === 'model' ? 'raw' : 'ema', log });
+  const run = await readRun(folder, { weights, log });
   return { name: folder, weights: await readWeights(run.weights), config: run.config, digest: run.digest };
 }
 

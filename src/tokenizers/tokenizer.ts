@@ -1,7 +1,7 @@
 import type { Tensor3D, Tensor4D } from '../engine/index.js';
 import type { Log } from '../base/index.js';
 import type { NdArray } from '../io/index.js';
-import type { PosteriorName } from '../io/names.js';
+import type { PosteriorName, WeightsName } from '../io/names.js';
 import type { ModelPreset } from '../nn/index.js';
 
 /**
@@ -56,7 +56,7 @@ export interface OpenOptions {
   /** JSON or YAML file that says what config.json beside the weights would. */
   config?: string | undefined;
   /** Weights of a run folder; default `ema` where the run kept one. */
-  weights?: 'ema' | 'model' | undefined;
+  weights?: WeightsName | undefined;
   /** Take repositories of the hub from the cache only; default: as `HF_HUB_OFFLINE` says. */
   offline?: boolean | undefined;
   log?: Log | undefined;

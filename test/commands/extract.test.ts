@@ -30,7 +30,7 @@ beforeAll(async () => {
 let made = 0;
 const out = (): string => join(folder, `latents-${made++}`);
 
-const settings: ExtractSettings = { spec: vae, flip: false, precision: 'f32', seed: 0, batchSize: 4 };
+const settings: ExtractSettings = { spec: vae, flips: false, precision: 'f32', seed: 0, batchSize: 4 };
 
 async function withTokenizer<T>(work: (tokenizer: Tokenizer) => Promise<T>): Promise<T> {
   const tokenizer = await openTokenizer(vae, { imageSize: 16 });
@@ -68,7 +68,7 @@ describe('maetok extract', () => {
 
   it('writes LightningDiT’s shards with labels, and says in latents.json what they hang on', async () => {
     const at = out();
-    expect(await command(at, '--flip', '--posterior', 'mode')).toMatchObject({ code: 0, stdout: '' });
+    expect(await command(at, '--flips', '--posterior', 'mode')).toMatchObject({ code: 0, stdout: '' });
     const shard = await readSafetensors(join(at, 'latents_rank00_shard000.safetensors'));
     expect(shard.latents.shape).toEqual([11, 3, 4, 4]);
     expect(shard.latents_flip.shape).toEqual([11, 3, 4, 4]);
@@ -109,7 +109,7 @@ describe('maetok extract', () => {
 
 describe('the latents', () => {
   it('are the tokenizer’s, image by image, and the flipped ones those of the mirrored images', async () => {
-    const { at } = await extracted({ flip: true, posterior: 'mode' });
+    const { at } = await extracted({ flips: true, posterior: 'mode' });
     const rows = await rowsOf(at, true);
     const data = await openImages(SCENES);
     await withTokenizer(async tokenizer => {
@@ -239,6 +239,6 @@ describe('going on', () => {
 
 it('frees every tensor', async () => {
   const before = tf.memory().numTensors;
-  await extracted({ flip: true });
+  await extracted({ flips: true });
   expect(tf.memory().numTensors).toBe(before);
 });

@@ -79,8 +79,8 @@ describe('the record of weights is found', () => {
   });
 
   test('raw weights are never the averaged ones', () => {
-    expect(opened({ model: weights(), ema: weights() }, { averaged: false }).key).toBe('model');
-    expect(() => opened({ ema: weights(), opt: optimizer }, { averaged: false })).toThrow(
+    expect(opened({ model: weights(), ema: weights() }, { weights: 'raw' }).key).toBe('model');
+    expect(() => opened({ ema: weights(), opt: optimizer }, { weights: 'raw' })).toThrow(
       /x\.pt: holds averaged weights only/,
     );
   });

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { count, list, nonNegative, number, positive } from '../../base/options.js';
 // Not through the room's door, which would start the engine for --help.
 import { CONVENTION_NAMES, DIFFUSION_FORMS, LAST_STEPS, SAMPLERS } from '../../diffusion/names.js';
-import { WEIGHTS } from '../../io/names.js';
+import { weights } from '../../io/options.js';
 
 /** `0.2,0.8` or a YAML list. */
 export const interval = list(
@@ -62,10 +62,7 @@ export const sampleOptions = z.object({
   grid: z.string().optional().describe('image grid of the first samples: FILE.png; default <out>-grid.png'),
   gridNum: count.default(64).describe('number of samples in the grid'),
   trajectory: z.string().optional().describe('predicted data of the first samples at each step: FILE.png'),
-  weights: z
-    .enum(WEIGHTS)
-    .default('ema')
-    .describe('ema: the moving average of the weights; raw: the weights themselves'),
+  weights,
   latents: z
     .string()
     .optional()
