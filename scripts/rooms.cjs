@@ -7,6 +7,7 @@ const { join } = require('node:path');
  */
 const rooms = [
   room('base', 'errors, the log, locks, counter-based random numbers, the parts that option schemas are made of', []),
+  room('distributed', 'processes that work on one job: rank, size, sum, broadcast, barrier', []),
   room('statistics', 'intervals, bootstrap, rank correlation, quantiles: what is said about a few numbers', ['base']),
   room('io', 'npy, npz, safetensors, PyTorch files, tar, images, run folders, the model hub', ['base']),
   room('rows', '`RowSource`: rows from memory or files, selected, split, sampled, cached', ['base', 'io']),
@@ -72,7 +73,7 @@ const rooms = [
     'engine',
     'nn',
   ]),
-  room('latents', 'latents folders and files, written, read and normalised', ['base', 'io', 'rows']),
+  room('latents', 'latents folders and files, written, read and normalised', ['base', 'distributed', 'io', 'rows']),
   room('data', 'data sets of images, as batches', ['base', 'io']),
   room('report', 'tables into charts and pages; protocol cards compared', ['base', 'io']),
 ];

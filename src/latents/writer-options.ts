@@ -1,4 +1,5 @@
 import type { Log } from '../base/index.js';
+import type { Communicator } from '../distributed/index.js';
 import type { FloatDType } from '../io/index.js';
 import type { Layout } from './layout.js';
 
@@ -23,7 +24,6 @@ export interface LatentsWriterOptions {
   shardRows?: number | undefined;
   /** Hears what a resumed extraction found damaged. */
   log?: Log | undefined;
-  /** Of several processes, each writing its own part of the images: which this is, and how many there are. */
-  rank?: number | undefined;
-  ranks?: number | undefined;
+  /** Of several processes, each writing its own part of the images: which this is, and how many; default one alone. */
+  communicator?: Pick<Communicator, 'rank' | 'size'> | undefined;
 }

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { EXIT, messageOf, silentLog, UserError, type Log } from '../base/index.js';
+import { alone } from '../distributed/index.js';
 import { makeFolder, openSafetensors } from '../io/index.js';
 import { LATENTS_JSON, readLatentsJson } from './latents-json.js';
 import { readState, requireSameWork, stateFile, writeState, type WriterState } from './writer-state.js';
@@ -35,7 +36,7 @@ export async function finishedRows(
 export async function startState(
   folder: string,
   fresh: WriterState,
-  { force = false, resume = false, ranks = 1, log = silentLog }: LatentsWriterOptions,
+  { force = false, resume = false, communicator = alone, log = silentLog }: LatentsWriterOptions,
 ): Promise<WriterState> {
   const earlier = resume ? await readState(folder, fresh.rank) : undefined;
   if (earlier) {
@@ -44,7 +45,7 @@ export async function startState(
   }
   const kept = new Set(earlier?.shards.map(({ file }) => file)).add(stateFile(fresh.rank));
   const present = existsSync(folder) ? await readdir(folder) : [];
-  const ours = present.filter(name => belongsTo(fresh.rank, ranks, name) && !(earlier && kept.has(name)));
+  const ours = present.filter(name => belongsTo(fresh.rank, communicator.size, name) && !(earlier && kept.has(name)));
   if (ours.length > 0 && !earlier && !force) throw taken(folder, ours);
   await makeFolder(folder);
   // latents.json first: a folder that is being replaced must not look whole.

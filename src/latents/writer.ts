@@ -1,6 +1,7 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { EXIT, UserError } from '../base/index.js';
+import { alone } from '../distributed/index.js';
 import { asFloat32, readSafetensors, writeFileAtomic, writeSafetensors, type NdArray } from '../io/index.js';
 import { nonFiniteRows } from './finite.js';
 import { LATENTS_JSON, shardName, type LatentsJson } from './latents-json.js';
@@ -39,7 +40,8 @@ export async function createLatentsWriter(
   description: LatentsDescription,
   options: LatentsWriterOptions = {},
 ): Promise<LatentsWriter> {
-  const { rank = 0, ranks = 1, saveSeconds = 60 } = options;
+  const { communicator = alone, saveSeconds = 60 } = options;
+  const { rank, size: ranks } = communicator;
   const finished = options.resume ? await finishedRows(folder, description, rank) : undefined;
   if (finished !== undefined) return finishedWriter(folder, finished);
   const shardRows = options.shardRows ?? defaultShardRows(description);

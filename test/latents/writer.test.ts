@@ -216,7 +216,7 @@ test('several processes write one folder; it is finished when all of them are', 
   const parts = [batch(0, 4), batch(4, 7)];
   const writers = [];
   for (const rank of [0, 1])
-    writers.push(await createLatentsWriter(folder, description, { rank, ranks: 2, shardRows: 3 }));
+    writers.push(await createLatentsWriter(folder, description, { communicator: { rank, size: 2 }, shardRows: 3 }));
   for (const [rank, writer] of writers.entries()) {
     await writer.append(parts[rank]);
     await writer.finish();

@@ -1,0 +1,1 @@
+export { alone, type Communicator } from './communicator.js';
