@@ -10,7 +10,7 @@ export interface OpenedLatents {
   tokens: number;
   channels: number;
   /** Names of the classes, where the files hold them. */
-  classes?: string[];
+  classes?: string[] | undefined;
   /** SHA-256 of the files, for the protocol card; reads them whole. */
   digest(): Promise<string>;
 }
@@ -46,7 +46,7 @@ export async function openRows(path: string, { limit, ...options }: OpenOptions)
           Int32Array.from({ length: count }, (_, row) => row),
         );
   const { tokens, channels, classes } = latents;
-  return { rows, tokens, channels, ...(classes && { classes }), digest: () => latents.digest() };
+  return { rows, tokens, channels, classes, digest: () => latents.digest() };
 }
 
 /** What a protocol card says of its sources: the digest of each, by name. */

@@ -14,7 +14,7 @@ export interface ImageSource {
   /** Names of the classes, by label; empty where the images have none. */
   classes: readonly string[];
   /** One label per image. */
-  labels?: Int32Array;
+  labels?: Int32Array | undefined;
   /** Changes when the images do; see the function that made it for what it covers. */
   digest: string;
   /** Name of an image in messages. */
@@ -22,7 +22,7 @@ export interface ImageSource {
   /** Drawn images have side `wanted` unless the source fixes it; all other sources ignore it. */
   stored(index: number, wanted?: number): Promise<StoredImage>;
   /** The factors of a drawn image. */
-  factors?(index: number): Record<string, string | number>;
+  factors?: ((index: number) => Record<string, string | number>) | undefined;
   close?(): Promise<void>;
 }
 

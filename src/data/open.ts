@@ -22,7 +22,7 @@ export interface OpenImagesOptions extends Partial<Decoding> {
   /** Seed of that division; apart from the run's seed, so that runs with other seeds hold out the same images. */
   splitSeed?: number;
   /** The first so many images of the split. */
-  limit?: number;
+  limit?: number | undefined;
   /** A broken image stops the work; default: it is skipped with a warning. */
   strict?: boolean;
   log?: Log;

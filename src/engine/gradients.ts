@@ -8,7 +8,7 @@ interface TapeNode {
   outputs: Tensor[];
   inputs: Record<string, Tensor>;
   gradient?: (dys: (Tensor | null)[]) => Record<string, () => Tensor>;
-  saved?: Tensor[];
+  saved?: Tensor[] | undefined;
 }
 
 /** The private parts of TensorFlow.js's engine that record a tape. */

@@ -2,8 +2,8 @@ import type { Precision } from './names.js';
 
 /** What the command line chose; read when the engine starts. */
 export interface EngineSettings {
-  engine?: string;
-  precision?: Precision;
+  engine?: string | undefined;
+  precision?: Precision | undefined;
   verbose?: boolean;
   /** Receives the engine's one warning: that only a slow engine is available. */
   warn?: (message: string) => void;

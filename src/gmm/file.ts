@@ -25,7 +25,7 @@ export interface MixtureSpace {
 /** A mixture and, where its file says so, the space it lives in. */
 export interface SavedMixture {
   mixture: Mixture;
-  space?: MixtureSpace;
+  space?: MixtureSpace | undefined;
 }
 
 const float64 = (shape: number[], data: Float64Array): NdArray => ({ shape, dtype: 'float64', data });
@@ -98,7 +98,7 @@ export async function saveMixture(
 export async function loadMixture(path: string): Promise<SavedMixture> {
   const arrays = await readNpz(path);
   const space = spaceFrom(arrays);
-  return { mixture: mixtureFrom(path, arrays), ...(space && { space }) };
+  return { mixture: mixtureFrom(path, arrays), space };
 }
 
 /**

@@ -56,7 +56,7 @@ async function fitOnce(ws: Workspace, options: FitOptions, run: Run): Promise<Fi
       lowerBounds: lowerBounds.slice(),
       reseeded,
       falls,
-      ...(best && { best }),
+      best,
     });
     await options.onIteration?.(state, { iteration: lowerBounds.length, lowerBound: bound });
   }

@@ -47,7 +47,7 @@ export interface FitState {
   reseeded: number;
   falls: number;
   /** The best of the restarts that are done. */
-  best?: Fit;
+  best?: Fit | undefined;
 }
 
 /** One restart of a fit. */

@@ -93,7 +93,7 @@ async function fitOnce(ws: Workspace, windows: Windows, options: FitOptions, run
     const bound = total / windows.perPass;
     converged = Math.abs(bound - (lowerBounds.at(-1) ?? -Infinity)) < tol;
     lowerBounds.push(bound);
-    const state = { restart, mixture, lowerBounds: lowerBounds.slice(), reseeded, falls: 0, ...(best && { best }) };
+    const state = { restart, mixture, lowerBounds: lowerBounds.slice(), reseeded, falls: 0, best };
     await options.onIteration?.(() => state, { iteration: lowerBounds.length, lowerBound: bound });
   }
   const logLikelihood = lowerBounds.at(-1)!;

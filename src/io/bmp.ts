@@ -8,7 +8,7 @@ import type { RawImage } from './images.js';
 
 /** An image and, where its file has one, its alpha channel [height · width]. */
 export interface LayeredImage extends RawImage {
-  alpha?: Uint8Array;
+  alpha?: Uint8Array | undefined;
 }
 
 interface BmpHeader {
@@ -187,7 +187,7 @@ function masked(header: BmpHeader): LayeredImage {
       if (alpha) alpha[place] = alphaOf(pixel);
     }
   });
-  return { ...sizeOf(header), data, ...(alpha && { alpha }) };
+  return { ...sizeOf(header), data, alpha };
 }
 
 function cut(mask: number): (pixel: number) => number {

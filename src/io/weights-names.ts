@@ -29,7 +29,7 @@ export interface WeightNames {
   /** The prefix removed from every name. */
   cut: string;
   /** The prefix whose tensors were taken, where others are the same weights before averaging. */
-  taken?: { prefix: string; others: string[] };
+  taken?: { prefix: string; others: string[] } | undefined;
 }
 
 /** A number beside the weights: how many updates, the best accuracy. Weights of a module have a dot in their names. */
@@ -56,7 +56,7 @@ export function weightNames(tensors: Map<string, ArrayInfo>): WeightNames {
   if (new Set(names.map(([name]) => name)).size < names.length) names = names.map(([, from]) => [from, from]);
   const dropped = cut === '' ? [] : counters;
   const kept = cut === '' ? counters.map((name): [string, string] => [name, name]) : [];
-  return { names: new Map([...names, ...kept]), counters: dropped, cut, ...(taken && { taken }) };
+  return { names: new Map([...names, ...kept]), counters: dropped, cut, taken };
 }
 
 /** `encoder._orig_mod.weight` → `encoder.weight`. */

@@ -156,8 +156,8 @@ async function description(latents: Latents, settings: LatentsConversion): Promi
   return {
     tokens,
     channels,
-    ...(grid && { grid }),
-    ...(classes && { classes }),
+    grid,
+    classes,
     dtype,
     meta: { ...meta, converted: { ...converted, ...(posterior === 'sample' && { seed }), version: VERSION } },
   };

@@ -1,5 +1,5 @@
 import { UserError, type Log } from '../base/index.js';
-import { namedClasses, type Classes } from '../io/index.js';
+import { namedClasses } from '../io/index.js';
 
 export interface ModelClasses {
   /** The model's class of every row; absent where the latents have none. */
@@ -24,7 +24,7 @@ export interface KnownClasses {
  * @throws UserError for a class that the model does not have.
  */
 export function modelClasses(
-  latents: { name: string } & Partial<Classes>,
+  latents: { name: string; labels?: Int32Array | undefined; classes?: string[] | undefined },
   { classes: count, classNames, log }: KnownClasses,
 ): ModelClasses {
   const { name, labels, classes: own } = latents;

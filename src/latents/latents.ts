@@ -33,9 +33,9 @@ export interface Latents extends Layout {
   /** Whether mirrored copies are there to be asked for. */
   readonly hasFlips: boolean;
   /** One class per row: places among the names, or the classes' own numbers where there are none. */
-  readonly labels?: Int32Array;
+  readonly labels?: Int32Array | undefined;
   /** Names of the classes, where known. */
-  readonly classes?: string[];
+  readonly classes?: string[] | undefined;
   /** Origin as recorded in the files: tokenizer, data, crop, posterior, … */
   readonly meta: Record<string, unknown>;
   /** All rows, flattened to [tokens·channels]. */
@@ -98,8 +98,8 @@ function latentsOver(store: LatentsStore, dropped: number[], options: LatentsOpt
     name: store.name,
     count: kept.length,
     hasFlips: store.flips,
-    ...(rows.labels && { labels: rows.labels }),
-    ...(store.classes && { classes: store.classes }),
+    labels: rows.labels,
+    classes: store.classes,
     meta: store.meta,
     rows: () => rows,
     async read(indices) {

@@ -6,7 +6,7 @@ export interface Layout {
   tokens: number;
   channels: number;
   /** Rows and columns of a two-dimensional latent; tokens run along its rows. */
-  grid?: [height: number, width: number];
+  grid?: [height: number, width: number] | undefined;
 }
 
 /** How a stored row becomes [tokens, channels]. */

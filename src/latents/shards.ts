@@ -42,7 +42,7 @@ export async function shardStore(folder: string, names: string[]): Promise<Laten
       name: folder,
       ...labels,
       ...(json?.classes && { classes: json.classes }),
-      ...(statistics && { statistics }),
+      statistics,
       meta: json?.meta ?? {},
       files: () => files,
     },

@@ -14,7 +14,7 @@ export interface LatentsStore {
   /** Names of the classes, where the dialect has them. */
   readonly classes?: string[];
   /** Channel statistics from the files, if present. */
-  readonly statistics?: ChannelStatistics;
+  readonly statistics?: ChannelStatistics | undefined;
   /** Their origin, as far as it is known. */
   readonly meta: Record<string, unknown>;
   /** Every file that the numbers come from. */

@@ -32,7 +32,7 @@ function frechetMetric(
 ): DistributionMetric<State> {
   return {
     name,
-    ...(otherwise !== undefined && { otherwise }),
+    otherwise,
     describe,
     needs,
     sides: 'both',

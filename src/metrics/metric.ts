@@ -36,7 +36,7 @@ export interface DistributionMetric<S = unknown> {
   /** Its name on the command line and, with Inception's features, in tables. */
   name: string;
   /** Its name with any other features; absent: it makes sense with Inception's only. */
-  otherwise?: string;
+  otherwise?: string | undefined;
   describe: string;
   needs: FeatureSet;
   /** Whether the reference is looked at. */

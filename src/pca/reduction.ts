@@ -58,7 +58,7 @@ export function reducedRows(reduction: Reduction, source: RowSource): RowSource 
     name,
     rows,
     width: dims,
-    ...(labels && { labels }),
+    labels,
     async *chunks(options) {
       const apply = prepared(reduction);
       try {

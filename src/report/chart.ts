@@ -25,6 +25,8 @@ export interface ChartChoice {
   height?: number | undefined;
 }
 
+/** The options that were given. */
+type Typed = { [option in keyof ChartChoice]: NonNullable<ChartChoice[option]> };
 type Chosen = ChartChoice & { kind: ChartKind; x: string; y: string };
 
 /** A table that some command writes, and its usual chart. The first rule whose columns are all present applies. */
@@ -149,7 +151,7 @@ export function leftOut(table: Table, choice: ChartChoice = {}): string | undefi
 }
 
 function choose(table: Table, choice: ChartChoice): Chosen {
-  const typed = Object.fromEntries(Object.entries(choice).filter(([, value]) => value !== undefined)) as ChartChoice;
+  const typed = Object.fromEntries(Object.entries(choice).filter(([, value]) => value !== undefined)) as Typed;
   const { x, y } = typed;
   if (x !== undefined && y !== undefined) return { kind: isNumeric(table, x) ? 'line' : 'bar', ...typed, x, y };
   const rule = RULES.find(({ needs }) => needs.every(column => filled(table, column)));

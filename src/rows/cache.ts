@@ -39,7 +39,7 @@ export async function cachedRows(source: RowSource, memory: number, folder = tmp
     await dispose();
     throw error;
   }
-  const read = lazyRows({ name, rows, width, ...(labels && { labels }) }, async () => {
+  const read = lazyRows({ name, rows, width, labels }, async () => {
     const bytes = await openBytes(path);
     return {
       readRows: async (start, end) => {

@@ -22,6 +22,6 @@ export interface RowSource {
   /** Numbers per row. */
   readonly width: number;
   /** One class per row where the data have classes. */
-  readonly labels?: Int32Array;
+  readonly labels?: Int32Array | undefined;
   chunks(options?: ChunkOptions): AsyncIterable<RowChunk>;
 }

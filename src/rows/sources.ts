@@ -23,7 +23,7 @@ export function arrayRows(
 ): RowSource {
   if (data.length !== rows * width)
     throw new RangeError(`${name}: ${data.length} numbers for ${rows} rows of ${width}`);
-  const source = { name, rows, width, ...(labels && { labels }) };
+  const source = { name, rows, width, labels };
   return {
     ...source,
     // eslint-disable-next-line @typescript-eslint/require-await -- in memory nothing is waited for
@@ -48,7 +48,7 @@ export function lazyRows(
   { name, rows, width, labels }: Omit<RowSource, 'chunks'>,
   open: () => Promise<RowReader>,
 ): RowSource {
-  const source = { name, rows, width, ...(labels && { labels }) };
+  const source = { name, rows, width, labels };
   return { ...source, chunks: options => readAhead(chunkPlan(source, options), open) };
 }
 
@@ -80,7 +80,7 @@ async function* readAhead(
 export async function npyRows(path: string, labels?: Int32Array): Promise<RowSource> {
   const file = await openNpy(path);
   await file.close();
-  return lazyRows({ name: path, ...rowShape(path, file.shape), ...(labels && { labels }) }, () => openNpy(path));
+  return lazyRows({ name: path, ...rowShape(path, file.shape), labels }, () => openNpy(path));
 }
 
 /** The rows of one tensor of a safetensors file, read from disk on every pass. */
@@ -89,7 +89,7 @@ export async function tensorRows(path: string, tensor: string, labels?: Int32Arr
   const shape = file.tensors.get(tensor)?.shape;
   await file.close();
   if (!shape) throw new UserError(`${path}: holds no tensor ${tensor}; it has ${listed([...file.tensors.keys()])}`);
-  return lazyRows({ name: `${path}#${tensor}`, ...rowShape(path, shape), ...(labels && { labels }) }, async () => {
+  return lazyRows({ name: `${path}#${tensor}`, ...rowShape(path, shape), labels }, async () => {
     const opened = await openSafetensors(path);
     return { readRows: (start, end) => opened.readRows(tensor, start, end), close: () => opened.close() };
   });

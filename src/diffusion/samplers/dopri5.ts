@@ -9,8 +9,8 @@ import type { Sampler, VelocityField } from './types.js';
  */
 
 export interface AdaptiveOptions {
-  atol?: number;
-  rtol?: number;
+  atol?: number | undefined;
+  rtol?: number | undefined;
   /** Steps, refused ones included, after which the field is taken to be too rough. */
   maxSteps?: number;
 }

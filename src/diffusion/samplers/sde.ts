@@ -24,7 +24,7 @@ export interface SdeOptions {
   path: (t: number) => PathPoint;
   form?: DiffusionForm;
   /** Factor of the diffusion. */
-  scale?: number;
+  scale?: number | undefined;
   method?: 'euler' | 'heun';
   /** `mean`: drift without noise; `tweedie`: the expected data; `euler`: the ODE's step. */
   lastStep?: LastStep;

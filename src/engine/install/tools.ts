@@ -9,8 +9,12 @@ export interface Outcome {
 
 /** The outside world of an installation, so that tests can stand in for it. */
 export interface Tools {
-  run(command: string, args: string[], options?: { signal?: AbortSignal; timeoutMs?: number }): Promise<Outcome>;
-  fetch(url: string, options?: { signal?: AbortSignal }): Promise<Response>;
+  run(
+    command: string,
+    args: string[],
+    options?: { signal?: AbortSignal | undefined; timeoutMs?: number },
+  ): Promise<Outcome>;
+  fetch(url: string, options?: { signal?: AbortSignal | undefined }): Promise<Response>;
   /** Bytes free where `folder` lies. */
   freeBytes(folder: string): Promise<number>;
 }
@@ -31,7 +35,7 @@ export const systemTools: Tools = {
         resolve({ ...outcome, code: code ?? undefined });
       });
     }),
-  fetch: (url, options) => fetch(url, options),
+  fetch: (url, { signal = null } = {}) => fetch(url, { signal }),
   freeBytes: async folder => {
     const { statfs } = await import('node:fs/promises');
     const { bavail, bsize } = await statfs(folder);

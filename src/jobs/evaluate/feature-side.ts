@@ -76,8 +76,8 @@ export function featureSide(
 
 /** What a metric compares with: images seen, or statistics that a file holds. */
 export interface Against {
-  side?: FeatureSide;
-  moments?: Partial<Record<FeatureSet, Moments>>;
+  side?: FeatureSide | undefined;
+  moments?: Partial<Record<FeatureSet, Moments>> | undefined;
 }
 
 /** The scores of one metric; none where the reference lacks what it needs. */

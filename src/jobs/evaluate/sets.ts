@@ -20,7 +20,7 @@ export interface Reference {
   digest: string;
   images?: ImageDataset;
   /** Means and covariances of features, as a rule Inception's. */
-  moments?: Partial<Record<FeatureSet, Moments>>;
+  moments?: Partial<Record<FeatureSet, Moments>> | undefined;
   close(): Promise<void>;
 }
 
@@ -48,7 +48,7 @@ export async function openReference(spec: string, options: Parameters<typeof ope
     name: images.name,
     digest: images.digest,
     images,
-    ...(moments && { moments }),
+    moments,
     close: () => images.close(),
   };
 }
@@ -80,7 +80,7 @@ export async function comparison(
   }
   // Once for sets of equal number, of which a sweep has many.
   const warned = new Set<number>();
-  const against = { ...(side && { side }), ...(moments && { moments }) };
+  const against = { side, moments };
   return async ({ name, images }) => {
     const needed = wanted.map(({ metric }) => metric);
     const sample = await sideOf(images, extractor, needed, settings, context);

@@ -92,7 +92,7 @@ export interface FittedMixture {
   gains: Float32Array[];
   statistics: ReturnType<typeof componentStatistics>;
   floor?: Float64Array;
-  merges?: Merge[];
+  merges?: Merge[] | undefined;
   modeOf?: Int32Array;
 }
 
@@ -126,7 +126,7 @@ function fittedMixture(folds: SpaceResult[], { floor, modes, repeats, seed }: Sw
     nlls: across(({ nlls }) => nlls),
     gains: across(({ gains }) => gains),
     statistics: componentStatistics(mixture),
-    ...(merges && { merges }),
+    merges,
     ...(control === 'none' && floor && { floor: diffusionFloor(mixture, { times: FLOOR_TIMES, seed }) }),
     ...(control === 'none' && modes && { modeOf: findModes(mixture).modeOf }),
   };
