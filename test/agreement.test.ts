@@ -7,7 +7,7 @@ import { nearestNeighbours } from '../src/neighbours/index.js';
 import { fitMixture, openWorkspace } from '../src/gmm/index.js';
 import { COVARIANCE_TYPES } from '../src/gmm/names.js';
 import { arrayRows } from '../src/rows/index.js';
-import { frechetDistance, METRICS, PAIR_METRICS, type Moments } from '../src/metrics/index.js';
+import { frechetDistance, METRICS, PAIR_METRICS, type FeatureMoments } from '../src/metrics/index.js';
 import type { FeatureRows } from '../src/metrics/rows.js';
 import { fitPca } from '../src/pca/index.js';
 
@@ -151,7 +151,7 @@ describe('the Fréchet distance of covariances without full rank', () => {
   );
   const b = a.slice(0, 30).map(row => row.map(value => 1.1 * value + 0.1));
 
-  function moments(data: number[][], rounded: (value: number) => number): Moments {
+  function moments(data: number[][], rounded: (value: number) => number): FeatureMoments {
     const centre = Array.from({ length: width }, (_, j) => mean(data.map(row => row[j])));
     const covariance = Float64Array.from({ length: width * width }, (_, at) => {
       const [i, j] = [Math.floor(at / width), at % width];

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { Convention } from '../diffusion/index.js';
-import { interval } from '../jobs/sample/options.js';
+import { guidanceInterval } from '../jobs/sample/options.js';
 import { CONVENTION_NAMES } from '../diffusion/names.js';
 import { defineCommand } from './command.js';
 import { count, nonNegative, positive } from '../base/options.js';
@@ -11,7 +11,7 @@ const options = z.object({
   from: z.enum(CONVENTION_NAMES).default('own').describe('the code whose convention the setting follows'),
   to: z.enum(CONVENTION_NAMES).optional().describe('the code to translate it for; default: all'),
   guidance: nonNegative.default(1).describe('guidance scale'),
-  interval: interval.default([0, 1]).describe('time interval in which guidance is applied'),
+  interval: guidanceInterval.default([0, 1]).describe('time interval in which guidance is applied'),
   shift: positive.default(1).describe('time shift'),
   steps: count.default(50).describe('number of steps, as counted by that code'),
   guidedChannels: count.optional().describe('number of guided channels; default: as in that code'),

@@ -15,14 +15,14 @@ export interface OpenedLatents {
   digest(): Promise<string>;
 }
 
-export interface OpenOptions extends LatentsOptions {
+export interface NamedLatentsOptions extends LatentsOptions {
   /** How many rows to take, from the first. */
   limit?: number | undefined;
   log: Log;
 }
 
 /** Opens latents named on the command line, one after the other. @throws UserError where two have the same name. */
-export async function openNamedLatents(inputs: string[], options: OpenOptions): Promise<OpenedLatents[]> {
+export async function openNamedLatents(inputs: string[], options: NamedLatentsOptions): Promise<OpenedLatents[]> {
   const opened: OpenedLatents[] = [];
   for (const { name, path } of namedInputs(inputs)) {
     const latents = await openRows(path, options);
@@ -32,7 +32,10 @@ export async function openNamedLatents(inputs: string[], options: OpenOptions): 
 }
 
 /** Opens the latents at a path under their own name. */
-export async function openRows(path: string, { limit, ...options }: OpenOptions): Promise<Omit<OpenedLatents, 'name'>> {
+export async function openRows(
+  path: string,
+  { limit, ...options }: NamedLatentsOptions,
+): Promise<Omit<OpenedLatents, 'name'>> {
   const { openLatents } = await import('../latents/index.js');
   const { selectedRows } = await import('../rows/index.js');
   const latents = await openLatents(path, options);

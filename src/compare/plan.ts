@@ -3,7 +3,7 @@ import { kebab } from '../base/index.js';
 import type { Flags, Study } from './study.js';
 
 /** One command line of a study. */
-export interface Step {
+export interface StudyStep {
   /** `train mae-0`, for messages and the record of finished steps. */
   name: string;
   argv: string[];
@@ -14,7 +14,7 @@ export interface Step {
 }
 
 /** One latent space under one seed, and where its parts are in the study's folder. */
-export interface Space {
+export interface StudySpace {
   tokenizer: string;
   seed: number;
   /** `mae`, or with several seeds `mae-0`, … */
@@ -31,8 +31,8 @@ export interface Space {
 }
 
 export interface Plan {
-  spaces: Space[];
-  steps: Step[];
+  spaces: StudySpace[];
+  steps: StudyStep[];
 }
 
 /** The command lines of a study, in an order in which they can run; `out` is its folder. */
@@ -50,9 +50,9 @@ export function planStudy(study: Study, out: string): Plan {
   return { spaces, steps };
 }
 
-const ofSeed = (spaces: Space[], seed: number): Space[] => spaces.filter(one => one.seed === seed);
+const ofSeed = (spaces: StudySpace[], seed: number): StudySpace[] => spaces.filter(one => one.seed === seed);
 
-function space(study: Study, out: string, tokenizer: string, seed: number): Space {
+function space(study: Study, out: string, tokenizer: string, seed: number): StudySpace {
   const { train, tokenizer: ready, same, latents, test, ...flags } = study.tokenizers[tokenizer];
   const named = (one: string): string => (study.seeds.length > 1 ? `${one}-${seed}` : one);
   const name = named(tokenizer);
@@ -71,10 +71,10 @@ function space(study: Study, out: string, tokenizer: string, seed: number): Spac
   };
 }
 
-function latentSteps(study: Study, one: Space): Step[] {
+function latentSteps(study: Study, one: StudySpace): StudyStep[] {
   const { train, latents, ...own } = study.tokenizers[one.tokenizer];
   if (latents !== undefined) return [];
-  const steps: Step[] = [];
+  const steps: StudyStep[] = [];
   if (train !== undefined)
     steps.push({
       name: `train ${one.name}`,
@@ -82,7 +82,7 @@ function latentSteps(study: Study, one: Space): Step[] {
       output: one.decoder!,
       resumable: true,
     });
-  const extract = (name: string, data: string, out: string): Step => ({
+  const extract = (name: string, data: string, out: string): StudyStep => ({
     name,
     argv: [
       'extract',
@@ -97,7 +97,7 @@ function latentSteps(study: Study, one: Space): Step[] {
 }
 
 /** One sweep over all spaces of a seed, so that they share the number of dimensions. */
-function mixtureSteps({ gmm }: Study, out: string, seed: number, spaces: Space[]): Step[] {
+function mixtureSteps({ gmm }: Study, out: string, seed: number, spaces: StudySpace[]): StudyStep[] {
   if (gmm === false) return [];
   const output = join(out, 'tables', `nll-${seed}.csv`);
   const inputs = spaces.map(({ tokenizer, latents }) => `${tokenizer}=${latents}`);
@@ -111,7 +111,7 @@ function mixtureSteps({ gmm }: Study, out: string, seed: number, spaces: Space[]
   ];
 }
 
-function probeSteps({ probe }: Study, out: string, one: Space): Step[] {
+function probeSteps({ probe }: Study, out: string, one: StudySpace): StudyStep[] {
   if (probe === false) return [];
   const output = join(out, 'tables', `probe-${one.name}.csv`);
   return [
@@ -128,10 +128,10 @@ function probeSteps({ probe }: Study, out: string, one: Space): Step[] {
   ];
 }
 
-function diffusionSteps({ diffusion, sample }: Study, one: Space): Step[] {
+function diffusionSteps({ diffusion, sample }: Study, one: StudySpace): StudyStep[] {
   if (diffusion === false) return [];
   const { model, ...own } = diffusion;
-  const train: Step = {
+  const train: StudyStep = {
     name: `diffusion on ${one.name}`,
     argv: ['train', model, ...words({ latents: one.latents, ...own, seed: one.seed, out: one.diffusion })],
     output: one.diffusion,
@@ -154,10 +154,10 @@ function diffusionSteps({ diffusion, sample }: Study, one: Space): Step[] {
 }
 
 /** Evaluates reconstructions and samples against the test images. */
-function evaluationSteps(study: Study, out: string, one: Space): Step[] {
+function evaluationSteps(study: Study, out: string, one: StudySpace): StudyStep[] {
   const { evaluate, data, test, diffusion, sample } = study;
   if (evaluate === false || one.decoder === undefined || data === undefined) return [];
-  const step = (kind: string, argv: string[]): Step => {
+  const step = (kind: string, argv: string[]): StudyStep => {
     const output = join(out, 'tables', `${kind}-${one.name}.csv`);
     return {
       name: `evaluate ${one.name} (${kind})`,

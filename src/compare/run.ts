@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { EXIT, refuseOtherWork, UserError, VERSION, type Log } from '../base/index.js';
 import { readJson, writeFileAtomic } from '../io/index.js';
-import type { Step } from './plan.js';
+import type { StudyStep } from './plan.js';
 import { runSchedule } from './schedule.js';
 
 /** Runs one command line and throws what it throws; if `signal` is aborted, it saves its state and throws. */
@@ -31,7 +31,7 @@ export interface RunStepsOptions {
  * Runs the unfinished steps in order, each once its inputs exist. What an earlier attempt finished with
  * the same command line is kept; a step that was interrupted resumes or starts again.
  */
-export async function runSteps(steps: Step[], { out, run, log, signal, jobs }: RunStepsOptions): Promise<void> {
+export async function runSteps(steps: StudyStep[], { out, run, log, signal, jobs }: RunStepsOptions): Promise<void> {
   const record = await readRecord(out, log);
   const labels = new Map(steps.map((step, i) => [step, `[${i + 1}/${steps.length}] ${step.name}`]));
   const open = steps.filter(step => !isDone(step, record, out));
@@ -62,7 +62,7 @@ export async function runSteps(steps: Step[], { out, run, log, signal, jobs }: R
 export const interrupted = (): UserError => new UserError('interrupted; the same command resumes it', EXIT.interrupted);
 
 /** A step reads the files that its arguments name. */
-const reads = ({ argv }: Step, { output }: Step): boolean =>
+const reads = ({ argv }: StudyStep, { output }: StudyStep): boolean =>
   argv.some(word => word === output || word.endsWith(`=${output}`));
 
 /** Without a record, trained models and latents are resumed, and tables are made again. */
@@ -75,14 +75,14 @@ async function readRecord(out: string, log: Log): Promise<StepRecord> {
 }
 
 /** @throws where it was done with another command line */
-function isDone(step: Step, record: StepRecord, out: string): boolean {
+function isDone(step: StudyStep, record: StepRecord, out: string): boolean {
   const known = record[step.name] as StepRecord[string] | undefined;
   if (!known || !existsSync(step.output)) return false;
   requireSame(step, known.argv, out);
   return true;
 }
 
-function requireSame({ name, argv }: Step, before: string[], out: string): void {
+function requireSame({ name, argv }: StudyStep, before: string[], out: string): void {
   refuseOtherWork(out, before, argv, {
     say: (_, changed) =>
       `'${name}' was run with other options before (now: ${changed.flatMap(({ now }) => (typeof now === 'string' ? now : [])).join(' ')}); choose another --out, or --force starts the study again`,
@@ -94,6 +94,6 @@ function requireSame({ name, argv }: Step, before: string[], out: string): void 
  * The arguments of a step that an earlier attempt may have begun: a folder is resumed; a table, which exists only
  * when it is complete, was written just before the interruption.
  */
-function again({ argv, output, resumable }: Step): string[] {
+function again({ argv, output, resumable }: StudyStep): string[] {
   return existsSync(output) ? [...argv, resumable ? '--resume' : '--force'] : argv;
 }

@@ -1,4 +1,4 @@
-export interface Schedule<T> {
+export interface TaskSchedule<T> {
   /** How many run at once. */
   jobs: number;
   /** Whether `later` can start only when `earlier` has ended. */
@@ -12,7 +12,7 @@ export interface Schedule<T> {
  * Runs tasks in order, each once the earlier tasks that it waits for have ended. If one fails, those running
  * are stopped, and its failure is thrown when all have ended. Once `signal` is aborted, no further task is started.
  */
-export async function runSchedule<T>(tasks: T[], { jobs, waits, run, signal }: Schedule<T>): Promise<void> {
+export async function runSchedule<T>(tasks: T[], { jobs, waits, run, signal }: TaskSchedule<T>): Promise<void> {
   const open = new Set(tasks);
   const running = new Map<T, Promise<void>>();
   const failures: unknown[] = [];

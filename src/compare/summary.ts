@@ -52,7 +52,8 @@ function allOf(values: (TableRow[string] | undefined)[]): TableRow[string] {
   return different.length === 1 ? different[0] : different.join('; ');
 }
 
-export type Verdict = 'holds' | 'does not hold' | 'undecided' | 'as expected (one seed)' | 'not as expected (one seed)';
+export type ClaimVerdict =
+  'holds' | 'does not hold' | 'undecided' | 'as expected (one seed)' | 'not as expected (one seed)';
 
 /**
  * Checks each expected ordering against the measurements. With several seeds the paired differences must exclude 0
@@ -101,7 +102,7 @@ export function judgeClaims(study: Study, tables: StudyTables): Table {
   };
 }
 
-function verdict({ mean, low, high, count }: Estimate): Verdict {
+function verdict({ mean, low, high, count }: Estimate): ClaimVerdict {
   if (count < 2) return mean > 0 ? 'as expected (one seed)' : 'not as expected (one seed)';
   if (low > 0) return 'holds';
   return high < 0 ? 'does not hold' : 'undecided';

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { readTable, type Table, type TableRow } from '../report/index.js';
-import type { Plan, Space } from './plan.js';
+import type { Plan, StudySpace } from './plan.js';
 import { estimate } from '../statistics/index.js';
 import type { Study } from './study.js';
 
@@ -19,14 +19,14 @@ export interface StudyTables {
 
 /** Reads the existing tables; one that no step made has no rows. */
 export async function readTables(study: Study, { spaces }: Plan, out: string): Promise<StudyTables> {
-  const perSpace = async (name: string, path: (one: Space) => string | undefined): Promise<Table> =>
+  const perSpace = async (name: string, path: (one: StudySpace) => string | undefined): Promise<Table> =>
     stacked(
       name,
       await Promise.all(
         spaces.map(async one => tagged(await tableAt(path(one)), { source: one.tokenizer, seed: one.seed })),
       ),
     );
-  const table = (kind: string) => (one: Space) => join(out, 'tables', `${kind}-${one.name}.csv`);
+  const table = (kind: string) => (one: StudySpace) => join(out, 'tables', `${kind}-${one.name}.csv`);
   const sweeps = study.seeds.map(async seed => tagged(await tableAt(join(out, 'tables', `nll-${seed}.csv`)), { seed }));
   return {
     nll: stacked('nll', await Promise.all(sweeps)),

@@ -15,7 +15,7 @@ export interface ImageBatch {
   indices: Int32Array;
 }
 
-export interface LoadOptions extends CropOptions {
+export interface LoadBatchOptions extends CropOptions {
   /** Random stream of crops and mirroring; each image has its own substream. */
   random?: RandomNumbers;
 }
@@ -34,7 +34,7 @@ export interface Square {
 export async function loadBatch(
   dataset: ImageDataset,
   indices: ArrayLike<number>,
-  { random = new RandomNumbers(0, 'load'), ...options }: LoadOptions,
+  { random = new RandomNumbers(0, 'load'), ...options }: LoadBatchOptions,
 ): Promise<ImageBatch> {
   const squares = await severalAtOnce(Array.from(indices), async index => {
     try {

@@ -3,7 +3,7 @@ export { centreCrop } from './crop.js';
 export type { ImageDataset } from './dataset.js';
 export { exportFolder, exportNpz, without } from './export.js';
 export { brokenImages, requireOneSize, sizeRange, spread } from './inspect.js';
-export type { Augmentation, Split } from './names.js';
+export type { Augmentation, SplitName } from './names.js';
 export { DATA_SPECS, openImages } from './open.js';
 export { holdsImages } from './sources/arrays.js';
 export { trainingBatches } from './training.js';

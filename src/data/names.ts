@@ -2,7 +2,7 @@
 
 /** Which part of a data set is meant. */
 export const SPLITS = ['train', 'val', 'all'] as const;
-export type Split = (typeof SPLITS)[number];
+export type SplitName = (typeof SPLITS)[number];
 
 /**
  * What is done to training images besides fitting them: nothing, mirroring, or MAETok's recipe, which resizes the

@@ -3,7 +3,7 @@ import { basename, join, resolve } from 'node:path';
 import { RandomNumbers, silentLog, UserError, type Log } from '../base/index.js';
 import { isImageName, PILLOW, sha256OfText, type Decoding } from '../io/index.js';
 import { makeDataset, subset, type ImageDataset, type ImageSource } from './dataset.js';
-import type { Split } from './names.js';
+import type { SplitName } from './names.js';
 import { openNpyImages, openNpzImages } from './sources/arrays.js';
 import { entries, openFolder } from './sources/folder.js';
 import { isIdxImages, openIdx } from './sources/idx.js';
@@ -16,7 +16,7 @@ export interface OpenImagesOptions extends Partial<Decoding> {
    * `train` and `val` are the folders (or idx files) of those names where there are some; elsewhere a share of the
    * images is held out by `splitSeed`. Default `all`: every image, train before val.
    */
-  split?: Split;
+  split?: SplitName;
   /** Share held out where the data come in one piece; default 0.1. */
   heldOut?: number;
   /** Seed of that division; apart from the run's seed, so that runs with other seeds hold out the same images. */
@@ -140,7 +140,7 @@ function idxParts(folder: string, files: string[]): Parts {
 }
 
 /** Train, val or both (train before val), their labels counted under the classes of both. */
-async function chosenPart(name: string, train: ImageSource, val: ImageSource, split: Split): Promise<ImageSource> {
+async function chosenPart(name: string, train: ImageSource, val: ImageSource, split: SplitName): Promise<ImageSource> {
   const classes = [...new Set([...train.classes, ...val.classes])];
   const [a, b] = [relabelled(train, classes), relabelled(val, classes)];
   if (split === 'all') return joined(name, a, b);
@@ -172,7 +172,7 @@ function joined(name: string, a: ImageSource, b: ImageSource): ImageSource {
 }
 
 /** A part held out by seed; both parts keep the order of the whole. */
-function divided(whole: ImageDataset, split: Split, heldOut: number, seed: number): ImageDataset {
+function divided(whole: ImageDataset, split: SplitName, heldOut: number, seed: number): ImageDataset {
   if (split === 'all') return whole;
   const kept = Math.min(whole.count - 1, Math.max(1, Math.round(whole.count * heldOut)));
   if (kept < 1) throw new UserError(`${whole.name}: a single image cannot be divided into train and val`);

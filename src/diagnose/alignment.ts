@@ -1,8 +1,8 @@
 import { tf } from '../engine/index.js';
 import { mostSimilar, unitRows } from '../neighbours/index.js';
-import type { Sample } from './rows.js';
+import type { RowSample } from './rows.js';
 
-export interface Alignment {
+export interface NeighbourhoodAlignment {
   /** Centred kernel nearest-neighbour alignment, 1 for spaces whose neighbourhoods agree. */
   cknna: number;
   /** Mean share of a row's neighbours that are its neighbours in the other space too. */
@@ -14,7 +14,7 @@ export interface Alignment {
  * kernels, kept where both count each other's row among its k nearest. Rows are normalised to unit length first. Only
  * kept entries are ever formed, so memory is linear in the rows.
  */
-export async function alignment(a: Sample, b: Sample, k: number): Promise<Alignment> {
+export async function alignment(a: RowSample, b: RowSample, k: number): Promise<NeighbourhoodAlignment> {
   const [ka, kb] = [await neighbourKernel(a, k), await neighbourKernel(b, k)];
   const shared = ka.map((row, i) => new Map([...row].filter(([j]) => kb[i].has(j))));
   const other = shared.map((row, i) => new Map([...row.keys()].map(j => [j, kb[i].get(j)!])));
@@ -27,7 +27,7 @@ export async function alignment(a: Sample, b: Sample, k: number): Promise<Alignm
 /** A sparse matrix without a diagonal: per row, column → value. */
 type Kernel = Map<number, number>[];
 
-async function neighbourKernel({ rows, width, data }: Sample, k: number): Promise<Kernel> {
+async function neighbourKernel({ rows, width, data }: RowSample, k: number): Promise<Kernel> {
   const x = tf.tidy(() => unitRows(tf.tensor2d(data, [rows, width])));
   const found = await mostSimilar(x, [{ x, start: 0 }], k + 1);
   x.dispose();

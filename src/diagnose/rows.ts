@@ -1,26 +1,26 @@
 /** Rows in memory that measures of pairs of rows are taken on. */
-export interface Sample {
+export interface RowSample {
   rows: number;
   width: number;
   /** [rows, width], row-major */
   data: Float32Array;
 }
 
-export interface LabelledSample extends Sample {
+export interface LabelledSample extends RowSample {
   /** One class per row, numbered from 0 without gaps. */
   labels: Int32Array;
   classes: number;
 }
 
 /** Column means in double precision. */
-export function columnMeans({ rows, width, data }: Sample): Float64Array {
+export function columnMeans({ rows, width, data }: RowSample): Float64Array {
   const mean = new Float64Array(width);
   for (let i = 0, at = 0; i < rows; i++) for (let j = 0; j < width; j++, at++) mean[j] += data[at];
   return mean.map(value => value / rows);
 }
 
 /** Mean cosine of two different rows: 0 where directions spread evenly, towards 1 where all rows point the same way. */
-export function meanCosine({ rows, width, data }: Sample): number {
+export function meanCosine({ rows, width, data }: RowSample): number {
   const total = new Float64Array(width);
   let used = 0;
   for (let i = 0; i < rows; i++) {

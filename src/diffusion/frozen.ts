@@ -1,7 +1,7 @@
 import { tf, type RandomStream, type Tensor } from '../engine/index.js';
 import type { NetworkConfig } from './config.js';
 import { noisyAt, rowMean, targetAt } from './loss.js';
-import { predictAt, velocityFrom, type Model } from './objective.js';
+import { predictAt, velocityFrom, type Predictor } from './objective.js';
 import { logSnr, PATHS } from './paths.js';
 
 /*
@@ -65,7 +65,7 @@ export function meanVariance(rows: Float32Array, width: number): number {
 }
 
 /** The loss of every bin, and of all together. Read back once, at the end. */
-export async function lossByTime(model: Model, frozen: FrozenSet, batchSize: number): Promise<TimeLoss[]> {
+export async function lossByTime(model: Predictor, frozen: FrozenSet, batchSize: number): Promise<TimeLoss[]> {
   const sums = Array.from(binTimes(frozen.bins), (t, bin) => binSums(model, frozen, batchSize, bin, t));
   const rows: TimeLoss[] = [];
   for (const [bin, parts] of sums.entries()) {
@@ -89,7 +89,7 @@ export async function lossByTime(model: Model, frozen: FrozenSet, batchSize: num
   return [...rows, overall(rows)];
 }
 
-function binSums(model: Model, frozen: FrozenSet, batchSize: number, bin: number, t: number): BinSums {
+function binSums(model: Predictor, frozen: FrozenSet, batchSize: number, bin: number, t: number): BinSums {
   const batches: BinSums[] = [];
   for (let start = 0; start < frozen.perBin; start += batchSize) {
     const count = Math.min(batchSize, frozen.perBin - start);
@@ -130,7 +130,7 @@ function rowsOf(
   };
 }
 
-function batchSums(model: Model, { data, noise, labels }: Rows, t: number): BinSums {
+function batchSums(model: Predictor, { data, noise, labels }: Rows, t: number): BinSums {
   const { path, prediction, time } = model.objective;
   const times = Array.from(labels, () => t);
   const x = noisyAt(path, data, noise, times);

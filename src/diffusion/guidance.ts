@@ -2,7 +2,7 @@ import { tf, type Tensor } from '../engine/index.js';
 import type { VelocityField } from './samplers/index.js';
 
 /** Velocities [n, tokens, channels] in the inner convention (t = 0 noise) of rows with their own labels. */
-export type Network = (x: Tensor, t: number, labels: Int32Array) => Tensor;
+export type ConditionalField = (x: Tensor, t: number, labels: Int32Array) => Tensor;
 
 export interface Guidance {
   /** w of u + w (c − u): 1 is the conditional network alone, 0 the unconditional one. */
@@ -49,7 +49,7 @@ function spread(x: Tensor): Tensor {
 
 /** Classifier-free guidance (Ho & Salimans 2022): both halves in one batch. */
 export function classifierFree(
-  network: Network,
+  network: ConditionalField,
   labels: Int32Array,
   nullLabel: number,
   guidance: Guidance,
@@ -68,7 +68,12 @@ export function classifierFree(
 }
 
 /** Autoguidance (Karras et al. 2024): away from a worse network that is given the same label. */
-export function autoguidance(main: Network, bad: Network, labels: Int32Array, guidance: Guidance): VelocityField {
+export function autoguidance(
+  main: ConditionalField,
+  bad: ConditionalField,
+  labels: Int32Array,
+  guidance: Guidance,
+): VelocityField {
   return (x, t, stepStart) => {
     if (!isGuided(guidance, stepStart)) return main(x, t, labels);
     return tf.tidy(() => {

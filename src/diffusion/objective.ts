@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { tf, type Tensor } from '../engine/index.js';
 import type { Params } from '../nn/index.js';
 import type { NetworkConfig } from './config.js';
-import type { Network } from './guidance.js';
+import type { ConditionalField } from './guidance.js';
 import { PATH_NAMES, PREDICTIONS } from './names.js';
 import { forward, usedChannels } from './network.js';
 import { PATHS } from './paths.js';
@@ -41,7 +41,7 @@ export function velocityFrom({ path, prediction, time }: Objective, out: Tensor,
 }
 
 /** A network with its weights and the terms in which it predicts. */
-export interface Model {
+export interface Predictor {
   config: NetworkConfig;
   params: Params;
   objective: Objective;
@@ -52,7 +52,7 @@ export interface Model {
  * that networks of guidance-free training take; 1 is their plain conditional prediction.
  */
 export function predictAt(
-  { config, params, objective }: Model,
+  { config, params, objective }: Predictor,
   x: Tensor,
   t: number,
   labels: Int32Array,
@@ -71,6 +71,6 @@ export function predictAt(
 }
 
 /** A model as a velocity network for samplers. */
-export function velocityNetwork(model: Model, beta?: number): Network {
+export function velocityNetwork(model: Predictor, beta?: number): ConditionalField {
   return (x, t, labels) => tf.tidy(() => velocityFrom(model.objective, predictAt(model, x, t, labels, beta), x, t));
 }

@@ -3,7 +3,7 @@ import { EXIT, UserError } from '../base/index.js';
 import { tf, type RandomStream, type Tensor, type Tensor3D } from '../engine/index.js';
 import { roundedOnce } from '../nn/index.js';
 import { autoguidance, classifierFree, isGuided, type Guidance } from './guidance.js';
-import { velocityNetwork, type Model } from './objective.js';
+import { velocityNetwork, type Predictor } from './objective.js';
 import { PATHS } from './paths.js';
 import { dataFromVelocity } from './predictions.js';
 import { chooseSampler, type SamplerChoice } from './sampler-choice.js';
@@ -11,9 +11,9 @@ import type { VelocityField } from './samplers/index.js';
 
 /** Everything that decides about samples besides their numbers and labels. */
 export interface SamplingPlan {
-  model: Model;
+  model: Predictor;
   /** A worse model to be guided away from, in place of the null class. */
-  bad?: Model | undefined;
+  bad?: Predictor | undefined;
   guidance: Guidance;
   sampler: SamplerChoice;
   /** Sample k's numbers depend on this and k alone. */
@@ -68,7 +68,7 @@ export async function sampleLatents(
 }
 
 function withRoundedWeights(plan: SamplingPlan): SamplingPlan {
-  const rounded = (model: Model): Model => ({ ...model, params: roundedOnce(model.params) });
+  const rounded = (model: Predictor): Predictor => ({ ...model, params: roundedOnce(model.params) });
   return { ...plan, model: rounded(plan.model), bad: plan.bad && rounded(plan.bad) };
 }
 

@@ -1,8 +1,8 @@
 import { EXIT, RandomNumbers, UserError } from '../base/index.js';
 import { COVARIANCES } from './covariance/index.js';
-import type { Model, Step } from './mixture.js';
+import type { WorkingMixture, FitStep } from './mixture.js';
 import { exportMixture } from './model.js';
-import { bestRestart, type Fit, type FitOptions, type FitState, type Run } from './run.js';
+import { bestRestart, type Fit, type FitOptions, type FitState, type FitRun } from './run.js';
 import { begin, expectation, maximisation, reseed } from './steps.js';
 import type { Workspace } from './workspace.js';
 
@@ -26,12 +26,12 @@ export async function fitMixture(ws: Workspace, options: FitOptions): Promise<Fi
 }
 
 /** E-step and M-step in turn until the bound has settled. */
-async function fitOnce(ws: Workspace, options: FitOptions, run: Run): Promise<Fit> {
+async function fitOnce(ws: Workspace, options: FitOptions, run: FitRun): Promise<Fit> {
   const { components, regCovar: regularisation, tol, maxIter } = options;
   const { restart, from, best, total } = run;
   const lowerBounds = from?.lowerBounds.slice() ?? [];
   let { reseeded, falls } = from ?? { reseeded: 0, falls: 0 };
-  const recovered = async ({ model, collapsed }: Step): Promise<Model> => {
+  const recovered = async ({ model, collapsed }: FitStep): Promise<WorkingMixture> => {
     reseeded += collapsed.length;
     return collapsed.length > 0 ? await reseed(ws, model, collapsed) : model;
   };

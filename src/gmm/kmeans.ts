@@ -1,6 +1,6 @@
 import type { RandomNumbers } from '../base/index.js';
 import { PASSES } from './kernels/index.js';
-import type { Start } from './names.js';
+import type { StartMethod } from './names.js';
 import type { Workspace } from './workspace.js';
 
 /** scikit-learn's limits for the k-means before a mixture. */
@@ -18,7 +18,7 @@ const DISTANCE_ROUNDING = 1e-5;
 export async function assignRows(
   ws: Workspace,
   components: number,
-  start: Start,
+  start: StartMethod,
   random: RandomNumbers,
 ): Promise<void> {
   if (start === 'random') await drawCentres(ws, components, random);

@@ -14,7 +14,7 @@ export interface Mixture {
 }
 
 /** A mixture being fitted, as far as the passes do not read it: what they read lies in the workspace. */
-export interface Model {
+export interface WorkingMixture {
   readonly components: number;
   weights: Float64Array;
   /** [components, dims] */
@@ -24,7 +24,7 @@ export interface Model {
 }
 
 /** A model, and those of its components whose covariance is not positive definite or that no row belongs to. */
-export interface Step {
-  model: Model;
+export interface FitStep {
+  model: WorkingMixture;
   collapsed: number[];
 }

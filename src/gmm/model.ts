@@ -1,11 +1,11 @@
 import { COVARIANCES, type UpdateOptions } from './covariance/index.js';
-import type { Mixture, Model, Step } from './mixture.js';
+import type { Mixture, WorkingMixture, FitStep } from './mixture.js';
 import type { Workspace } from './workspace.js';
 
 /** scikit-learn's guard against dividing by nothing. */
 const ALMOST_NOTHING = 10 * Number.EPSILON;
 
-export const emptyModel = (components: number, dims: number): Model => ({
+export const emptyModel = (components: number, dims: number): WorkingMixture => ({
   components,
   weights: new Float64Array(components),
   means: new Float64Array(components * dims),
@@ -13,7 +13,7 @@ export const emptyModel = (components: number, dims: number): Model => ({
 });
 
 /** Sums of the last pass → weights, means and covariances. */
-export async function update(ws: Workspace, model: Model, options: UpdateOptions): Promise<Step> {
+export async function update(ws: Workspace, model: WorkingMixture, options: UpdateOptions): Promise<FitStep> {
   const { dims, width, covariance } = ws.layout;
   const { components, weights, means } = model;
   const empty: number[] = [];
@@ -37,7 +37,7 @@ export async function update(ws: Workspace, model: Model, options: UpdateOptions
 }
 
 /** Writes what the E-step reads besides the factors: means and constants, in single precision. */
-function publish(ws: Workspace, { components, weights, means }: Model): void {
+function publish(ws: Workspace, { components, weights, means }: WorkingMixture): void {
   const { dims, width } = ws.layout;
   for (let k = 0; k < components; k++) {
     for (let j = 0; j < dims; j++) ws.means[k * width + j] = means[k * dims + j];
@@ -49,7 +49,7 @@ const indefinite = ({ definite }: Workspace, components: number): number[] =>
   Array.from({ length: components }, (_, k) => k).filter(k => definite[k] === 0);
 
 /** Puts a given mixture into the workspace, as if it had just been updated. */
-export async function install(ws: Workspace, mixture: Mixture): Promise<Step> {
+export async function install(ws: Workspace, mixture: Mixture): Promise<FitStep> {
   const { width, dims, covariance } = ws.layout;
   const { components } = mixture;
   const model = { ...emptyModel(components, dims), weights: mixture.weights.slice(), means: mixture.means.slice() };
@@ -61,7 +61,7 @@ export async function install(ws: Workspace, mixture: Mixture): Promise<Step> {
 }
 
 /** The current mixture. */
-export function exportMixture(ws: Workspace, model: Model): Mixture {
+export function exportMixture(ws: Workspace, model: WorkingMixture): Mixture {
   const { covariance, dims } = ws.layout;
   return {
     covarianceType: covariance,

@@ -1,9 +1,16 @@
 import { SimdModule } from '../simd/index.js';
 import { COVARIANCES } from './covariance/index.js';
-import { addExpectation, addMaximisation, addSeeding, diagonalDistance, PASSES, type Layout } from './kernels/index.js';
+import {
+  addExpectation,
+  addMaximisation,
+  addSeeding,
+  diagonalDistance,
+  PASSES,
+  type MemoryLayout,
+} from './kernels/index.js';
 
 /** The routines for one shape of fit: its covariance type's E-step and M-step, and k-means for the start. */
-export function mixtureModule(layout: Layout): Uint8Array<ArrayBuffer> {
+export function mixtureModule(layout: MemoryLayout): Uint8Array<ArrayBuffer> {
   const m = new SimdModule(layout.pages);
   const diagonal = diagonalDistance(m, layout);
   COVARIANCES[layout.covariance].addKernels({ m, layout, diagonal });

@@ -6,7 +6,7 @@ export type CovarianceType = (typeof COVARIANCE_TYPES)[number];
 
 export const STARTS = ['kmeans', 'k-means++', 'random'] as const;
 /** k-means from k-means++ centres; the nearest of k-means++ centres; the nearest of randomly drawn rows. */
-export type Start = (typeof STARTS)[number];
+export type StartMethod = (typeof STARTS)[number];
 
 export const ALGORITHMS = ['em', 'stepwise'] as const;
 /** em: expectation–maximisation over all rows; stepwise: batch by batch; adam: as the paper's authors published it. */
@@ -14,4 +14,4 @@ export type Algorithm = (typeof ALGORITHMS)[number] | 'adam';
 
 export const NULLS = ['surrogate', 'permutation'] as const;
 /** What is fitted: the rows themselves (none), one Gaussian like them (surrogate), or their marginals alone (permutation). */
-export type Control = 'none' | (typeof NULLS)[number];
+export type NullControl = 'none' | (typeof NULLS)[number];

@@ -2,7 +2,15 @@ import { selectedRows, type RowSource } from '../rows/index.js';
 import { ADDRESSABLE, startThreads } from '../simd/index.js';
 import { COVARIANCES } from './covariance/index.js';
 import { FitError } from './errors.js';
-import { planLayout, SEGMENT, TILE, viewsOf, type Layout, type Pass, type Shape } from './kernels/index.js';
+import {
+  planLayout,
+  SEGMENT,
+  TILE,
+  viewsOf,
+  type MemoryLayout,
+  type Pass,
+  type WorkspaceShape,
+} from './kernels/index.js';
 import { mixtureModule } from './module.js';
 import type { CovarianceType } from './names.js';
 import type { Block, Workspace } from './workspace.js';
@@ -29,14 +37,14 @@ const WORTH_A_THREAD = 4e6;
 export function planShape(
   source: { rows: number; width: number },
   { components, covariance, memory, ...options }: Omit<WorkspaceOptions, 'signal'>,
-): Layout {
+): MemoryLayout {
   const { rows, width } = source;
   const threads = rows * width * components < WORTH_A_THREAD ? 1 : options.threads;
   const segment = SEGMENT * TILE;
   const block = Math.max(1, Math.floor(Math.min(BLOCK_BYTES, memory / 4) / (segment * width * 4))) * segment;
   const base = { dims: width, components, covariance, rows, threads };
   const streamed = Math.min(rows, block);
-  const ways: Shape[] = [
+  const ways: WorkspaceShape[] = [
     { ...base, residentRows: rows, keepDistances: true, keepCovariances: true },
     { ...base, residentRows: streamed, keepDistances: true, keepCovariances: true },
     { ...base, residentRows: rows, keepDistances: false, keepCovariances: false },
@@ -117,7 +125,7 @@ export async function openWorkspace(source: RowSource, options: WorkspaceOptions
 /** Fills the data region with one block of rows after the other. */
 async function* loadBlocks(
   source: RowSource,
-  { residentRows, width }: Layout,
+  { residentRows, width }: MemoryLayout,
   data: Float32Array,
 ): AsyncGenerator<Block> {
   let filled = 0;

@@ -1,12 +1,12 @@
 import type { RandomNumbers } from '../base/index.js';
 import type { TotalScatter } from './covariance/index.js';
 import type { Mixture } from './mixture.js';
-import type { Start } from './names.js';
+import type { StartMethod } from './names.js';
 
 export interface FitOptions {
   components: number;
   /** How rows are first divided, or the mixture to start from. */
-  start: Start | Mixture;
+  start: StartMethod | Mixture;
   restarts: number;
   /** Added to every variance. */
   regCovar: number;
@@ -51,7 +51,7 @@ export interface FitState {
 }
 
 /** One restart of a fit. */
-export interface Run {
+export interface FitRun {
   restart: number;
   /** Its own random numbers. */
   random: RandomNumbers;
@@ -66,7 +66,7 @@ export interface Run {
 export async function bestRestart(
   { components, restarts, resume }: FitOptions,
   random: RandomNumbers,
-  fit: (run: Run) => Promise<Fit>,
+  fit: (run: FitRun) => Promise<Fit>,
 ): Promise<Fit> {
   let best = resume?.best;
   for (let restart = resume?.restart ?? 0; restart < restarts; restart++) {

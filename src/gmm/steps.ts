@@ -2,9 +2,9 @@ import { COVARIANCES, ownCovarianceCount, type UpdateOptions } from './covarianc
 import { FitError } from './errors.js';
 import { PASSES } from './kernels/index.js';
 import { assignRows, leastLikely } from './kmeans.js';
-import type { Mixture, Model, Step } from './mixture.js';
+import type { Mixture, WorkingMixture, FitStep } from './mixture.js';
 import { emptyModel, exportMixture, install, update } from './model.js';
-import type { FitOptions, Run } from './run.js';
+import type { FitOptions, FitRun } from './run.js';
 import type { Block, Workspace } from './workspace.js';
 
 /** E-step: distances and log densities, which give the responsibilities, of every row; returns the mean log-likelihood. */
@@ -24,7 +24,7 @@ export async function expectation(
 }
 
 /** M-step: the mixture that is likeliest under the responsibilities of the last E-step. */
-export async function maximisation(ws: Workspace, model: Model, options: UpdateOptions): Promise<Step> {
+export async function maximisation(ws: Workspace, model: WorkingMixture, options: UpdateOptions): Promise<FitStep> {
   await ws.pass(model.components, [PASSES.maximise]);
   return await update(ws, model, options);
 }
@@ -33,8 +33,8 @@ export async function maximisation(ws: Workspace, model: Model, options: UpdateO
 export async function begin(
   ws: Workspace,
   { components, start, regCovar }: FitOptions,
-  { random, from, total }: Pick<Run, 'random' | 'from' | 'total'>,
-): Promise<Step> {
+  { random, from, total }: Pick<FitRun, 'random' | 'from' | 'total'>,
+): Promise<FitStep> {
   if (from) return await install(ws, from.mixture);
   if (typeof start !== 'string') return await install(ws, start);
   await assignRows(ws, components, start, random);
@@ -44,7 +44,7 @@ export async function begin(
 }
 
 /** Reinitialises collapsed components at the least likely rows, as wide as the others are on average. */
-export async function reseed(ws: Workspace, model: Model, collapsed: number[]): Promise<Model> {
+export async function reseed(ws: Workspace, model: WorkingMixture, collapsed: number[]): Promise<WorkingMixture> {
   const { dims } = ws.layout;
   const { components } = model;
   if (collapsed.length === components)

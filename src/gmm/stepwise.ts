@@ -7,7 +7,7 @@ import type { Mixture } from './mixture.js';
 import { exportMixture, install } from './model.js';
 import { COVARIANCE_TYPES } from './names.js';
 import { openWorkspace, type WorkspaceOptions } from './open-workspace.js';
-import { bestRestart, type Fit, type FitOptions, type Run } from './run.js';
+import { bestRestart, type Fit, type FitOptions, type FitRun } from './run.js';
 import { begin, expectation, reseed } from './steps.js';
 import type { Workspace } from './workspace.js';
 
@@ -64,7 +64,7 @@ export function batchRows(
   return Math.min(rows, most, Math.ceil(Math.max(each * components, rows / STEPS)));
 }
 
-async function fitOnce(ws: Workspace, windows: Windows, options: FitOptions, run: Run): Promise<Fit> {
+async function fitOnce(ws: Workspace, windows: Windows, options: FitOptions, run: FitRun): Promise<Fit> {
   const { components, regCovar, tol, maxIter } = options;
   const { restart, from, best, random } = run;
   const lowerBounds = from?.lowerBounds.slice() ?? [];

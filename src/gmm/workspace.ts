@@ -1,4 +1,4 @@
-import type { Layout, Pass, Views } from './kernels/index.js';
+import type { MemoryLayout, Pass, Views } from './kernels/index.js';
 
 /** Consecutive rows that were worked on together. */
 export interface Block {
@@ -11,7 +11,7 @@ export interface Block {
  * what runs in it: passes over all rows of one source.
  */
 export interface Workspace extends Views {
-  readonly layout: Layout;
+  readonly layout: MemoryLayout;
   readonly rows: number;
   /** Runs a routine on all threads, its work shared out piece by piece. */
   run(name: string, ...parameters: number[]): Promise<void>;

@@ -12,7 +12,7 @@ import {
 } from '../io/index.js';
 import { readForm } from './latents-json.js';
 import { perImageStore, type Items } from './per-image.js';
-import type { Posterior } from './posterior.js';
+import type { PosteriorChoice } from './posterior.js';
 import type { LatentsStore } from './store.js';
 
 export const DATASET_JSON = 'dataset.json';
@@ -34,7 +34,7 @@ const MOMENTS = 'mean-std';
 export async function npyFolderStore(
   folder: string,
   files: string[],
-  posterior: Posterior,
+  posterior: PosteriorChoice,
   options: NpyOptions,
 ): Promise<LatentsStore> {
   const path = join(folder, DATASET_JSON);
@@ -47,7 +47,7 @@ export async function npyFolderStore(
 }
 
 /** Such a folder as a zip archive, as in EDM2. */
-export async function zipStore(path: string, posterior: Posterior, options: NpyOptions): Promise<LatentsStore> {
+export async function zipStore(path: string, posterior: PosteriorChoice, options: NpyOptions): Promise<LatentsStore> {
   const zip = await openZip(path);
   const members = [...zip.members.keys()];
   const files = members.filter(name => name.endsWith('.npy')).sort();

@@ -3,7 +3,7 @@ import { selectedRows, type RowSource } from '../rows/index.js';
 import { combinedDigest, sha256OfFile, type NamelessDType, type PosteriorName } from '../io/index.js';
 import { splitFragment } from './array-file.js';
 import { checkLabels } from './labels.js';
-import type { Layout } from './layout.js';
+import type { LatentsLayout } from './layout.js';
 import { openStore } from './open-store.js';
 import { channelMoments, mergeMoments, statisticsOf, type ChannelStatistics } from './statistics.js';
 import { findNonFinite, readIndices, refuseNonFinite, storeRows } from './store-rows.js';
@@ -25,7 +25,7 @@ export interface LatentsOptions {
 }
 
 /** Latents on disk, whatever program wrote them. */
-export interface Latents extends Layout {
+export interface Latents extends LatentsLayout {
   /** The path they were opened by. */
   readonly name: string;
   /** Rows: images, and their mirrored copies where those were asked for. */

@@ -2,7 +2,7 @@ import { UserError } from '../base/index.js';
 import { elementCount } from '../io/index.js';
 
 /** The shape of one image's latents: [tokens, channels], and the grid that the tokens were cut from where they were. */
-export interface Layout {
+export interface LatentsLayout {
   tokens: number;
   channels: number;
   /** Rows and columns of a two-dimensional latent; tokens run along its rows. */
@@ -11,13 +11,13 @@ export interface Layout {
 
 /** How a stored row becomes [tokens, channels]. */
 export interface StoredRow {
-  layout: Layout;
+  layout: LatentsLayout;
   /** Stored as [channels, height, width], as convolutional tokenizers give it. */
   channelsFirst: boolean;
 }
 
 /** Numbers of one row. */
-export const widthOf = ({ tokens, channels }: Layout): number => tokens * channels;
+export const widthOf = ({ tokens, channels }: LatentsLayout): number => tokens * channels;
 
 /**
  * Reads a stored row's shape: [C, H, W] is a grid of H·W tokens (a height of 1 is a plain sequence), [L, C] is L tokens,
@@ -43,12 +43,12 @@ export function storedRow(where: string, shape: readonly number[]): StoredRow {
 const isImage = ([first, second, last]: readonly number[]): boolean => first === second && first > 4 && last === 3;
 
 /** Turns each row of [C, tokens] into [tokens, C], in place. */
-export function toTokens(data: Float32Array, { tokens, channels }: Layout): void {
+export function toTokens(data: Float32Array, { tokens, channels }: LatentsLayout): void {
   transposeRows(data, channels, tokens);
 }
 
 /** Turns each row of [tokens, C] into [C, tokens], in place. */
-export function toChannelsFirst(data: Float32Array, { tokens, channels }: Layout): void {
+export function toChannelsFirst(data: Float32Array, { tokens, channels }: LatentsLayout): void {
   transposeRows(data, tokens, channels);
 }
 

@@ -1,6 +1,6 @@
 import { RandomNumbers, UserError, type Log } from '../base/index.js';
 import type { NamelessDType } from '../io/index.js';
-import { splitRows, type Split } from '../rows/index.js';
+import { splitRows, type RowSplit } from '../rows/index.js';
 import { openLatents, type Latents } from './latents.js';
 import { modelClasses } from './classes.js';
 
@@ -83,7 +83,7 @@ function normalised(data: Float32Array, mean: Float32Array, std: Float32Array): 
 }
 
 /** Images to train on and images held out. @throws UserError where there are fewer than two. */
-export function splitImages({ images, source }: NormalisedLatents, share: number, seed: number): Split {
+export function splitImages({ images, source }: NormalisedLatents, share: number, seed: number): RowSplit {
   if (images < 2)
     throw new UserError(
       `${source.name}: only ${images} row; at least two are needed, one to train on and one to hold out`,

@@ -2,7 +2,7 @@ import { basename, dirname, join } from 'node:path';
 import { UserError } from '../base/index.js';
 import { labelsByName, openNpz, type NpyOptions } from '../io/index.js';
 import { perImageStore, type Items } from './per-image.js';
-import type { Posterior, Spread } from './posterior.js';
+import type { PosteriorChoice, Spread } from './posterior.js';
 import type { LatentsStore } from './store.js';
 
 /** The array in an image's file: MAETok's latents, or the moments that MAR caches (means, then log-variances). */
@@ -15,7 +15,7 @@ const KINDS: { name: string; spread?: Spread }[] = [{ name: 'zq' }, { name: 'mom
 export async function npzFolderStore(
   folder: string,
   files: string[],
-  posterior: Posterior,
+  posterior: PosteriorChoice,
   options: NpyOptions,
 ): Promise<LatentsStore> {
   const paths = files.map(file => join(folder, file));

@@ -7,12 +7,16 @@ import type { NpyOptions } from '../io/index.js';
 import { arrayFileStore, splitFragment } from './array-file.js';
 import { DATASET_JSON, npyFolderStore, zipStore } from './dataset-json.js';
 import { npzFolderStore } from './npz-items.js';
-import type { Posterior } from './posterior.js';
+import type { PosteriorChoice } from './posterior.js';
 import { shardStore } from './shards.js';
 import type { LatentsStore } from './store.js';
 
 /** Tells a dialect by what lies there, and opens it. */
-export async function openStore(given: string, posterior: Posterior, options: NpyOptions = {}): Promise<LatentsStore> {
+export async function openStore(
+  given: string,
+  posterior: PosteriorChoice,
+  options: NpyOptions = {},
+): Promise<LatentsStore> {
   const { path } = splitFragment(given);
   if (!existsSync(path)) throw new UserError(`${path}: no such latents`);
   if ((await stat(path)).isDirectory()) return await openFolder(path, posterior, options);
@@ -22,7 +26,7 @@ export async function openStore(given: string, posterior: Posterior, options: Np
   return await arrayFileStore(given, options);
 }
 
-async function openFolder(path: string, posterior: Posterior, options: NpyOptions): Promise<LatentsStore> {
+async function openFolder(path: string, posterior: PosteriorChoice, options: NpyOptions): Promise<LatentsStore> {
   const top = await readdir(path);
   const unfinished = top.find(name => /^unfinished_rank\d+\.json$/.test(name));
   if (unfinished !== undefined)

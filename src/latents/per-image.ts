@@ -1,7 +1,7 @@
 import { UserError } from '../base/index.js';
 import { asFloat32, elementCount, type NdArray } from '../io/index.js';
 import { storedRow, toTokens, widthOf } from './layout.js';
-import { fromMoments, type Posterior, type Spread } from './posterior.js';
+import { fromMoments, type PosteriorChoice, type Spread } from './posterior.js';
 import type { LatentsStore, StoreReader } from './store.js';
 
 /** A data set of one array per image. */
@@ -27,7 +27,7 @@ const AT_ONCE = 32;
 export async function perImageStore(
   items: Items,
   about: Omit<LatentsStore, 'count' | 'layout' | 'flips' | 'open'>,
-  posterior: Posterior,
+  posterior: PosteriorChoice,
 ): Promise<LatentsStore> {
   const opened = await items.open();
   const { shape } = await opened.read(0, false).finally(() => opened.close());

@@ -4,7 +4,7 @@ import type { PosteriorName } from '../io/index.js';
 /** Kind of the values that follow the means where a file holds a posterior's moments. */
 export type Spread = 'std' | 'logvar';
 
-export interface Posterior {
+export interface PosteriorChoice {
   /** The mean, or a sample of the posterior that depends on seed and row alone. */
   take: PosteriorName;
   seed: number;
@@ -14,7 +14,7 @@ export interface Posterior {
 export function fromMoments(
   moments: Float32Array,
   spread: Spread,
-  { take, seed }: Posterior,
+  { take, seed }: PosteriorChoice,
   row: number,
   flipped: boolean,
 ): Float32Array {

@@ -1,4 +1,4 @@
-import type { Layout } from './layout.js';
+import type { LatentsLayout } from './layout.js';
 
 /** Mean and unbiased standard deviation of each channel over all images and tokens. */
 export interface ChannelStatistics {
@@ -14,7 +14,7 @@ export interface ChannelMoments {
 }
 
 /** Moments of a block of rows [n, tokens, channels], in two passes. */
-export function channelMoments(data: Float32Array, { channels }: Layout): ChannelMoments {
+export function channelMoments(data: Float32Array, { channels }: LatentsLayout): ChannelMoments {
   const tokens = data.length / channels;
   const mean = new Float64Array(channels);
   const squares = new Float64Array(channels);

@@ -1,4 +1,4 @@
-import type { Layout } from './layout.js';
+import type { LatentsLayout } from './layout.js';
 import type { ChannelStatistics } from './statistics.js';
 
 /** Latents as some program left them on disk. One builder per dialect; what is above knows none of them. */
@@ -7,7 +7,7 @@ export interface LatentsStore {
   readonly name: string;
   /** Images; flipped copies are not counted. */
   readonly count: number;
-  readonly layout: Layout;
+  readonly layout: LatentsLayout;
   /** Whether every image's mirrored copy was encoded as well. */
   readonly flips: boolean;
   readonly labels?: Int32Array;

@@ -1,10 +1,10 @@
 import type { Log } from '../base/index.js';
 import type { Communicator } from '../distributed/index.js';
 import type { FloatDType } from '../io/index.js';
-import type { Layout } from './layout.js';
+import type { LatentsLayout } from './layout.js';
 
 /** Description of the latents to be written. */
-export interface LatentsDescription extends Layout {
+export interface LatentsDescription extends LatentsLayout {
   /** Names of the classes, if they have any. */
   classes?: string[] | undefined;
   /** Numbers on disk; default float32. float16 refuses what it cannot hold. */

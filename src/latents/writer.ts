@@ -5,7 +5,7 @@ import { alone } from '../distributed/index.js';
 import { asFloat32, readSafetensors, writeFileAtomic, writeSafetensors, type NdArray } from '../io/index.js';
 import { nonFiniteRows } from './finite.js';
 import { LATENTS_JSON, shardName, type LatentsJson } from './latents-json.js';
-import { toChannelsFirst, toTokens, widthOf, type Layout } from './layout.js';
+import { toChannelsFirst, toTokens, widthOf, type LatentsLayout } from './layout.js';
 import { channelMoments, mergeMoments, statisticsOf } from './statistics.js';
 import type { LatentsDescription, LatentsWriterOptions } from './writer-options.js';
 import { finishedRows, startState } from './writer-start.js';
@@ -90,7 +90,7 @@ export async function createLatentsWriter(
 
 const LARGEST_SHARD = 2 ** 28;
 
-const defaultShardRows = (layout: Layout): number =>
+const defaultShardRows = (layout: LatentsLayout): number =>
   Math.max(1, Math.min(10_000, Math.floor(LARGEST_SHARD / (4 * widthOf(layout)))));
 
 const rowsOf = ({ shards }: WriterState): number => shards.reduce((sum, { rows }) => sum + rows, 0);
@@ -162,7 +162,7 @@ function shardBuffer(capacity: number, width: number): ShardBuffer {
   };
 }
 
-function checkBatch(layout: Layout, state: WriterState, before: number, batch: LatentsBatch): number {
+function checkBatch(layout: LatentsLayout, state: WriterState, before: number, batch: LatentsBatch): number {
   const width = widthOf(layout);
   const { latents, flipped, labels } = batch;
   const rows = latents.length / width;

@@ -8,7 +8,7 @@ import {
   gaussianBuilder,
   momentsOf,
   type GaussianBuilder,
-  type Moments,
+  type FeatureMoments,
 } from './gaussian.js';
 import type { DistributionMetric } from './metric.js';
 import { keep, noRows, together, type KeptRows } from './rows.js';
@@ -16,12 +16,12 @@ import { keep, noRows, together, type KeptRows } from './rows.js';
 interface State {
   gaussian: GaussianBuilder;
   /** Statistics read from a file instead. */
-  known?: Moments;
+  known?: FeatureMoments;
   /** Only where an interval is asked for. */
   kept?: KeptRows;
 }
 
-const moments = ({ known, gaussian }: State): Moments => known ?? momentsOf(gaussian.result());
+const moments = ({ known, gaussian }: State): FeatureMoments => known ?? momentsOf(gaussian.result());
 
 /** The Fréchet distance on one set of features: FID on `pooled`, sFID on `spatial`. */
 function frechetMetric(
@@ -63,7 +63,7 @@ export const sfid = frechetMetric('sfid', 'spatial', 'the same on Inception’s 
 /** Distances of samples drawn with replacement; the reference stays. */
 function resampled(
   kept: KeptRows,
-  distance: (sample: Moments) => number,
+  distance: (sample: FeatureMoments) => number,
   times: number,
   random: RandomNumbers,
 ): number[] {

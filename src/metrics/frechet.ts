@@ -1,16 +1,16 @@
 import { UserError } from '../base/index.js';
 import { cholesky, eigenvalues, eigh, NotPositiveDefiniteError, product } from '../engine/index.js';
-import type { Moments } from './gaussian.js';
+import type { FeatureMoments } from './gaussian.js';
 
 /**
  * Squared Fréchet distance between two Gaussians, |μ₁ − μ₂|² + tr(S₁ + S₂ − 2 (S₁ S₂)^½) (Dowson & Landau 1982).
  * The trace of the root is Σ √λ of Rᵀ S₂ R with R Rᵀ = S₁, which is symmetric and positive semi-definite: no complex
  * numbers, no iteration that may fail, and covariances of too few images give what they should.
  */
-export const frechetDistance = (a: Moments, b: Moments): number => frechetDistanceTo(a)(b);
+export const frechetDistance = (a: FeatureMoments, b: FeatureMoments): number => frechetDistanceTo(a)(b);
 
 /** The distance to one and the same Gaussian, whose root is taken once. */
-export function frechetDistanceTo(target: Moments): (other: Moments) => number {
+export function frechetDistanceTo(target: FeatureMoments): (other: FeatureMoments) => number {
   const width = target.mean.length;
   const root = rootOf(target.covariance, width);
   return other => {

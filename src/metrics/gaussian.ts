@@ -106,14 +106,14 @@ export function gaussianBuilder(width: number): GaussianBuilder {
 }
 
 /** A mean and a covariance, measured or read from a file. */
-export interface Moments {
+export interface FeatureMoments {
   mean: Float64Array;
   /** [width, width] */
   covariance: Float64Array;
 }
 
 /** The unbiased covariance. @throws UserError for fewer than two rows or rows that are not finite. */
-export function momentsOf({ count, mean, scatter }: Gaussian): Moments {
+export function momentsOf({ count, mean, scatter }: Gaussian): FeatureMoments {
   if (count < 2) throw new UserError(`a Fréchet distance needs at least 2 images, ${count} were given`);
   if (!mean.every(Number.isFinite)) throw new UserError('the features hold NaN or infinity; check the extractor');
   return { mean, covariance: scatter.map(value => value / (count - 1)) };

@@ -1,5 +1,5 @@
 export { frechetDistance } from './frechet.js';
-export { gaussianBuilder, momentsOf, type Moments } from './gaussian.js';
+export { gaussianBuilder, momentsOf, type FeatureMoments } from './gaussian.js';
 export type { DistributionMetric, MetricContext, Score } from './metric.js';
 export { PAIR_METRICS } from './pairs.js';
 export { METRICS } from './registry.js';

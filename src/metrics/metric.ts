@@ -1,5 +1,5 @@
 import type { FeatureSet } from '../features/index.js';
-import type { Moments } from './gaussian.js';
+import type { FeatureMoments } from './gaussian.js';
 import type { FeatureRows } from './rows.js';
 
 /** One number that a metric reports. */
@@ -44,7 +44,7 @@ export interface DistributionMetric<S = unknown> {
   init(context: MetricContext): S;
   add(state: S, rows: FeatureRows): void;
   /** Statistics that a file holds, standing for a whole side; absent: the images themselves are needed. */
-  known?(moments: Moments): S;
+  known?(moments: FeatureMoments): S;
   /** Scores are called after the metric unless they say otherwise. */
   value(sample: S, reference: S | undefined, context: MetricContext): Promise<MetricScore[]>;
 }

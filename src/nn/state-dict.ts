@@ -3,7 +3,7 @@ import { tf } from '../engine/index.js';
 import { paramsFrom, type HostArray, type Params } from './params.js';
 import type { Shapes } from './preset.js';
 
-export interface LoadOptions {
+export interface StateDictOptions {
   /** Go on where tensors are missing (norm weights become ones, everything else zeros) or unexpected (left out). */
   allowMissing?: boolean | undefined;
   /** Unexpected keys that are left out without a word: training-only networks, tables that are computed. */
@@ -23,7 +23,7 @@ export function loadParams(
   name: string,
   arrays: Record<string, HostArray>,
   expected: Shapes,
-  options: LoadOptions = {},
+  options: StateDictOptions = {},
 ): Params {
   checkKeys(name, arrays, expected, options);
   const wanted = Object.keys(expected);
@@ -42,7 +42,7 @@ function checkKeys(
   name: string,
   actual: Record<string, { shape: number[] }>,
   expected: Shapes,
-  { allowMissing = false, ignores = () => false, optional = () => false, advice, log }: LoadOptions = {},
+  { allowMissing = false, ignores = () => false, optional = () => false, advice, log }: StateDictOptions = {},
 ): void {
   const misshapen = Object.keys(expected).filter(
     key => Object.hasOwn(actual, key) && !sameShape(actual[key].shape, expected[key]),

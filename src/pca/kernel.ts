@@ -28,10 +28,10 @@ export const PANEL = 256;
 const STRIP = 128;
 
 /** float64: products too are in double precision. float32: half the time; sums beyond a panel are double still. */
-export type Precision = 'float32' | 'float64';
+export type GramPrecision = 'float32' | 'float64';
 
 export interface ScatterLayout {
-  precision: Precision;
+  precision: GramPrecision;
   /** Columns, padded to a whole strip. */
   width: number;
   panels: number;
@@ -53,7 +53,7 @@ const BYTES = { float32: 4, float64: 8 } as const;
 /** Columns of one group: two vectors. */
 const GROUP = { float32: 8, float64: 4 } as const;
 
-export function planScatter(dims: number, panels: number, precision: Precision): ScatterLayout {
+export function planScatter(dims: number, panels: number, precision: GramPrecision): ScatterLayout {
   const width = Math.ceil(dims / STRIP) * STRIP;
   const arena = new Arena();
   const layout = {

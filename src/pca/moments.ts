@@ -3,7 +3,7 @@ import type { RowSource } from '../rows/index.js';
 import { ADDRESSABLE, startThreads } from '../simd/index.js';
 import { engineIsNative, engineSums, type CentredSums } from './engine-moments.js';
 import { RowsError } from './errors.js';
-import { PANEL, planScatter, scatterModule, type Precision, type ScatterLayout } from './kernel.js';
+import { PANEL, planScatter, scatterModule, type GramPrecision, type ScatterLayout } from './kernel.js';
 
 /** First and second moments of rows. */
 export interface Moments {
@@ -13,13 +13,13 @@ export interface Moments {
   /** Σ (x − mean)(x − mean)ᵀ, [width, width], both triangles. */
   scatter: Float64Array;
   /** What the products were summed in. */
-  precision: Precision;
+  precision: GramPrecision;
 }
 
 export interface MomentsOptions {
   threads: number;
   /** Default: double precision unless many rows are so wide that it takes minutes. */
-  precision?: Precision | undefined;
+  precision?: GramPrecision | undefined;
   /** Called with the rows seen so far. */
   onRows?: ((rows: number) => void) | undefined;
   signal?: AbortSignal | undefined;
@@ -46,10 +46,10 @@ export async function rowMoments(source: RowSource, options: MomentsOptions): Pr
   );
 }
 
-const defaultPrecision = ({ rows, width }: RowSource): Precision =>
+const defaultPrecision = ({ rows, width }: RowSource): GramPrecision =>
   width > WIDE && rows * width ** 2 > PRODUCTS ? 'float32' : 'float64';
 
-async function threadSums(source: RowSource, precision: Precision, options: MomentsOptions): Promise<CentredSums> {
+async function threadSums(source: RowSource, precision: GramPrecision, options: MomentsOptions): Promise<CentredSums> {
   const { width } = source;
   const block = Math.max(1, Math.floor(BLOCK_BYTES / (PANEL * width * 4)));
   const panels = Math.min(block, Math.ceil(source.rows / PANEL));
@@ -121,7 +121,7 @@ function centreOn(
 /** From about the centre to about the mean, in place. */
 async function finish(
   source: RowSource,
-  precision: Precision,
+  precision: GramPrecision,
   { rows, centre, sums, products: scatter }: CentredSums,
 ): Promise<Moments> {
   const { width } = source;

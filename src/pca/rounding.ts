@@ -1,11 +1,11 @@
-import type { Precision } from './kernel.js';
+import type { GramPrecision } from './kernel.js';
 
 /**
  * What rounding leaves of an eigenvalue that is zero, as a share of the largest: that of single-precision sums; with
  * double-precision ones that of the data themselves, whose singular values are known to 2⁻²⁴ and their squares to 2⁻⁴⁸,
  * once per axis as LAPACK's users count it.
  */
-export const roundingShare = (precision: Precision, axes: number): number =>
+export const roundingShare = (precision: GramPrecision, axes: number): number =>
   precision === 'float32' ? 2 ** -23 : axes * 2 ** -48;
 
 /** How many eigenvalues, descending, are more than rounding. A negative one can be nothing else, and so tells its size. */

@@ -10,7 +10,7 @@ export interface Evaluation {
   steepest: number;
 }
 
-export type Objective = (x: Float64Array) => Promise<Evaluation>;
+export type ObjectiveFunction = (x: Float64Array) => Promise<Evaluation>;
 
 export interface LbfgsOptions {
   maxIterations: number;
@@ -37,7 +37,7 @@ const SHORTEST_STEP = 2 ** -20;
  * of the Hessian is the objective's own estimate at the present point, not the usual multiple of the identity.
  */
 export async function lbfgs(
-  objective: Objective,
+  objective: ObjectiveFunction,
   start: Float64Array,
   { maxIterations, tolerance }: LbfgsOptions,
 ): Promise<LbfgsResult> {
@@ -83,7 +83,7 @@ interface Point extends Evaluation {
  * noise the slope decides instead (Hager & Zhang 2005, the approximate Wolfe condition): it must not have overshot.
  */
 async function search(
-  objective: Objective,
+  objective: ObjectiveFunction,
   { x, value, noise, gradient }: Point,
   direction: Float64Array,
 ): Promise<Point | undefined> {

@@ -11,7 +11,7 @@ export interface Section {
   table?: Table;
 }
 
-export interface Report {
+export interface ReportPage {
   title: string;
   /** What was measured, when, by which version: one line under the title. */
   subtitle: string;
@@ -29,7 +29,7 @@ const STYLE = `
   th:first-child, td:first-child { text-align: left; } th { border-bottom: 2px solid #888; }`;
 
 /** One self-contained HTML page: no scripts, nothing fetched. */
-export function htmlReport({ title, subtitle, sections }: Report): string {
+export function htmlReport({ title, subtitle, sections }: ReportPage): string {
   return `<!doctype html>
 <html lang="en">
 <meta charset="utf-8">

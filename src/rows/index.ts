@@ -1,5 +1,5 @@
 export { arrayRows, npyRows, lazyRows } from './sources.js';
-export { selectedRows, splitRows, type Split } from './split.js';
+export { selectedRows, splitRows, type RowSplit } from './split.js';
 export type { RowSource, ChunkOptions, RowChunk } from './source.js';
 export { cachedRows, type CachedRows } from './cache.js';
 export { randomWindows, type Windows } from './windows.js';

@@ -1,14 +1,14 @@
 import { RandomNumbers } from '../base/index.js';
 import type { ChunkOptions, RowChunk, RowSource } from './source.js';
 
-export interface Split {
+export interface RowSplit {
   /** Row numbers in ascending order. */
   train: Int32Array;
   heldout: Int32Array;
 }
 
 /** Rows divided at random by seed; `share` of them (rounded, each part at least one row) are for training. */
-export function splitRows(rows: number, share: number, seed: number): Split {
+export function splitRows(rows: number, share: number, seed: number): RowSplit {
   const order = new RandomNumbers(seed).for('split').permutation(rows);
   const count = Math.min(rows - 1, Math.max(1, Math.round(rows * share)));
   return { train: order.slice(0, count).sort(), heldout: order.slice(count).sort() };

@@ -107,7 +107,7 @@ const TAIL = 0.025;
  * are simulated under a Gaussian copula with the ties as they are, which holds for any number of rows: of few, a
  * bootstrap's intervals are far too narrow (of a perfect agreement it gives [1, 1] whatever the number).
  */
-export function interval(
+export function spearmanInterval(
   x: readonly number[],
   y: readonly number[],
   random: RandomNumbers,

@@ -5,8 +5,8 @@ import { stringify } from 'csv-stringify/sync';
 import { messageOf, UserError } from '../base/index.js';
 import { writeFileAtomic } from '../io/index.js';
 
-export type Cell = string | number;
-export type Row = Record<string, Cell>;
+export type CsvCell = string | number;
+export type CsvRow = Record<string, CsvCell>;
 
 /**
  * A CSV file that grows during a run; its first column is `step`. A row is one write, so that a killed process leaves
@@ -34,7 +34,7 @@ export class CsvTable {
     return new CsvTable(path, columns);
   }
 
-  async append(rows: Row[]): Promise<void> {
+  async append(rows: CsvRow[]): Promise<void> {
     if (rows.length === 0) return;
     const added = new Set(rows.flatMap(row => Object.keys(row)));
     for (const column of this.columns) added.delete(column);
@@ -60,7 +60,7 @@ function parseLines(content: string, path: string): string[][] {
   }
 }
 
-function text(value: Cell | undefined): string {
+function text(value: CsvCell | undefined): string {
   if (value === undefined) return '';
   return Number.isNaN(value) ? 'nan' : String(value);
 }

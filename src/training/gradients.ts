@@ -4,7 +4,7 @@ import { MAIN } from './network.js';
 import type { LossContext, PhaseResult } from './task.js';
 
 /** One loss to differentiate: the task's own, or a phase's. */
-export interface Objective {
+export interface PhaseLoss {
   network: string;
   trained: string[];
   loss: (
@@ -29,7 +29,7 @@ export interface StepSums {
   parts: number;
 }
 
-export interface Part {
+export interface BatchPart {
   step: number;
   random: RandomStream;
   batch: unknown;
@@ -38,7 +38,7 @@ export interface Part {
 }
 
 /** Adds the gradients of one batch to `sums`: every objective in turn, later ones seeing what earlier ones share. */
-export function addGradients(sums: StepSums, objectives: Objective[], part: Part): void {
+export function addGradients(sums: StepSums, objectives: PhaseLoss[], part: BatchPart): void {
   const shared: Params = {};
   const soFar: Partial<StepSums['networks']> = sums.networks;
   const phases = Object.fromEntries(
@@ -56,7 +56,7 @@ export function addGradients(sums: StepSums, objectives: Objective[], part: Part
 }
 
 function differentiate(
-  { trained, loss }: Objective,
+  { trained, loss }: PhaseLoss,
   params: Params,
   batch: unknown,
   context: LossContext & { shared: Params },

@@ -3,7 +3,7 @@ import type { Params } from '../nn/index.js';
 import type { StepSums } from './gradients.js';
 
 /** Whether a step counts and by what to multiply its gradient sums; scalars on the device, the caller's. */
-export interface Verdict {
+export interface StepVerdict {
   /** 1; or 0 where a loss or a gradient's norm is not finite: then the step must change nothing. */
   gate: Tensor;
   /** By network: averaging over the parts and clipping to the global norm in one number, 0 where the gate is. */
@@ -13,7 +13,7 @@ export interface Verdict {
 }
 
 /** Judges a step without reading anything back. `clip` 0 leaves the norm alone. */
-export function judge({ networks, parts }: StepSums, clip: number): Verdict {
+export function judge({ networks, parts }: StepSums, clip: number): StepVerdict {
   return tf.tidy(() => {
     const norms = mapValues(networks, ({ gradients }) => globalNorm(gradients).div(parts));
     // 0 · x is 0 for every finite x and NaN for every other.

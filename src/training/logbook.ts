@@ -1,4 +1,4 @@
-import { CsvTable, type Row } from './csv-table.js';
+import { CsvTable, type CsvRow } from './csv-table.js';
 import type { RunFolder } from './run.js';
 import type { EvaluationRows } from './task.js';
 import { TensorBoardWriter } from './tensorboard.js';
@@ -38,7 +38,7 @@ export class Logbook {
     this.events.scalars(step, Object.fromEntries(numbers));
   }
 
-  private async rows(name: string, rows: Row[]): Promise<void> {
+  private async rows(name: string, rows: CsvRow[]): Promise<void> {
     let table = this.open.get(name);
     if (!table) {
       await this.run.addTable(name);

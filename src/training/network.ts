@@ -23,7 +23,7 @@ export interface NetworkState {
 }
 
 /** One set of parameters in training: those that gradients move, and those that stay or that the task sets. */
-export class Network {
+export class TrainedNetwork {
   private readonly optimizer: Optimizer;
   private readonly average: MovingAverage | undefined;
   /** Frozen parameters and buffers. */

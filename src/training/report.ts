@@ -1,6 +1,6 @@
 import { tf, type Tensor } from '../engine/index.js';
 import type { StepSums } from './gradients.js';
-import type { Verdict } from './guard.js';
+import type { StepVerdict } from './guard.js';
 import { MAIN } from './network.js';
 
 /** The numbers of one step, still on the device: they are read when the next step is under way. */
@@ -11,7 +11,7 @@ export interface PendingReport {
   values: Tensor;
 }
 
-export interface Report {
+export interface ReportedStep {
   step: number;
   /** Whether the step changed the weights: its losses and norms were finite. */
   counted: boolean;
@@ -23,7 +23,11 @@ export interface Report {
  * Puts a step's scalars into one tensor, so that reading them is one transfer. Their columns: `loss`, `<metric>` and
  * `grad_norm`, for phases behind `<phase>_`.
  */
-export function collectReport(step: number, { networks, parts }: StepSums, { gate, norms }: Verdict): PendingReport {
+export function collectReport(
+  step: number,
+  { networks, parts }: StepSums,
+  { gate, norms }: StepVerdict,
+): PendingReport {
   const column = (network: string, name: string): string => (network === MAIN ? name : `${network}_${name}`);
   const entries = Object.entries(networks).flatMap(([network, { scalars }]) =>
     Object.entries(scalars).map(([name, sum]) => [column(network, name), sum] as const),
@@ -35,7 +39,7 @@ export function collectReport(step: number, { networks, parts }: StepSums, { gat
   return { step, names: [...entries.map(([name]) => name), ...normNames], values };
 }
 
-export async function readReport({ step, names, values }: PendingReport): Promise<Report> {
+export async function readReport({ step, names, values }: PendingReport): Promise<ReportedStep> {
   const [gate, ...numbers] = await values.data();
   values.dispose();
   return { step, counted: gate === 1, values: Object.fromEntries(names.map((name, i) => [name, numbers[i]])) };

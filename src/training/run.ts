@@ -40,10 +40,10 @@ interface Session {
   from: number;
   ended?: string;
   to?: number;
-  outcome?: Outcome;
+  outcome?: TrainingOutcome;
 }
 
-export type Outcome = 'done' | 'interrupted' | 'diverged' | 'failed';
+export type TrainingOutcome = 'done' | 'interrupted' | 'diverged' | 'failed';
 
 type RunRecord = Record<string, unknown> & { sessions: Session[]; tables: string[] };
 
@@ -95,7 +95,7 @@ export class RunFolder {
     await this.save();
   }
 
-  async end(step: number, outcome: Outcome): Promise<void> {
+  async end(step: number, outcome: TrainingOutcome): Promise<void> {
     Object.assign(this.record.sessions.at(-1)!, { ended: new Date().toISOString(), to: step, outcome });
     await this.save();
   }

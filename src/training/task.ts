@@ -33,7 +33,7 @@ export interface Phase<B, S, P extends string = string> {
 }
 
 /** What `evaluate` is given now and then, and after the last step. */
-export interface EvaluateContext {
+export interface TrainingSnapshot {
   /** Updates done. */
   step: number;
   params: Params;
@@ -68,6 +68,6 @@ export interface TrainingTask<B = unknown, S = Params, P extends string = string
   /** By the names that their files in a checkpoint and their columns of metrics.csv carry. */
   phases?: Record<P, Phase<B, S, P>>;
   /** Numbers for validation.csv, or rows by table name for tables of the task's own. */
-  evaluate?(context: EvaluateContext): Promise<Record<string, number> | { tables: EvaluationRows }>;
+  evaluate?(context: TrainingSnapshot): Promise<Record<string, number> | { tables: EvaluationRows }>;
   dispose?(): Promise<void> | void;
 }

@@ -1,8 +1,8 @@
 import { RandomStream, tf } from '../engine/index.js';
 import type { Params } from '../nn/index.js';
-import { addGradients, type Objective, type StepSums } from './gradients.js';
-import { judge, type Verdict } from './guard.js';
-import { MAIN, Network, type NetworkState } from './network.js';
+import { addGradients, type PhaseLoss, type StepSums } from './gradients.js';
+import { judge, type StepVerdict } from './guard.js';
+import { MAIN, TrainedNetwork, type NetworkState } from './network.js';
 import { collectReport, type PendingReport } from './report.js';
 import { learningRate } from './schedule.js';
 import type { TrainingSettings } from './settings.js';
@@ -14,7 +14,7 @@ export type BatchSource = (index: number) => Promise<unknown>;
 /** The device's side of a training: networks and what one step does to them. */
 export class Trainer {
   private readonly phases: Record<string, Phase<unknown, Params>>;
-  private readonly networks: Record<string, Network>;
+  private readonly networks: Record<string, TrainedNetwork>;
   private readonly random: RandomStream;
 
   constructor(
@@ -24,9 +24,9 @@ export class Trainer {
     this.phases = task.phases ?? {};
     this.random = new RandomStream(settings.seed).for('train');
     this.networks = {
-      [MAIN]: new Network(task, settings),
+      [MAIN]: new TrainedNetwork(task, settings),
       // Averages serve the model that is used afterwards; a discriminator is not.
-      ...mapValues(this.phases, phase => new Network(phase, { ...settings, ema: 0 })),
+      ...mapValues(this.phases, phase => new TrainedNetwork(phase, { ...settings, ema: 0 })),
     };
   }
 
@@ -57,7 +57,7 @@ export class Trainer {
     return sums;
   }
 
-  private objectives(step: number): Objective[] {
+  private objectives(step: number): PhaseLoss[] {
     const phases = Object.entries(this.phases).filter(([, { start = 0 }]) => step >= start);
     return [[MAIN, this.task] as const, ...phases].map(([network, task]) => ({
       network,
@@ -66,7 +66,7 @@ export class Trainer {
     }));
   }
 
-  private apply(step: number, sums: StepSums, { gate, factors }: Verdict): void {
+  private apply(step: number, sums: StepSums, { gate, factors }: StepVerdict): void {
     for (const [name, { gradients, buffers }] of Object.entries(sums.networks)) {
       const network = this.networks[name];
       const { lr = this.settings.lr } = name === MAIN ? this.settings : this.phases[name];

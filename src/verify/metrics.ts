@@ -1,7 +1,7 @@
 import type { VerifiedSystem, Verifier } from './case.js';
 import { asFloat32, toBytes, type TypedArray } from '../io/index.js';
 import { frechetDistance } from '../metrics/frechet.js';
-import { addToGaussian, emptyGaussian, momentsOf, type Moments } from '../metrics/gaussian.js';
+import { addToGaussian, emptyGaussian, momentsOf, type FeatureMoments } from '../metrics/gaussian.js';
 import { addLogits, consecutive, emptyScore, shuffledSplits, splitScores } from '../metrics/inception-score.js';
 import { polynomialMmd } from '../metrics/kid.js';
 import { PAIR_METRICS } from '../metrics/pairs.js';
@@ -24,7 +24,7 @@ const mean = (values: readonly number[]): number => values.reduce((sum, value) =
 const populationStd = (values: readonly number[]): number =>
   Math.sqrt(mean(values.map(value => (value - mean(values)) ** 2)));
 
-function moments(rows: FeatureRows): Moments {
+function moments(rows: FeatureRows): FeatureMoments {
   const gaussian = emptyGaussian(rows.width);
   addToGaussian(gaussian, rows);
   return momentsOf(gaussian);

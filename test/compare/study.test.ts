@@ -5,7 +5,7 @@ import { describe, expect, it } from '@jest/globals';
 import { silentLog } from '../../src/base/index.js';
 import { planStudy, readStudy, runSteps } from '../../src/compare/index.js';
 import { checkStudy } from '../../src/compare/study.js';
-import type { Step } from '../../src/compare/plan.js';
+import type { StudyStep } from '../../src/compare/plan.js';
 import { tempFolder } from '../helpers/temp.js';
 
 const folder = tempFolder();
@@ -164,8 +164,8 @@ describe('running a study', () => {
 
   describe('several at once', () => {
     /** Two chains and a last step that reads both; what runs is told by `events`. */
-    const chains = (out: string): Step[] => {
-      const step = (name: string, ...needs: string[]): Step => ({
+    const chains = (out: string): StudyStep[] => {
+      const step = (name: string, ...needs: string[]): StudyStep => ({
         name,
         argv: [name, ...needs.map(need => join(out, need)), '--out', join(out, name)],
         output: join(out, name),

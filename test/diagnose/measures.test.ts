@@ -21,7 +21,7 @@ import {
   tokenStds,
   twoNn,
   uniformity,
-  type Sample,
+  type RowSample,
 } from '../../src/diagnose/index.js';
 import { kernelDensities } from '../../src/diagnose/uniformity.js';
 import type { LabelledSample } from '../../src/diagnose/rows.js';
@@ -186,7 +186,7 @@ describe('the unit of the rows', () => {
       const { ratio, shrinkage } = await fisherRatio(of, centres);
       const rows = arrayRows('x', of.data, of.rows, of.width);
       const distances = await nearestNeighbours(of.data, of.rows, of.width, 10);
-      const other: Sample = { rows: of.rows, width: of.width, data: of.data.map(x => x * x) };
+      const other: RowSample = { rows: of.rows, width: of.width, data: of.data.map(x => x * x) };
       const { cknna } = await alignment(of, other, 10);
       return [
         ...[ratio, shrinkage, await silhouette(of, centres), daviesBouldin(of, centres), calinskiHarabasz(of, centres)],

@@ -3,7 +3,7 @@ import { copyFile, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { ZipFile } from 'yazl';
 import { buffer } from 'node:stream/consumers';
-import type { Outcome, Tools } from '../../src/engine/install/tools.js';
+import type { ToolOutcome, Tools } from '../../src/engine/install/tools.js';
 
 export const LIBRARY = '_ZN4absl12lts_2020010114SetMinLogLevelENS0_18LogSeverityAtLeastE';
 
@@ -34,19 +34,19 @@ export async function writeWheel(path: string, { name, version, files, requires 
   return path;
 }
 
-const ok = (stdout = ''): Outcome => ({ code: 0, stdout, stderr: '' });
-export const failed = (stderr: string): Outcome => ({ code: 1, stdout: '', stderr });
-export const absent = (): Outcome => ({ code: undefined, stdout: '', stderr: 'not found' });
+const ok = (stdout = ''): ToolOutcome => ({ code: 0, stdout, stderr: '' });
+export const failed = (stderr: string): ToolOutcome => ({ code: 1, stdout: '', stderr });
+export const absent = (): ToolOutcome => ({ code: undefined, stdout: '', stderr: 'not found' });
 
 export type Kind = 'compiler' | 'compile' | 'pip' | 'download' | 'report' | 'smoke';
 
 /** Tools that do in a millisecond what the real ones would: `answers` replaces single programs' behaviour. */
 export function standInTools(
   wheels: Record<string, string>,
-  answers: Partial<Record<Kind, (args: string[]) => Promise<Outcome> | Outcome>> = {},
+  answers: Partial<Record<Kind, (args: string[]) => Promise<ToolOutcome> | ToolOutcome>> = {},
 ): Tools & { calls: string[][] } {
   const calls: string[][] = [];
-  const usual: Record<Kind, (args: string[]) => Promise<Outcome> | Outcome> = {
+  const usual: Record<Kind, (args: string[]) => Promise<ToolOutcome> | ToolOutcome> = {
     compiler: () => ok('g++ 12'),
     compile: async args => {
       await writeFile(args[args.indexOf('-o') + 1], 'addon');

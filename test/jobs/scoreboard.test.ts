@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { RandomNumbers } from '../../src/base/index.js';
 import { explanations, omissions, PUBLISHED, scoreboard } from '../../src/jobs/scoreboard/scoreboard.js';
-import { interval, kendall, permutationTest, ranks, spearman } from '../../src/statistics/rank-correlation.js';
+import { spearmanInterval, kendall, permutationTest, ranks, spearman } from '../../src/statistics/rank-correlation.js';
 import { parseTable, readTable } from '../../src/report/index.js';
 
 const random = new RandomNumbers(0, 'test');
@@ -44,14 +44,14 @@ describe('rank correlation', () => {
     const noisy = Array.from(random.for('noise').normals(24), (value, i) => i + 8 * value);
     const rho = spearman(rows, noisy);
     const reach = 1.96 * Math.sqrt((1 + rho ** 2 / 2) / 21);
-    const [low, high] = interval(rows, noisy, random);
+    const [low, high] = spearmanInterval(rows, noisy, random);
     expect(Math.abs(low - Math.tanh(Math.atanh(rho) - reach))).toBeLessThan(0.08);
     expect(Math.abs(high - Math.tanh(Math.atanh(rho) + reach))).toBeLessThan(0.08);
-    const [least, most] = interval([1, 2, 3, 4, 5], [10, 20, 30, 40, 50], random);
+    const [least, most] = spearmanInterval([1, 2, 3, 4, 5], [10, 20, 30, 40, 50], random);
     expect(most).toBe(1);
     expect(least).toBeGreaterThan(0);
     expect(least).toBeLessThan(0.5);
-    expect(interval([1, 2, 3, 4], [10, 20, 30, 40], random)[0]).toBeLessThan(0);
+    expect(spearmanInterval([1, 2, 3, 4], [10, 20, 30, 40], random)[0]).toBeLessThan(0);
   });
 });
 

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { beforeAll, expect, test } from '@jest/globals';
 import { eigh, product, startEngine } from '../../src/engine/index.js';
 import { readSafetensors, type NdArray } from '../../src/io/index.js';
-import { frechetDistance, momentsOf, type Moments } from '../../src/metrics/index.js';
+import { frechetDistance, momentsOf, type FeatureMoments } from '../../src/metrics/index.js';
 import { addToGaussian, emptyGaussian } from '../../src/metrics/gaussian.js';
 import type { FeatureRows } from '../../src/metrics/rows.js';
 import { describeWithShared, SHARED } from '../helpers/shared.js';
@@ -11,7 +11,7 @@ beforeAll(async () => {
   await startEngine();
 });
 
-function momentsOfRows(rows: FeatureRows): Moments {
+function momentsOfRows(rows: FeatureRows): FeatureMoments {
   const gaussian = emptyGaussian(rows.width);
   addToGaussian(gaussian, rows);
   return momentsOf(gaussian);
@@ -31,12 +31,12 @@ function channelMeans({ shape: [rows, width, h, w], data }: NdArray): FeatureRow
 const KEPT = 64;
 
 /** The strongest principal axes as columns. */
-function axesOf({ mean: { length: n }, covariance }: Moments): Float64Array {
+function axesOf({ mean: { length: n }, covariance }: FeatureMoments): Float64Array {
   const { vectors } = eigh(covariance, n);
   return Float64Array.from({ length: n * KEPT }, (_, i) => vectors[Math.floor(i / KEPT) * n + n - 1 - (i % KEPT)]);
 }
 
-function projected({ mean, covariance }: Moments, axes: Float64Array): Moments {
+function projected({ mean, covariance }: FeatureMoments, axes: Float64Array): FeatureMoments {
   const n = mean.length;
   const half = product(axes, covariance, { m: KEPT, k: n, n, transposeA: true });
   return {

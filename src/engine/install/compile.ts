@@ -2,7 +2,7 @@ import { rm } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { kernelSources } from '../kernel-sources.js';
-import type { Recipe } from './platform.js';
+import type { InstallRecipe } from './platform.js';
 import { complaint, type Tools } from './tools.js';
 
 const require = createRequire(import.meta.url);
@@ -36,7 +36,7 @@ export async function findCompiler(tools: Tools): Promise<string[]> {
  */
 export async function compileBinding(
   folder: string,
-  { libraries, linkFlags }: Recipe,
+  { libraries, linkFlags }: InstallRecipe,
   compiler: string[],
   tools: Tools,
   signal?: AbortSignal,

@@ -17,7 +17,7 @@ import {
 import { kernelDigest } from '../kernel-sources.js';
 import { compileBinding, findCompiler, isHeader } from './compile.js';
 import { openPackages } from './packages.js';
-import { recipeFor, type Recipe } from './platform.js';
+import { recipeFor, type InstallRecipe } from './platform.js';
 import { requirementsOf, type Requirement } from './requirements.js';
 import { smokeTest } from './smoke.js';
 import { systemTools, type Tools } from './tools.js';
@@ -83,7 +83,7 @@ export async function installEngine(options: InstallOptions): Promise<InstalledE
 }
 
 async function build(
-  recipe: Recipe,
+  recipe: InstallRecipe,
   staging: string,
   cache: string,
   options: InstallOptions,
@@ -119,13 +119,13 @@ async function build(
   return { ...manifest, folder };
 }
 
-const tensorflowOf = ({ distribution, version }: Recipe): Requirement => ({
+const tensorflowOf = ({ distribution, version }: InstallRecipe): Requirement => ({
   name: distribution,
   range: `==${version}`,
 });
 
 async function download(
-  recipe: Recipe,
+  recipe: InstallRecipe,
   requirements: Requirement[],
   folder: string,
   what: string,
@@ -138,7 +138,7 @@ async function download(
   return await step('download', signal, () => packages.download(requirements, folder, signal));
 }
 
-async function openTensorflow(path: string, { distribution }: Recipe): Promise<Wheel> {
+async function openTensorflow(path: string, { distribution }: InstallRecipe): Promise<Wheel> {
   const wheel = await openWheel(path);
   const accepted = ['tensorflow', 'tensorflow-cpu'];
   if (!accepted.includes(wheel.name.replaceAll('_', '-').toLowerCase()))
@@ -146,7 +146,7 @@ async function openTensorflow(path: string, { distribution }: Recipe): Promise<W
   return wheel;
 }
 
-function requireLibraries({ libraries }: Recipe, unpacked: UnpackedFile[], wheel: string): Promise<void> {
+function requireLibraries({ libraries }: InstallRecipe, unpacked: UnpackedFile[], wheel: string): Promise<void> {
   const missing = libraries.filter(library => !unpacked.some(({ path }) => path === library));
   if (missing.length > 0)
     throw new Error(
@@ -157,7 +157,7 @@ function requireLibraries({ libraries }: Recipe, unpacked: UnpackedFile[], wheel
 
 /** The CUDA wheels unpack beside `tensorflow/`, as pip would lay them, where TensorFlow's run paths look for them. */
 async function unpackCuda(
-  recipe: Recipe,
+  recipe: InstallRecipe,
   tensorflow: Wheel,
   wheels: string,
   engine: string,
@@ -180,7 +180,7 @@ async function unpackCuda(
 }
 
 async function describeEngine(
-  recipe: Recipe,
+  recipe: InstallRecipe,
   tensorflow: string,
   binding: string,
   libraries: UnpackedFile[],

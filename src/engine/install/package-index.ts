@@ -7,7 +7,7 @@ import type { ReadableStream } from 'node:stream/web';
 import type { Log } from '../../base/index.js';
 import { compareVersions } from '../installed.js';
 import type { Packages, WheelFile } from './wheel-source.js';
-import { PYTHON, type Recipe } from './platform.js';
+import { PYTHON, type InstallRecipe } from './platform.js';
 import { satisfies, type Requirement } from './requirements.js';
 import type { Tools } from './tools.js';
 
@@ -28,7 +28,7 @@ interface IndexEntry {
 }
 
 /** Wheels by the package index's JSON interface, for machines without pip. */
-export function indexPackages(recipe: Recipe, tools: Tools, log: Log): Packages {
+export function indexPackages(recipe: InstallRecipe, tools: Tools, log: Log): Packages {
   const ask = async (path: string, signal?: AbortSignal): Promise<IndexEntry> => {
     const response = await tools.fetch(`${INDEX}/${path}/json`, { signal });
     if (!response.ok) throw new Error(`${INDEX}/${path}: answered ${response.status} ${response.statusText}`);
@@ -79,7 +79,7 @@ export function indexPackages(recipe: Recipe, tools: Tools, log: Log): Packages 
 }
 
 /** The wheel for the best of the recipe's platforms, for our Python or for any. */
-function bestWheel(files: IndexFile[], { platforms }: Recipe): IndexFile | undefined {
+function bestWheel(files: IndexFile[], { platforms }: InstallRecipe): IndexFile | undefined {
   const fits = (file: IndexFile, platform: string): boolean => {
     const [python = '', abi = '', tags = ''] = file.filename
       .replace(/\.whl$/, '')

@@ -1,9 +1,9 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Packages, WheelFile } from './wheel-source.js';
-import { PYTHON, type Recipe } from './platform.js';
+import { PYTHON, type InstallRecipe } from './platform.js';
 import type { Requirement } from './requirements.js';
-import { complaint, type Outcome, type Tools } from './tools.js';
+import { complaint, type ToolOutcome, type Tools } from './tools.js';
 
 const PIPS: [string, ...string[]][] = [['python3', '-m', 'pip'], ['python', '-m', 'pip'], ['pip3'], ['pip']];
 
@@ -16,7 +16,7 @@ interface Report {
 }
 
 /** Wheels through the user's pip, or undefined where there is none. */
-export async function pipPackages(recipe: Recipe, tools: Tools): Promise<Packages | undefined> {
+export async function pipPackages(recipe: InstallRecipe, tools: Tools): Promise<Packages | undefined> {
   const pip = await findPip(tools);
   if (!pip) return undefined;
   const [command, ...before] = pip;
@@ -25,7 +25,7 @@ export async function pipPackages(recipe: Recipe, tools: Tools): Promise<Package
     ...['--python-version', PYTHON.version, '--implementation', 'cp', '--abi', PYTHON.tag, '--abi', 'none'],
     ...recipe.platforms.flatMap(platform => ['--platform', platform]),
   ];
-  const run = async (args: string[], signal?: AbortSignal): Promise<Outcome> => {
+  const run = async (args: string[], signal?: AbortSignal): Promise<ToolOutcome> => {
     const outcome = await tools.run(command, [...before, ...args], { signal });
     signal?.throwIfAborted();
     if (outcome.code !== 0) throw new Error(complaint(outcome));

@@ -2,7 +2,7 @@ import { EXIT, UserError } from '../../base/index.js';
 import { TENSORFLOW_VERSION, type Build } from '../installed.js';
 
 /** The components of an engine on one kind of machine. */
-export interface Recipe {
+export interface InstallRecipe {
   build: Build;
   /** The Python distribution whose wheel holds the libraries, and its version. */
   distribution: string;
@@ -28,7 +28,7 @@ const MANYLINUX = Array.from({ length: 23 }, (_, i) => 27 - i).flatMap(minor => 
 export function recipeFor(
   build: Build,
   { platform, arch, musl }: { platform: string; arch: string; musl: boolean } = thisMachine(),
-): Recipe {
+): InstallRecipe {
   if (platform === 'linux' && musl)
     throw unsupported('this Linux uses musl, TensorFlow needs glibc: take a Debian, Ubuntu or Fedora image');
   if (platform === 'linux' && (arch === 'x64' || arch === 'arm64')) {

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 
-export interface Outcome {
+export interface ToolOutcome {
   /** Exit code; undefined where the program is not there or a signal ended it. */
   code: number | undefined;
   stdout: string;
@@ -13,7 +13,7 @@ export interface Tools {
     command: string,
     args: string[],
     options?: { signal?: AbortSignal | undefined; timeoutMs?: number },
-  ): Promise<Outcome>;
+  ): Promise<ToolOutcome>;
   fetch(url: string, options?: { signal?: AbortSignal | undefined }): Promise<Response>;
   /** Bytes free where `folder` lies. */
   freeBytes(folder: string): Promise<number>;
@@ -23,7 +23,7 @@ export const systemTools: Tools = {
   run: (command, args, { signal, timeoutMs } = {}) =>
     new Promise(resolve => {
       const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], signal, timeout: timeoutMs });
-      const outcome: Outcome = { code: undefined, stdout: '', stderr: '' };
+      const outcome: ToolOutcome = { code: undefined, stdout: '', stderr: '' };
       child.stdout.on('data', (text: Buffer) => (outcome.stdout += text.toString()));
       child.stderr.on('data', (text: Buffer) => (outcome.stderr += text.toString()));
       child.on('error', error => {
@@ -44,7 +44,7 @@ export const systemTools: Tools = {
 };
 
 /** The line of a program's output that says what went wrong: the last that names an error, else the last. */
-export function complaint({ stdout, stderr, code }: Outcome): string {
+export function complaint({ stdout, stderr, code }: ToolOutcome): string {
   const lines = `${stdout}\n${stderr}`
     .split('\n')
     .map(line => line.trim())

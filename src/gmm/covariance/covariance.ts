@@ -1,6 +1,6 @@
 import type { Routine, SimdModule } from '../../simd/index.js';
-import type { CovarianceMemory, Layout, Pass } from '../kernels/index.js';
-import type { Mixture, Model } from '../mixture.js';
+import type { CovarianceMemory, MemoryLayout, Pass } from '../kernels/index.js';
+import type { Mixture, WorkingMixture } from '../mixture.js';
 import type { CovarianceType } from '../names.js';
 import type { Workspace } from '../workspace.js';
 
@@ -38,11 +38,11 @@ export interface Covariance {
   /** Statistics of all rows that updates need, gathered once before a fit. */
   total?(ws: Workspace): Promise<TotalScatter>;
   /** The last pass's sums → covariances and factors. */
-  update(ws: Workspace, model: Model, options: UpdateOptions): Promise<void>;
+  update(ws: Workspace, model: WorkingMixture, options: UpdateOptions): Promise<void>;
   /** Given covariances → factors. */
-  install(ws: Workspace, model: Model, covariances: Float64Array): Promise<void>;
+  install(ws: Workspace, model: WorkingMixture, covariances: Float64Array): Promise<void>;
   /** The current covariances. */
-  read(ws: Workspace, model: Model): Float64Array;
+  read(ws: Workspace, model: WorkingMixture): Float64Array;
   /** Absent where stepwise EM has no rule. */
   readonly stepwise?: StepwiseRule;
 }
@@ -50,7 +50,7 @@ export interface Covariance {
 /** Parts from which kernels are built. */
 export interface Kernels {
   m: SimdModule;
-  layout: Layout;
+  layout: MemoryLayout;
   /** Squared distances under independent dimensions, which k-means needs too. */
   diagonal: Routine;
 }

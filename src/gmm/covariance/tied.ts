@@ -6,7 +6,7 @@ import {
   addWhitening,
   PASSES,
 } from '../kernels/index.js';
-import type { Model } from '../mixture.js';
+import type { WorkingMixture } from '../mixture.js';
 import type { Workspace } from '../workspace.js';
 import type { Covariance, TotalScatter } from './covariance.js';
 import {
@@ -96,7 +96,7 @@ async function totalScatter(ws: Workspace): Promise<TotalScatter> {
 /** (Σ (x − m)(x − m)ᵀ − Σ n (μ − m)(μ − m)ᵀ) / rows: the total scatter less that of the means. */
 function withinComponents(
   { scatter, mean, rows }: TotalScatter,
-  { components, weights, means }: Model,
+  { components, weights, means }: WorkingMixture,
   regularisation: number,
 ): Float64Array {
   const dims = mean.length;
@@ -116,7 +116,7 @@ function withinComponents(
 }
 
 /** One factor for all: every component shares its determinant and bound; means are whitened like the rows. */
-function shareFactor(ws: Workspace, { components, means }: Model, shifts: Float64Array): void {
+function shareFactor(ws: Workspace, { components, means }: WorkingMixture, shifts: Float64Array): void {
   const { dims, width } = ws.layout;
   const { factors, logDeterminants, decay, definite } = ws;
   const mean = new Float64Array(width);

@@ -16,7 +16,7 @@ import {
   type SimdModule,
   type Value,
 } from '../../simd/index.js';
-import type { Layout } from './layout.js';
+import type { MemoryLayout } from './layout.js';
 
 /** Arguments of a distance routine: four rows, a component's mean and factor, scratch space, and limits at which to stop. */
 const PAIR = {
@@ -32,7 +32,7 @@ const PAIR = {
 } as const;
 
 /** Squared Mahalanobis distances |Uᵀ(x − μ)|² of four rows, or partial sums once all four are beyond their limits. */
-export function triangularDistance(m: SimdModule, { width, rowBytes }: Layout): Routine {
+export function triangularDistance(m: SimdModule, { width, rowBytes }: MemoryLayout): Routine {
   return m.routine(undefined, PAIR, 'f32x4', (f, { row0, row1, row2, row3, mean, factor, centred, limit }) => {
     const rows = [row0, row1, row2, row3];
     f.range(0, rowBytes, 16, j => {
@@ -68,7 +68,7 @@ export function triangularDistance(m: SimdModule, { width, rowBytes }: Layout): 
 }
 
 /** Distances for independent dimensions: Σ ((x − μ) / σ)², where the factor holds 1/σ. */
-export function diagonalDistance(m: SimdModule, { rowBytes }: Layout): Routine {
+export function diagonalDistance(m: SimdModule, { rowBytes }: MemoryLayout): Routine {
   return m.routine(undefined, PAIR, 'f32x4', (f, { row0, row1, row2, row3, mean, factor }) => {
     const sums: Local<'f32x4'>[] = [];
     const rows = [row0, row1, row2, row3];

@@ -34,7 +34,7 @@ import {
   type SimdModule,
   type Value,
 } from '../../simd/index.js';
-import { TILE, type Layout, type Scratch } from './layout.js';
+import { TILE, type MemoryLayout, type Scratch } from './layout.js';
 import { PASSES, type Pass } from './passes.js';
 
 /** A responsibility of 10⁻¹⁰ or less is none. */
@@ -59,7 +59,7 @@ export interface ExpectationNames {
  * k-means++: every row's distance to one further centre, kept where it is the nearest yet. `bestLog` holds minus half
  * the squared distance; the first centre starts afresh.
  */
-export function addSeeding(m: SimdModule, layout: Layout, distance: Routine): void {
+export function addSeeding(m: SimdModule, layout: MemoryLayout, distance: Routine): void {
   const parameters = { thread: 'i32', slot: 'i32', tiles: 'i32', rows: 'i32', centre: 'i32' } as const;
   m.routine(PASSES.seed.name, parameters, undefined, (f, { thread, slot, tiles, rows, centre }) => {
     const room = f.local('i32', add(mul(thread, layout.scratchBytes), layout.scratch));
@@ -105,7 +105,7 @@ interface Tile {
  * component by component, those pairs that the bounds cannot dismiss. What is dismissed has a responsibility below
  * 10⁻¹⁰. Leaves the squared distances (or bounds), each row's log density and likeliest component, and tile sums.
  */
-export function addExpectation(m: SimdModule, layout: Layout, names: ExpectationNames): void {
+export function addExpectation(m: SimdModule, layout: MemoryLayout, names: ExpectationNames): void {
   const scratch = layout.offsets;
   const evaluate = evaluateList(m, layout, scratch, names);
   const scan = scanBounds(m, layout, scratch, names);
@@ -134,7 +134,7 @@ export function addExpectation(m: SimdModule, layout: Layout, names: Expectation
 }
 
 /** Runs `body` for tile after tile, whichever thread is free. */
-export function eachTile(f: Body, { next }: Layout, tiles: I, body: (t: Local<'i32'>) => void): void {
+export function eachTile(f: Body, { next }: MemoryLayout, tiles: I, body: (t: Local<'i32'>) => void): void {
   const t = f.local('i32', fetchAdd(i32(next), 1));
   f.while(less(t, tiles), () => {
     body(t);
@@ -143,7 +143,7 @@ export function eachTile(f: Body, { next }: Layout, tiles: I, body: (t: Local<'i
 }
 
 /** `slot`: the block's first tile among all; `t`: the tile within the block. */
-export function locate(f: Body, layout: Layout, data: number, slot: I, t: I, rows: I): Tile {
+export function locate(f: Body, layout: MemoryLayout, data: number, slot: I, t: I, rows: I): Tile {
   const kept = layout.keepDistances ? add(slot, t) : t;
   const perRow = (base: number): Local<'i32'> => f.local('i32', add(mul(add(slot, t), TILE * 4), base));
   const count = f.local('i32', sub(rows, mul(t, TILE)));
@@ -202,7 +202,7 @@ function increment(f: Body, address: Value<'i32'>): void {
 }
 
 /** Distances of the listed rows to component k; keeps each row's likeliest component up to date. */
-function evaluateList(m: SimdModule, layout: Layout, scratch: Scratch, names: ExpectationNames): Routine {
+function evaluateList(m: SimdModule, layout: MemoryLayout, scratch: Scratch, names: ExpectationNames): Routine {
   const parameters = {
     room: 'i32',
     list: 'i32',
@@ -255,11 +255,11 @@ function limitOf(c: Value<'f32x4'>, bestLog: Value<'f32x4'>, hard: boolean): Val
   return mul(sub(add(c, hard ? 0 : DISMISSED), bestLog), 2);
 }
 
-const constantOf = (layout: Layout, { hard }: ExpectationNames, k: I): Value<'f32'> =>
+const constantOf = (layout: MemoryLayout, { hard }: ExpectationNames, k: I): Value<'f32'> =>
   hard ? constant('f32', 0) : load('f32', add(shiftLeft(k, 2), layout.constants));
 
 /** Moves component k's old distances to lower bounds of the new ones, and lists the rows that these can't dismiss. */
-function scanBounds(m: SimdModule, layout: Layout, scratch: Scratch, names: ExpectationNames): Routine {
+function scanBounds(m: SimdModule, layout: MemoryLayout, scratch: Scratch, names: ExpectationNames): Routine {
   const parameters = { room: 'i32', count: 'i32', k: 'i32', distances: 'i32', bestLog: 'i32' } as const;
   return m.routine(undefined, parameters, 'i32', (f, { room, count, k, distances, bestLog }) => {
     const column = f.local('i32', add(distances, mul(k, TILE * 4)));
@@ -292,7 +292,7 @@ function scanBounds(m: SimdModule, layout: Layout, scratch: Scratch, names: Expe
 const quarter = (x: I): I => ({ type: 'i32', code: [...x.code, ...i32(2).code, 0x76] });
 
 /** Log-sum-exp over the components that matter, from the largest: no exponential can overflow. */
-function logDensities(m: SimdModule, layout: Layout): Routine {
+function logDensities(m: SimdModule, layout: MemoryLayout): Routine {
   const parameters = { count: 'i32', components: 'i32', distances: 'i32', bestLog: 'i32', logDensity: 'i32' } as const;
   return m.routine(undefined, parameters, 'f64', (f, { count, components, distances, bestLog, logDensity }) => {
     const total = f.local('f64', 0);

@@ -28,7 +28,7 @@ import {
   type Value,
 } from '../../simd/index.js';
 import { eachTile } from './expectation.js';
-import type { Layout, Scratch } from './layout.js';
+import type { MemoryLayout, Scratch } from './layout.js';
 import { PASSES } from './passes.js';
 
 type I = Value<'i32'>;
@@ -39,7 +39,7 @@ type I = Value<'i32'>;
  * former covariance, so that the E-step may dismiss pairs unseen. `drifts`: each factor is one component's own, which
  * also gives how far the component's mean has moved in its metric.
  */
-export function addFactorisation(m: SimdModule, layout: Layout, { drifts }: { drifts: boolean }): void {
+export function addFactorisation(m: SimdModule, layout: MemoryLayout, { drifts }: { drifts: boolean }): void {
   const scratch = layout.offsets;
   const { width, rowBytes } = layout;
   const square = width * width * 8;
@@ -77,7 +77,7 @@ export function addFactorisation(m: SimdModule, layout: Layout, { drifts }: { dr
 }
 
 /** scatter / count − shift shiftᵀ + regularisation on the diagonal, both triangles; padding becomes the identity. */
-function finishCovariance(f: Body, layout: Layout, matrix: I, k: I, regularisation: Value<'f64'>): void {
+function finishCovariance(f: Body, layout: MemoryLayout, matrix: I, k: I, regularisation: Value<'f64'>): void {
   const { width, dims } = layout;
   const inverse = f.local('f64', load('f64', shiftLeft(k, 3), layout.inverseCounts));
   const shift = f.local('i32', add(mul(k, width * 8), layout.shift));
@@ -105,7 +105,7 @@ function copy(f: Body, from: I, to: I, bytes: number): void {
  * Lower L with A = L Lᵀ in place of A's lower triangle (the upper keeps what it held); 1 where A is positive definite.
  * Row by row: four inner products at a time over what is known of both rows, then the 4 × 4 corner one by one.
  */
-function addCholesky(m: SimdModule, { width }: Layout): Routine {
+function addCholesky(m: SimdModule, { width }: MemoryLayout): Routine {
   const rowBytes = width * 8;
   const parameters = { matrix: 'i32', inverses: 'i32' } as const;
   return m.routine(undefined, parameters, 'i32', (f, { matrix, inverses }) => {
@@ -153,7 +153,7 @@ function addCholesky(m: SimdModule, { width }: Layout): Routine {
   });
 }
 
-function logDeterminant(f: Body, m: SimdModule, { width }: Layout, matrix: I): Value<'f64'> {
+function logDeterminant(f: Body, m: SimdModule, { width }: MemoryLayout, matrix: I): Value<'f64'> {
   const sum = f.local('f64', 0);
   f.range(0, width, 1, i => {
     f.set(sum, add(sum, result('f64', m.log, load('f64', add(matrix, mul(i, width * 8 + 8))))));
@@ -162,7 +162,7 @@ function logDeterminant(f: Body, m: SimdModule, { width }: Layout, matrix: I): V
 }
 
 /** The inverse of the lower factor in the scratch's `matrix`, transposed and packed as the distance kernel reads it. */
-function addInverse(m: SimdModule, { width }: Layout, scratch: Scratch): Routine {
+function addInverse(m: SimdModule, { width }: MemoryLayout, scratch: Scratch): Routine {
   const rowBytes = width * 8;
   return m.routine(undefined, { room: 'i32', factor: 'i32' }, undefined, (f, { room, factor }) => {
     const inverse = f.local('i32', add(room, scratch.inverse));
@@ -197,7 +197,7 @@ function addInverse(m: SimdModule, { width }: Layout, scratch: Scratch): Routine
 }
 
 /** |Uᵀ shift|: how far, in its own metric, a component's mean has moved; a little more, for the rounding. */
-function drift(f: Body, layout: Layout, scratch: Scratch, room: I, k: I, factor: I): Value<'f32'> {
+function drift(f: Body, layout: MemoryLayout, scratch: Scratch, room: I, k: I, factor: I): Value<'f32'> {
   const shift = f.local('i32', add(mul(k, layout.width * 8), layout.shift));
   const vector = f.local('i32', add(room, scratch.sums));
   f.range(0, layout.width, 1, j =>
@@ -208,7 +208,7 @@ function drift(f: Body, layout: Layout, scratch: Scratch, room: I, k: I, factor:
 }
 
 /** Uᵀ x for f32 vectors; gives |Uᵀ x|² and, where asked, leaves the outputs at `to`. */
-function outputs(f: Body, { width }: Layout, factor: I, x: I, to?: I): Value<'f32'> {
+function outputs(f: Body, { width }: MemoryLayout, factor: I, x: I, to?: I): Value<'f32'> {
   const u = f.local('i32', factor);
   const squares = f.local('f32x4', 0);
   f.range(0, width, 8, block => {
@@ -234,7 +234,7 @@ const ATTEMPTS = 5;
  * λ is guessed by power iteration on U₀ᵀ Σ U₀ and proved by the Cholesky factorisation of λΣ₀ − Σ. 0 where no proof
  * is found: nothing is known then.
  */
-function addGrowth(m: SimdModule, layout: Layout, scratch: Scratch, cholesky: Routine): Routine {
+function addGrowth(m: SimdModule, layout: MemoryLayout, scratch: Scratch, cholesky: Routine): Routine {
   const { width } = layout;
   const parameters = { room: 'i32', covariance: 'i32', previous: 'i32', factor: 'i32', direction: 'i32' } as const;
   return m.routine(undefined, parameters, 'f32', (f, { room, covariance, previous, factor, direction }) => {
@@ -267,7 +267,7 @@ function addGrowth(m: SimdModule, layout: Layout, scratch: Scratch, cholesky: Ro
 /** direction ← U₀ᵀ Σ U₀ direction, normalised; `norm` gets the length before. */
 function powerStep(
   f: Body,
-  layout: Layout,
+  layout: MemoryLayout,
   scratch: Scratch,
   room: I,
   covariance: I,
@@ -307,7 +307,7 @@ function powerStep(
 }
 
 /** Whitens the block's rows by the tied factor: z = Uᵀ x, so that every component's covariance is the identity. */
-export function addWhitening(m: SimdModule, layout: Layout): void {
+export function addWhitening(m: SimdModule, layout: MemoryLayout): void {
   const { rowBytes } = layout;
   const parameters = { thread: 'i32', slot: 'i32', tiles: 'i32', rows: 'i32', components: 'i32' } as const;
   const chunk = 64;

@@ -8,7 +8,7 @@ export const SEGMENT = 16;
 /** Rows whose outer products are summed in single precision before they join the double-precision sums. */
 export const PANEL = 128;
 
-export interface Shape {
+export interface WorkspaceShape {
   dims: number;
   /** The most components that a fit in this memory will have. */
   components: number;
@@ -61,7 +61,7 @@ const i32 = (length: number): Region<Int32Array> => ({
 });
 
 /** The regions of the threads' memory, in order. `width` is dims padded with zeros to a multiple of eight numbers. */
-function regionsOf(shape: Shape, width: number, memory: CovarianceMemory, scratchBytes: number) {
+function regionsOf(shape: WorkspaceShape, width: number, memory: CovarianceMemory, scratchBytes: number) {
   const { components: k, rows, residentRows, keepDistances, keepCovariances, threads } = shape;
   const tiles = Math.ceil(rows / TILE);
   const residentTiles = Math.ceil(residentRows / TILE);
@@ -118,7 +118,7 @@ function regionsOf(shape: Shape, width: number, memory: CovarianceMemory, scratc
 type Regions = ReturnType<typeof regionsOf>;
 
 /** Addresses in the threads' memory. */
-export interface Layout extends Shape, Record<keyof Regions, number> {
+export interface MemoryLayout extends WorkspaceShape, Record<keyof Regions, number> {
   readonly regions: Regions;
   /** Numbers per row: dims padded to a multiple of eight. */
   width: number;
@@ -135,7 +135,7 @@ export interface Layout extends Shape, Record<keyof Regions, number> {
 /** The regions as arrays: `counts`, `means`, `sums` and the like. */
 export type Views = { readonly [N in keyof Regions]: ReturnType<Regions[N]['view']> };
 
-export const viewsOf = (layout: Layout, buffer: ArrayBufferLike): Views =>
+export const viewsOf = (layout: MemoryLayout, buffer: ArrayBufferLike): Views =>
   mapped(layout.regions, (region, name) => region.view(buffer, layout[name])) as Views;
 
 /** Offsets within a thread's scratch. */
@@ -188,7 +188,10 @@ function planScratch(components: number, width: number, memory: CovarianceMemory
 }
 
 /** @param memoryOf memory of the covariance type for a number of components and a padded width. */
-export function planLayout(shape: Shape, memoryOf: (components: number, width: number) => CovarianceMemory): Layout {
+export function planLayout(
+  shape: WorkspaceShape,
+  memoryOf: (components: number, width: number) => CovarianceMemory,
+): MemoryLayout {
   const width = Math.ceil(shape.dims / 8) * 8;
   const memory = memoryOf(shape.components, width);
   const offsets = planScratch(shape.components, width, memory);

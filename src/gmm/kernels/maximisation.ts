@@ -29,17 +29,17 @@ import {
   type Value,
 } from '../../simd/index.js';
 import { eachTile, NEGLIGIBLE, locate } from './expectation.js';
-import { PANEL, SEGMENT, TILE, type Layout, type Scratch } from './layout.js';
+import { PANEL, SEGMENT, TILE, type MemoryLayout, type Scratch } from './layout.js';
 import { PASSES, type Pass } from './passes.js';
 
 /** Sums gathered beside Σ r and Σ r (x − mean): outer products, squares or nothing. */
-export type Moments = 'outer' | 'squares' | 'none';
+export type ComponentMoments = 'outer' | 'squares' | 'none';
 
 export interface MaximisationNames {
   pass: Pass;
   /** The point at which rows are centred. */
   means: number;
-  moments: Moments;
+  moments: ComponentMoments;
   /** k-means: a row belongs to its nearest component alone. */
   hard: boolean;
 }
@@ -51,7 +51,7 @@ type I = Value<'i32'>;
  * are touched. Rows are centred first, so that nothing cancels; products are in single precision over a panel of
  * rows, sums of panels in double. `fresh` sets the sums to zero first.
  */
-export function addMaximisation(m: SimdModule, layout: Layout, names: MaximisationNames): void {
+export function addMaximisation(m: SimdModule, layout: MemoryLayout, names: MaximisationNames): void {
   const scratch = layout.offsets;
   const gather = gatherRows(m, layout, scratch, names);
   const flush = flushPanel(m, layout, scratch, names);
@@ -91,12 +91,12 @@ export function addMaximisation(m: SimdModule, layout: Layout, names: Maximisati
 }
 
 /** The M-step's sums by responsibility, and those of rows that each belong to one component, about the means. */
-export function addMoments(m: SimdModule, layout: Layout, moments: Moments): void {
+export function addMoments(m: SimdModule, layout: MemoryLayout, moments: ComponentMoments): void {
   addMaximisation(m, layout, { pass: PASSES.maximise, means: layout.means, moments, hard: false });
   addMaximisation(m, layout, { pass: PASSES.gather, means: layout.means, moments, hard: true });
 }
 
-function clearSums(f: Body, layout: Layout, { moments }: MaximisationNames, k: I): void {
+function clearSums(f: Body, layout: MemoryLayout, { moments }: MaximisationNames, k: I): void {
   const { width } = layout;
   f.store(add(shiftLeft(k, 3), layout.counts), constant('f64', 0));
   f.clear(add(mul(k, width * 8), layout.sums), width * 8);
@@ -115,7 +115,7 @@ function moveToFront(f: Body, scratch: Scratch, room: I, done: I, waiting: I): v
 }
 
 /** Appends the addresses of the tile's rows that matter to component k, and their responsibilities. */
-function gatherRows(m: SimdModule, layout: Layout, scratch: Scratch, names: MaximisationNames): Routine {
+function gatherRows(m: SimdModule, layout: MemoryLayout, scratch: Scratch, names: MaximisationNames): Routine {
   const parameters = {
     room: 'i32',
     waiting: 'i32',
@@ -168,7 +168,7 @@ const quarter = (x: I): I => ({ type: 'i32', code: [...x.code, ...i32(2).code, 0
 const shiftOne = (bits: I): I => ({ type: 'i32', code: [...i32(1).code, ...bits.code, 0x74] });
 
 /** Adds up to PANEL listed rows to component k's sums. */
-function flushPanel(m: SimdModule, layout: Layout, scratch: Scratch, names: MaximisationNames): Routine {
+function flushPanel(m: SimdModule, layout: MemoryLayout, scratch: Scratch, names: MaximisationNames): Routine {
   const { width, rowBytes } = layout;
   const outer = names.moments === 'outer' ? outerProducts(m, layout, scratch) : undefined;
   const parameters = { room: 'i32', k: 'i32', first: 'i32', count: 'i32' } as const;
@@ -230,7 +230,7 @@ function addLanes(f: Body, address: Local<'i32'>, offset: number, x: Local<'f32x
 }
 
 /** Σ over the panel's rows of weighted · rowᵀ, on and below the diagonal, added to a double-precision matrix. */
-function outerProducts(m: SimdModule, { width }: Layout, scratch: Scratch): Routine {
+function outerProducts(m: SimdModule, { width }: MemoryLayout, scratch: Scratch): Routine {
   const parameters = { room: 'i32', matrix: 'i32', count: 'i32' } as const;
   return m.routine(undefined, parameters, undefined, (f, { room, matrix, count }) => {
     const left = f.local('i32');

@@ -3,7 +3,7 @@ import type { ImageDataset } from '../../data/index.js';
 import { encodePng, sha256OfText } from '../../io/index.js';
 import { judgmentPage, type ShownPair } from './page.js';
 
-export interface NamedImages {
+export interface JudgedImages {
   name: string;
   images: ImageDataset;
 }
@@ -21,8 +21,8 @@ export const isFirstLeft = (seed: number, pair: number): boolean =>
 
 /** A page for blind judgments of image k of one set against image k of the other, order and sides drawn by seed. */
 export async function comparisonPage(
-  a: NamedImages,
-  b: NamedImages,
+  a: JudgedImages,
+  b: JudgedImages,
   { num, question, seed }: PageSettings,
   log: Log,
 ): Promise<string> {

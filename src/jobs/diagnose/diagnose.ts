@@ -25,7 +25,7 @@ import {
   tokenStds,
   twoNn,
   uniformity,
-  type Sample,
+  type RowSample,
 } from '../../diagnose/index.js';
 import { nearestNeighbours } from '../../neighbours/index.js';
 import { randomRows, sampleOf, type RowSource } from '../../rows/index.js';
@@ -102,7 +102,7 @@ interface Task extends DiagnoseSource {
   moments: () => Promise<RowStatistics>;
   spectrum: () => Promise<Float64Array>;
   /** The rows that measures of pairs take. */
-  sample: () => Promise<Sample>;
+  sample: () => Promise<RowSample>;
 }
 
 /** Intermediate results that several groups need, computed once, by the first that asks. */
@@ -239,7 +239,7 @@ const MEASURES: Record<MeasureGroup, (task: Task) => Promise<Measured[]>> = {
     if (!features) return [];
     const other = await sampleOf(features, randomRows(source.rows, most, seed));
     const sample = await draw();
-    const views: [string, Sample][] = [['flattened', sample]];
+    const views: [string, RowSample][] = [['flattened', sample]];
     if (tokens > 1) views.push(['mean', tokenMeans(sample, tokens)]);
     const measured: Measured[] = [];
     for (const [view, own] of views) {
@@ -267,12 +267,12 @@ const MEASURES: Record<MeasureGroup, (task: Task) => Promise<Measured[]>> = {
   },
 };
 
-function centred(sample: Sample): Sample {
+function centred(sample: RowSample): RowSample {
   const mean = columnMeans(sample);
   return { ...sample, data: sample.data.map((value, at) => value - mean[at % sample.width]) };
 }
 
-function tokenMeans({ rows, width, data }: Sample, tokens: number): Sample {
+function tokenMeans({ rows, width, data }: RowSample, tokens: number): RowSample {
   const channels = width / tokens;
   const out = new Float32Array(rows * channels);
   data.forEach((value, at) => {

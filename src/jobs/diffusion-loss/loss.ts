@@ -30,7 +30,7 @@ export interface LossRow extends TimeLoss, Partial<BeyondFloor> {
   weights: WeightsName;
 }
 
-interface LossContext {
+interface MeasureContext {
   log: Log;
   signal: AbortSignal;
 }
@@ -42,7 +42,7 @@ interface LossContext {
 export async function diffusionLoss(
   checkpoint: string,
   settings: LossSettings,
-  context: LossContext,
+  context: MeasureContext,
 ): Promise<{ rows: LossRow[]; card: Record<string, unknown> }> {
   const run = await runOptions(checkpoint);
   const kinds = weightsOf(checkpoint, settings);
@@ -130,7 +130,7 @@ async function measured(
   first: Diffusion,
   sets: Record<string, FrozenSet>,
   settings: LossSettings,
-  { log, signal }: LossContext,
+  { log, signal }: MeasureContext,
 ): Promise<LossRow[]> {
   const own = weightsOf(checkpoint, settings)[0] === weights;
   const diffusion = own ? first : await openDiffusion(checkpoint, { ...settings, weights });

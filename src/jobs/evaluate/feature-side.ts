@@ -1,6 +1,6 @@
 import { tf, type Tensor4D } from '../../engine/index.js';
 import type { FeatureExtractor, FeatureSet } from '../../features/index.js';
-import type { DistributionMetric, MetricContext, Moments, Score } from '../../metrics/index.js';
+import type { DistributionMetric, MetricContext, FeatureMoments, Score } from '../../metrics/index.js';
 
 export interface SideSettings {
   seed: number;
@@ -77,7 +77,7 @@ export function featureSide(
 /** What a metric compares with: images seen, or statistics that a file holds. */
 export interface Against {
   side?: FeatureSide | undefined;
-  moments?: Partial<Record<FeatureSet, Moments>> | undefined;
+  moments?: Partial<Record<FeatureSet, FeatureMoments>> | undefined;
 }
 
 /** The scores of one metric; none where the reference lacks what it needs. */

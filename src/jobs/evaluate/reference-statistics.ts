@@ -2,11 +2,11 @@ import { UserError } from '../../base/index.js';
 import { holdsImages } from '../../data/index.js';
 import type { FeatureSet } from '../../features/index.js';
 import { asFloat64, openNpz, type NpzFile } from '../../io/index.js';
-import type { Moments } from '../../metrics/index.js';
+import type { FeatureMoments } from '../../metrics/index.js';
 
 export interface ReferenceStatistics {
   /** Absent where there are none. */
-  moments?: Partial<Record<FeatureSet, Moments>>;
+  moments?: Partial<Record<FeatureSet, FeatureMoments>>;
   /** Whether the same archive has images, as ADM's reference batches do. */
   hasImages: boolean;
 }
@@ -22,7 +22,7 @@ export async function statisticsIn(path: string): Promise<ReferenceStatistics> {
   const npz = await openNpz(path);
   try {
     const has = (name: string): boolean => npz.names.includes(name);
-    const moments: Partial<Record<FeatureSet, Moments>> = {};
+    const moments: Partial<Record<FeatureSet, FeatureMoments>> = {};
     for (const [set, mean, covariance] of STATISTICS) {
       if (has(mean) && has(covariance)) moments[set] = await momentsOf(npz, mean, covariance);
       else if (has(mean) || has(covariance))
@@ -37,7 +37,7 @@ export async function statisticsIn(path: string): Promise<ReferenceStatistics> {
   }
 }
 
-async function momentsOf(npz: NpzFile, mean: string, covariance: string): Promise<Moments> {
+async function momentsOf(npz: NpzFile, mean: string, covariance: string): Promise<FeatureMoments> {
   const [mu, sigma] = [await npz.read(mean), await npz.read(covariance)];
   const width = mu.data.length;
   if (width === 0 || mu.shape.filter(side => side !== 1).length > 1)

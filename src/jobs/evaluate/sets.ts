@@ -4,7 +4,7 @@ import { centreCrop, openImages, requireOneSize, severalAtOnce, type ImageDatase
 import { tf, type Tensor4D } from '../../engine/index.js';
 import type { FeatureExtractor, FeatureSet } from '../../features/index.js';
 import { sha256OfFile, type RawImage } from '../../io/index.js';
-import type { DistributionMetric, Moments } from '../../metrics/index.js';
+import type { DistributionMetric, FeatureMoments } from '../../metrics/index.js';
 import { applicable, featureSide, scoresOf, type FeatureSide, type SideSettings } from './feature-side.js';
 import { statisticsIn } from './reference-statistics.js';
 import type { EvaluationRow } from './rows.js';
@@ -20,7 +20,7 @@ export interface Reference {
   digest: string;
   images?: ImageDataset;
   /** Means and covariances of features, as a rule Inception's. */
-  moments?: Partial<Record<FeatureSet, Moments>> | undefined;
+  moments?: Partial<Record<FeatureSet, FeatureMoments>> | undefined;
   close(): Promise<void>;
 }
 

@@ -15,9 +15,9 @@ import { reducedRows } from '../../pca/index.js';
 import { fitOptions, resumableFit } from './fit.js';
 import { splitMemory } from './memory.js';
 import { nullRows } from './nulls.js';
-import { report, type GmmReport, type Scored, type SpaceResult } from './report.js';
+import { report, type GmmReport, type ScoredFit, type SpaceResult } from './report.js';
 import type { GmmContext, GmmSettings, SweepSettings } from './settings.js';
-import { spacesOf, type GmmSource, type Space } from './space.js';
+import { spacesOf, type GmmSource, type AnalysedSpace } from './space.js';
 
 /**
  * The paper's analysis of latent spaces: split, PCA and scaling fitted on the training rows, and a sweep of Gaussian
@@ -46,7 +46,11 @@ export async function analyzeGmm(sources: GmmSource[], chosen: GmmSettings, cont
   }
 }
 
-async function analyzeSpace(space: Space, settings: SweepSettings, context: GmmContext): Promise<SpaceResult[]> {
+async function analyzeSpace(
+  space: AnalysedSpace,
+  settings: SweepSettings,
+  context: GmmContext,
+): Promise<SpaceResult[]> {
   const { memory, controls } = settings;
   const train = await cachedRows(reducedRows(space.reduction, space.train), memory.train);
   const heldout = space.heldout && (await cachedRows(reducedRows(space.reduction, space.heldout), memory.heldout));
@@ -69,7 +73,7 @@ async function analyzeSpace(space: Space, settings: SweepSettings, context: GmmC
 
 /** The rows to fit and to score in one space, real or a control's. */
 interface Swept {
-  space: Space;
+  space: AnalysedSpace;
   control: SpaceResult['control'];
   train: RowSource;
   heldout: RowSource | undefined;
@@ -92,7 +96,7 @@ async function sweep(swept: Swept, settings: SweepSettings, context: GmmContext)
     };
     const one = await fitMixture(ws, { ...fitOptions(settings, 1, 0), restarts: 1 });
     const oneLogs = await score(one.mixture);
-    const scored = async (components: number, repeat: number, former: Mixture | undefined): Promise<Scored> => {
+    const scored = async (components: number, repeat: number, former: Mixture | undefined): Promise<ScoredFit> => {
       const options = fitOptions(settings, components, repeat);
       const start = grow && former ? splitHeaviest(former, components) : options.start;
       const what = { space, control, components, repeat, algorithm: settings.algorithm };
@@ -114,7 +118,7 @@ async function sweep(swept: Swept, settings: SweepSettings, context: GmmContext)
     const results: SpaceResult[] = [];
     let former: Mixture | undefined;
     for (const components of counts) {
-      const fits: Scored[] = [];
+      const fits: ScoredFit[] = [];
       for (let repeat = 0; repeat < repeats; repeat++) fits.push(await scored(components, repeat, former));
       fits.sort((a, b) => a.train - b.train);
       former = fits[0].fit.mixture;

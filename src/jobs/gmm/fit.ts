@@ -1,14 +1,14 @@
 import type { Log } from '../../base/index.js';
-import type { Algorithm, Control, Fit, FitOptions } from '../../gmm/index.js';
+import type { Algorithm, NullControl, Fit, FitOptions } from '../../gmm/index.js';
 import { FITS, type FitContext } from './algorithms.js';
 import type { GmmContext, SweepSettings } from './settings.js';
-import type { Space } from './space.js';
+import type { AnalysedSpace } from './space.js';
 import { noState } from './state.js';
 
 /** Which of a sweep's fits one is. */
 export interface FitOf {
-  space: Space;
-  control: Control;
+  space: AnalysedSpace;
+  control: NullControl;
   components: number;
   repeat: number;
   algorithm: Algorithm;

@@ -1,4 +1,4 @@
-import { gaussianSurrogate, permuteDimensions, type Control } from '../../gmm/index.js';
+import { gaussianSurrogate, permuteDimensions, type NullControl } from '../../gmm/index.js';
 import { arrayRows, cachedRows, rowsInMemory, type CachedRows, type RowSource } from '../../rows/index.js';
 import { rowMoments } from '../../pca/index.js';
 import type { MemoryParts } from './memory.js';
@@ -12,7 +12,7 @@ export interface ControlRows {
 
 /** The rows that a control fits and scores instead of the real ones, as many of each. */
 export async function nullRows(
-  control: Control,
+  control: NullControl,
   train: RowSource,
   heldout: RowSource | undefined,
   { seed, threads, memory }: { seed: number; threads: number; memory: MemoryParts },

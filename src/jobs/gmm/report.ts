@@ -6,32 +6,32 @@ import {
   findModes,
   parameterCount,
   type Algorithm,
-  type Control,
+  type NullControl,
   type CovarianceType,
   type Fit,
   type Merge,
 } from '../../gmm/index.js';
 import { bootstrapMean } from '../../statistics/index.js';
 import type { SweepSettings } from './settings.js';
-import type { Space } from './space.js';
+import type { AnalysedSpace } from './space.js';
 
 /** Where the diffusion loss's floor is evaluated: the midpoints of 32 bins of t. */
 export const FLOOR_TIMES = Array.from({ length: 32 }, (_, bin) => (bin + 0.5) / 32);
 
 /** The fits of one component count to one split of one source. */
 export interface SpaceResult {
-  space: Space;
-  control: Control;
+  space: AnalysedSpace;
+  control: NullControl;
   components: number;
   trainRows: number;
   heldoutRows: number;
   /** One per repeat, the best first. */
-  fits: Scored[];
+  fits: ScoredFit[];
   merges?: Merge[];
 }
 
 /** A fit and its likelihoods in nats: of the training rows a mean, of the scored ones each. */
-export interface Scored {
+export interface ScoredFit {
   fit: Fit;
   train: number;
   trainGain: number;
@@ -41,7 +41,7 @@ export interface Scored {
 
 export interface GmmRow {
   source: string;
-  control: Control;
+  control: NullControl;
   components: number;
   covariance: CovarianceType;
   algorithm: Algorithm;
@@ -85,7 +85,7 @@ export interface GmmReport {
 export interface FittedMixture {
   source: string;
   components: number;
-  space: Space;
+  space: AnalysedSpace;
   fit: Fit;
   /** −log p of each scored row, one array per repeat, and how far below one Gaussian's it is. */
   nlls: Float32Array[];
@@ -116,7 +116,7 @@ export function report(results: SpaceResult[], settings: SweepSettings): GmmRepo
 function fittedMixture(folds: SpaceResult[], { floor, modes, repeats, seed }: SweepSettings): FittedMixture {
   const [{ space, components, control, fits, merges }] = folds;
   const { mixture } = fits[0].fit;
-  const across = (pick: (scored: Scored) => Float32Array): Float32Array[] =>
+  const across = (pick: (scored: ScoredFit) => Float32Array): Float32Array[] =>
     Array.from({ length: repeats }, (_, repeat) => concatenated(folds.map(fold => pick(fold.fits[repeat]))));
   return {
     source: space.source,
@@ -151,7 +151,8 @@ function rowOf(
   const { fit } = fits[0];
   const { dims } = fit.mixture;
   const all = folds.flatMap(fold => fold.fits);
-  const mean = (pick: (scored: Scored) => number): number => all.reduce((sum, one) => sum + pick(one), 0) / all.length;
+  const mean = (pick: (scored: ScoredFit) => number): number =>
+    all.reduce((sum, one) => sum + pick(one), 0) / all.length;
   const random = new RandomNumbers(settings.seed).for('bootstrap');
   const [nll, gain] = [bootstrapMean(nlls, random), bootstrapMean(gains, random)];
   const deviance = 2 * fits[0].train * folds[0].trainRows;

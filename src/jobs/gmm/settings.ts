@@ -1,5 +1,5 @@
 import type { Log } from '../../base/index.js';
-import type { Algorithm, Control, CovarianceType, SavedMixture, Start } from '../../gmm/index.js';
+import type { Algorithm, NullControl, CovarianceType, SavedMixture, StartMethod } from '../../gmm/index.js';
 import type { MemoryParts } from './memory.js';
 import type { SpaceSettings } from './space.js';
 import type { SweepState } from './state.js';
@@ -9,7 +9,7 @@ export interface GmmSettings extends Omit<SpaceSettings, 'threads' | 'signal'> {
   components: number[];
   covariance: CovarianceType;
   algorithm: Algorithm;
-  start: Start;
+  start: StartMethod;
   /** A mixture to start from. */
   initial?: SavedMixture | undefined;
   restarts: number;
@@ -18,7 +18,7 @@ export interface GmmSettings extends Omit<SpaceSettings, 'threads' | 'signal'> {
   regCovar: number;
   tol: number;
   maxIter: number;
-  controls: Control[];
+  controls: NullControl[];
   /** Start each component count from the former one's mixture, its heaviest components split. */
   grow: boolean;
   /** Bytes. */

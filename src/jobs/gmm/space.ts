@@ -38,7 +38,7 @@ export interface SpaceSettings {
 }
 
 /** Rows to fit on, rows held out, and what is done to both before: unless asked otherwise, fitted on the former alone. */
-export interface Space {
+export interface AnalysedSpace {
   source: string;
   fold: number;
   train: RowSource;
@@ -56,7 +56,7 @@ export async function spacesOf(
   sources: GmmSource[],
   settings: SpaceSettings & { initial?: SavedMixture | undefined },
   log: Log,
-): Promise<Space[]> {
+): Promise<AnalysedSpace[]> {
   const given = settings.initial?.space;
   if (!given) return await openSpaces(sources, settings, log);
   const split = await openSpaces(sources, { ...settings, pca: false, standardize: false }, log);
@@ -70,7 +70,7 @@ export async function spacesOf(
 }
 
 /** Splits every source, fits PCA and scaler, and settles the number of dimensions. */
-async function openSpaces(sources: GmmSource[], settings: SpaceSettings, log: Log): Promise<Space[]> {
+async function openSpaces(sources: GmmSource[], settings: SpaceSettings, log: Log): Promise<AnalysedSpace[]> {
   const parts = sources.flatMap(source =>
     divide(source, settings).map(part => ({ ...part, seen: settings.reduceAll ? source.rows : part.train })),
   );
@@ -89,8 +89,8 @@ async function openSpaces(sources: GmmSource[], settings: SpaceSettings, log: Lo
   });
 }
 
-type Divided = Pick<Space, 'source' | 'fold' | 'train' | 'heldout'>;
-type Part = Divided & Pick<Space, 'seen'>;
+type Divided = Pick<AnalysedSpace, 'source' | 'fold' | 'train' | 'heldout'>;
+type Part = Divided & Pick<AnalysedSpace, 'seen'>;
 
 /** Splits a source's rows, without reading them, into the parts to fit and to score: one pair, or one per fold. */
 export function divide(
@@ -154,7 +154,7 @@ async function axes(part: Part, { dims, variance, threads, signal }: SpaceSettin
 const widened = async (part: Part, dims: number, settings: SpaceSettings): Promise<Pca> =>
   await fitPca(part.seen, { dims: Math.min(dims, part.seen.width, part.seen.rows), threads: settings.threads });
 
-function space(part: Part, pca: Pca, dims: number, { standardize }: SpaceSettings): Space {
+function space(part: Part, pca: Pca, dims: number, { standardize }: SpaceSettings): AnalysedSpace {
   // A source with fewer numbers per row than another needs axes keeps what it has.
   const kept = Math.min(dims, pca.spectrum.length);
   return {

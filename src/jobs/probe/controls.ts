@@ -5,9 +5,9 @@ import { axesLeftOut, fitPca, pcaReduction, reducedRows, type Reduction } from '
 import { features, type Feature, type LabelledLatents, type ProbeParts } from '../../probe/index.js';
 /** Controls to compare a probe's accuracy with; `none` is the probe itself. */
 export const CONTROLS = ['none', 'shuffled-labels', 'random-projection', 'pca'] as const;
-export type Control = (typeof CONTROLS)[number];
+export type ProbeControl = (typeof CONTROLS)[number];
 
-export const isProjected = (control: Control): boolean => control === 'random-projection' || control === 'pca';
+export const isProjected = (control: ProbeControl): boolean => control === 'random-projection' || control === 'pca';
 
 /** The features of one control: rows to train and to test on. */
 export interface ControlledFeatures {
@@ -26,7 +26,7 @@ export async function controlledFeatures(
   { name, tokens }: LabelledLatents,
   parts: ProbeParts,
   feature: Feature,
-  control: Control,
+  control: ProbeControl,
   { dims, seed }: { dims: number; seed: number },
   log: Log,
 ): Promise<ControlledFeatures> {
@@ -48,7 +48,7 @@ export async function controlledFeatures(
 export function matchedDims(
   sources: LabelledLatents[],
   feature: Feature,
-  { controls, dims }: { controls: Control[]; dims?: number | undefined },
+  { controls, dims }: { controls: ProbeControl[]; dims?: number | undefined },
   log: Log,
 ): number {
   const widths = sources.map(({ rows, tokens }) => features(feature, rows, tokens).width);

@@ -1,5 +1,5 @@
 import type { Log } from '../../base/index.js';
-import { loadBatch, nothingReadable, openImages, type ImageDataset, type Split } from '../../data/index.js';
+import { loadBatch, nothingReadable, openImages, type ImageDataset, type SplitName } from '../../data/index.js';
 import { presentClasses, type Decoding } from '../../io/index.js';
 import { arrayRows } from '../../rows/index.js';
 import type { ProbeSource } from './probe.js';
@@ -18,7 +18,7 @@ export async function pixelSource(
   spec: string,
   { size, tested, log, ...decoding }: PixelOptions,
 ): Promise<{ source: ProbeSource; digest: string }> {
-  const part = async (split: Split): Promise<{ rows: LabelledLatents; digest: string }> => {
+  const part = async (split: SplitName): Promise<{ rows: LabelledLatents; digest: string }> => {
     const dataset = await openImages(spec, { ...decoding, split, log });
     try {
       return { rows: await pixelRows(dataset, size, log), digest: dataset.digest };

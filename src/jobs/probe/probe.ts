@@ -13,7 +13,7 @@ import {
   type ProbeTask,
 } from '../../probe/index.js';
 import { wilson } from '../../statistics/index.js';
-import { controlledFeatures, isProjected, matchedDims, type Control } from './controls.js';
+import { controlledFeatures, isProjected, matchedDims, type ProbeControl } from './controls.js';
 
 /** A latent space, with its own test rows if there are any. */
 export interface ProbeSource {
@@ -24,7 +24,7 @@ export interface ProbeSource {
 export interface ProbingSettings extends ProbeSettings {
   features: Feature[];
   probes: ProbeKind[];
-  controls: Control[];
+  controls: ProbeControl[];
   /** Dimensions that projected controls keep; default: those of the narrowest source. */
   dims?: number | undefined;
   /** Fraction of rows for training where there is no separate test set. */
@@ -38,7 +38,7 @@ export interface ProbeName {
   probe: ProbeKind;
   /** `C=0.01` or `k=20`. */
   setting: string;
-  control: Control;
+  control: ProbeControl;
 }
 
 export interface ProbeRow extends ProbeName {
@@ -99,7 +99,7 @@ function passesOf({ features, probes }: ProbingSettings): { feature: Feature; pr
 async function probeOne(
   latents: LabelledLatents,
   parts: ProbeParts,
-  { feature, control, dims }: { feature: Feature; control: Control; dims: number },
+  { feature, control, dims }: { feature: Feature; control: ProbeControl; dims: number },
   probes: ProbeKind[],
   settings: ProbingSettings,
   log: Log,

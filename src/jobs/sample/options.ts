@@ -5,7 +5,7 @@ import { CONVENTION_NAMES, DIFFUSION_FORMS, LAST_STEPS, SAMPLERS } from '../../d
 import { weights } from '../../io/options.js';
 
 /** `0.2,0.8` or a YAML list. */
-export const interval = list(
+export const guidanceInterval = list(
   z
     .tuple([number, number], 'must be two numbers, e.g. 0.2,0.8')
     .refine(([low, high]) => low <= high, 'must go from low to high'),
@@ -28,7 +28,7 @@ export const sampleOptions = z.object({
     .default(['balanced'])
     .describe('balanced: cycle through the classes; random: drawn by seed; or class names or numbers, cycled through'),
   guidance: nonNegative.default(1).describe('guidance scale w of u + w (c − u); 1: no guidance'),
-  interval: interval.default([0, 1]).describe('time interval in which guidance is applied (t = 0 is noise)'),
+  interval: guidanceInterval.default([0, 1]).describe('time interval in which guidance is applied (t = 0 is noise)'),
   guidedChannels: count.optional().describe('guide only the first N channels; default: all'),
   rescale: nonNegative
     .max(1)

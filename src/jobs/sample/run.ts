@@ -6,7 +6,7 @@ import {
   toInner,
   type Diffusion,
   type InnerTerms,
-  type Model,
+  type Predictor,
   type SamplerChoice,
   type SamplingPlan,
 } from '../../diffusion/index.js';
@@ -17,13 +17,17 @@ import type { SampleOptions } from './options.js';
 import { labelPlan } from './labels.js';
 import { sampleImages, type SampleContext, type SampleResult } from './sample.js';
 
-export interface Options extends SampleOptions {
+export interface SampleRunOptions extends SampleOptions {
   seed: number;
   precision: string;
 }
 
 /** `maetok sample`: opens everything, checks that it fits together, samples. The engine has been started. */
-export async function sampleRun(input: string, chosen: Options, context: SampleContext): Promise<SampleResult> {
+export async function sampleRun(
+  input: string,
+  chosen: SampleRunOptions,
+  context: SampleContext,
+): Promise<SampleResult> {
   const diffusion = await opened(input, chosen, context.log);
   try {
     const bad = chosen.bad === undefined ? undefined : await opened(chosen.bad, chosen, context.log);
@@ -37,7 +41,11 @@ export async function sampleRun(input: string, chosen: Options, context: SampleC
   }
 }
 
-async function opened(path: string, { weights, heads, latents, convention }: Options, log: Log): Promise<Diffusion> {
+async function opened(
+  path: string,
+  { weights, heads, latents, convention }: SampleRunOptions,
+  log: Log,
+): Promise<Diffusion> {
   const normalisation = latents === undefined ? undefined : await statisticsOf(latents, log);
   const named = convention === 'own' || convention === 'scale-s' ? undefined : convention;
   return await openDiffusion(path, { weights, heads, normalisation, convention: named, log });
@@ -55,7 +63,7 @@ async function statisticsOf(path: string, log: Log) {
 async function sampled(
   diffusion: Diffusion,
   bad: Diffusion | undefined,
-  chosen: Options,
+  chosen: SampleRunOptions,
   context: SampleContext,
 ): Promise<SampleResult> {
   const inner = { ...toInner(chosen.convention, chosen), ...definedChannels(chosen) };
@@ -84,7 +92,7 @@ async function sampled(
   }
 }
 
-const definedChannels = ({ guidedChannels }: Options): Partial<InnerTerms> =>
+const definedChannels = ({ guidedChannels }: SampleRunOptions): Partial<InnerTerms> =>
   guidedChannels === undefined ? {} : { channels: guidedChannels };
 
 function warnAboutGuidance(
@@ -114,7 +122,7 @@ function refuseMisfit(a: Diffusion, b: Diffusion): void {
 
 async function openFitting(
   diffusion: Diffusion,
-  { tokenizer, imageSize: side }: Options,
+  { tokenizer, imageSize: side }: SampleRunOptions,
   log: Log,
 ): Promise<Tokenizer> {
   const { spec, digest, image_size: trained } = diffusion.tokenizer;
@@ -137,7 +145,10 @@ async function openFitting(
 }
 
 /** A model of guidance-free training guides in one pass by itself, and can do nothing else. */
-function refuseForGuidanceFree({ guidance, channels }: InnerTerms, { bad, rescale, convention }: Options): void {
+function refuseForGuidanceFree(
+  { guidance, channels }: InnerTerms,
+  { bad, rescale, convention }: SampleRunOptions,
+): void {
   const refused = (what: string): never => {
     throw new UserError(`${what}: a model of guidance-free training guides by itself; leave it out`);
   };
@@ -147,8 +158,13 @@ function refuseForGuidanceFree({ guidance, channels }: InnerTerms, { bad, rescal
   if (guidance < 1) throw new UserError(`--guidance ${guidance}: a model of guidance-free training takes 1 or more`);
 }
 
-function planOf(diffusion: Diffusion, bad: Diffusion | undefined, inner: InnerTerms, chosen: Options): SamplingPlan {
-  const model = ({ config, params, objective }: Diffusion): Model => ({ config, params, objective });
+function planOf(
+  diffusion: Diffusion,
+  bad: Diffusion | undefined,
+  inner: InnerTerms,
+  chosen: SampleRunOptions,
+): SamplingPlan {
+  const model = ({ config, params, objective }: Diffusion): Predictor => ({ config, params, objective });
   const sampler: SamplerChoice = { ...chosen, name: chosen.sampler, steps: inner.steps, shift: inner.shift };
   return {
     model: model(diffusion),
@@ -165,7 +181,7 @@ function cardOf(
   bad: Diffusion | undefined,
   tokenizer: Tokenizer,
   { guidance, sampler }: SamplingPlan,
-  chosen: Options,
+  chosen: SampleRunOptions,
 ): Record<string, unknown> {
   const { name, steps, shift, atol, rtol, diffusion: form, diffusionScale, lastStep, lastStepSize } = sampler;
   // dopri5 takes steps that suit the whole batch.

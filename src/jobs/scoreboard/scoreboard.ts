@@ -1,7 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import { RandomNumbers, UserError } from '../../base/index.js';
 import { isNumeric, wordIn, type Table, type TableRow } from '../../report/index.js';
-import { interval, kendall, permutationTest, spearman } from '../../statistics/index.js';
+import { spearmanInterval, kendall, permutationTest, spearman } from '../../statistics/index.js';
 /** The numbers that MAETok's authors published; every row says where. */
 export const PUBLISHED = fileURLToPath(new URL('../../../studies/maetok-paper.csv', import.meta.url));
 
@@ -15,7 +15,7 @@ const SETTING = 'setting';
 const FEWEST = 3;
 const LEVEL = 0.05;
 
-export type Verdict = 'correlates' | 'undecided' | 'too few';
+export type CorrelationVerdict = 'correlates' | 'undecided' | 'too few';
 
 /** How one cheap measure orders tokenizers as compared with what is then generated. */
 export interface ScoreboardRow {
@@ -30,7 +30,7 @@ export interface ScoreboardRow {
   p: number | null;
   /** Holm's correction for the number of measures that were tried in the setting. */
   p_holm: number | null;
-  verdict: Verdict;
+  verdict: CorrelationVerdict;
 }
 
 export const SCOREBOARD_COLUMNS: (keyof ScoreboardRow)[] = [
@@ -115,7 +115,7 @@ function scored(
       verdict: 'too few',
     };
   const { p, least } = permutationTest(x, y, random.for('pairings'));
-  const [low, high] = interval(x, y, random.for('copula'));
+  const [low, high] = spearmanInterval(x, y, random.for('copula'));
   return {
     ...common,
     spearman: spearman(x, y),

@@ -6,7 +6,7 @@ import { arrayRows } from '../../rows/index.js';
 import { PAIR_METRICS } from '../../metrics/index.js';
 import type { Params } from '../../nn/index.js';
 import { featureMatrix, knnScores, score, standardisation } from '../../probe/index.js';
-import type { EvaluateContext } from '../../training/index.js';
+import type { TrainingSnapshot } from '../../training/index.js';
 import { latentStatistics } from '../../diagnose/index.js';
 
 /** A tokenizer with the parameters of the moment; what it returns is the caller's. */
@@ -50,7 +50,7 @@ export function tokenizerEvaluation({
   val,
   count,
   sizes,
-}: EvaluationPlan): (context: EvaluateContext) => Promise<Record<string, number>> {
+}: EvaluationPlan): (context: TrainingSnapshot) => Promise<Record<string, number>> {
   return async ({ step, params, ema = params, out }) => {
     const now = codec(ema);
     const seen = await encoded(now, val, { count, side: imageSize, decodes: true });

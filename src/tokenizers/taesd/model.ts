@@ -5,14 +5,20 @@ import { conv2d, groupNorm, under, upsample2x, type Params } from '../../nn/inde
  * The tiny autoencoders of the TAESD family (Ollin Boer Bohan, MIT): plain sequences whose keys are
  * `<position>.<part>`. A network is the list of the layers at each position.
  */
-export type Layer = 'conv' | 'down' | 'relu' | 'block' | 'up' | 'squash';
+export type TaesdLayer = 'conv' | 'down' | 'relu' | 'block' | 'up' | 'squash';
 
-const repeat = (times: number, ...layers: Layer[]): Layer[] => Array.from({ length: times }, () => layers).flat();
+const repeat = (times: number, ...layers: TaesdLayer[]): TaesdLayer[] =>
+  Array.from({ length: times }, () => layers).flat();
 
 /** 8× down: TAESD, TAEF1 and TAEF2 (whose last three blocks carry a pool, seen in the keys). */
-export const ENCODER_F8: readonly Layer[] = ['conv', 'block', ...repeat(3, 'down', 'block', 'block', 'block'), 'conv'];
+export const ENCODER_F8: readonly TaesdLayer[] = [
+  'conv',
+  'block',
+  ...repeat(3, 'down', 'block', 'block', 'block'),
+  'conv',
+];
 
-export const DECODER_F8: readonly Layer[] = [
+export const DECODER_F8: readonly TaesdLayer[] = [
   'squash',
   'conv',
   'relu',
@@ -22,7 +28,7 @@ export const DECODER_F8: readonly Layer[] = [
 ];
 
 /** 32× down: the encoder that speaks DC-AE's latents (TAESANA). */
-export const ENCODER_F32: readonly Layer[] = [
+export const ENCODER_F32: readonly TaesdLayer[] = [
   ...repeat(2, 'down', 'relu'),
   'block',
   ...repeat(3, 'down', 'block', 'block', 'block'),
@@ -39,7 +45,7 @@ export interface Activations {
 }
 
 /** Runs a sequence on x [n, h, w, c]; pixels are in [0, 1] and latents raw. */
-export function runSequence(layers: readonly Layer[], params: Params, x: Tensor): Activations {
+export function runSequence(layers: readonly TaesdLayer[], params: Params, x: Tensor): Activations {
   const outputs: Tensor4D[] = [];
   layers.forEach((layer, i) => {
     x = tf.tidy(() => LAYERS[layer](under(params, String(i)), x));
@@ -48,7 +54,7 @@ export function runSequence(layers: readonly Layer[], params: Params, x: Tensor)
   return { output: x as Tensor4D, layers: outputs };
 }
 
-const LAYERS: Record<Layer, (params: Params, x: Tensor) => Tensor> = {
+const LAYERS: Record<TaesdLayer, (params: Params, x: Tensor) => Tensor> = {
   conv: (params, x) => conv2d(params, x),
   down: (params, x) => conv2d(params, x, { stride: 2, padding: 1 }),
   relu: (_, x) => tf.relu(x),

@@ -1,12 +1,12 @@
 import { UserError } from '../../base/index.js';
 import { loadParams, type HostArray, type Params, type Shapes } from '../../nn/index.js';
 import type { OpenOptions } from '../tokenizer.js';
-import { DECODER_F8, ENCODER_F32, ENCODER_F8, type Layer } from './model.js';
+import { DECODER_F8, ENCODER_F32, ENCODER_F8, type TaesdLayer } from './model.js';
 
 /** One of the family's sequences. */
 export interface Sequence {
   role: 'encoder' | 'decoder';
-  layers: readonly Layer[];
+  layers: readonly TaesdLayer[];
   /** Pixels per latent position along a side. */
   factor: number;
   /** Positions whose convolution has no bias. */
@@ -18,7 +18,7 @@ export interface Sequence {
 }
 
 const follows =
-  (layers: readonly Layer[], before: Layer) =>
+  (layers: readonly TaesdLayer[], before: TaesdLayer) =>
   (position: number): boolean =>
     layers[position - 1] === before;
 
@@ -49,7 +49,7 @@ export const SEQUENCES: readonly Sequence[] = [
   },
 ];
 
-export interface Network {
+export interface TaesdNetwork {
   sequence: Sequence;
   params: Params;
   /** Channels of the latents. */
@@ -70,10 +70,10 @@ export function sequenceOf(all: string[]): Sequence | undefined {
   });
 }
 
-const HAS_PARAMETERS = new Set<Layer>(['conv', 'down', 'block']);
+const HAS_PARAMETERS = new Set<TaesdLayer>(['conv', 'down', 'block']);
 
 /** Weights of one sequence, checked. */
-export function loadNetwork(name: string, arrays: Record<string, HostArray>, options: OpenOptions): Network {
+export function loadNetwork(name: string, arrays: Record<string, HostArray>, options: OpenOptions): TaesdNetwork {
   const keys = Object.keys(arrays);
   const sequence = sequenceOf(keys);
   if (!sequence) throw new UserError(`${name}: not the weights of a TAESD encoder or decoder that maetok knows`);

@@ -5,7 +5,7 @@ import { under } from '../../nn/index.js';
 import { tidied, toGrid, toTokens } from '../grid.js';
 import type { OpenOptions, Tokenizer, TokenizerSource } from '../tokenizer.js';
 import { runSequence } from './model.js';
-import { loadNetwork, sequenceOf, type Network } from './networks.js';
+import { loadNetwork, sequenceOf, type TaesdNetwork } from './networks.js';
 
 /** Whether these are networks of the family: one sequence, or two under `encoder.` and `decoder.`. */
 export function isTaesd({ weights }: TokenizerSource): boolean {
@@ -52,11 +52,11 @@ export function openTaesd({ name, weights, digest }: TokenizerSource, options: O
 }
 
 /** pixels [n, h, w, 3] in [0, 1] → latents [n, h/f, w/f, c]. */
-const encodePixels = ({ sequence, params }: Network, pixels: Tensor): Tensor4D =>
+const encodePixels = ({ sequence, params }: TaesdNetwork, pixels: Tensor): Tensor4D =>
   runSequence(sequence.layers, params, pixels).output;
 
 /** latents [n, h, w, c] → pixels [n, f·h, f·w, 3], not clamped. */
-const decodePixels = ({ sequence, params }: Network, latents: Tensor): Tensor4D =>
+const decodePixels = ({ sequence, params }: TaesdNetwork, latents: Tensor): Tensor4D =>
   runSequence(sequence.layers, params, latents).output;
 
 const toUnit = (images: Tensor): Tensor => images.add(1).div(2);
@@ -68,7 +68,7 @@ function networksIn(weights: Record<string, NdArray>): Record<string, NdArray>[]
 }
 
 /** Names of the family's members, by their latent space. */
-function nameOf({ sequence, channels, params }: Network): string {
+function nameOf({ sequence, channels, params }: TaesdNetwork): string {
   if (sequence.factor === 32) return 'taesana';
   if ('11.pool.0.weight' in params) return 'taef2';
   return channels === 4 ? 'taesd' : `taesd-c${channels}`;

@@ -4,7 +4,7 @@ import { adaptiveWeight, alignment, ALIGNMENT_LARGEST, type AlignmentMargins } f
 import { LAST_LAYER } from './shapes.js';
 
 /** Latents drawn towards a frozen vision model's features (Yao & Wang 2025), token by token. */
-export interface Alignment {
+export interface VfAlignment {
   weight: number;
   margins: AlignmentMargins;
 }
@@ -17,7 +17,7 @@ export const PROJECTION = 'linear_proj.weight';
  * the ratio of the reconstruction's and its own gradient at the encoder's last layer.
  */
 export function alignmentTerm(
-  { weight, margins }: Alignment,
+  { weight, margins }: VfAlignment,
   params: Params,
   latents: Tensor3D,
   features: Tensor3D,

@@ -5,7 +5,7 @@ import { type VitConfig } from './config.js';
 import { frequencies, gridPositionTable, layerRotation, type Grid } from './positions.js';
 import { NOTHING, throughLayers, type Wanted } from './stack.js';
 
-export interface EncodeOptions {
+export interface VitEncodeOptions {
   /** [n, patches], 1 where the patch is replaced by the mask token. */
   mask?: Tensor | undefined;
   wanted?: Wanted | undefined;
@@ -25,7 +25,7 @@ export function encode(
   config: VitConfig,
   params: Params,
   images: Tensor4D,
-  { mask, wanted = NOTHING, recompute }: EncodeOptions = {},
+  { mask, wanted = NOTHING, recompute }: VitEncodeOptions = {},
 ): Encoded {
   return tf.tidy(() => {
     const own = under(params, 'encoder');

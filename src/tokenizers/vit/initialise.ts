@@ -4,7 +4,7 @@ import { decoders, type Stack, type VitConfig } from './config.js';
 import { vitShapes } from './shapes.js';
 
 /** How wide parameters begin. */
-export interface Start {
+export interface InitialScales {
   /** LayerScale's first value. */
   layerScale: number;
   /** Standard deviation of weights. */
@@ -14,13 +14,13 @@ export interface Start {
 }
 
 /** The authors' (and DINOv2's): deep residual branches begin as almost nothing, and open over many thousand steps. */
-const DEEP: Start = { layerScale: 1e-5, weights: 0.02, tokens: 0.02 };
+const DEEP: InitialScales = { layerScale: 1e-5, weights: 0.02, tokens: 0.02 };
 
 /**
  * A few narrow blocks that train for hundreds of steps: branches at full strength, weights that keep the scale of what
  * passes through (0.02 halves it at ViT-B's width), tokens that attention can tell apart from the first step on.
  */
-const SHALLOW: Start = { layerScale: 1, weights: 0.1, tokens: 0.5 };
+const SHALLOW: InitialScales = { layerScale: 1, weights: 0.1, tokens: 0.5 };
 
 /**
  * Parameters before training, as the authors' backbones have them: weights of blocks, tokens and positions from a
@@ -28,7 +28,7 @@ const SHALLOW: Start = { layerScale: 1, weights: 0.1, tokens: 0.5 };
  * layers around the latents and the patch embedding uniform in ±1/√(inputs). Every tensor draws from a stream of its
  * own name.
  */
-export function initialParams(config: VitConfig, random: RandomStream, given: Partial<Start> = {}): Params {
+export function initialParams(config: VitConfig, random: RandomStream, given: Partial<InitialScales> = {}): Params {
   const shapes = vitShapes(config);
   const start = { ...(config.encoder.depth < 12 ? SHALLOW : DEEP), ...given };
   return Object.fromEntries(
@@ -41,7 +41,7 @@ export function initialParams(config: VitConfig, random: RandomStream, given: Pa
   );
 }
 
-function initial(key: string, shapes: Record<string, number[]>, start: Start, random: RandomStream): Tensor {
+function initial(key: string, shapes: Record<string, number[]>, start: InitialScales, random: RandomStream): Tensor {
   const shape = shapes[key];
   if (/\.ls[12]\.gamma$/.test(key)) return tf.fill(shape, start.layerScale);
   if (key.includes('.adaLN_modulation.')) return tf.zeros(shape);

@@ -1,6 +1,6 @@
 import { tf, type RandomStream, type Scalar, type Tensor, type Tensor3D, type Tensor4D } from '../../engine/index.js';
 import type { LossResult, Params } from '../../nn/index.js';
-import { alignmentTerm, type Alignment } from './alignment.js';
+import { alignmentTerm, type VfAlignment } from './alignment.js';
 import { klPerImage, posterior, samplePosterior } from '../posterior.js';
 import { auxDecoder, type VitConfig } from './config.js';
 import { decode, decodePatches } from './decoder.js';
@@ -24,7 +24,7 @@ export interface VitRecipe extends PixelLoss {
   /** Weight of the divergence from the standard normal, summed over the latents. */
   kl: number;
   /** Latents drawn towards a vision model's features, as VA-VAE's are. */
-  align?: Alignment | undefined;
+  align?: VfAlignment | undefined;
   /** Blocks keep nothing for the backward pass and are computed again in it. */
   recompute?: boolean | undefined;
 }

@@ -4,7 +4,7 @@ import type { HostArray } from '../../nn/index.js';
 import { tensorOf } from '../../nn/layout.js';
 import { networkSchema, type NetworkConfig } from '../../diffusion/config.js';
 import { sinusoid } from '../../diffusion/embeddings.js';
-import { classifierFree, type Guidance, type Network } from '../../diffusion/guidance.js';
+import { classifierFree, type Guidance, type ConditionalField } from '../../diffusion/guidance.js';
 import { directionErrors, noisyAt, squaredErrors, targetAt } from '../../diffusion/loss.js';
 import { forward, usedChannels } from '../../diffusion/network.js';
 import { OWN_OBJECTIVE, velocityNetwork } from '../../diffusion/objective.js';
@@ -240,7 +240,7 @@ async function sampledResults(
   config: NetworkConfig,
 ): Promise<Results> {
   const labels = labelsOf(inputs['input.y']);
-  const network: Network = velocityNetwork({ config, params: weights, objective: OWN_OBJECTIVE });
+  const network: ConditionalField = velocityNetwork({ config, params: weights, objective: OWN_OBJECTIVE });
   const guided = classifierFree(
     network,
     labels,

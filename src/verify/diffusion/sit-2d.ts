@@ -1,7 +1,7 @@
 import { tf, type Tensor } from '../../engine/index.js';
 import type { VerifyCase } from '../case.js';
 import { networkSchema, type NetworkConfig } from '../../diffusion/config.js';
-import { isGuided, mix, type Guidance, type Network } from '../../diffusion/guidance.js';
+import { isGuided, mix, type Guidance, type ConditionalField } from '../../diffusion/guidance.js';
 import { lossWeight, noisyAt, squaredErrors, targetAt } from '../../diffusion/loss.js';
 import { forward, usedChannels } from '../../diffusion/network.js';
 import type { DiffusionForm, LastStep, PathName, PredictionName, Weighting } from '../../diffusion/names.js';
@@ -90,7 +90,7 @@ export async function verifySit2d(recorded: VerifyCase): Promise<Results> {
 function forwardResults({ weights, inputs }: VerifyCase, { cfg_scale }: Sit2dCase, config: NetworkConfig): Results {
   const t = numbersOf(inputs['in.t']);
   const labels = labelsOf(inputs['in.y']);
-  const rowWise: Network = (x, _, rows) =>
+  const rowWise: ConditionalField = (x, _, rows) =>
     usedChannels(
       config,
       forward(config, weights, { x, t: [...t, ...t].slice(0, rows.length), labels: rows }).prediction,
@@ -113,7 +113,12 @@ const nullsFor = ({ classes }: NetworkConfig, labels: Int32Array): Int32Array =>
  * SiT's and LightningDiT's guided pass on [x; x]: both halves see the first one's state and get its guided channels;
  * the other channels stay conditional in the first half and unconditional in the second.
  */
-export function bothHalves(network: Network, labels: Int32Array, nullLabel: number, guidance: Guidance): VelocityField {
+export function bothHalves(
+  network: ConditionalField,
+  labels: Int32Array,
+  nullLabel: number,
+  guidance: Guidance,
+): VelocityField {
   const both = Int32Array.from([...labels, ...labels.map(() => nullLabel)]);
   return (x, t, stepStart) =>
     tf.tidy(() => {

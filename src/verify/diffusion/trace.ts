@@ -1,18 +1,18 @@
 import { tf, type Tensor } from '../../engine/index.js';
-import type { Network } from '../../diffusion/guidance.js';
+import type { ConditionalField } from '../../diffusion/guidance.js';
 import type { HostArray } from '../../nn/index.js';
 import { arrayOf } from './case.js';
 
 /** A network that remembers what it was asked. */
 export interface Traced {
-  network: Network;
+  network: ConditionalField;
   /** The first `rows` rows of every input, stacked; frees its memory. */
   states: (rows: number) => Tensor;
   /** The times asked for. */
   times: () => HostArray;
 }
 
-export function traced(network: Network): Traced {
+export function traced(network: ConditionalField): Traced {
   const states: Tensor[] = [];
   const times: number[] = [];
   return {

@@ -1,8 +1,8 @@
 import type { Tensor } from '../../../engine/index.js';
 import { UserError, type Log } from '../../../base/index.js';
 import { sha256OfFile } from '../../../io/index.js';
-import type { NetworkConfig, Recipe, RunNetwork, FrozenSet, Model, Objective } from '../../../diffusion/index.js';
-import type { EvaluateContext, EvaluationRows, TrainingSettings, TrainingTask } from '../../../training/index.js';
+import type { NetworkConfig, Recipe, RunNetwork, FrozenSet, Predictor, Objective } from '../../../diffusion/index.js';
+import type { TrainingSnapshot, EvaluationRows, TrainingSettings, TrainingTask } from '../../../training/index.js';
 import type { NormalisedLatents } from '../../../latents/index.js';
 import { diffusionOptions, type DiffusionOptions } from './options.js';
 import { defineTrainable, type PreparedTraining, type Trainable, type TrainingRequest } from '../trainable.js';
@@ -217,12 +217,12 @@ function tokenizerOf({ source }: NormalisedLatents): Record<string, unknown> {
 
 /** loss.csv: the loss by timestep on frozen rows of both parts, with the weights and with their average. */
 async function evaluation(
-  model: Omit<Model, 'params'>,
+  model: Omit<Predictor, 'params'>,
   latents: NormalisedLatents,
   parts: { train: Int32Array; heldout: Int32Array },
   { bins, evaluationSamples: samples, floor }: DiffusionOptions,
   { batchSize }: TrainingSettings,
-): Promise<(context: EvaluateContext) => Promise<{ tables: EvaluationRows }>> {
+): Promise<(context: TrainingSnapshot) => Promise<{ tables: EvaluationRows }>> {
   const { lossByTime } = await import('../../../diffusion/index.js');
   const { FROZEN_SEED, frozenSet } = await import('../../diffusion-loss/index.js');
   const { floorSubtraction } = await import('../../diffusion-loss/index.js');

@@ -12,14 +12,14 @@ import {
 import type { VitTrainingOptions } from './options.js';
 
 /** A trained tokenizer to start from. */
-export interface Start {
+export interface PretrainedVit {
   config: VitConfig;
   weights: Record<string, NdArray>;
   digest: string;
 }
 
 /** The run that `--from` names, with its moving average where it kept one. */
-export async function openStart({ from, stage }: VitTrainingOptions, log: Log): Promise<Start | undefined> {
+export async function openStart({ from, stage }: VitTrainingOptions, log: Log): Promise<PretrainedVit | undefined> {
   if (from === undefined) {
     if (stage === 'decoder')
       throw new UserError('--stage decoder: needs a trained encoder; name its run with --from RUN');
@@ -37,7 +37,7 @@ export async function openStart({ from, stage }: VitTrainingOptions, log: Log): 
 }
 
 export interface StartingOptions {
-  start: Start | undefined;
+  start: PretrainedVit | undefined;
   random: RandomStream;
   /** Initial LayerScale of a fresh start; absent: depends on the depth. */
   layerScale: number | undefined;
