@@ -152,11 +152,11 @@ async function exported(dataset: ImageDataset, chosen: Options, context: Context
 }
 
 async function writeGrid(dataset: ImageDataset, path: string, { num, size, force }: Options): Promise<void> {
-  const { centreCrop, nothingReadable, spread } = await import('../data/index.js');
+  const { centreCrop, nothingReadable, evenlySpaced } = await import('../data/index.js');
   const { imageGrid, refuseExisting, writePng } = await import('../io/index.js');
   refuseExisting(path, force);
   const images = [];
-  for (const index of spread(dataset.count, num)) {
+  for (const index of evenlySpaced(dataset.count, num)) {
     try {
       const image = await dataset.read(index, size);
       images.push(size === undefined ? image : centreCrop(image, size));

@@ -17,7 +17,7 @@ import {
 import { firstReadable, nothingReadable, severalAtOnce } from './batch.js';
 import { centreCrop } from './crop.js';
 import { subset, type ImageDataset } from './dataset.js';
-import { requireOneSize, spread } from './inspect.js';
+import { evenlySpaced, requireOneSize } from './inspect.js';
 
 export interface ExportOptions {
   /** Centre crop to this side; absent: as they are. */
@@ -34,7 +34,7 @@ const CARD = 'dataset.json';
 async function* readableImages(dataset: ImageDataset, { size, signal, progress }: ExportOptions) {
   for (let start = 0; start < dataset.count; start += BATCH) {
     if (signal.aborted) throw new UserError('interrupted; nothing was written', EXIT.interrupted);
-    const indices = spread(Math.min(BATCH, dataset.count - start), BATCH).map(i => start + i);
+    const indices = evenlySpaced(Math.min(BATCH, dataset.count - start), BATCH).map(i => start + i);
     const images = await severalAtOnce(indices, async index => {
       try {
         const image = await dataset.read(index, size);
@@ -160,6 +160,6 @@ export function without(dataset: ImageDataset, broken: readonly { index: number 
   if (broken.length === 0) return dataset;
   if (broken.length === dataset.count) throw nothingReadable(dataset);
   const left = new Set(broken.map(({ index }) => index));
-  const kept = Int32Array.from(spread(dataset.count, dataset.count).filter(index => !left.has(index)));
+  const kept = Int32Array.from(evenlySpaced(dataset.count, dataset.count).filter(index => !left.has(index)));
   return subset(dataset, kept, dataset.name, sha256OfText(`${dataset.digest} without ${[...left].join(' ')}`));
 }

@@ -2,7 +2,7 @@ export { firstReadable, loadBatch, nothingReadable, severalAtOnce, type ImageBat
 export { centreCrop } from './crop.js';
 export type { ImageDataset } from './dataset.js';
 export { exportFolder, exportNpz, without } from './export.js';
-export { brokenImages, requireOneSize, sizeRange, spread } from './inspect.js';
+export { brokenImages, evenlySpaced, requireOneSize, sizeRange } from './inspect.js';
 export type { Augmentation, SplitName } from './names.js';
 export { DATA_SPECS, openImages } from './open.js';
 export { holdsImages } from './sources/arrays.js';

@@ -20,7 +20,7 @@ const MOST_LOOKED_AT = 2000;
  * throws if the data set was opened `strict`. @throws UserError if no header can be read.
  */
 export async function sizeRange(dataset: ImageDataset): Promise<SizeRange> {
-  const sizes = await severalAtOnce(spread(dataset.count, MOST_LOOKED_AT), async index => {
+  const sizes = await severalAtOnce(evenlySpaced(dataset.count, MOST_LOOKED_AT), async index => {
     try {
       return await sizeOf(await dataset.stored(index));
     } catch (error) {
@@ -49,7 +49,7 @@ async function sizeOf(stored: StoredImage): Promise<{ width: number; height: num
 }
 
 /** At most `most` indices below `count`, evenly spread, the first one included. */
-export function spread(count: number, most: number): number[] {
+export function evenlySpaced(count: number, most: number): number[] {
   const taken = Math.min(count, most);
   return Array.from({ length: taken }, (_, i) => Math.floor((i * count) / taken));
 }
@@ -67,7 +67,7 @@ export async function brokenImages(
   signal: AbortSignal,
 ): Promise<BrokenImage[]> {
   let done = 0;
-  const found = await severalAtOnce(spread(dataset.count, dataset.count), async index => {
+  const found = await severalAtOnce(evenlySpaced(dataset.count, dataset.count), async index => {
     if (signal.aborted) throw new UserError('interrupted', EXIT.interrupted);
     try {
       await dataset.read(index);

@@ -1,6 +1,6 @@
 /* Statistics of tokens and channels from the first and second moments of flattened latents [tokens · channels]. */
 
-import { product } from '../engine/index.js';
+import { hostMatMul } from '../engine/index.js';
 import type { RowSource } from '../rows/index.js';
 
 export interface LatentMoments {
@@ -117,7 +117,7 @@ async function tokenProducts(
       for (let j = 0; j < width; j++)
         all[Math.floor(j / channels) * k + i * channels + (j % channels)] = data[i * width + j] - mean[j];
     const own = all.subarray(first * k, (first + count) * k);
-    const part = product(own, all, { m: count, k, n: tokens, transposeB: true });
+    const part = hostMatMul(own, all, { m: count, k, n: tokens, transposeB: true });
     for (let at = 0; at < out.length; at++) out[at] += part[at];
   }
   return out;

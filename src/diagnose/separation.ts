@@ -1,4 +1,4 @@
-import { eigh, matMul, product, rowProducts, tf, type Tensor2D } from '../engine/index.js';
+import { eigh, hostMatMul, matMul, rowProducts, tf, type Tensor2D } from '../engine/index.js';
 import { columnMeans, type LabelledSample } from './rows.js';
 
 /* How far apart classes are, by Euclidean distance between unscaled rows. */
@@ -35,9 +35,9 @@ export function calinskiHarabasz(sample: LabelledSample, { counts, centres }: Cl
 /** Davies & Bouldin (1979): how much the worst neighbour of each class overlaps it; lower is better separated. */
 export function daviesBouldin(sample: LabelledSample, { counts, centres }: ClassCentres): number {
   const { rows, width, classes, labels } = sample;
-  const spread = new Float64Array(classes);
-  for (let i = 0; i < rows; i++) spread[labels[i]] += Math.sqrt(squaredToCentre(sample, centres, i));
-  for (let k = 0; k < classes; k++) spread[k] /= counts[k];
+  const scatter = new Float64Array(classes);
+  for (let i = 0; i < rows; i++) scatter[labels[i]] += Math.sqrt(squaredToCentre(sample, centres, i));
+  for (let k = 0; k < classes; k++) scatter[k] /= counts[k];
   let total = 0;
   for (let a = 0; a < classes; a++) {
     let worst = 0;
@@ -45,7 +45,7 @@ export function daviesBouldin(sample: LabelledSample, { counts, centres }: Class
       if (a === b) continue;
       let square = 0;
       for (let j = 0; j < width; j++) square += (centres[a * width + j] - centres[b * width + j]) ** 2;
-      worst = Math.max(worst, (spread[a] + spread[b]) / Math.sqrt(square));
+      worst = Math.max(worst, (scatter[a] + scatter[b]) / Math.sqrt(square));
     }
     total += worst;
   }
@@ -124,12 +124,12 @@ export async function fisherRatio(sample: LabelledSample, { counts }: ClassCentr
     offsets[k * dims + (at % dims)] += value / counts[k];
   });
   const residuals = points.map((value, at) => value - offsets[labels[Math.floor(at / dims)] * dims + (at % dims)]);
-  const within = product(residuals, residuals, { m: dims, k: rows, n: dims, transposeA: true });
+  const within = hostMatMul(residuals, residuals, { m: dims, k: rows, n: dims, transposeA: true });
   for (let at = 0; at < within.length; at++) within[at] /= rows;
   const { shrinkage, scale } = ledoitWolf(residuals, within, { rows, dims, width });
   const { values, vectors } = eigh(within, dims);
   // Each centre's squared length in the metric of the shrunk S_w, whose eigenvectors shrinking leaves alone.
-  const along = product(offsets, vectors, { m: classes, k: dims, n: dims });
+  const along = hostMatMul(offsets, vectors, { m: classes, k: dims, n: dims });
   let ratio = 0;
   for (let k = 0; k < classes; k++)
     for (let j = 0; j < dims; j++)

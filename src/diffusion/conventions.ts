@@ -128,7 +128,7 @@ export interface InnerTerms extends SamplingTerms {
 }
 
 /** Turns an interval of reversed time around; twice is the identity, but for the last digit of a double. */
-function turned([low, high]: [number, number]): [number, number] {
+function reversed([low, high]: [number, number]): [number, number] {
   return [tidied(1 - high), tidied(1 - low)];
 }
 
@@ -141,8 +141,8 @@ export function toInner(name: ConventionName, { guidance, interval, shift, steps
   const convention: Convention = CONVENTIONS[name];
   return {
     guidance: convention.scale === 's' ? tidied(1 + guidance) : guidance,
-    interval: isReversed(convention) ? turned(interval) : interval,
-    // In turned time t → s t / (1 + (s − 1) t) is the same map with 1/s.
+    interval: isReversed(convention) ? reversed(interval) : interval,
+    // In reversed time t → s t / (1 + (s − 1) t) is the same map with 1/s.
     shift: isReversed(convention) ? tidied(1 / shift) : shift,
     steps: convention.steps === 'points' ? steps - 1 : steps,
     channels: convention.guidedChannels,
@@ -163,7 +163,7 @@ export function toConvention(
     lost.push(`it guides ${shownChannels(convention.guidedChannels)}, this setting ${shownChannels(channels)}`);
   return {
     guidance: convention.scale === 's' ? tidied(guidance - 1) : guidance,
-    interval: isReversed(convention) ? turned(interval) : interval,
+    interval: isReversed(convention) ? reversed(interval) : interval,
     shift: isReversed(convention) ? tidied(1 / shift) : shift,
     steps: convention.steps === 'points' ? steps + 1 : steps,
     channels: convention.guidedChannels,

@@ -11,13 +11,13 @@ export interface Guidance {
   interval: [low: number, high: number];
   /** Guides the first channels only; absent: all. DiT, SiT and LightningDiT guided three. */
   channels?: number | undefined;
-  /** Share of the guided velocity that is brought back to the conditional one's spread (Lin et al. 2024, §3.4). */
+  /** Share of the guided velocity that is rescaled to the conditional one's standard deviation (Lin et al. 2024, §3.4). */
   rescale: number;
 }
 
 export const NO_GUIDANCE: Guidance = { scale: 1, interval: [0, 1], rescale: 0 };
 
-/** Rounding of a time that was turned around must not decide about a step. */
+/** Rounding of a reversed time must not decide about a step. */
 const SLACK = 1e-9;
 
 export function isGuided({ scale, interval: [low, high] }: Guidance, t: number): boolean {
@@ -36,13 +36,13 @@ export function mix(base: Tensor, target: Tensor, rest: Tensor, { scale, channel
     }
     const guided = base.add(target.sub(base).mul(scale));
     if (rescale === 0) return guided;
-    const ratio = spread(target).div(spread(guided));
+    const ratio = standardDeviation(target).div(standardDeviation(guided));
     return guided.mul(ratio.mul(rescale).add(1 - rescale));
   });
 }
 
 /** Standard deviation over all of a sample, [n, 1, …]. */
-function spread(x: Tensor): Tensor {
+function standardDeviation(x: Tensor): Tensor {
   const axes = x.shape.map((_, i) => i).slice(1);
   return tf.moments(x, axes, true).variance.sqrt();
 }

@@ -4,7 +4,7 @@ export { frozenRows, lossByTime, meanVariance, type FrozenSet, type TimeLoss } f
 export { initialise } from './initialise.js';
 export type { PathName } from './names.js';
 export { forward } from './network.js';
-export { OWN_OBJECTIVE, type Predictor, type Objective } from './objective.js';
+export { OWN_OBJECTIVE, type Objective, type Predictor } from './objective.js';
 export { openDiffusion, type Diffusion, type RunNetwork } from './open.js';
 export { PATHS } from './paths.js';
 export { DEFAULT_SAMPLER, type SamplerChoice } from './sampler-choice.js';

@@ -5,7 +5,7 @@ import type { ConventionName } from './names.js';
 type ShapeTable = Record<string, { shape: number[] } | undefined>;
 
 export interface InferenceHints {
-  /** Attention heads, which no shape tells where queries are not normalised or turned. */
+  /** Attention heads, which no shape tells where queries are not normalised or rotated. */
   heads?: number | undefined;
   /** Whose checkpoint it is; default: told from the keys. */
   convention?: ConventionName | undefined;

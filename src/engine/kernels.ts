@@ -67,8 +67,8 @@ export interface MultiplyOptions {
   transposeB?: boolean;
 }
 
-/** The product of two operands of one type, [m, k] · [k, n] or over equal leading axes; an operand. */
-export function multiply(
+/** `matMul` of two operands of one type, [m, k] · [k, n] or over equal leading axes; an operand. */
+export function operandMatMul(
   a: Tensor,
   b: Tensor,
   { transposeA = false, transposeB = false }: MultiplyOptions = {},
@@ -167,7 +167,7 @@ export interface Tables {
   sin: Tensor;
 }
 
-/** Operand [n, t, 3 h d] + bias → queries, keys (scaled and turned) and values [n, h, t, d], operands. */
+/** Operand [n, t, 3 h d] + bias → queries, keys (scaled and rotated) and values [n, h, t, d], operands. */
 export function splitHeads(
   qkv: Tensor,
   bias: Tensor,

@@ -11,8 +11,8 @@ const MOST_TERMS = 2 ** 13;
 
 /** Which kernels of which backend need it; a GPU adds in pairs by itself. */
 const SPLIT: Record<'wasm' | 'cpu' | 'tensorflow', Record<string, (kernel: Kernel) => Kernel>> = {
-  wasm: { BatchMatMul: splitProduct, Conv2D: splitConvolution },
-  cpu: { BatchMatMul: splitProduct, Conv2D: splitConvolution },
+  wasm: { BatchMatMul: splitMatMul, Conv2D: splitConvolution },
+  cpu: { BatchMatMul: splitMatMul, Conv2D: splitConvolution },
   tensorflow: {
     Sum: kernel => splitColumns(kernel, tf.sum),
     Mean: kernel => splitColumns(kernel, tf.mean),
@@ -25,13 +25,13 @@ export function splitLongSums(backendName: keyof typeof SPLIT): void {
     replaceKernel(name, backendName, split(kernelOf(name, backendName)));
 }
 
-function splitProduct(multiply: Kernel): Kernel {
+function splitMatMul(matMul: Kernel): Kernel {
   return (inputs, backend, attrs) => {
     const { a, b } = inputs as unknown as Record<string, Tensor>;
     const { transposeA, transposeB } = attrs as { transposeA: boolean; transposeB: boolean };
     const [axisA, axisB] = [a.shape.length - (transposeA ? 2 : 1), b.shape.length - (transposeB ? 1 : 2)];
     const depth = a.shape[axisA];
-    if (depth <= MOST_TERMS || b.shape[axisB] !== depth) return multiply(inputs, backend, attrs);
+    if (depth <= MOST_TERMS || b.shape[axisB] !== depth) return matMul(inputs, backend, attrs);
     return inPairs(0, depth, MOST_TERMS, (from, to) =>
       tf.matMul(along(a, axisA, from, to), along(b, axisB, from, to), transposeA, transposeB),
     );

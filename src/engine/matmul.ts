@@ -15,15 +15,15 @@ export function matMul(a: Tensor, b: Tensor, { transposeA = false, transposeB = 
   if (b.rank === 2 && a.rank > 2 && !transposeA) {
     // A weight shared by all leading axes: they are rows of one product.
     const rows = a.reshape([-1, a.shape[a.rank - 1]]);
-    const y = product(rows, b, false, transposeB);
+    const y = sameRankMatMul(rows, b, false, transposeB);
     return y.reshape([...(a.shape as number[]).slice(0, -1), (b.shape as number[])[transposeB ? 0 : 1]]);
   }
   const leading = sharedAxes(a, b);
-  return product(spread(a, leading), spread(b, leading), transposeA, transposeB);
+  return sameRankMatMul(broadcast(a, leading), broadcast(b, leading), transposeA, transposeB);
 }
 
 /** Operands of one rank with equal leading axes. */
-function product(a: Tensor, b: Tensor, transposeA: boolean, transposeB: boolean): Tensor {
+function sameRankMatMul(a: Tensor, b: Tensor, transposeA: boolean, transposeB: boolean): Tensor {
   return usesBfloat16(a, b) ? bfloat16Product(a, b, transposeA, transposeB) : tf.matMul(a, b, transposeA, transposeB);
 }
 
@@ -31,7 +31,7 @@ function sharedAxes(a: Tensor, b: Tensor): number[] {
   return tf.backend_util.assertAndGetBroadcastShape(a.shape.slice(0, -2), b.shape.slice(0, -2));
 }
 
-function spread(x: Tensor, leading: number[]): Tensor {
+function broadcast(x: Tensor, leading: number[]): Tensor {
   const shape = [...leading, ...x.shape.slice(-2)];
   return tf.util.arraysEqual(shape, x.shape) ? x : tf.broadcastTo(x, shape);
 }

@@ -25,7 +25,7 @@ export function fixWasmKernels(): void {
     replaceKernel(name, 'wasm', better(kernelOf(name, 'wasm')));
   const sum = openSum(wasm.asm.memory);
   improve('Transpose', fastTranspose);
-  improve('BatchMatMul', fastMultiply);
+  improve('BatchMatMul', fastMatMul);
   improve('Sum', kernel => exactSum(kernel, sum, () => 1));
   improve('Mean', kernel => exactSum(kernel, sum, count => count));
   splitLongSums('wasm');
@@ -35,7 +35,7 @@ export function fixWasmKernels(): void {
  * TensorFlow.js hands single products without transposed operands to XNNPACK and all others to a plain loop; every
  * gradient of a product has a transposed operand, and attention's products are batches. All float32 ones are ours.
  */
-function fastMultiply(multiply: WasmKernel): WasmKernel {
+function fastMatMul(matMul: WasmKernel): WasmKernel {
   const { wasm } = tf.backend() as unknown as WasmBackend;
   const product = openProduct(wasm.asm.memory);
   let scratch = { address: 0, bytes: 0 };
@@ -60,7 +60,7 @@ function fastMultiply(multiply: WasmKernel): WasmKernel {
       [a, b].every(({ dtype }) => dtype === 'float32') &&
       [left, right].every(one => one.inner === k && (one.batch === 1 || one.batch === batch)) &&
       batch * m * n * k > 0;
-    if (!ours || bytes > MOST_SCRATCH) return multiply({ a, b }, backend, attrs);
+    if (!ours || bytes > MOST_SCRATCH) return matMul({ a, b }, backend, attrs);
     const room = scratchOf(bytes);
     const c = backend.makeOutput([...outer, m, n], 'float32');
     const address = ({ dataId }: TensorInfo): number => backend.dataIdMap.get(dataId).memoryOffset;

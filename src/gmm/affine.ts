@@ -1,4 +1,4 @@
-import { product } from '../engine/index.js';
+import { hostMatMul } from '../engine/index.js';
 import { COVARIANCES, covarianceMatrix } from './covariance/index.js';
 import type { Mixture } from './mixture.js';
 
@@ -13,12 +13,12 @@ export const scaledMixture = (mixture: Mixture, factor: Float64Array, offset: Fl
 export function transformedMixture(mixture: Mixture, matrix: Float64Array, offset: Float64Array): Mixture {
   const { components, dims } = mixture;
   const { image, shared } = COVARIANCES[mixture.covarianceType];
-  const means = product(mixture.means, matrix, { m: components, k: dims, n: dims, transposeB: true });
+  const means = hostMatMul(mixture.means, matrix, { m: components, k: dims, n: dims, transposeB: true });
   const square = { m: dims, k: dims, n: dims };
   const covariances = new Float64Array((shared ? 1 : components) * dims * dims);
   for (let k = 0; k * dims * dims < covariances.length; k++) {
-    const half = product(matrix, covarianceMatrix(mixture, k), square);
-    covariances.set(product(half, matrix, { ...square, transposeB: true }), k * dims * dims);
+    const half = hostMatMul(matrix, covarianceMatrix(mixture, k), square);
+    covariances.set(hostMatMul(half, matrix, { ...square, transposeB: true }), k * dims * dims);
   }
   return { ...mixture, covarianceType: image, means: means.map((mean, i) => mean + offset[i % dims]), covariances };
 }

@@ -1,8 +1,8 @@
 import { EXIT, RandomNumbers, UserError } from '../base/index.js';
 import { COVARIANCES } from './covariance/index.js';
-import type { WorkingMixture, FitStep } from './mixture.js';
+import type { FitStep, WorkingMixture } from './mixture.js';
 import { exportMixture } from './model.js';
-import { bestRestart, type Fit, type FitOptions, type FitState, type FitRun } from './run.js';
+import { bestRestart, type Fit, type FitOptions, type FitRun, type FitState } from './run.js';
 import { begin, expectation, maximisation, reseed } from './steps.js';
 import type { Workspace } from './workspace.js';
 

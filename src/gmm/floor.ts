@@ -91,18 +91,18 @@ function componentAnswer(
   mean: Float64Array,
   t: number,
 ): { velocities: Float32Array; logs: Float64Array } {
-  const spread = values.map(value => t * t * value + (1 - t) ** 2);
-  const gain = values.map((value, i) => (t * value - (1 - t)) / spread[i]);
+  const variances = values.map(value => t * t * value + (1 - t) ** 2);
+  const gain = values.map((value, i) => (t * value - (1 - t)) / variances[i]);
   const vector = (numbers: Float64Array): Tensor => tf.tensor1d(Float32Array.from(numbers));
   const [distances, velocities] = tf.tidy((): [Tensor, Tensor] => {
     const basis = tf.tensor2d(Float32Array.from(vectors), [mean.length, mean.length]);
     const z: Tensor2D = tf.matMul(x.sub(vector(mean.map(m => t * m))), basis);
     return [
-      z.square().div(vector(spread)).sum(1),
+      z.square().div(vector(variances)).sum(1),
       tf.matMul<Tensor>(z.mul<Tensor2D>(vector(gain)), basis, false, true).add(vector(mean)),
     ];
   });
-  const constant = -0.5 * spread.reduce((sum, s) => sum + Math.log(s), 0);
+  const constant = -0.5 * variances.reduce((sum, s) => sum + Math.log(s), 0);
   return {
     velocities: numbersOf(velocities),
     logs: Float64Array.from(numbersOf(distances), distance => constant - 0.5 * distance),
@@ -136,8 +136,8 @@ function drawPath(
     if (end === first) continue;
     const { values, vectors } = spectra[k];
     const rows = tf.tidy((): Tensor => {
-      const spread = tf.tensor1d(Float32Array.from(values, value => Math.sqrt(t * t * value + (1 - t) ** 2)));
-      const z = tf.tensor2d(normals.subarray(first * dims, end * dims), [end - first, dims]).mul(spread);
+      const std = tf.tensor1d(Float32Array.from(values, value => Math.sqrt(t * t * value + (1 - t) ** 2)));
+      const z = tf.tensor2d(normals.subarray(first * dims, end * dims), [end - first, dims]).mul(std);
       const basis = tf.tensor2d(Float32Array.from(vectors), [dims, dims]);
       const centre = tf.tensor1d(Float32Array.from(means.subarray(k * dims, (k + 1) * dims), mean => t * mean));
       return tf.matMul(z as Tensor2D, basis, false, true).add(centre);

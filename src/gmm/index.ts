@@ -7,7 +7,7 @@ export { fitMixture } from './fit.js';
 export { diffusionFloor } from './floor.js';
 export type { Mixture } from './mixture.js';
 export { findModes } from './modes.js';
-export type { Algorithm, NullControl, CovarianceType, StartMethod } from './names.js';
+export type { Algorithm, CovarianceType, NullControl, StartMethod } from './names.js';
 export { gaussianSurrogate, permuteDimensions } from './nulls.js';
 export { fitOfficial } from './official.js';
 export { openWorkspace, planShape } from './open-workspace.js';

@@ -1,5 +1,5 @@
 import { COVARIANCES, type UpdateOptions } from './covariance/index.js';
-import type { Mixture, WorkingMixture, FitStep } from './mixture.js';
+import type { FitStep, Mixture, WorkingMixture } from './mixture.js';
 import type { Workspace } from './workspace.js';
 
 /** scikit-learn's guard against dividing by nothing. */

@@ -11,7 +11,7 @@ export interface Modes {
 
 const STEPS = 500;
 const SETTLED = 1e-6;
-/** Ends closer than this, in units of the components' own spread, are one mode. */
+/** Ends closer than this, in units of the components' own standard deviations, are one mode. */
 const SAME = 1e-2;
 
 /**

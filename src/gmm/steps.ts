@@ -2,7 +2,7 @@ import { COVARIANCES, ownCovarianceCount, type UpdateOptions } from './covarianc
 import { FitError } from './errors.js';
 import { PASSES } from './kernels/index.js';
 import { assignRows, leastLikely } from './kmeans.js';
-import type { Mixture, WorkingMixture, FitStep } from './mixture.js';
+import type { FitStep, Mixture, WorkingMixture } from './mixture.js';
 import { emptyModel, exportMixture, install, update } from './model.js';
 import type { FitOptions, FitRun } from './run.js';
 import type { Block, Workspace } from './workspace.js';

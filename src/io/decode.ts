@@ -81,7 +81,7 @@ function formatOf(bytes: Uint8Array): ImageFormat {
 /** A truncated or damaged image is an error here, never a half-grey image; a mere oddity of the encoder is not. */
 const opened = (source: string | Uint8Array) => sharp(source, { failOn: 'error', ignoreIcc: true });
 
-const turned = (image: Sharp, { exif }: Pick<Decoding, 'exif'>): Sharp =>
+const oriented = (image: Sharp, { exif }: Pick<Decoding, 'exif'>): Sharp =>
   exif === 'turn' ? image.autoOrient() : image;
 
 const READERS: Record<ImageFormat, (bytes: Uint8Array, decoding: Decoding) => Promise<RawImage>> = {
@@ -111,7 +111,7 @@ const READERS: Record<ImageFormat, (bytes: Uint8Array, decoding: Decoding) => Pr
   webp: rgb,
   async avif(bytes, decoding) {
     const image = await rgb(bytes, decoding);
-    return decoding.exif === 'turn' ? image : await turnedBack(image, bytes);
+    return decoding.exif === 'turn' ? image : await unoriented(image, bytes);
   },
   bmp(bytes, { alpha }) {
     const image = readBmp(bytes);
@@ -121,7 +121,7 @@ const READERS: Record<ImageFormat, (bytes: Uint8Array, decoding: Decoding) => Pr
 };
 
 async function rgb(bytes: Uint8Array, decoding: Decoding): Promise<RawImage> {
-  const image = turned(opened(bytes), decoding);
+  const image = oriented(opened(bytes), decoding);
   const opaque = decoding.alpha === 'white' ? image.flatten({ background: '#ffffff' }) : image.removeAlpha();
   const { data, info } = await opaque
     .toColourspace('srgb')
@@ -136,7 +136,7 @@ async function rgb(bytes: Uint8Array, decoding: Decoding): Promise<RawImage> {
  * convert by: the share of white that black and colour leave.
  */
 async function cmyk(bytes: Uint8Array, decoding: Decoding, shift = 0): Promise<RawImage> {
-  const { data, info } = await turned(opened(bytes), decoding)
+  const { data, info } = await oriented(opened(bytes), decoding)
     .pipelineColourspace('cmyk')
     .toColourspace('cmyk')
     .raw({ depth: shift > 0 ? 'ushort' : 'uchar' })
@@ -158,7 +158,7 @@ function share(a: number, b: number): number {
 }
 
 async function clippedGrey(bytes: Uint8Array, decoding: Decoding): Promise<RawImage> {
-  const { data, info } = await turned(opened(bytes), decoding)
+  const { data, info } = await oriented(opened(bytes), decoding)
     .pipelineColourspace('grey16')
     .removeAlpha()
     .toColourspace('grey16')
@@ -202,7 +202,7 @@ function filledAround(
 }
 
 /** libheif turns what it decodes; the mirror came last, so it goes first. */
-async function turnedBack({ width, height, data }: RawImage, bytes: Uint8Array): Promise<RawImage> {
+async function unoriented({ width, height, data }: RawImage, bytes: Uint8Array): Promise<RawImage> {
   const { quarters, mirror } = avifTurn(bytes);
   if (quarters === 0 && !mirror) return { width, height, data };
   const mirrored = sharp(data, { raw: { width, height, channels: 3 } });

@@ -94,7 +94,7 @@ function cRows(source: ByteSource, { shape, dtype, bigEndian, dataOffset }: NpyH
   };
 }
 
-/** The rows of a Fortran-ordered file lie scattered: it is turned once, in memory. */
+/** The rows of a Fortran-ordered file lie scattered: it is transposed once, in memory. */
 function fortranRows(source: ByteSource, header: NpyHeader) {
   let whole: Promise<NdArray> | undefined;
   const width = elementCount(header.shape.slice(1));

@@ -73,7 +73,7 @@ export async function zipStore(path: string, posterior: PosteriorChoice, options
 }
 
 function itemsOf(files: string[], names: string[], open: Items['open']): Items {
-  return { names, flips: false, spread: files[0].includes(MOMENTS) ? 'std' : undefined, open };
+  return { names, flips: false, scaleAs: files[0].includes(MOMENTS) ? 'std' : undefined, open };
 }
 
 async function readNpyAt(path: string, options: NpyOptions): Promise<NdArray> {

@@ -2,11 +2,11 @@ import { basename, dirname, join } from 'node:path';
 import { UserError } from '../base/index.js';
 import { labelsByName, openNpz, type NpyOptions } from '../io/index.js';
 import { perImageStore, type Items } from './per-image.js';
-import type { PosteriorChoice, Spread } from './posterior.js';
+import type { PosteriorChoice, PosteriorScale } from './posterior.js';
 import type { LatentsStore } from './store.js';
 
 /** The array in an image's file: MAETok's latents, or the moments that MAR caches (means, then log-variances). */
-const KINDS: { name: string; spread?: Spread }[] = [{ name: 'zq' }, { name: 'moments', spread: 'logvar' }];
+const KINDS: { name: string; scaleAs?: PosteriorScale }[] = [{ name: 'zq' }, { name: 'moments', scaleAs: 'logvar' }];
 
 /**
  * A folder of one .npz per image: MAETok's `path`, `zq`, `zq_flip`, or MAR's `moments`, `moments_flip`. The class is
@@ -29,7 +29,7 @@ export async function npzFolderStore(
   const items: Items = {
     names: paths,
     flips: first.names.includes(`${kind.name}_flip`),
-    spread: kind.spread,
+    scaleAs: kind.scaleAs,
     open: () =>
       Promise.resolve({
         read: (i, flipped) => readOne(paths[i], kind.name + (flipped ? '_flip' : ''), options),

@@ -1,7 +1,7 @@
 import { UserError } from '../base/index.js';
 import { asFloat32, elementCount, type NdArray } from '../io/index.js';
 import { storedRow, toTokens, widthOf } from './layout.js';
-import { fromMoments, type PosteriorChoice, type Spread } from './posterior.js';
+import { fromMoments, type PosteriorChoice, type PosteriorScale } from './posterior.js';
 import type { LatentsStore, StoreReader } from './store.js';
 
 /** A data set of one array per image. */
@@ -11,7 +11,7 @@ export interface Items {
   /** Whether each has a mirrored twin. */
   flips: boolean;
   /** Where an item is a posterior's moments: what follows the means. */
-  spread: Spread | undefined;
+  scaleAs: PosteriorScale | undefined;
   open(): Promise<OpenItems>;
 }
 
@@ -39,7 +39,7 @@ export async function perImageStore(
         `${items.names[index]}: has shape [${array.shape.join(', ')}], the first image's is [${shape.join(', ')}]`,
       );
     const numbers = asFloat32(array.data);
-    return items.spread ? fromMoments(numbers, items.spread, posterior, index, flipped) : numbers;
+    return items.scaleAs ? fromMoments(numbers, items.scaleAs, posterior, index, flipped) : numbers;
   };
   return {
     ...about,
@@ -66,8 +66,8 @@ export async function perImageStore(
 }
 
 /** Moments are twice as many channels as the latent. */
-function latentShape({ names, spread }: Items, shape: number[]): number[] {
-  if (!spread) return shape;
+function latentShape({ names, scaleAs }: Items, shape: number[]): number[] {
+  if (!scaleAs) return shape;
   if (shape.length !== 3 || shape[0] % 2 !== 0 || elementCount(shape) === 0)
     throw new UserError(
       `${names[0]}: has shape [${shape.join(', ')}]; means and spreads are [2·channels, height, width]`,

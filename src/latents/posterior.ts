@@ -2,7 +2,7 @@ import { RandomNumbers } from '../base/index.js';
 import type { PosteriorName } from '../io/index.js';
 
 /** Kind of the values that follow the means where a file holds a posterior's moments. */
-export type Spread = 'std' | 'logvar';
+export type PosteriorScale = 'std' | 'logvar';
 
 export interface PosteriorChoice {
   /** The mean, or a sample of the posterior that depends on seed and row alone. */
@@ -13,7 +13,7 @@ export interface PosteriorChoice {
 /** Moments [2·C, …] of one row, means before spreads → a latent [C, …]. */
 export function fromMoments(
   moments: Float32Array,
-  spread: Spread,
+  scaleAs: PosteriorScale,
   { take, seed }: PosteriorChoice,
   row: number,
   flipped: boolean,
@@ -27,7 +27,7 @@ export function fromMoments(
     .normals(half);
   for (let i = 0; i < half; i++) {
     const scale = moments[half + i];
-    latent[i] += noise[i] * (spread === 'std' ? scale : Math.exp(0.5 * Math.min(20, Math.max(-30, scale))));
+    latent[i] += noise[i] * (scaleAs === 'std' ? scale : Math.exp(0.5 * Math.min(20, Math.max(-30, scale))));
   }
   return latent;
 }

@@ -7,8 +7,8 @@ import {
   emptyGaussian,
   gaussianBuilder,
   momentsOf,
-  type GaussianBuilder,
   type FeatureMoments,
+  type GaussianBuilder,
 } from './gaussian.js';
 import type { DistributionMetric } from './metric.js';
 import { keep, noRows, together, type KeptRows } from './rows.js';
@@ -50,8 +50,11 @@ function frechetMetric(
       const value = distance(moments(sample));
       const variant = 'unbiased covariances, float64';
       if (!sample.kept || bootstrap === 0) return Promise.resolve([{ variant, value }]);
-      const std = spread(resampled(sample.kept, distance, bootstrap, new RandomNumbers(seed, `bootstrap/${name}`)));
-      // A replicate has fewer distinct images, which alone raises the distance: their spread is used, not their place.
+      const std = standardDeviation(
+        resampled(sample.kept, distance, bootstrap, new RandomNumbers(seed, `bootstrap/${name}`)),
+      );
+      // A replicate has fewer distinct images, which alone raises the distance: the replicates give the standard
+      // deviation, not the mean.
       return Promise.resolve([{ variant, value, low: value - NORMAL_95 * std, high: value + NORMAL_95 * std, std }]);
     },
   };
@@ -78,7 +81,7 @@ function resampled(
 }
 
 /** Sample standard deviation. */
-function spread(values: readonly number[]): number {
+function standardDeviation(values: readonly number[]): number {
   const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
   return Math.sqrt(values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / Math.max(1, values.length - 1));
 }

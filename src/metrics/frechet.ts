@@ -1,5 +1,5 @@
 import { UserError } from '../base/index.js';
-import { cholesky, eigenvalues, eigh, NotPositiveDefiniteError, product } from '../engine/index.js';
+import { cholesky, eigenvalues, eigh, hostMatMul, NotPositiveDefiniteError } from '../engine/index.js';
 import type { FeatureMoments } from './gaussian.js';
 
 /**
@@ -45,8 +45,8 @@ function scaledEigenvectors(covariance: Float64Array, n: number): Float64Array {
 
 /** tr (S₁ S₂)^½ from the root R of S₁: the eigenvalues of Rᵀ S₂ R are those of the product form. */
 function traceOfRoot(root: Float64Array, s2: Float64Array, n: number): number {
-  const half = product(root, s2, { m: n, k: n, n, transposeA: true });
-  const form = product(half, root, { m: n, k: n, n });
+  const half = hostMatMul(root, s2, { m: n, k: n, n, transposeA: true });
+  const form = hostMatMul(half, root, { m: n, k: n, n });
   for (let i = 0; i < n; i++) {
     for (let j = 0; j < i; j++) {
       const mean = (form[i * n + j] + form[j * n + i]) / 2;

@@ -1,5 +1,5 @@
 import { UserError } from '../base/index.js';
-import { product } from '../engine/index.js';
+import { hostMatMul } from '../engine/index.js';
 import type { FeatureRows } from './rows.js';
 
 /** Count, mean and scatter of rows: all that a Fréchet distance needs, whatever the number of rows. */
@@ -54,7 +54,7 @@ function blockOf(
     const at = (start + row) * width;
     for (let i = 0; i < width; i++) centred[row * width + i] = root * (data[at + i] - mean[i]);
   }
-  return { count, mean, scatter: product(centred, centred, { m: width, k: rows, n: width, transposeA: true }) };
+  return { count, mean, scatter: hostMatMul(centred, centred, { m: width, k: rows, n: width, transposeA: true }) };
 }
 
 /** Adds what another part of the data gave, in place (Chan, Golub & LeVeque 1979). */

@@ -80,7 +80,7 @@ interface State {
   torchFidelity: ScoreState;
 }
 
-/** Mean and population spread over the splits, as both evaluators report them. */
+/** Mean and population standard deviation over the splits, as both evaluators report them. */
 function summary(state: ScoreState): { value: number; std: number } {
   const scores = splitScores(state);
   const value = scores.reduce((sum, score) => sum + score, 0) / scores.length;

@@ -51,7 +51,7 @@ export const kid: DistributionMetric<KeptRows> = {
   value: async (sample, reference, { seed }) => {
     const [x, y] = [together(sample), together(reference!)];
     const size = Math.min(SUBSET_SIZE, x.rows, y.rows);
-    // A subset as large as both sets is both sets: drawn again it is the same, and has no spread to tell of.
+    // A subset as large as both sets is both sets: drawn again it is the same, with no standard deviation to report.
     if (size === x.rows && size === y.rows)
       return [{ variant: `all ${size}, no subsets`, value: await polynomialMmd(x, y) }];
     const draw = (side: string, rows: FeatureRows, i: number): FeatureRows =>

@@ -8,10 +8,10 @@ import {
   angleGradient,
   fromTables,
   rotate,
+  rotated,
+  rotatedBack,
   scaledTables,
   tablesOf,
-  turned,
-  turnedBack,
   type Rotation,
 } from './rotary.js';
 
@@ -70,7 +70,7 @@ function joinHeads(x: Tensor): Tensor {
 
 /**
  * From the linear layer's queries, keys and values [n, t, 3c] to the mixed values [n, t, c], as one function with one
- * gradient: of the t × t matrices only the softmax is kept, and queries and keys only as they were turned.
+ * gradient: of the t × t matrices only the softmax is kept, and queries and keys only as rotated.
  */
 function mixHeads(qkv: Tensor, { heads, rotation }: AttentionOptions): Tensor {
   const core = differentiable(
@@ -82,7 +82,7 @@ function mixHeads(qkv: Tensor, { heads, rotation }: AttentionOptions): Tensor {
       // Both sides by the root of 1 / √d: in the rotation's small tables where there is one.
       const scale = d ** -0.25;
       const tables = rotation && scaledTables(rotation, scale);
-      const placed = tables ? turned(tables, qk) : qk.mul(scale);
+      const placed = tables ? rotated(tables, qk) : qk.mul(scale);
       const [q, k] = halves(placed);
       const weights = tf.softmax(matMul(q, k, { transposeB: true }));
       const output = joinHeads(matMul(weights, v));
@@ -97,7 +97,7 @@ function mixHeads(qkv: Tensor, { heads, rotation }: AttentionOptions): Tensor {
       const [dq, dk, dv] = attentionGradients(perHead(dy), rowSums, q, k, v, weights);
       const dPlaced = tf.concat([dq, dk]);
       const kept = rotation && fromTables(tables);
-      const dqk = kept ? turnedBack(kept, dPlaced) : dPlaced.mul(d ** -0.25);
+      const dqk = kept ? rotatedBack(kept, dPlaced) : dPlaced.mul(d ** -0.25);
       const dSplit = tf.concat([dqk, dv]).reshape([3, n, h, t, d]);
       const dqkv = tf.transpose(dSplit, [1, 3, 0, 2, 4]).reshape([n, t, 3 * h * d]);
       return kept?.angles ? [dqkv, angleGradient(kept.angles, dPlaced, placed)] : [dqkv];

@@ -5,7 +5,7 @@ import type { Params } from './params.js';
 
 /*
  * Convolutions for networks with published PyTorch weights: images are NHWC inside, weights keep PyTorch's layout
- * [out, in / groups, kh, kw] and are turned per call (a few hundred kilobytes against megabytes of activations).
+ * [out, in / groups, kh, kw] and are transposed per call (a few hundred kilobytes against megabytes of activations).
  */
 
 export interface ConvOptions {

@@ -55,7 +55,7 @@ export function convolve(x: Tensor, filters: Tensor, stride: number, around: Mar
 
 type Shape4D = [number, number, number, number];
 
-/** Every output spreads over its neighbourhood: dy, spaced out by the stride, convolved with the filters turned round. */
+/** Every output spreads over its neighbourhood: dy, spaced out by the stride, convolved with the mirrored filters. */
 function inputGradient(
   dy: Tensor4D,
   filters: Tensor4D,
@@ -64,15 +64,15 @@ function inputGradient(
   [top, bottom, left, right]: Margins,
 ): Tensor4D {
   const [kh, kw] = filters.shape;
-  const spaced = spread(dy, stride);
+  const spaced = dilated(dy, stride);
   const around: Margins = [kh - 1, h + top + bottom - spaced.shape[1], kw - 1, w + left + right - spaced.shape[2]];
-  const turned = tf.transpose(tf.reverse(filters, [0, 1]), [0, 1, 3, 2]);
-  const whole = tf.conv2d(withMargins(spaced, around), turned, 1, 'valid');
+  const mirrored = tf.transpose(tf.reverse(filters, [0, 1]), [0, 1, 3, 2]);
+  const whole = tf.conv2d(withMargins(spaced, around), mirrored, 1, 'valid');
   return tf.slice4d(whole, [0, top, left, 0], [n, h, w, c]);
 }
 
 /** dy with stride − 1 zeros between neighbours. */
-function spread(dy: Tensor4D, stride: number): Tensor4D {
+function dilated(dy: Tensor4D, stride: number): Tensor4D {
   if (stride === 1) return dy;
   const [n, h, w, c] = dy.shape;
   const gap: [[number, number], [number, number], [number, number]] = [

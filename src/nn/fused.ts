@@ -4,10 +4,10 @@ import {
   columnSums,
   gatedSum,
   gatedSumGradient,
-  multiply,
   normalised,
   normalisedGradient,
   operand,
+  operandMatMul,
   reshaped,
   single,
   softmaxed,
@@ -29,13 +29,13 @@ import { asBefore, asRows } from './rows.js';
  * their composed counterparts, which run where the engine has no kernels.
  */
 
-const product = (a: Tensor, b: Tensor): Tensor => single(multiply(a, b));
+const product = (a: Tensor, b: Tensor): Tensor => single(operandMatMul(a, b));
 /** aᵀ b of two tables of rows. */
-const outer = (a: Tensor, b: Tensor): Tensor => single(multiply(a, b, { transposeA: true }));
+const outer = (a: Tensor, b: Tensor): Tensor => single(operandMatMul(a, b, { transposeA: true }));
 
 /** Rows · wᵀ + b, both operands, in float32. */
 const affineRows = (rows: Tensor, weight: Tensor, bias: Tensor): Tensor =>
-  biasedActivation(multiply(rows, weight, { transposeB: true }), bias, 'none', 'float32');
+  biasedActivation(operandMatMul(rows, weight, { transposeB: true }), bias, 'none', 'float32');
 
 /** x [..., in] · wᵀ + b; weight [out, in]. */
 export const fusedAffine = differentiable(
@@ -54,13 +54,13 @@ export const fusedMlp = (activation: FusedActivation): ((...inputs: Tensor[]) =>
   differentiable(
     (x, weight1, bias1, weight2, bias2) => {
       const [rows, w1, w2] = [operand(asRows(x)), operand(weight1), operand(weight2)];
-      const hidden = multiply(rows, w1, { transposeB: true });
+      const hidden = operandMatMul(rows, w1, { transposeB: true });
       const output = affineRows(biasedActivation(hidden, bias1, activation), w2, bias2);
       return [asBefore(output, x), rows, hidden, w1, bias1, w2];
     },
     (dy, rows, hidden, w1, bias1, w2) => {
       const d = operand(asRows(dy));
-      const [y, dHidden, dBias1] = biasedActivationGradient(multiply(d, w2), hidden, bias1, activation);
+      const [y, dHidden, dBias1] = biasedActivationGradient(operandMatMul(d, w2), hidden, bias1, activation);
       const dx = asBefore(product(dHidden, w1), dy);
       return [dx, outer(dHidden, rows), dBias1, outer(d, y), columnSums(d)];
     },
@@ -80,19 +80,19 @@ export function fusedAttention(
   const attend = differentiable(
     (x, w, bias, wOut, biasOut, ...learned) => {
       const [rows, weight, proj] = [operand(asRows(x)), operand(w), operand(wOut)];
-      const qkv = reshaped(multiply(rows, weight, { transposeB: true }), [n, t, w.shape[0]]);
+      const qkv = reshaped(operandMatMul(rows, weight, { transposeB: true }), [n, t, w.shape[0]]);
       const [q, k, v] = splitHeads(qkv, bias, tables, { heads, scale });
-      const weights = softmaxed(multiply(q, k, { transposeB: true }));
-      const mixed = reshaped(swapHeads(multiply(weights, v)), [n * t, c]);
+      const weights = softmaxed(operandMatMul(q, k, { transposeB: true }));
+      const mixed = reshaped(swapHeads(operandMatMul(weights, v)), [n * t, c]);
       const output = affineRows(mixed, proj, biasOut).reshape([n, t, c]);
       return [output, rows, weight, proj, q, k, v, weights, mixed, tables.cos, tables.sin, ...learned];
     },
     (dy, rows, weight, proj, q, k, v, weights, mixed, cos, sin, ...learned) => {
       const d = operand(asRows(dy));
-      const dMixed = swapHeads(reshaped(multiply(d, proj), [n, t, heads, c / heads]));
-      const dv = multiply(weights, dMixed, { transposeA: true });
-      const ds = softmaxGradient(weights, multiply(dMixed, v, { transposeB: true }));
-      const [dq, dk] = [multiply(ds, k), multiply(ds, q, { transposeA: true })];
+      const dMixed = swapHeads(reshaped(operandMatMul(d, proj), [n, t, heads, c / heads]));
+      const dv = operandMatMul(weights, dMixed, { transposeA: true });
+      const ds = softmaxGradient(weights, operandMatMul(dMixed, v, { transposeB: true }));
+      const [dq, dk] = [operandMatMul(ds, k), operandMatMul(ds, q, { transposeA: true })];
       const angles = learned.length > 0 ? learned[0] : tf.zeros([0]);
       const [dqkv, dBias, dAngles] = splitHeadsGradient([dq, dk, dv], [q, k], { cos, sin }, angles, scale);
       const dRows = reshaped(dqkv, [n * t, 3 * c]);

@@ -32,14 +32,14 @@ const columnSum = (x: Tensor): Tensor => asRows(x).sum(0);
 /** x as it is along each of its longer axes and repeated along those of length 1 that are longer in `shape`. */
 export function broadcast(x: Tensor, shape: number[]): Tensor {
   // TensorFlow.js's own gradient adds up a slice for every repetition.
-  const spread = differentiable(
+  const broadcastTo = differentiable(
     input => [tf.broadcastTo(input, shape)],
     dy => {
       const repeated = shape.flatMap((side, axis) => (x.shape[axis] === side ? [] : [axis]));
       return [repeated.length > 0 ? dy.sum(repeated, true) : dy.clone()];
     },
   );
-  return spread(x);
+  return broadcastTo(x);
 }
 
 /** x + y of equal shapes, without the copies of both that TensorFlow.js keeps to look at their shapes later. */

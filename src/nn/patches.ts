@@ -22,7 +22,7 @@ export function unpatchify(patches: Tensor, p: number, rows: number, columns: nu
 
 /**
  * Patch embedding with a convolution's weight [d, c, p, p], kernel = stride = p, as one product (a convolution's
- * gradient is not on every engine). images [n, h, w, c] → [n, patches, p·p·c] · [d, p·p·c]ᵀ; the weight is turned to
+ * gradient is not on every engine). images [n, h, w, c] → [n, patches, p·p·c] · [d, p·p·c]ᵀ; the weight is transposed to
  * the patches' channel-last order.
  */
 export function patchWeight(weight: Tensor): Tensor {

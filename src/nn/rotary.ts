@@ -3,7 +3,7 @@ import { differentiable } from './differentiable.js';
 
 /*
  * Rotary positions (Su et al. 2021; for images Heo et al. 2024). A pair of adjacent features (2k, 2k + 1) of a query
- * or key is turned by an angle that grows with the token's position, so that logits depend on offsets alone.
+ * or key is rotated by an angle that grows with the token's position, so that logits depend on offsets alone.
  */
 
 /** Cosines and sines per token and feature, [h or 1, t, d]: both members of a pair hold the pair's value. */
@@ -45,12 +45,12 @@ export function padRotation({ cos, sin, angles }: Rotation, before: number, afte
 export function rotate(by: Rotation, x: Tensor): Tensor {
   const turn = differentiable(
     input => {
-      const output = turned(by, input);
+      const output = rotated(by, input);
       return [output, output, ...tablesOf(by)];
     },
     (dy, output, ...tables) => {
       const kept = fromTables(tables);
-      return kept.angles ? [turnedBack(kept, dy), angleGradient(kept.angles, dy, output)] : [turnedBack(kept, dy)];
+      return kept.angles ? [rotatedBack(kept, dy), angleGradient(kept.angles, dy, output)] : [rotatedBack(kept, dy)];
     },
   );
   return by.angles ? turn(x, by.angles) : turn(x);
@@ -60,7 +60,7 @@ export function rotate(by: Rotation, x: Tensor): Tensor {
 export const tablesOf = ({ cos, sin, angles }: Rotation): Tensor[] => (angles ? [cos, sin, angles] : [cos, sin]);
 export const fromTables = ([cos, sin, angles]: Tensor[]): Rotation => ({ cos, sin, angles });
 
-/** A rotation that also multiplies by `scale`; its inverse, `turnedBack`, then multiplies too, as a gradient does. */
+/** A rotation that also multiplies by `scale`; its inverse, `rotatedBack`, then multiplies too, as a gradient does. */
 export const scaledTables = ({ cos, sin, angles }: Rotation, scale: number): Rotation => ({
   cos: cos.mul(scale),
   sin: sin.mul(scale),
@@ -68,10 +68,10 @@ export const scaledTables = ({ cos, sin, angles }: Rotation, scale: number): Rot
 });
 
 /** `rotate` without a gradient. */
-export const turned = ({ cos, sin }: Rotation, x: Tensor): Tensor => x.mul(cos).add(quarterTurn(x).mul(sin));
+export const rotated = ({ cos, sin }: Rotation, x: Tensor): Tensor => x.mul(cos).add(quarterTurn(x).mul(sin));
 
-/** The inverse of `turned`, which is also its gradient. */
-export const turnedBack = ({ cos, sin }: Rotation, x: Tensor): Tensor => x.mul(cos).sub(quarterTurn(x).mul(sin));
+/** The inverse of `rotated`, which is also its gradient. */
+export const rotatedBack = ({ cos, sin }: Rotation, x: Tensor): Tensor => x.mul(cos).sub(quarterTurn(x).mul(sin));
 
 /**
  * Gradient with respect to angles [h or 1, t, d/2] of y = rotate(x), from dy and y [n, h, t, d]: a pair moves along its

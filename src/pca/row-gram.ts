@@ -1,11 +1,11 @@
 import { setImmediate } from 'node:timers/promises';
-import { eigh, product, rowProducts, type FloatRows } from '../engine/index.js';
+import { eigh, hostMatMul, rowProducts, type FloatRows } from '../engine/index.js';
 import { cachedRows, type RowSource } from '../rows/index.js';
 import { notFinite, type MomentsOptions } from './moments.js';
 import { numericalRank, roundingShare } from './rounding.js';
 
 /**
- * What fewer rows than columns say of their spread, in the smaller of the two: X Xᵀ of the centred rows has the
+ * What fewer rows than columns say of their covariance, in the smaller of the two: X Xᵀ of the centred rows has the
  * eigenvalues that Xᵀ X has, but for zeros, in time rows² · width and memory rows · width.
  */
 export interface RowGram {
@@ -22,7 +22,7 @@ export interface RowGram {
 const MEMORY = 2 ** 30;
 /** Numbers of a block of rows that others are multiplied with as they pass by. */
 const BLOCK_NUMBERS = 2 ** 26;
-/** Numbers that are turned to double precision at a time. */
+/** Numbers that are widened to double precision at a time. */
 const CHUNK_NUMBERS = 2 ** 22;
 
 type GramOptions = Pick<MomentsOptions, 'onRows' | 'signal'>;
@@ -132,7 +132,7 @@ export async function axesOfRows(
     for (let k = 0; k < values.length; k++)
       for (let i = 0; i < rows; i++) weights[k * rows + i] = vectors[k * n + start + i] / Math.sqrt(values[k]);
     const centred = Float64Array.from(data.subarray(0, rows * width), (value, at) => value - mean[at % width]);
-    const part = product(weights, centred, { m: values.length, k: rows, n: width });
+    const part = hostMatMul(weights, centred, { m: values.length, k: rows, n: width });
     for (let at = 0; at < axes.length; at++) axes[at] += part[at];
     await setImmediate();
   }

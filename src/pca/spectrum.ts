@@ -1,9 +1,9 @@
 import {
   cholesky,
   eigh,
+  hostMatMul,
   linearAlgebra,
   NotPositiveDefiniteError,
-  product,
   tf,
   triangularSolve,
   type Tensor,
@@ -228,12 +228,12 @@ const identity = (size: number): Float64Array =>
 function doubleRitz(a: Float64Array, n: number, block: Float64Array, size: number, needed: number): Spectrum {
   const basis = orthonormal(block, size, n, 1);
   const image = imageOf(a, n, basis, size);
-  const small = product(image, basis, { m: size, k: n, n: size, transposeB: true });
+  const small = hostMatMul(image, basis, { m: size, k: n, n: size, transposeB: true });
   const found = allPairs(symmetric(small, size), size);
   const values = found.values.slice(0, needed);
   const coefficients = found.vectors.subarray(0, needed * size);
-  const vectors = product(coefficients, basis, { m: needed, k: size, n });
-  const images = product(coefficients, image, { m: needed, k: size, n });
+  const vectors = hostMatMul(coefficients, basis, { m: needed, k: size, n });
+  const images = hostMatMul(coefficients, image, { m: needed, k: size, n });
   let residual = 0;
   values.forEach((value, i) => {
     let squares = 0;
@@ -258,7 +258,7 @@ function symmetric(matrix: Float64Array, size: number): Float64Array {
 function orthonormal(block: Float64Array, size: number, n: number, passes: 1 | 2): Float64Array {
   let rows = normalised(block, size, n);
   for (let pass = 0; pass < passes; pass++) {
-    const gram = product(rows, rows, { m: size, k: n, n: size, transposeB: true });
+    const gram = hostMatMul(rows, rows, { m: size, k: n, n: size, transposeB: true });
     // Nearly dependent rows may make it singular to working precision the first time.
     if (pass === 0) for (let i = 0; i < size; i++) gram[i * size + i] += 1e-13 * size;
     rows = triangularSolve(cholesky(gram, size), rows, size, n);
@@ -282,12 +282,12 @@ const IMAGE_ROWS = 1024;
 
 /** basis · A for a symmetric A, [size, n]. */
 function imageOf(a: Float64Array, n: number, basis: Float64Array, size: number): Float64Array {
-  if (n <= IMAGE_ROWS) return product(basis, a, { m: size, k: n, n });
+  if (n <= IMAGE_ROWS) return hostMatMul(basis, a, { m: size, k: n, n });
   const image = new Float64Array(size * n);
   for (let first = 0; first < n; first += IMAGE_ROWS) {
     const count = Math.min(IMAGE_ROWS, n - first);
     const rows = a.subarray(first * n, (first + count) * n);
-    const part = product(basis, rows, { m: size, k: n, n: count, transposeB: true });
+    const part = hostMatMul(basis, rows, { m: size, k: n, n: count, transposeB: true });
     for (let i = 0; i < size; i++) image.set(part.subarray(i * count, (i + 1) * count), i * n + first);
   }
   return image;

@@ -1,4 +1,4 @@
-import { eigh, matMul, product, rowProducts, tf, type Tensor2D } from '../engine/index.js';
+import { eigh, hostMatMul, matMul, rowProducts, tf, type Tensor2D } from '../engine/index.js';
 import type { FeatureMatrix } from './matrix.js';
 
 /** Orthogonal axes of the features, and the mean square along each: XᵀX / rows ≈ basis · diag(spectrum) · basisᵀ. */
@@ -70,7 +70,7 @@ async function axesOfRows(data: FeatureMatrix): Promise<Axes> {
   const scaled = new Float64Array(n * count);
   for (let i = 0; i < n; i++)
     for (let k = 0; k < count; k++) scaled[i * count + k] = vectors[i * n + first + k] / Math.sqrt(kept[k]);
-  const basis = product(Float64Array.from(x), scaled, { m: width, k: n, n: count, transposeA: true });
+  const basis = hostMatMul(Float64Array.from(x), scaled, { m: width, k: n, n: count, transposeA: true });
   return axesOf(
     kept.map(value => value / n),
     basis,

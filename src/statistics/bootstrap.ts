@@ -6,7 +6,7 @@ export interface Interval {
 }
 
 const REPLICATES = 1000;
-/** More rows than this are drawn in groups, which leaves the spread of a mean as it is. */
+/** More rows than this are drawn in groups, which leaves the variance of a mean as it is. */
 const GROUPS = 2000;
 
 /**

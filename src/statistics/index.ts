@@ -3,4 +3,4 @@ export { bootstrapMean, bootstrapMeans } from './bootstrap.js';
 export { estimate, type Estimate } from './estimate.js';
 export { studentQuantile } from './student.js';
 export { wilson } from './wilson.js';
-export { spearmanInterval, kendall, permutationTest, spearman } from './rank-correlation.js';
+export { kendall, permutationTest, spearman, spearmanInterval } from './rank-correlation.js';

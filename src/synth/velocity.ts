@@ -13,14 +13,14 @@ export function bestVelocity(mixture: Mixture, x: Tensor2D, t: Tensor2D): Tensor
     const lambda = tf.tensor2d(Float32Array.from(covariances), [1, components]);
     const logWeights = tf.tensor2d(Float32Array.from(weights, Math.log), [1, components]);
     const noise = tf.sub(1, t);
-    const spread = t.square().mul(lambda).add(noise.square()); // [n, k]
-    const gain = t.mul(lambda).sub(noise).div(spread); // [n, k]
+    const variance = t.square().mul(lambda).add(noise.square()); // [n, k]
+    const gain = t.mul(lambda).sub(noise).div(variance); // [n, k]
     const squares = x
       .square()
       .sum(1, true)
       .sub(tf.matMul(x, mu, false, true).mul(t).mul(2))
       .add(t.square().mul(mu.square().sum(1).reshape([1, components]))); // [n, k]
-    const logs = logWeights.sub(squares.div(spread).mul(0.5)).sub(spread.log().mul(dims / 2));
+    const logs = logWeights.sub(squares.div(variance).mul(0.5)).sub(variance.log().mul(dims / 2));
     const posterior = tf.softmax(logs, 1); // [n, k]
     // Σ r (μ + g (x − tμ)) = (Σ r g) x + (r − t r g) μ
     const weighted = posterior.mul(gain);

@@ -6,7 +6,7 @@ import { BatchQueue } from './batches.js';
 import { disposeCheckpoint, loadCheckpoint, saveCheckpoint, tidyCheckpoints, type LoopState } from './checkpoint.js';
 import { Diverged, Ledger } from './ledger.js';
 import { Logbook } from './logbook.js';
-import { RunFolder, type TrainingOutcome, type RunRequest } from './run.js';
+import { RunFolder, type RunRequest, type TrainingOutcome } from './run.js';
 import { learningRate } from './schedule.js';
 import type { TrainingSettings } from './settings.js';
 import type { TrainingTask } from './task.js';

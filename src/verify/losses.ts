@@ -135,11 +135,11 @@ function schedules({ config, recorded }: VerifyCase): Results {
 
 function maskRatios({ config }: VerifyCase): Results {
   const { token_drop: min, token_drop_max: max } = config as unknown as { token_drop: number; token_drop_max: number };
-  const ratio = { min, max, spread: PUBLISHED_RATIO.spread };
+  const ratio = { min, max, std: PUBLISHED_RATIO.std };
   const quantiles = Array.from({ length: 11 }, (_, i) => maskRatio(ratio, i / 10));
-  const start = (min - max) / ratio.spread;
+  const start = (min - max) / ratio.std;
   // Mean of a normal cut to [start, 0] standard deviations.
-  const mean = max + (ratio.spread * (normalDensity(start) - normalDensity(0))) / (0.5 - normalCdf(start));
+  const mean = max + (ratio.std * (normalDensity(start) - normalDensity(0))) / (0.5 - normalCdf(start));
   return {
     'out.mask_ratio_quantile': numbers(quantiles),
     'out.mask_ratio_mean': numbers([mean]),

@@ -78,14 +78,14 @@ describe('folders', () => {
 
 describe('decoding', () => {
   test('is chosen when a data set is opened, and recorded in its card', async () => {
-    mkdirSync(join(root, 'turned'));
+    mkdirSync(join(root, 'rotated'));
     await sharp({ create: { width: 6, height: 4, channels: 4, background: { r: 9, g: 9, b: 9, alpha: 0 } } })
       .withMetadata({ orientation: 6 })
       .png()
-      .toFile(join(root, 'turned/1.png'));
-    const asPillow = await openImages(join(root, 'turned'));
+      .toFile(join(root, 'rotated/1.png'));
+    const asPillow = await openImages(join(root, 'rotated'));
     expect(await asPillow.read(0)).toMatchObject({ width: 6, height: 4, data: new Uint8Array(72).fill(9) });
-    const otherwise = await openImages(join(root, 'turned'), { exif: 'turn', alpha: 'white' });
+    const otherwise = await openImages(join(root, 'rotated'), { exif: 'turn', alpha: 'white' });
     expect(await otherwise.read(0)).toMatchObject({ width: 4, height: 6, data: new Uint8Array(72).fill(255) });
     expect(otherwise.decoding).toEqual({ exif: 'turn', alpha: 'white', grey16: 'clip' });
     const { images } = await loadBatch(otherwise, [0], { size: 4, crop: 'center', flip: false });

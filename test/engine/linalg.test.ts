@@ -16,7 +16,7 @@ const normals = (name: string, count: number): Float64Array => Float64Array.from
 /** X Xᵀ / n + I, by plain loops in double precision. */
 function positiveDefinite(n: number): Float64Array {
   const x = normals(`spd${n}`, n * n);
-  const a = javascriptAlgebra.product(x, x, { m: n, k: n, n, transposeB: true });
+  const a = javascriptAlgebra.matMul(x, x, { m: n, k: n, n, transposeB: true });
   return a.map((value, i) => value / n + (i % (n + 1) === 0 ? 1 : 0));
 }
 
@@ -28,26 +28,26 @@ function eachAlgebra(check: (algebra: LinearAlgebra) => void): void {
 describe('linear algebra in float64', () => {
   test.each(SIZES)('eigenvectors are orthonormal and rebuild the matrix, values ascend (n = %d)', n => {
     const a = positiveDefinite(n);
-    eachAlgebra(({ eigh, eigenvalues, product }) => {
+    eachAlgebra(({ eigh, eigenvalues, matMul }) => {
       const { values, vectors } = eigh(a, n);
       expect(eigenvalues(a, n)).toBeAllClose(values, { rtol: 1e-12 });
       expect(values).toEqual(values.slice().sort((x, y) => x - y));
-      const gram = product(vectors, vectors, { m: n, k: n, n, transposeA: true });
+      const gram = matMul(vectors, vectors, { m: n, k: n, n, transposeA: true });
       expect(gram).toBeAllClose(
         gram.map((_, i) => (i % (n + 1) === 0 ? 1 : 0)),
         { rtol: 1e-12 },
       );
       const scaled = vectors.map((value, i) => value * values[i % n]);
-      expect(product(scaled, vectors, { m: n, k: n, n, transposeB: true })).toBeAllClose(a, { rtol: 1e-12 });
+      expect(matMul(scaled, vectors, { m: n, k: n, n, transposeB: true })).toBeAllClose(a, { rtol: 1e-12 });
     });
   });
 
   test.each(SIZES)('the Cholesky factor is lower and its product is the matrix (n = %d)', n => {
     const a = positiveDefinite(n);
-    eachAlgebra(({ cholesky, product }) => {
+    eachAlgebra(({ cholesky, matMul }) => {
       const l = cholesky(a, n);
       expect(l.every((value, i) => i % n <= Math.floor(i / n) || value === 0)).toBe(true);
-      expect(product(l, l, { m: n, k: n, n, transposeB: true })).toBeAllClose(a, { rtol: 1e-12 });
+      expect(matMul(l, l, { m: n, k: n, n, transposeB: true })).toBeAllClose(a, { rtol: 1e-12 });
     });
   });
 
@@ -59,7 +59,7 @@ describe('linear algebra in float64', () => {
   ])('a triangular solve undoes the product (n = %d, m = %d)', (n, m) => {
     const l = javascriptAlgebra.cholesky(positiveDefinite(n), n);
     const x = normals('x', n * m);
-    const b = javascriptAlgebra.product(l, x, { m: n, k: n, n: m });
+    const b = javascriptAlgebra.matMul(l, x, { m: n, k: n, n: m });
     eachAlgebra(({ triangularSolve }) => expect(triangularSolve(l, b, n, m)).toBeAllClose(x, { rtol: 1e-11 }));
   });
 
@@ -77,8 +77,8 @@ describe('linear algebra in float64', () => {
       for (let j = 0; j < n; j++)
         for (let p = 0; p < k; p++)
           byHand[i * n + j] += a[transposeA ? p * m + i : i * k + p] * b[transposeB ? j * k + p : p * n + j];
-    eachAlgebra(({ product }) =>
-      expect(product(a, b, { m, k, n, transposeA, transposeB })).toBeAllClose(byHand, { rtol: 1e-14 }),
+    eachAlgebra(({ matMul }) =>
+      expect(matMul(a, b, { m, k, n, transposeA, transposeB })).toBeAllClose(byHand, { rtol: 1e-14 }),
     );
   });
 

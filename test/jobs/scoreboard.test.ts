@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { RandomNumbers } from '../../src/base/index.js';
 import { explanations, omissions, PUBLISHED, scoreboard } from '../../src/jobs/scoreboard/scoreboard.js';
-import { spearmanInterval, kendall, permutationTest, ranks, spearman } from '../../src/statistics/rank-correlation.js';
+import { kendall, permutationTest, ranks, spearman, spearmanInterval } from '../../src/statistics/rank-correlation.js';
 import { parseTable, readTable } from '../../src/report/index.js';
 
 const random = new RandomNumbers(0, 'test');

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { beforeAll, expect, test } from '@jest/globals';
-import { eigh, product, startEngine } from '../../src/engine/index.js';
+import { eigh, hostMatMul, startEngine } from '../../src/engine/index.js';
 import { readSafetensors, type NdArray } from '../../src/io/index.js';
 import { frechetDistance, momentsOf, type FeatureMoments } from '../../src/metrics/index.js';
 import { addToGaussian, emptyGaussian } from '../../src/metrics/gaussian.js';
@@ -38,10 +38,10 @@ function axesOf({ mean: { length: n }, covariance }: FeatureMoments): Float64Arr
 
 function projected({ mean, covariance }: FeatureMoments, axes: Float64Array): FeatureMoments {
   const n = mean.length;
-  const half = product(axes, covariance, { m: KEPT, k: n, n, transposeA: true });
+  const half = hostMatMul(axes, covariance, { m: KEPT, k: n, n, transposeA: true });
   return {
-    mean: product(axes, mean, { m: KEPT, k: n, n: 1, transposeA: true }),
-    covariance: product(half, axes, { m: KEPT, k: n, n: KEPT }),
+    mean: hostMatMul(axes, mean, { m: KEPT, k: n, n: 1, transposeA: true }),
+    covariance: hostMatMul(half, axes, { m: KEPT, k: n, n: KEPT }),
   };
 }
 

@@ -67,12 +67,12 @@ const LAYERS: [string, (...inputs: Tensor[]) => Tensor, () => Tensor[]][] = [
   ],
   ['attention', attend(4), () => [x(), ...qkv()]],
   [
-    'attention turned by angles of each head',
+    'attention rotated by angles of each head',
     attend(4, angles => padRotation(rotation(angles), 1, 1)),
     () => [x(), ...qkv(), draw('angles', 4, t - 2, c / 8)],
   ],
   [
-    'attention turned by shared angles',
+    'attention rotated by shared angles',
     attend(4, angles => rotation(angles)),
     () => [x(), ...qkv(), draw('shared', 1, t, c / 8)],
   ],

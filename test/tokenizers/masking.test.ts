@@ -41,6 +41,6 @@ describe('masking', () => {
   });
 
   it('a range of one value is that value', () => {
-    expect(maskRatio({ min: 0.5, max: 0.5, spread: 0.25 }, 0.3)).toBe(0.5);
+    expect(maskRatio({ min: 0.5, max: 0.5, std: 0.25 }, 0.3)).toBe(0.5);
   });
 });

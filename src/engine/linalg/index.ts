@@ -34,7 +34,10 @@ export function triangularSolve(l: Float64Array, b: Float64Array, n: number, m: 
   return linearAlgebra().triangularSolve(l, b, n, m);
 }
 
-/** op(a) · op(b) in float64, e.g. Xᵀ X: `product(x, x, { m: d, k: rows, n: d, transposeA: true })`. */
-export function product(a: Float64Array, b: Float64Array, shape: ProductShape): Float64Array {
-  return linearAlgebra().product(a, b, shape);
+/**
+ * op(a) · op(b) of float64 arrays on the host; `matMul` is that of tensors. E.g. Xᵀ X:
+ * `hostMatMul(x, x, { m: d, k: rows, n: d, transposeA: true })`.
+ */
+export function hostMatMul(a: Float64Array, b: Float64Array, shape: ProductShape): Float64Array {
+  return linearAlgebra().matMul(a, b, shape);
 }

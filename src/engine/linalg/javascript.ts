@@ -44,7 +44,7 @@ export const javascriptAlgebra: LinearAlgebra = {
     return x;
   },
 
-  product: (a, b, { m, k, n, transposeA = false, transposeB = false }) => {
+  matMul: (a, b, { m, k, n, transposeA = false, transposeB = false }) => {
     const left = transposeA ? transposed(a, k, m) : a;
     const right = transposeB ? transposed(b, n, k) : b;
     const c = new Float64Array(m * n);

@@ -85,7 +85,7 @@ function lapack(library: string): LinearAlgebra {
       return x;
     },
 
-    product: (a, b, { m, k, n, transposeA = false, transposeB = false }) => {
+    matMul: (a, b, { m, k, n, transposeA = false, transposeB = false }) => {
       const c = new Float64Array(m * n);
       const lda = int(transposeA ? m : k);
       const ldb = int(transposeB ? k : n);

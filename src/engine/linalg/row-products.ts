@@ -23,7 +23,7 @@ export async function rowProducts(a: FloatRows, b: FloatRows, centre: Float64Arr
     const k = Math.min(step, width - first);
     const left = slab(a, centre, first, k);
     const right = a.data === b.data ? left : slab(b, centre, first, k);
-    const part = linearAlgebra().product(left, right, { m: a.rows, k, n: b.rows, transposeB: true });
+    const part = linearAlgebra().matMul(left, right, { m: a.rows, k, n: b.rows, transposeB: true });
     for (let i = 0; i < out.length; i++) out[i] += part[i];
     await setImmediate();
   }

@@ -7,7 +7,7 @@ export interface LinearAlgebra {
   readonly eigenvalues: (a: Float64Array, n: number) => Float64Array;
   readonly cholesky: (a: Float64Array, n: number) => Float64Array;
   readonly triangularSolve: (l: Float64Array, b: Float64Array, n: number, m: number) => Float64Array;
-  readonly product: (a: Float64Array, b: Float64Array, shape: ProductShape) => Float64Array;
+  readonly matMul: (a: Float64Array, b: Float64Array, shape: ProductShape) => Float64Array;
 }
 
 export interface Eigen {

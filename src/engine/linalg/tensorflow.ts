@@ -44,7 +44,7 @@ export const tensorflowAlgebra: LinearAlgebra = {
       ),
     ),
 
-  product: (a, b, { m, k, n, transposeA = false, transposeB = false }) =>
+  matMul: (a, b, { m, k, n, transposeA = false, transposeB = false }) =>
     onNative(scope =>
       scope.readFloat64(
         scope.op(

@@ -30,7 +30,7 @@ async function mixtureOfLatents(path: string, units: NetworkUnits): Promise<Mixt
       `--floor ${path}: its mixture has ${mixture.dims} dimensions, but a row of these latents has ${units.width}; ` +
         `fit a mixture to all dimensions: analyze-gmm --no-pca --covariance diag, or --dims ${units.width}, with --save-model`,
     );
-  return space.components ? turned(mixture, space, units) : scaled(mixture, space, units);
+  return space.components ? alongAxes(mixture, space, units) : scaled(mixture, space, units);
 }
 
 const plain = (width: number): MixtureSpace => ({ width, dims: width, mean: new Float64Array(width) });
@@ -44,7 +44,7 @@ const scaled = (mixture: Mixture, space: MixtureSpace, units: NetworkUnits): Mix
   );
 
 /** Undoes a projection onto principal axes, in the network's units. */
-function turned(mixture: Mixture, space: MixtureSpace, units: NetworkUnits): Mixture {
+function alongAxes(mixture: Mixture, space: MixtureSpace, units: NetworkUnits): Mixture {
   const { dims } = mixture;
   const backwards = Float64Array.from({ length: dims * dims }, (_, at) => {
     const [j, axis] = [Math.floor(at / dims), at % dims];

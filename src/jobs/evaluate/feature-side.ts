@@ -1,6 +1,6 @@
 import { tf, type Tensor4D } from '../../engine/index.js';
 import type { FeatureExtractor, FeatureSet } from '../../features/index.js';
-import type { DistributionMetric, MetricContext, FeatureMoments, Score } from '../../metrics/index.js';
+import type { DistributionMetric, FeatureMoments, MetricContext, Score } from '../../metrics/index.js';
 
 export interface SideSettings {
   seed: number;

@@ -17,7 +17,7 @@ import { splitMemory } from './memory.js';
 import { nullRows } from './nulls.js';
 import { report, type GmmReport, type ScoredFit, type SpaceResult } from './report.js';
 import type { GmmContext, GmmSettings, SweepSettings } from './settings.js';
-import { spacesOf, type GmmSource, type AnalysedSpace } from './space.js';
+import { spacesOf, type AnalysedSpace, type GmmSource } from './space.js';
 
 /**
  * The paper's analysis of latent spaces: split, PCA and scaling fitted on the training rows, and a sweep of Gaussian

@@ -1,5 +1,5 @@
 import type { Log } from '../../base/index.js';
-import type { Algorithm, NullControl, Fit, FitOptions } from '../../gmm/index.js';
+import type { Algorithm, Fit, FitOptions, NullControl } from '../../gmm/index.js';
 import { FITS, type FitContext } from './algorithms.js';
 import type { GmmContext, SweepSettings } from './settings.js';
 import type { AnalysedSpace } from './space.js';

@@ -6,10 +6,10 @@ import {
   findModes,
   parameterCount,
   type Algorithm,
-  type NullControl,
   type CovarianceType,
   type Fit,
   type Merge,
+  type NullControl,
 } from '../../gmm/index.js';
 import { bootstrapMean } from '../../statistics/index.js';
 import type { SweepSettings } from './settings.js';

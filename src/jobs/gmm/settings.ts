@@ -1,5 +1,5 @@
 import type { Log } from '../../base/index.js';
-import type { Algorithm, NullControl, CovarianceType, SavedMixture, StartMethod } from '../../gmm/index.js';
+import type { Algorithm, CovarianceType, NullControl, SavedMixture, StartMethod } from '../../gmm/index.js';
 import type { MemoryParts } from './memory.js';
 import type { SpaceSettings } from './space.js';
 import type { SweepState } from './state.js';

@@ -1,7 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import { RandomNumbers, UserError } from '../../base/index.js';
 import { isNumeric, wordIn, type Table, type TableRow } from '../../report/index.js';
-import { spearmanInterval, kendall, permutationTest, spearman } from '../../statistics/index.js';
+import { kendall, permutationTest, spearman, spearmanInterval } from '../../statistics/index.js';
 /** The numbers that MAETok's authors published; every row says where. */
 export const PUBLISHED = fileURLToPath(new URL('../../../studies/maetok-paper.csv', import.meta.url));
 

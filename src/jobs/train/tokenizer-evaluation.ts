@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { loadBatch, nothingReadable, spread, type ImageDataset } from '../../data/index.js';
+import { evenlySpaced, loadBatch, nothingReadable, type ImageDataset } from '../../data/index.js';
 import { tf, type Tensor, type Tensor3D, type Tensor4D } from '../../engine/index.js';
 import { writeImageGrid } from '../../io/index.js';
 import { arrayRows } from '../../rows/index.js';
@@ -111,7 +111,7 @@ async function encoded(
   { count, side, decodes = false }: { count: number; side: number; decodes?: boolean },
 ): Promise<Encoded> {
   const parts: Encoded[] = [];
-  const all = spread(dataset.count, count);
+  const all = evenlySpaced(dataset.count, count);
   for (let start = 0; start < all.length; start += BATCH) {
     const indices = all.slice(start, start + BATCH);
     const batch = await loadBatch(dataset, indices, { size: side, crop: 'center', flip: false });

@@ -1,6 +1,6 @@
 /*
  * One convolutional autoencoder, four spellings of its keys. The latent-diffusion spelling (VA-VAE's files) is ours;
- * the others are turned into it once, on load.
+ * the others are converted to it once, on load.
  */
 
 /** Loss networks and teachers that published training checkpoints carry along. */

@@ -6,17 +6,17 @@ export interface MaskRatio {
   min: number;
   max: number;
   /** Standard deviation of the uncut normal. */
-  spread: number;
+  std: number;
 }
 
 /** The paper's 40 to 60 %, denser towards 60; the mean is 0.505. */
-export const PUBLISHED_RATIO: MaskRatio = { min: 0.4, max: 0.6, spread: 0.25 };
+export const PUBLISHED_RATIO: MaskRatio = { min: 0.4, max: 0.6, std: 0.25 };
 
 /** The ratio at quantile u in [0, 1) of its distribution. */
-export function maskRatio({ min, max, spread }: MaskRatio, u: number): number {
+export function maskRatio({ min, max, std }: MaskRatio, u: number): number {
   if (min === max) return min;
-  const [low, high] = [normalCdf((min - max) / spread), 0.5];
-  return Math.min(max, Math.max(min, max + spread * normalQuantile(low + u * (high - low))));
+  const [low, high] = [normalCdf((min - max) / std), 0.5];
+  return Math.min(max, Math.max(min, max + std * normalQuantile(low + u * (high - low))));
 }
 
 /** The ratio's range at a step where it falls linearly to nothing over `fade` steps. */

@@ -4,7 +4,7 @@ import type { HostArray } from '../../nn/index.js';
 import { tensorOf } from '../../nn/layout.js';
 import { networkSchema, type NetworkConfig } from '../../diffusion/config.js';
 import { sinusoid } from '../../diffusion/embeddings.js';
-import { classifierFree, type Guidance, type ConditionalField } from '../../diffusion/guidance.js';
+import { classifierFree, type ConditionalField, type Guidance } from '../../diffusion/guidance.js';
 import { directionErrors, noisyAt, squaredErrors, targetAt } from '../../diffusion/loss.js';
 import { forward, usedChannels } from '../../diffusion/network.js';
 import { OWN_OBJECTIVE, velocityNetwork } from '../../diffusion/objective.js';

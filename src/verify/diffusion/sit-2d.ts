@@ -1,7 +1,7 @@
 import { tf, type Tensor } from '../../engine/index.js';
 import type { VerifyCase } from '../case.js';
 import { networkSchema, type NetworkConfig } from '../../diffusion/config.js';
-import { isGuided, mix, type Guidance, type ConditionalField } from '../../diffusion/guidance.js';
+import { isGuided, mix, type ConditionalField, type Guidance } from '../../diffusion/guidance.js';
 import { lossWeight, noisyAt, squaredErrors, targetAt } from '../../diffusion/loss.js';
 import { forward, usedChannels } from '../../diffusion/network.js';
 import type { DiffusionForm, LastStep, PathName, PredictionName, Weighting } from '../../diffusion/names.js';

@@ -1,8 +1,8 @@
 import type { Tensor } from '../../../engine/index.js';
 import { UserError, type Log } from '../../../base/index.js';
 import { sha256OfFile } from '../../../io/index.js';
-import type { NetworkConfig, Recipe, RunNetwork, FrozenSet, Predictor, Objective } from '../../../diffusion/index.js';
-import type { TrainingSnapshot, EvaluationRows, TrainingSettings, TrainingTask } from '../../../training/index.js';
+import type { FrozenSet, NetworkConfig, Objective, Predictor, Recipe, RunNetwork } from '../../../diffusion/index.js';
+import type { EvaluationRows, TrainingSettings, TrainingSnapshot, TrainingTask } from '../../../training/index.js';
 import type { NormalisedLatents } from '../../../latents/index.js';
 import { diffusionOptions, type DiffusionOptions } from './options.js';
 import { defineTrainable, type PreparedTraining, type Trainable, type TrainingRequest } from '../trainable.js';

@@ -1,7 +1,7 @@
 import { UserError } from '../../../base/index.js';
 import {
+  evenlySpaced,
   openImages,
-  spread,
   trainingBatches,
   type Augmentation,
   type ImageBatch,
@@ -55,7 +55,7 @@ export async function openVitData(
 
 /** Known before the first step, not at the first evaluation. */
 async function requireReadable(val: ImageDataset, count: number): Promise<void> {
-  for (const index of spread(val.count, count)) {
+  for (const index of evenlySpaced(val.count, count)) {
     try {
       await val.read(index);
       return;
