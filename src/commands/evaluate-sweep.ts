@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { begunWith, EXIT, refuseOtherWork, UserError, VERSION } from '../base/index.js';
+import { begunWith, EXIT, refuseOtherWork, UserError } from '../base/index.js';
 import type { FeatureExtractor } from '../features/index.js';
 import type { Decoding } from '../io/index.js';
 import type { DistributionMetric } from '../metrics/index.js';
@@ -7,7 +7,7 @@ import type { SweepPlan, SweepRow } from '../jobs/evaluate/index.js';
 import type { Context } from './command.js';
 import { namedInput } from './inputs.js';
 import { decodingOf } from './options.js';
-import { writeTable, type Row } from './table.js';
+import { card, writeTable, type Card, type Row } from './table.js';
 
 export interface SweepOptions extends Decoding {
   sweep: string;
@@ -46,11 +46,8 @@ async function sweepHeld(
   extractor: FeatureExtractor,
   context: Context,
 ): Promise<void> {
-  const { comparison, openReference } = await import('../jobs/evaluate/index.js');
-  const { applicable } = await import('../jobs/evaluate/index.js');
-  const { featuresCard } = await import('../jobs/evaluate/index.js');
-  const { parseSweep } = await import('../jobs/evaluate/index.js');
-  const { sweep } = await import('../jobs/evaluate/index.js');
+  const job = await import('../jobs/evaluate/index.js');
+  const { applicable, comparison, featuresCard, openReference, parseSweep, sweep } = job;
   const { name: source, path: model } = namedInput(input);
   const { settings, varied } = parseSweep(chosen.sweep);
   const { metrics } = chosen;
@@ -61,13 +58,13 @@ async function sweepHeld(
   const decoding = decodingOf(chosen);
   const reference = await openReference(chosen.reference!, { ...decoding, strict: chosen.strict, log: context.log });
   try {
-    const card = {
-      ...{ command: 'evaluate', task: 'sweep', version: VERSION, argv: context.argv, model, decoding },
-      ...{ tokenizer: chosen.tokenizer ?? null, reference: reference.digest, metrics: metrics.map(({ name }) => name) },
-      ...{ features: featuresCard(extractor), crop: chosen.size ?? 'none', bootstrap: chosen.bootstrap },
-      ...{ precision: chosen.precision, seed: chosen.seed },
+    const fields = {
+      ...{ argv: context.argv, model, decoding, tokenizer: chosen.tokenizer, reference: reference.digest },
+      ...{ metrics: metrics.map(({ name }) => name), features: featuresCard(extractor), crop: chosen.size ?? 'none' },
+      ...{ bootstrap: chosen.bootstrap, precision: chosen.precision, seed: chosen.seed },
     };
-    const known = chosen.resume ? await knownRows(out, card) : [];
+    const protocol = { command: 'evaluate', task: 'sweep', ...card('evaluate', fields) };
+    const known = chosen.resume ? await knownRows(out, protocol) : [];
     const plan: SweepPlan = {
       ...chosen,
       model,
@@ -79,7 +76,7 @@ async function sweepHeld(
       folder,
     };
     const save = (rows: readonly SweepRow[]): Promise<void> =>
-      writeTable(context, columnsOf(rows), rows as unknown as Row[], { out, force: true, protocol: card });
+      writeTable(context, columnsOf(rows), rows as unknown as Row[], { out, force: true, protocol });
     const compare = await comparison(reference, extractor, metrics, chosen, context);
     const rows = await sweep(plan, compare, { known, save }, context).catch(savedIn(out));
     await save(rows);
@@ -93,12 +90,12 @@ async function sweepHeld(
 const columnsOf = (rows: readonly SweepRow[]): string[] => [...new Set(rows.flatMap(row => Object.keys(row)))];
 
 /** Rows of an earlier sweep measured in the same way. */
-async function knownRows(out: string, card: Record<string, unknown>): Promise<SweepRow[]> {
+async function knownRows(out: string, protocol: Card): Promise<SweepRow[]> {
   if (!existsSync(out)) return [];
   const { readTable } = await import('../report/index.js');
   const { readJsonRecord } = await import('../io/index.js');
   const before = await readJsonRecord(`${out}.protocol.json`);
-  refuseOtherWork(out, before, card, { free: ['argv', 'version'], say: begunWith('another --out') });
+  refuseOtherWork(out, before, protocol, { free: ['argv', 'version'], say: begunWith('another --out') });
   return (await readTable(out)).rows as unknown as SweepRow[];
 }
 

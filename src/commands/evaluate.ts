@@ -1,10 +1,6 @@
 import { z } from 'zod';
-import { UserError, VERSION } from '../base/index.js';
-import type { ImageDataset } from '../data/index.js';
-import type { FeatureExtractor, Lpips } from '../features/index.js';
-import type { DistributionMetric } from '../metrics/index.js';
-import type { EvaluationRow } from '../jobs/evaluate/index.js';
-import { defineCommand, type Context } from './command.js';
+import { UserError } from '../base/index.js';
+import { defineCommand } from './command.js';
 import { evaluateSweep } from './evaluate-sweep.js';
 import { namedInputs } from './inputs.js';
 import { count, counts, whole, words } from '../base/options.js';
@@ -12,7 +8,7 @@ import { SPLITS } from '../data/names.js';
 import { POSTERIORS } from '../io/names.js';
 import { decoding } from '../io/options.js';
 import { common, decodingOf, force, limit, outFile } from './options.js';
-import { writeTable, type Row } from './table.js';
+import { card, writeTable, type Row } from './table.js';
 import { openChosenTokenizer, openingOptions } from './tokenizer-options.js';
 
 const METRIC_NAMES = ['fid', 'sfid', 'is', 'precision-recall', 'kid'] as const;
@@ -104,39 +100,42 @@ export const evaluate = defineCommand({
     const { startEngine } = await import('../engine/index.js');
     const { openExtractor, openLpips } = await import('../features/index.js');
     const { refuseExisting } = await import('../io/index.js');
-    const { EVALUATION_COLUMNS, featuresCard } = await import('../jobs/evaluate/index.js');
+    const job = await import('../jobs/evaluate/index.js');
     if (chosen.out !== undefined) refuseExisting(chosen.out, chosen.force || chosen.resume);
     await startEngine();
     const extractor = chosen.features === undefined ? undefined : await openExtractor(chosen.features);
     const perceptual = chosen.lpips === undefined ? undefined : await openLpips(chosen.lpips);
     try {
       if (chosen.sweep !== undefined) {
-        const metrics = await chosenMetrics(chosen, ['fid', 'is'], extractor);
+        const metrics = job.metricsFor(chosen, ['fid', 'is'], extractor);
         await evaluateSweep({ ...chosen, sweep: chosen.sweep, metrics }, inputs[0], extractor!, context);
         return;
       }
       const judges = { extractor, perceptual };
-      const { rows, card } =
-        chosen.tokenizer !== undefined
-          ? await reconstructions(chosen, judges, context)
-          : await comparisons(chosen, inputs, judges, context);
-      const { seed, bootstrap, size, precision } = chosen;
-      await writeTable(context, EVALUATION_COLUMNS, rows as unknown as Row[], {
+      const { tokenizer, data, reference, seed, bootstrap, size, precision } = chosen;
+      const { rows, card: fields } =
+        tokenizer !== undefined
+          ? await job.evaluateTokenizer(
+              () => openChosenTokenizer({ ...chosen, tokenizer }, context.log),
+              { ...chosen, tokenizer, data: data! },
+              judges,
+              context,
+            )
+          : await job.evaluateSets(namedInputs(inputs), { ...chosen, reference: reference! }, judges, context);
+      await writeTable(context, job.EVALUATION_COLUMNS, rows as unknown as Row[], {
         out: chosen.out,
         force: chosen.force,
-        protocol: {
-          command: 'evaluate',
-          version: VERSION,
+        protocol: card('evaluate', {
           argv: context.argv,
           decoding: decodingOf(chosen),
-          ...card,
+          ...fields,
           crop: size === undefined ? 'none' : `center (ADM) ${size}`,
-          features: featuresCard(extractor),
-          lpips: perceptual?.digest ?? null,
+          features: job.featuresCard(extractor),
+          lpips: perceptual?.digest,
           bootstrap,
           precision,
           seed,
-        },
+        }),
       });
     } finally {
       extractor?.dispose();
@@ -144,16 +143,6 @@ export const evaluate = defineCommand({
     }
   },
 });
-
-interface Judges {
-  extractor: FeatureExtractor | undefined;
-  perceptual: Lpips | undefined;
-}
-
-interface Evaluated {
-  rows: EvaluationRow[];
-  card: Record<string, unknown>;
-}
 
 function checkSweep({ reference, features, out, data, paired }: Options, inputs: string[]): void {
   if (inputs.length !== 1)
@@ -180,116 +169,4 @@ function checkUsage(chosen: Options, inputs: string[]): void {
   if (inputs.length === 0) throw new UserError('evaluate needs images, or --tokenizer and --data; --help has examples');
   if (reference === undefined) throw new UserError(`${inputs[0]}: needs --reference: the images to compare with`);
   if (paired && inputs.length > 1) throw new UserError(`--paired takes one input, ${inputs.length} were given`);
-}
-
-/** @throws UserError for a requested metric that the features do not allow. */
-async function chosenMetrics(
-  { metrics }: Options,
-  fallback: readonly string[],
-  extractor: FeatureExtractor | undefined,
-): Promise<DistributionMetric[]> {
-  const { METRICS } = await import('../metrics/index.js');
-  const { applicable } = await import('../jobs/evaluate/index.js');
-  const names: readonly string[] = metrics ?? fallback;
-  const chosen = METRICS.filter(metric => names.includes(metric.name));
-  const possible = extractor ? applicable(extractor, chosen).map(({ metric }) => metric) : chosen;
-  const impossible = chosen.find(metric => !possible.includes(metric));
-  if (metrics && extractor && impossible)
-    throw new UserError(
-      `--metrics ${impossible.name}: ${extractor.name} lacks the features for it; inception:WEIGHTS has them`,
-    );
-  return chosen;
-}
-
-async function reconstructions(chosen: Options, judges: Judges, context: Context): Promise<Evaluated> {
-  const { openImages } = await import('../data/index.js');
-  const { evaluateReconstructions, throughTokenizer } = await import('../jobs/evaluate/index.js');
-  const { posteriorOf } = await import('../jobs/extract.js');
-  const tokenizer = await openChosenTokenizer({ ...chosen, tokenizer: chosen.tokenizer! }, context.log);
-  const images = await openImages(chosen.data!, { ...chosen, log: context.log });
-  try {
-    const size = tokenizer.imageSize;
-    if (chosen.size !== undefined && chosen.size !== size)
-      throw new UserError(
-        `${chosen.tokenizer}: reconstructs images of ${size} pixels, not --size ${chosen.size}` +
-          (tokenizer.sizeMultiple === undefined ? '' : `; --image-size ${chosen.size} opens it for that size`),
-      );
-    const all = { ...judges, metrics: await chosenMetrics(chosen, ['fid'], judges.extractor) };
-    const through = throughTokenizer(tokenizer, chosen);
-    return {
-      rows: await evaluateReconstructions(tokenizer.name, images, size, through, all, chosen, context),
-      card: {
-        task: 'reconstruction',
-        image_size: size,
-        ...dataCard(images, chosen),
-        tokenizer: { name: tokenizer.name, digest: tokenizer.digest },
-        posterior: posteriorOf(tokenizer, chosen),
-      },
-    };
-  } finally {
-    tokenizer.dispose();
-    await images.close();
-  }
-}
-
-const dataCard = ({ digest, count }: ImageDataset, { split }: Options): Record<string, unknown> => ({
-  data: { digest, count, split },
-});
-
-async function comparisons(chosen: Options, inputs: string[], judges: Judges, context: Context): Promise<Evaluated> {
-  const { openImages } = await import('../data/index.js');
-  const { comparison, openReference } = await import('../jobs/evaluate/index.js');
-  const { NO_FEATURES } = await import('../features/index.js');
-  const { extractor } = judges;
-  if (!extractor && !chosen.paired) throw new UserError(NO_FEATURES);
-  const { limit, strict } = chosen;
-  const reading = { ...decodingOf(chosen), strict, log: context.log };
-  const reference = await openReference(chosen.reference!, { ...reading, limit: chosen.paired ? limit : undefined });
-  const samples: { name: string; images: ImageDataset }[] = [];
-  try {
-    for (const { name, path } of namedInputs(inputs)) {
-      samples.push({ name, images: await openImages(path, { ...reading, limit }) });
-    }
-    const card = {
-      task: chosen.paired ? 'reconstruction' : 'generation',
-      reference: { digest: reference.digest, count: reference.images?.count ?? null },
-      inputs: samples.map(({ name, images }) => ({ name, digest: images.digest, count: images.count })),
-    };
-    if (chosen.paired) return { rows: await paired(samples[0], reference.images, chosen, judges, context), card };
-    const metrics = await chosenMetrics(chosen, METRIC_NAMES, extractor);
-    const compare = await comparison(reference, extractor!, metrics, chosen, context);
-    const rows: EvaluationRow[] = [];
-    for (const sample of samples) rows.push(...(await compare(sample)));
-    return { rows, card };
-  } finally {
-    for (const { images } of samples) await images.close();
-    await reference.close();
-  }
-}
-
-async function paired(
-  { name, images }: { name: string; images: ImageDataset },
-  originals: ImageDataset | undefined,
-  chosen: Options,
-  judges: Judges,
-  context: Context,
-): Promise<EvaluationRow[]> {
-  const { firstReadable } = await import('../data/index.js');
-  const { evaluateReconstructions, fromImages } = await import('../jobs/evaluate/index.js');
-  if (!originals) throw new UserError(`${chosen.reference}: holds no images; --paired compares image with image`);
-  if (images.count !== originals.count)
-    throw new UserError(
-      `${name}: has ${images.count} images, --reference ${originals.count}; --paired needs equal numbers (--limit applies to both)`,
-    );
-  const [{ width, height }, original] = await Promise.all([firstReadable(images), firstReadable(originals)]);
-  if (chosen.size === undefined && (original.width !== width || original.height !== height))
-    throw new UserError(
-      `${name}: has images of ${width}×${height}, --reference of ${original.width}×${original.height}; ` +
-        `--size ${Math.min(width, height)} crops both as ADM does`,
-    );
-  if (chosen.size === undefined && width !== height)
-    throw new UserError(`${images.imageName(0)}: is ${width}×${height}; give --size to crop all images to squares`);
-  const metrics = await chosenMetrics(chosen, ['fid'], judges.extractor);
-  const all = { ...judges, metrics };
-  return await evaluateReconstructions(name, originals, chosen.size ?? width, fromImages(images), all, chosen, context);
 }

@@ -123,7 +123,7 @@ function describe(tokenizer: Tokenizer, data: ImageDataset, settings: ExtractSet
 
 /** Mode or sample of the posterior: as requested, else as in the tokenizer's own pipeline. */
 export const posteriorOf = (
-  { posterior }: Tokenizer,
+  { posterior }: Pick<Tokenizer, 'posterior'>,
   settings: Pick<ExtractSettings, 'posterior'>,
 ): Tokenizer['posterior'] =>
   posterior === 'none' || posterior === 'sampled inside' ? posterior : (settings.posterior ?? posterior);
@@ -132,15 +132,13 @@ type Encoded = { latents: Float32Array; flipped?: Float32Array };
 
 /** Images of a batch → latents [n, tokens, channels] on the host, and those of mirrored images if requested. */
 function batchEncoder(tokenizer: Tokenizer, settings: ExtractSettings): (batch: ImageBatch) => Promise<Encoded> {
-  const random = new RandomStream(settings.seed).for('posterior');
-  const samples = posteriorOf(tokenizer, settings) === 'sample';
+  const encoder = seededEncoder(tokenizer, settings);
   const encode = async (images: Tensor4D, indices: Int32Array, mirrored: boolean): Promise<Float32Array> => {
-    const noise = samples ? noiseFor(random, indices, mirrored, tokenizer.latentShape) : undefined;
-    const latents = await tokenizer.encode(images, { noise });
+    const latents = await encoder(images, indices, mirrored);
     try {
       return (await latents.data()) as Float32Array;
     } finally {
-      tf.dispose([latents, noise ?? []]);
+      latents.dispose();
     }
   };
   return async ({ images, size, indices }) => {
@@ -155,8 +153,28 @@ function batchEncoder(tokenizer: Tokenizer, settings: ExtractSettings): (batch: 
   };
 }
 
+/**
+ * Encodes images [n, h, w, 3], given their numbers in the data set, into latents that the caller owns: the posterior's
+ * mode, or a sample by seed that is the same in every batch.
+ */
+export function seededEncoder(
+  tokenizer: Pick<Tokenizer, 'encode' | 'latentShape' | 'posterior'>,
+  settings: Pick<ExtractSettings, 'posterior' | 'seed'>,
+): (images: Tensor4D, indices: Int32Array, mirrored?: boolean) => Promise<Tensor3D> {
+  const random = new RandomStream(settings.seed).for('posterior');
+  const samples = posteriorOf(tokenizer, settings) === 'sample';
+  return async (images, indices, mirrored = false) => {
+    const noise = samples ? noiseFor(random, indices, mirrored, tokenizer.latentShape) : undefined;
+    try {
+      return await tokenizer.encode(images, { noise });
+    } finally {
+      noise?.dispose();
+    }
+  };
+}
+
 /** Every image has its own numbers, whatever the batch; its mirror image has others. */
-export function noiseFor(
+function noiseFor(
   random: RandomStream,
   indices: Int32Array,
   mirrored: boolean,

@@ -1,6 +1,6 @@
 export { sweep, type SweepPlan, type SweepRow } from './sweep.js';
-export { EVALUATION_COLUMNS, featuresCard, type EvaluationRow } from './rows.js';
+export { EVALUATION_COLUMNS, featuresCard } from './rows.js';
 export { comparison, openReference } from './sets.js';
 export { applicable } from './feature-side.js';
 export { parseSweep } from './sweep-settings.js';
-export { evaluateReconstructions, throughTokenizer, fromImages } from './reconstructions.js';
+export { evaluateSets, evaluateTokenizer, metricsFor } from './evaluate.js';

@@ -1,14 +1,12 @@
 import { EXIT, UserError } from '../../base/index.js';
 import { loadBatch, type ImageBatch, type ImageDataset } from '../../data/index.js';
-import { RandomStream, tf, type Tensor4D } from '../../engine/index.js';
+import { tf, type Tensor3D, type Tensor4D } from '../../engine/index.js';
 import type { FeatureExtractor, Lpips } from '../../features/index.js';
 import { toBytes, type PosteriorName } from '../../io/index.js';
 import type { DistributionMetric } from '../../metrics/index.js';
-import type { Tokenizer } from '../../tokenizers/index.js';
 import { pairScores } from './pairs.js';
 import { warnOfFew, type EvaluateContext } from './sets.js';
 import type { EvaluationRow } from './rows.js';
-import { noiseFor, posteriorOf } from '../extract.js';
 import { applicable, featureSide, scoresOf, type SideSettings } from './feature-side.js';
 
 export interface ReconstructionSettings extends SideSettings {
@@ -27,17 +25,20 @@ export interface Judges {
 /** Anything that turns images [n, h, w, 3] in [−1, 1] into others of the same shape, in order. */
 export type Reconstruct = (batch: ImageBatch, images: Tensor4D) => Promise<Tensor4D>;
 
-/** Encodes and decodes images by a tokenizer. */
-export function throughTokenizer(tokenizer: Tokenizer, settings: ReconstructionSettings): Reconstruct {
-  const random = new RandomStream(settings.seed).for('posterior');
-  const samples = posteriorOf(tokenizer, settings) === 'sample';
+/** What turns images into latents and back, the images' numbers in their data set given. */
+export interface Codec {
+  encode: (images: Tensor4D, indices: Int32Array) => Promise<Tensor3D>;
+  decode: (latents: Tensor3D) => Promise<Tensor4D>;
+}
+
+/** Encodes and decodes images. */
+export function through({ encode, decode }: Codec): Reconstruct {
   return async ({ indices }, images) => {
-    const noise = samples ? noiseFor(random, indices, false, tokenizer.latentShape) : undefined;
-    const latents = await tokenizer.encode(images, { noise });
+    const latents = await encode(images, indices);
     try {
-      return await tokenizer.decode(latents);
+      return await decode(latents);
     } finally {
-      tf.dispose([latents, noise ?? []]);
+      latents.dispose();
     }
   };
 }
