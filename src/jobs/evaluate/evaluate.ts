@@ -1,6 +1,7 @@
 import { UserError } from '../../base/index.js';
 import { firstReadable, openImages, type ImageDataset } from '../../data/index.js';
 import { NO_FEATURES, type FeatureExtractor, type Lpips } from '../../features/index.js';
+import type { Decoding } from '../../io/index.js';
 import { METRICS, type DistributionMetric } from '../../metrics/index.js';
 import type { Tokenizer } from '../../tokenizers/index.js';
 import { posteriorOf, seededEncoder } from '../extract.js';
@@ -32,9 +33,11 @@ export type TokenizerEvaluation = ReconstructionSettings &
 
 export type SetEvaluation = SetSettings &
   ReconstructionSettings &
-  ReadingOptions &
+  Decoding &
   MetricChoice & {
     reference: string;
+    limit?: number | undefined;
+    strict: boolean;
     /** Whether image k of the samples is a reconstruction of image k of the reference. */
     paired: boolean;
   };
