@@ -59,6 +59,7 @@ export async function runSteps(steps: StudyStep[], { out, run, log, signal, jobs
   if (signal.aborted) throw interrupted();
 }
 
+/** The error of a study that was stopped: it ends with the exit code of an interruption, and its state is saved. */
 export const interrupted = (): UserError => new UserError('interrupted; the same command resumes it', EXIT.interrupted);
 
 /** A step reads the files that its arguments name. */

@@ -9,6 +9,7 @@ export interface ClassCentres {
   centres: Float64Array;
 }
 
+/** Rows per class and the mean row of each, in double precision; NaN for a class without rows. */
 export function classCentres({ rows, width, data, labels, classes }: LabelledSample): ClassCentres {
   const counts = new Int32Array(classes);
   const centres = new Float64Array(classes * width);

@@ -11,7 +11,7 @@ export function effectiveRank(spectrum: Float64Array): number {
   return Math.exp(-spectrum.reduce((h, value) => (value > 0 ? h + (value / total) * Math.log(value / total) : h), 0));
 }
 
-/** (Σλ)² / Σλ² */
+/** Participation ratio (Σλ)² / Σλ²: the number of eigenvalues where all are equal, 1 where one holds everything. */
 export function participationRatio(spectrum: Float64Array): number {
   return sum(spectrum) ** 2 / sum(spectrum.map(value => value * value));
 }
@@ -21,7 +21,7 @@ export function stableRank(spectrum: Float64Array): number {
   return sum(spectrum) / largest(spectrum);
 }
 
-/** Directions that vary. */
+/** Number of directions that vary: eigenvalues above 0. */
 export function numericalRank(spectrum: Float64Array): number {
   return spectrum.filter(value => value > 0).length;
 }

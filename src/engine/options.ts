@@ -11,10 +11,12 @@ export interface EngineSettings {
 
 let settings: EngineSettings = {};
 
+/** Replaces the settings as a whole; without effect on an engine that has started, but for `precision`. */
 export function configureEngine(chosen: EngineSettings): void {
   settings = { ...chosen };
 }
 
+/** What `configureEngine` was given last; empty before that. */
 export function engineSettings(): Readonly<EngineSettings> {
   return settings;
 }

@@ -148,6 +148,7 @@ export async function verifiedDigest(path: string, saved: string | undefined): P
   return digest;
 }
 
+/** The folder of a step's checkpoint, inside the run's checkpoints. */
 export const checkpointName = (step: number): string => `step-${step}`;
 
 /** Steps of the whole checkpoints of a run, ascending. */

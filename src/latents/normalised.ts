@@ -40,6 +40,11 @@ export interface NormalisedOptions {
   log: Log;
 }
 
+/**
+ * Opens latents as a diffusion model reads them: rows (z − mean) / std per channel, mirrored copies behind the images, and
+ * a class per row. A constant channel is only centred, with a warning. The caller closes `source`.
+ * @throws UserError for what is not latents, and for classes that are not among the model's.
+ */
 export async function openNormalised(path: string, options: NormalisedOptions): Promise<NormalisedLatents> {
   const { dropNonfinite, dtype: nameless, log } = options;
   const plain = await openLatents(path, { dropNonfinite, nameless, log });

@@ -80,6 +80,7 @@ export interface GaussianBuilder {
   result(): Gaussian;
 }
 
+/** A builder for rows of `width` features; sums are kept in double precision. */
 export function gaussianBuilder(width: number): GaussianBuilder {
   const gaussian = emptyGaussian(width);
   const waiting = new Float32Array(BLOCK * width);

@@ -11,6 +11,10 @@ export interface MovingAverage {
   dispose(): void;
 }
 
+/**
+ * The exponential moving average of parameters: average ← decay · average + (1 − decay) · value, begun at the values given.
+ * The averages are its own copies; `dispose` frees them.
+ */
 export function movingAverage(params: Params, decay: number): MovingAverage {
   const averages = new Map(Object.entries(params).map(([name, value]) => [name, variable(value)]));
   return {

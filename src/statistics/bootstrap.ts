@@ -17,7 +17,7 @@ export function bootstrapMean(values: readonly Float32Array[], random: RandomNum
   return quantiles(bootstrapMeans(values, random));
 }
 
-/** The replicates of the mean themselves. */
+/** The replicates of the mean themselves: `values` holds one array of equal length per repeat, over the same rows. */
 export function bootstrapMeans(values: readonly Float32Array[], random: RandomNumbers): Float64Array {
   const grouped = values.map(groupMeans);
   const groups = grouped[0].length;

@@ -8,7 +8,7 @@ export interface Estimate {
   count: number;
 }
 
-/** Mean of independent measurements with Student's interval. */
+/** Mean of independent measurements with Student's 95% interval; the bounds are the mean where there is one value. */
 export function estimate(values: number[]): Estimate {
   const count = values.length;
   const mean = values.reduce((sum, value) => sum + value, 0) / count;

@@ -74,15 +74,24 @@ describe('maetok data', () => {
     expect(readdirSync(out)).not.toContain('rest');
   });
 
-  test('--check lists broken images and fails; --out leaves them out', async () => {
-    const folder = join(root, 'checked');
+  const withBrokenImage = async (name: string) => {
+    const folder = join(root, name);
     await maetok('data', SPEC, '--out', folder);
     const broken = join(folder, 'disc-plain', '00.png');
     writeFileSync(broken, readFileSync(broken).subarray(0, 60));
+    return { folder, broken };
+  };
+
+  test('--check lists broken images and fails', async () => {
+    const { folder, broken } = await withBrokenImage('checked');
     const checked = await maetok('data', folder, '--check');
     expect(checked.code).toBe(1);
     expect(rowsOf(checked.stdout).map(row => row.image)).toEqual([broken]);
     expect(checked.stderr).toMatch(/1 of 12 images cannot be read/);
+  });
+
+  test('--out leaves broken images out; --strict refuses them', async () => {
+    const { folder } = await withBrokenImage('damaged');
     const out = join(root, 'whole.npz');
     const written = await maetok('data', folder, '--out', out);
     expect(written.stderr).toMatch(/00\.png: .*skipped\n.*11 images written/s);

@@ -28,11 +28,15 @@ function putEngine(): string {
 }
 
 describe('maetok engine', () => {
-  test('list gives one row per installed engine; remove takes it away', async () => {
-    const folder = putEngine();
-    const columns = 'build,tensorflow,platform,bytes,folder';
-    const row = `cpu,2.21.0,${process.platform}-${process.arch},5,${folder}`;
+  const columns = 'build,tensorflow,platform,bytes,folder';
+
+  test('list gives one row per installed engine', async () => {
+    const row = `cpu,2.21.0,${process.platform}-${process.arch},5,${putEngine()}`;
     expect((await maetok('engine', 'list')).stdout).toBe(`${columns}\n${row}\n`);
+  });
+
+  test('remove takes it away', async () => {
+    const folder = putEngine();
     expect((await maetok('engine', 'remove')).stderr).toBe(`removed ${folder}\n`);
     const { stdout, stderr } = await maetok('engine', 'list');
     expect(stdout).toBe(`${columns}\n`);

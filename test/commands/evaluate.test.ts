@@ -109,19 +109,23 @@ describe('reference batches with statistics', () => {
     expect(refused.stderr).toMatch(/stats\.npz: holds statistics of 2048 features, no images; pixels has 192/);
   });
 
-  test('whatever a file of statistics says besides, it is one; a wrong shape is refused by name', async () => {
-    const file = async (name: string, arrays: Record<string, NdArray>): Promise<string> => {
-      await writeNpz(join(root, name), arrays);
-      return join(root, name);
-    };
-    const f64 = (shape: number[], data: Float64Array): NdArray => ({ shape, dtype: 'float64', data });
-    const zeros = (...shape: number[]) => f64(shape, new Float64Array(shape.reduce((a, b) => a * b, 1)));
+  const file = async (name: string, arrays: Record<string, NdArray>): Promise<string> => {
+    await writeNpz(join(root, name), arrays);
+    return join(root, name);
+  };
+  const f64 = (shape: number[], data: Float64Array): NdArray => ({ shape, dtype: 'float64', data });
+  const zeros = (...shape: number[]) => f64(shape, new Float64Array(shape.reduce((a, b) => a * b, 1)));
+
+  test('whatever else a file of statistics holds, it is one', async () => {
     const statistics = { mu: zeros(2), sigma: f64([2, 2], Float64Array.of(1, 0, 0, 1)) };
     const scalar: NdArray = { shape: [], dtype: 'int64', data: BigInt64Array.of(50_000n) };
     const further = { mu_clip: zeros(3), sigma_clip: zeros(3, 3), num_images: scalar, x: zeros(4, 2) };
     const reference = await openReference(await file('further.npz', { ...statistics, ...further }), {});
     expect(reference.images).toBeUndefined();
     expect(reference.moments?.pooled).toEqual({ mean: statistics.mu.data, covariance: statistics.sigma.data });
+  });
+
+  test('statistics of a wrong shape are refused by name', async () => {
     const flat = await file('flat.npz', { mu: zeros(2), sigma: zeros(4) });
     await expect(openReference(flat, {})).rejects.toThrow(/flat\.npz: sigma is \[4\] but mu has 2 numbers/);
     const square = await file('square.npz', { mu: zeros(2, 2), sigma: zeros(4, 4) });

@@ -52,14 +52,21 @@ describe('folders', () => {
     expect(dataset.classes).toEqual([]);
   });
 
-  test('train and val folders are splits; a label means the same class in both', async () => {
+  const splits = async (): Promise<string> => {
     await put('splits/train/a/1.png', plain(1));
     await put('splits/train/b/2.png', plain(2));
     await put('splits/val/b/3.png', plain(3));
-    const val = await openImages(join(root, 'splits'), { split: 'val' });
+    return join(root, 'splits');
+  };
+
+  test('train and val folders are splits', async () => {
+    expect(await values(await splits(), { split: 'train' })).toEqual([1, 2]);
+    expect(await values(await splits())).toEqual([1, 2, 3]);
+  });
+
+  test('a label means the same class in every split', async () => {
+    const val = await openImages(await splits(), { split: 'val' });
     expect(val.classes[val.labels![0]]).toBe('b');
-    expect(await values(join(root, 'splits'), { split: 'train' })).toEqual([1, 2]);
-    expect(await values(join(root, 'splits'))).toEqual([1, 2, 3]);
   });
 
   test('a folder whose only folder holds the classes is read as that folder', async () => {
@@ -147,15 +154,21 @@ describe('arrays', () => {
   const data = Uint8Array.from({ length: 3 * 4 * 4 * 3 }, (_, i) => Math.floor(i / 48) + 1);
   const images = { shape: [3, 4, 4, 3], dtype: 'uint8' as const, data };
 
-  test('.npy and .npz, images with their labels; grey arrays are widened', async () => {
+  test('an .npy file holds images', async () => {
     await writeNpy(join(root, 'a.npy'), images);
     expect(await values(join(root, 'a.npy'))).toEqual([1, 2, 3]);
+  });
+
+  test('an .npz archive holds images with their labels', async () => {
     const labels = { shape: [3], dtype: 'int64' as const, data: BigInt64Array.of(2n, 0n, 2n) };
     await writeNpz(join(root, 'a.npz'), { arr_0: images, arr_1: labels });
     const dataset = await openImages(join(root, 'a.npz'));
     expect([...dataset.labels!]).toEqual([2, 0, 2]);
     expect(dataset.classes).toEqual(['0', '1', '2']);
     await dataset.close();
+  });
+
+  test('grey arrays are widened', async () => {
     await writeNpy(join(root, 'grey.npy'), { shape: [2, 2, 2], dtype: 'uint8', data: new Uint8Array(8).fill(5) });
     const grey = await openImages(join(root, 'grey.npy'));
     expect((await grey.read(1)).data).toEqual(new Uint8Array(12).fill(5));

@@ -89,13 +89,20 @@ describe('engine install', () => {
     );
   });
 
-  test('a second installation does nothing; --force reinstalls', async () => {
-    const cache = newCache();
+  const installAgain = async (force: boolean) => {
+    const [cache, tools] = [newCache(), standInTools(wheels)];
     await installEngine(options(cache));
-    const tools = standInTools(wheels);
-    await installEngine(options(cache, { tools }));
+    await installEngine(options(cache, { tools, force }));
+    return { cache, tools };
+  };
+
+  test('a second installation does nothing', async () => {
+    const { tools } = await installAgain(false);
     expect(tools.calls).toEqual([]);
-    await installEngine(options(cache, { tools, force: true }));
+  });
+
+  test('--force reinstalls', async () => {
+    const { cache, tools } = await installAgain(true);
     expect(tools.calls.length).toBeGreaterThan(0);
     expect(installedEngines(cache)).toHaveLength(1);
   });

@@ -74,15 +74,22 @@ describe('scoreboard', () => {
     expect(scoreboard(summary, { seed: 0 }).map(({ measure }) => measure)).toEqual(['gain']);
   });
 
-  test('a measure that orders tokenizers as gFID does correlates; one that does not is undecided', () => {
-    const [good, poor] = scoreboard(table, { seed: 0 });
+  const [good, poor] = scoreboard(table, { seed: 0 });
+
+  test('a measure that orders tokenizers as gFID does correlates', () => {
     expect(good).toMatchObject({ measure: 'good', target: 'gfid', tokenizers: 6, spearman: 1, verdict: 'correlates' });
     expect(good.p_holm).toBeCloseTo((2 * 2) / 720, 12);
+  });
+
+  test('a measure that orders them otherwise is undecided', () => {
     expect(poor).toMatchObject({ measure: 'poor', verdict: 'undecided' });
   });
 
-  test('columns are named by options; an absent one is refused by name', () => {
+  test('columns are named by options', () => {
     expect(scoreboard(table, { target: 'poor', measures: ['gfid'], seed: 0 })).toHaveLength(1);
+  });
+
+  test('an absent column is refused by name', () => {
     expect(() => scoreboard(table, { target: 'is', seed: 0 })).toThrow(/table\.csv: lacks numbers in a column 'is'/);
     expect(() => scoreboard(table, { measures: ['nll'], seed: 0 })).toThrow(/no numbers in a column 'nll'/);
     expect(() => scoreboard(parseTable('a,b\n1,2', 'x.csv'), { seed: 0 })).toThrow(/any of the columns gfid/);

@@ -76,20 +76,26 @@ describe('distances between sets of features', () => {
     expect(again).toEqual(few);
   });
 
-  test('samples that keep to the middle are precise but recall little; spread-out ones the other way round', async () => {
-    const reference = normals('real', 300);
-    const narrow = await score('precision-recall', normals('a', 300, 0, 0.2), reference);
-    const wide = await score('precision-recall', normals('b', 300, 0, 4), reference);
+  test('samples that keep to the middle are precise but recall little', async () => {
+    const narrow = await score('precision-recall', normals('a', 300, 0, 0.2), normals('real', 300));
     expect(named(narrow, 'precision')).toBeGreaterThan(0.95);
     expect(named(narrow, 'recall')).toBeLessThan(0.3);
+  });
+
+  test('spread-out samples recall much but are not precise', async () => {
+    const wide = await score('precision-recall', normals('b', 300, 0, 4), normals('real', 300));
     expect(named(wide, 'precision')).toBeLessThan(0.3);
     expect(named(wide, 'recall')).toBeGreaterThan(0.95);
   });
 
+  const set = normals('a', 50, 30);
+
   test('precision and recall of a set and itself are 1, whatever the offset', async () => {
-    const set = normals('a', 50, 30);
     const scores = await score('precision-recall', set, set);
     expect([named(scores, 'precision'), named(scores, 'recall')]).toEqual([1, 1]);
+  });
+
+  test('precision and recall need more than three images per side', async () => {
     await expect(score('precision-recall', normals('a', 3), set)).rejects.toThrow(/more than 3 images per side/);
   });
 

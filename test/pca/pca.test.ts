@@ -160,9 +160,17 @@ describe('PCA', () => {
 });
 
 describe('reduced rows', () => {
-  it('without PCA are standardized column by column; a column that does not vary is only centred', async () => {
-    const source = arrayRows('x', Float32Array.of(1, 5, 3, 5), 2, 2);
-    expect([...(await values(reducedRows(await columnReduction(source), source)))]).toEqual([-1, 0, 1, 0]);
+  const reducedColumns = async (...data: number[]): Promise<number[]> => {
+    const source = arrayRows('x', Float32Array.from(data), 2, 2);
+    return [...(await values(reducedRows(await columnReduction(source), source)))];
+  };
+
+  it('without PCA are standardized column by column', async () => {
+    expect(await reducedColumns(1, 5, 3, 9)).toEqual([-1, -1, 1, 1]);
+  });
+
+  it('without PCA are only centred in a column that does not vary', async () => {
+    expect(await reducedColumns(1, 5, 3, 5)).toEqual([-1, 0, 1, 0]);
   });
 
   it('are cached in memory, or in a file that goes when they do', async () => {

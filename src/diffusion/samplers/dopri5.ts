@@ -41,6 +41,11 @@ const SAFETY = 0.9;
 const LARGEST_GROWTH = 10;
 const SMALLEST_SHRINKAGE = 0.2;
 
+/**
+ * Dormand and Prince's pair of orders 5 and 4 (1980) with steps of its own length; the states at the given times are
+ * interpolated. A step is accepted where its error, over atol + rtol · |x|, is at most 1 in the root mean square.
+ * @throws UserError after `maxSteps` steps.
+ */
 export function dopri5({ atol = 1e-6, rtol = 1e-3, maxSteps = 10_000 }: AdaptiveOptions = {}): Sampler {
   return async (field, start, times, { onStep } = {}) => {
     const tolerance = { atol, rtol };

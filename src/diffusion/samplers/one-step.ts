@@ -39,8 +39,11 @@ function oneStep(step: Step, last: Step = step): Sampler {
     );
 }
 
+/** Euler's method: one evaluation a step, order 1. */
 export const euler = oneStep(eulerStep);
+/** The explicit midpoint method: two evaluations a step, order 2. */
 export const midpoint = oneStep(midpointStep);
+/** The classical Runge–Kutta method: four evaluations a step, order 4. */
 export const rk4 = oneStep(rk4Step);
 /** Heun's method throughout, as torchdiffeq's `heun2`. */
 export const heunThroughout = oneStep(heunStep);

@@ -20,6 +20,7 @@ export interface AlignmentLoss {
   loss: Scalar;
 }
 
+/** Both losses and their sum, scalars; latents and features [n, tokens, width]. Yao & Wang 2025, eq. 2–7. */
 export function alignment(margins: AlignmentMargins, latents: Tensor3D, features: Tensor3D): AlignmentLoss {
   const [z, f] = [unit(latents), unit(features)];
   const similarity = (x: Tensor): Tensor => matMul(x, x, { transposeB: true });
