@@ -48,8 +48,11 @@ interface Hand {
   waiting: Map<number, Waiting>;
 }
 
-/** Worker threads that start when they are first needed and keep the process alive only while they work. */
-class PreparePool {
+/**
+ * Worker threads that start when they are first needed and keep the process alive only while they work.
+ * @public for the test that starts them in a process of its own
+ */
+export class PreparePool {
   private readonly hands: Hand[] = [];
   private nextId = 0;
 
