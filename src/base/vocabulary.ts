@@ -3,7 +3,7 @@ export const namesOf = <Name extends string>(vocabulary: Record<Name, unknown>):
   Object.keys(vocabulary) as Name[];
 
 /** A vocabulary as help lists it: `flattened: all values of a latent; mean: each channel’s mean over the tokens`. */
-export const explained = (vocabulary: Record<string, string>): string =>
+export const explained = (vocabulary: Record<string, string | { about: string }>): string =>
   Object.entries(vocabulary)
-    .map(([name, about]) => `${name}: ${about}`)
+    .map(([name, entry]) => `${name}: ${typeof entry === 'string' ? entry : entry.about}`)
     .join('; ');

@@ -7,7 +7,7 @@ export { forward } from './network.js';
 export { OWN_OBJECTIVE, type Objective, type Predictor } from './objective.js';
 export { openDiffusion, type Diffusion, type RunNetwork } from './open.js';
 export { PATHS } from './paths.js';
-export { DEFAULT_SAMPLER, type SamplerChoice } from './sampler-choice.js';
+export { DEFAULT_SAMPLER, samplerCard, type SamplerChoice } from './sampler.js';
 export * from './samplers/index.js';
 export { sampleLatents, type SamplingPlan } from './sampling.js';
 export { isBuffer, isTable, shapes } from './shapes.js';

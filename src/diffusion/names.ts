@@ -1,9 +1,5 @@
 /* The words of this room, which types, options and help are made of. Nothing here needs an engine. */
 
-/** Samplers on the command line. */
-export const SAMPLERS = ['euler', 'heun', 'midpoint', 'rk4', 'dpm++', 'dopri5', 'sde', 'sde-heun'] as const;
-export type SamplerName = (typeof SAMPLERS)[number];
-
 /** How much noise the stochastic samplers add over time (`samplers/sde.ts`). */
 export const DIFFUSION_FORMS = ['constant', 'sbdm', 'sigma', 'linear', 'decreasing', 'increasing-decreasing'] as const;
 export type DiffusionForm = (typeof DIFFUSION_FORMS)[number];

@@ -6,7 +6,7 @@ import { autoguidance, classifierFree, isGuided, type Guidance } from './guidanc
 import { velocityNetwork, type Predictor } from './objective.js';
 import { PATHS } from './paths.js';
 import { dataFromVelocity } from './predictions.js';
-import { chooseSampler, type SamplerChoice } from './sampler-choice.js';
+import { openSampler, type SamplerChoice } from './sampler.js';
 import type { VelocityField } from './samplers/index.js';
 
 /** Everything that decides about samples besides their numbers and labels. */
@@ -42,7 +42,7 @@ export async function sampleLatents(
   const { tokens, channels } = plan.model.config;
   const draw = (purpose: string, step: number): Tensor3D =>
     stackedNormals(plan.random.for(purpose), samples, step, [tokens, channels]);
-  const { sampler, times } = chooseSampler(plan.sampler, plan.model.objective, step => draw('sde noise', step));
+  const { sampler, times } = await openSampler(plan.sampler, plan.model.objective, step => draw('sde noise', step));
   const steps = times.length - 1;
   const ready = withRoundedWeights(plan);
   const expected = onExpectedData && expectedDataTaker(ready, labels, steps, onExpectedData);

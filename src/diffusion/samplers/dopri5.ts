@@ -1,5 +1,7 @@
 import { EXIT, UserError } from '../../base/index.js';
 import { tf, type Tensor } from '../../engine/index.js';
+import { timeGrid } from '../times.js';
+import type { OfferedSampler } from './offered.js';
 import type { Sampler, VelocityField } from './types.js';
 
 /*
@@ -80,6 +82,16 @@ export function dopri5({ atol = 1e-6, rtol = 1e-3, maxSteps = 10_000 }: Adaptive
     }
   };
 }
+
+/** It chooses its own steps; these are the times at which it reports. */
+const REPORTS = 9;
+
+export const offered: OfferedSampler = {
+  // Its steps suit the whole batch.
+  reads: ['atol', 'rtol', 'batchSize', 'shift'],
+  times: (_, start, end) => timeGrid(REPORTS, start, end),
+  open: ({ atol, rtol }) => dopri5({ atol, rtol }),
+};
 
 interface Tolerance {
   atol: number;

@@ -1,6 +1,8 @@
 export { dopri5 } from './dopri5.js';
-export { edmHeun, edmSigmas, type Churn, type Denoiser } from './edm.js';
-export { dpmSolver } from './multistep.js';
-export { euler, heun, heunThroughout, midpoint, rk4 } from './one-step.js';
+export { euler } from './euler.js';
+export { heun } from './heun.js';
+export { midpoint } from './midpoint.js';
+export type { OfferedSampler, SamplerSettings } from './offered.js';
+export { rk4 } from './rk4.js';
 export { sde } from './sde.js';
 export type { Sampler, StepReport, VelocityField } from './types.js';

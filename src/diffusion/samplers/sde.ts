@@ -2,7 +2,9 @@ import type { Tensor } from '../../engine/index.js';
 import type { DiffusionForm, LastStep } from '../names.js';
 import { noiseRate, type PathPoint } from '../paths.js';
 import { scoreFromVelocity } from '../predictions.js';
+import { timeGrid } from '../times.js';
 import { march } from './march.js';
+import type { OfferedSampler } from './offered.js';
 import type { Sampler, VelocityField } from './types.js';
 
 /**
@@ -65,6 +67,17 @@ export function sde({
     );
   };
 }
+
+/** It takes its steps to `lastStepSize` before the data, and the last one from there. */
+export const stochastic = (method: 'euler' | 'heun'): OfferedSampler => ({
+  reads: ['steps', 'shift', 'diffusion', 'diffusionScale', 'lastStep', 'lastStepSize'],
+  dividesByAlpha: ({ diffusion }) => diffusion === 'sbdm',
+  times: ({ steps, lastStepSize }, start, end) => Float64Array.of(...timeGrid(steps, start, 1 - lastStepSize), end),
+  open: ({ diffusion: form, diffusionScale: scale, lastStep }, path, noise) =>
+    sde({ path, form, scale, method, lastStep, noise }),
+});
+
+export const offered = stochastic('euler');
 
 function maruyama(drift: VelocityField, x: Tensor, t: number, dt: number, kick: Tensor): Tensor {
   return x.add(drift(x, t, t).mul(dt)).add(kick);

@@ -1,7 +1,9 @@
 import { z } from 'zod';
+import { explained, namesOf } from '../../base/index.js';
 import { count, list, nonNegative, number, positive } from '../../base/options.js';
 // Not through the room's door, which would start the engine for --help.
-import { CONVENTION_NAMES, DIFFUSION_FORMS, LAST_STEPS, SAMPLERS } from '../../diffusion/names.js';
+import { CONVENTION_NAMES, DIFFUSION_FORMS, LAST_STEPS } from '../../diffusion/names.js';
+import { SAMPLERS } from '../../diffusion/samplers/names.js';
 import { weights } from '../../io/options.js';
 
 /** `0.2,0.8` or a YAML list. */
@@ -42,9 +44,9 @@ export const sampleOptions = z.object({
     .default('own')
     .describe('convention that --guidance, --interval, --shift and --steps follow (`maetok conventions`)'),
   sampler: z
-    .enum(SAMPLERS)
+    .enum(namesOf(SAMPLERS))
     .default('euler')
-    .describe('euler, heun, midpoint, rk4, dpm++ (two-step), dopri5 (adaptive); sde, sde-heun (stochastic)'),
+    .describe(`evaluations a step, or kind: ${explained(SAMPLERS)}`),
   steps: count.default(50).describe('steps of the sampler (dopri5 chooses its own)'),
   shift: positive.default(1).describe('time shift s t / (1 + (s − 1) t); below 1: more steps near noise'),
   atol: positive.default(1e-6).describe('absolute tolerance of dopri5'),

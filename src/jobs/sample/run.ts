@@ -3,6 +3,7 @@ import {
   CONVENTIONS,
   guidanceOf,
   openDiffusion,
+  samplerCard,
   toInner,
   type Diffusion,
   type InnerTerms,
@@ -83,7 +84,7 @@ async function sampled(
         label,
         pixelOffset: CONVENTIONS[chosen.convention].pixelOffset,
         grid: chosen.grid ?? `${chosen.out.replace(/\/+$/, '')}-grid.png`,
-        card: cardOf(diffusion, bad, tokenizer, plan, chosen),
+        card: await cardOf(diffusion, bad, tokenizer, plan, chosen),
       },
       context,
     );
@@ -176,17 +177,13 @@ function planOf(
 }
 
 /** Everything that a sample depends on except its number, in our own convention. */
-function cardOf(
+async function cardOf(
   diffusion: Diffusion,
   bad: Diffusion | undefined,
   tokenizer: Tokenizer,
   { guidance, sampler }: SamplingPlan,
   chosen: SampleRunOptions,
-): Record<string, unknown> {
-  const { name, steps, shift, atol, rtol, diffusion: form, diffusionScale, lastStep, lastStepSize } = sampler;
-  // dopri5 takes steps that suit the whole batch.
-  const own = name === 'dopri5' ? { atol, rtol, batchSize: chosen.batchSize } : { steps };
-  const noise = name.startsWith('sde') ? { diffusion: form, diffusionScale, lastStep, lastStepSize } : {};
+): Promise<Record<string, unknown>> {
   return {
     model: diffusion.name,
     model_digest: diffusion.digest,
@@ -198,7 +195,7 @@ function cardOf(
     seed: chosen.seed,
     labels: chosen.labels,
     guidance,
-    sampler: { name, ...own, shift, ...noise },
+    sampler: await samplerCard(sampler, chosen.batchSize),
     convention: chosen.convention,
     precision: chosen.precision,
   };

@@ -3,8 +3,8 @@ import type { VerifyCase } from '../case.js';
 import type { HostArray } from '../../nn/index.js';
 import { tensorOf } from '../../nn/layout.js';
 import { mix, type Guidance } from '../../diffusion/guidance.js';
-import { edmHeun, edmSigmas, type Churn, type Denoiser } from '../../diffusion/samplers/index.js';
 import { labelsOf, numbersOf, recordedOnly, sliceOf, type Results } from './case.js';
+import { edmHeun, edmSigmas, type Churn, type Denoiser } from './edm-heun.js';
 
 /* Autoguidance in EDM's terms: x = data + sigma · noise, and closed-form denoisers of Gaussian classes. */
 

@@ -11,7 +11,6 @@ import { positionTable } from '../../diffusion/positions.js';
 import {
   dopri5,
   euler,
-  heunThroughout,
   midpoint,
   rk4,
   sde,
@@ -19,6 +18,8 @@ import {
   type StepReport,
   type VelocityField,
 } from '../../diffusion/samplers/index.js';
+import { heunStep } from '../../diffusion/samplers/heun.js';
+import { rungeKutta } from '../../diffusion/samplers/runge-kutta.js';
 import { timeGrid } from '../../diffusion/times.js';
 import { arrayOf, imageOf, labelsOf, numbersOf, recordedOnly, sliceOf, tokensOf, type Results } from './case.js';
 
@@ -198,7 +199,8 @@ async function sampledResults(
 function odeSampler({ sampling_method, atol, rtol }: SamplerArgs): Sampler {
   const byName: Record<string, Sampler> = {
     euler,
-    heun2: heunThroughout,
+    // Torchdiffeq's takes no Euler step at the end.
+    heun2: rungeKutta(heunStep),
     midpoint,
     rk4,
     dopri5: dopri5({ atol, rtol }),

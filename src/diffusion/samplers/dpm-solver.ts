@@ -2,6 +2,7 @@ import { tf, type Tensor } from '../../engine/index.js';
 import type { PathPoint } from '../paths.js';
 import { dataFromVelocity } from '../predictions.js';
 import { march } from './march.js';
+import { fixedSteps } from './offered.js';
 import type { Sampler } from './types.js';
 
 /**
@@ -33,6 +34,8 @@ export function dpmSolver(path: (t: number) => PathPoint): Sampler {
     }
   };
 }
+
+export const offered = fixedSteps(dpmSolver);
 
 const logRatio = ({ alpha, sigma }: PathPoint): number => Math.log(alpha / sigma);
 

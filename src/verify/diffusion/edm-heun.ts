@@ -1,6 +1,6 @@
 import type { Tensor } from '../../engine/index.js';
-import { march } from './march.js';
-import type { SamplerHooks } from './types.js';
+import { march } from '../../diffusion/samplers/march.js';
+import type { SamplerHooks } from '../../diffusion/samplers/types.js';
 
 /** The expected data at noise level sigma: x = data + sigma · noise. */
 export type Denoiser = (x: Tensor, sigma: number, stepStart: number) => Tensor;

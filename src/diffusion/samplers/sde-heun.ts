@@ -1,0 +1,3 @@
+import { stochastic } from './sde.js';
+
+export const offered = stochastic('heun');
