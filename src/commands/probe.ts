@@ -1,10 +1,12 @@
 import { z } from 'zod';
-import { UserError, type Log } from '../base/index.js';
+import { explained, namesOf, UserError, type Log } from '../base/index.js';
 import type { ProbeSource } from '../jobs/probe/index.js';
 import { defineCommand } from './command.js';
 import { digestsOf, openNamedLatents } from './open-latents.js';
 import { count, counts, list, number, positive, words } from '../base/options.js';
 import { decoding, namelessDtype } from '../io/options.js';
+import { CONTROLS, FEATURES, VOTES } from '../probe/names.js';
+import { PROBES } from '../probe/protocols/names.js';
 import { common, decodingOf, dropNonfinite, force, outFile } from './options.js';
 import { card, refuseOutputs, writeTable, type Row } from './table.js';
 
@@ -19,24 +21,17 @@ const CONFUSION_COLUMNS = [...NAME, 'class', 'taken_for', 'test_rows', 'share'];
 
 const options = z.object({
   feature: words
-    .pipe(z.array(z.enum(['flattened', 'mean'])).min(1))
-    .default(['flattened', 'mean'])
-    .describe('input of the probe: all values of a latent (flat), or each channel’s mean over the tokens'),
+    .pipe(z.array(z.enum(namesOf(FEATURES))).min(1))
+    .default(namesOf(FEATURES))
+    .describe(`input of the probe; ${explained(FEATURES)}`),
   probe: words
-    .pipe(z.array(z.enum(['logistic', 'knn', 'mae', 'repa', 'dinov2', 'attentive', 'few-shot'])).min(1))
+    .pipe(z.array(z.enum(namesOf(PROBES))).min(1))
     .default(['logistic', 'knn'])
-    .describe(
-      'logistic: L-BFGS multinomial regression; knn: nearest rows by cosine; mae: BatchNorm, LARS, cosine; ' +
-        'repa: the same on token means; dinov2: 13 learning rates, the best on validation rows; ' +
-        'attentive: a learned query over the tokens; few-shot: logistic on a few rows per class',
-    ),
+    .describe(explained(PROBES)),
   control: words
-    .pipe(z.array(z.enum(['none', 'shuffled-labels', 'random-projection', 'pca'])).min(1))
+    .pipe(z.array(z.enum(namesOf(CONTROLS))).min(1))
     .default(['none'])
-    .describe(
-      'none: the features themselves; shuffled-labels: the level of chance; random-projection, pca: every source ' +
-        'reduced to the same number of dimensions, on random or on principal axes',
-    ),
+    .describe(explained(CONTROLS)),
   dims: count.optional().describe('dimensions kept by projections; default: those of the narrowest source'),
   pixels: z
     .string()
@@ -57,9 +52,9 @@ const options = z.object({
     .describe('inverse penalties C (as in scikit-learn), of which the best on a validation part is chosen'),
   neighbours: counts.default([20]).describe('k of the nearest-neighbour probe'),
   votes: z
-    .enum(['weighted', 'majority'])
+    .enum(namesOf(VOTES))
     .default('weighted')
-    .describe('votes of neighbours: weighted by exp(similarity / 0.07) as in DINO, or one each as in scikit-learn'),
+    .describe(`votes of neighbours; ${explained(VOTES)}`),
   shots: counts.default([1, 5, 10]).describe('rows per class of the few-shot probe'),
   perClass: z.string().optional().describe('CSV of the accuracy of every class'),
   confusion: z.string().optional().describe('CSV of the confusion matrix'),

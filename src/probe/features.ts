@@ -1,6 +1,5 @@
 import type { ChunkOptions, RowChunk, RowSource } from '../rows/index.js';
-/** The input of a probe: all values of a latent, or each channel's mean over the tokens. */
-export type Feature = 'flattened' | 'mean';
+import type { Feature } from './names.js';
 
 /** Features of latents whose rows are [tokens · channels], token by token. */
 export function features(feature: Feature, latents: RowSource, tokens: number): RowSource {

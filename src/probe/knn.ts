@@ -1,12 +1,10 @@
 import { tf } from '../engine/index.js';
 import { mostSimilar, unitRows, type Neighbours } from '../neighbours/index.js';
 import type { FeatureMatrix } from './matrix.js';
+import type { Votes } from './names.js';
 
 /** Temperature of the votes in DINO's protocol (Caron et al. 2021). */
 const TEMPERATURE = 0.07;
-
-/** How neighbours vote: by exp(similarity / 0.07), as DINO has it, or one each, as scikit-learn has it. */
-export type Votes = 'weighted' | 'majority';
 
 /**
  * Votes for each class of the k nearest training rows in cosine similarity, as logarithms, −∞ where a class has none:

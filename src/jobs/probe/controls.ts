@@ -2,10 +2,7 @@ import { availableParallelism } from 'node:os';
 import { RandomNumbers, UserError, type Log } from '../../base/index.js';
 import type { RowSource } from '../../rows/index.js';
 import { axesLeftOut, fitPca, pcaReduction, reducedRows, type Reduction } from '../../pca/index.js';
-import { features, type Feature, type LabelledLatents, type ProbeParts } from '../../probe/index.js';
-/** Controls to compare a probe's accuracy with; `none` is the probe itself. */
-export const CONTROLS = ['none', 'shuffled-labels', 'random-projection', 'pca'] as const;
-export type ProbeControl = (typeof CONTROLS)[number];
+import { features, type ProbeControl, type Feature, type LabelledLatents, type ProbeParts } from '../../probe/index.js';
 
 export const isProjected = (control: ProbeControl): boolean => control === 'random-projection' || control === 'pca';
 

@@ -2,18 +2,20 @@ import type { Log } from '../../base/index.js';
 import {
   featureMatrix,
   probeParts,
-  PROBES,
   standardisation,
+  type ProbeControl,
   type Feature,
   type LabelledLatents,
   type ProbeKind,
   type ProbeParts,
+  type ProbeProtocol,
   type ProbeResult,
   type ProbeSettings,
   type ProbeTask,
 } from '../../probe/index.js';
+import { PROBES } from '../../probe/protocols/names.js';
 import { wilson } from '../../statistics/index.js';
-import { controlledFeatures, isProjected, matchedDims, type ProbeControl } from './controls.js';
+import { controlledFeatures, isProjected, matchedDims } from './controls.js';
 
 /** A latent space, with its own test rows if there are any. */
 export interface ProbeSource {
@@ -64,7 +66,7 @@ export interface Probed {
 
 /** Probes every source: feature × control × probe. */
 export async function probeSources(sources: ProbeSource[], settings: ProbingSettings, log: Log): Promise<Probed[]> {
-  const passes = passesOf(settings);
+  const passes = await passesOf(settings);
   const dims = new Map<Feature, number>();
   for (const { feature } of passes)
     dims.set(
@@ -87,11 +89,25 @@ export async function probeSources(sources: ProbeSource[], settings: ProbingSett
   return probed;
 }
 
-/** REPA's probe is defined on token means: it runs there once, asked for or not. */
-function passesOf({ features, probes }: ProbingSettings): { feature: Feature; probes: ProbeKind[] }[] {
-  const others = probes.filter(probe => probe !== 'repa');
-  const passes = features.map(feature => ({ feature, probes: feature === 'mean' ? probes : others }));
-  if (probes.includes('repa') && !features.includes('mean')) passes.push({ feature: 'mean', probes: ['repa'] });
+interface Pass {
+  feature: Feature;
+  probes: { name: ProbeKind; protocol: ProbeProtocol }[];
+}
+
+/** A pass per feature. A probe that is defined on one feature runs there once, whether that was requested or not. */
+async function passesOf({ features, probes }: ProbingSettings): Promise<Pass[]> {
+  const loaded = await Promise.all(
+    probes.map(async name => ({ name, protocol: (await PROBES[name].load()).protocol })),
+  );
+  const passes = features.map(feature => ({
+    feature,
+    probes: loaded.filter(({ protocol }) => (protocol.feature ?? feature) === feature),
+  }));
+  const others = new Set(
+    loaded.flatMap(({ protocol }) => protocol.feature ?? []).filter(own => !features.includes(own)),
+  );
+  for (const feature of others)
+    passes.push({ feature, probes: loaded.filter(({ protocol }) => protocol.feature === feature) });
   return passes.filter(pass => pass.probes.length > 0);
 }
 
@@ -100,7 +116,7 @@ async function probeOne(
   latents: LabelledLatents,
   parts: ProbeParts,
   { feature, control, dims }: { feature: Feature; control: ProbeControl; dims: number },
-  probes: ProbeKind[],
+  probes: Pass['probes'],
   settings: ProbingSettings,
   log: Log,
 ): Promise<Probed[]> {
@@ -122,8 +138,8 @@ async function probeOne(
   const task = { data, heldout, train, test, scale, classes: parts.classes, tokens, settings, log };
   const probed: Probed[] = [];
   try {
-    for (const probe of probes)
-      for (const result of await PROBES[probe](task))
+    for (const { name: probe, protocol } of probes)
+      for (const result of await protocol.run(task))
         probed.push({
           row: rowOf(task, { source: latents.name, feature, probe, setting: result.setting, control }, result),
           confusion: result.scored.confusion,
