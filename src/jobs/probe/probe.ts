@@ -96,9 +96,8 @@ interface Pass {
 
 /** A pass per feature. A probe that is defined on one feature runs there once, whether that was requested or not. */
 async function passesOf({ features, probes }: ProbingSettings): Promise<Pass[]> {
-  const loaded = await Promise.all(
-    probes.map(async name => ({ name, protocol: (await PROBES[name].load()).protocol })),
-  );
+  const loaded: Pass['probes'] = [];
+  for (const name of probes) loaded.push({ name, ...(await PROBES[name].load()) });
   const passes = features.map(feature => ({
     feature,
     probes: loaded.filter(({ protocol }) => (protocol.feature ?? feature) === feature),
