@@ -7,7 +7,7 @@ import { nearestNeighbours } from '../src/neighbours/index.js';
 import { fitMixture, openWorkspace } from '../src/gmm/index.js';
 import { COVARIANCE_TYPES } from '../src/gmm/names.js';
 import { arrayRows } from '../src/rows/index.js';
-import { frechetDistance, METRICS, PAIR_METRICS, type FeatureMoments } from '../src/metrics/index.js';
+import { frechetDistance, openMetrics, PAIR_METRICS, type FeatureMoments } from '../src/metrics/index.js';
 import type { FeatureRows } from '../src/metrics/rows.js';
 import { fitPca } from '../src/pca/index.js';
 
@@ -124,7 +124,7 @@ describe('PSNR', () => {
 });
 
 it('precision and recall take a sample at the very edge of a ball for inside, with three neighbours', async () => {
-  const metric = METRICS.find(({ name }) => name === 'precision-recall')!;
+  const [metric] = await openMetrics(['precision-recall']);
   const side = (...values: number[]): unknown => {
     const rows: FeatureRows = { rows: values.length, width: 1, data: Float32Array.from(values) };
     const state = metric.init({ width: 1, seed: 0, bootstrap: 0, count: rows.rows });

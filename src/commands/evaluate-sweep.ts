@@ -51,7 +51,8 @@ async function sweepHeld(
   const { name: source, path: model } = namedInput(input);
   const { settings, varied } = parseSweep(chosen.sweep);
   const { metrics } = chosen;
-  const rankBy = applicable(extractor, metrics).find(({ metric }) => metric.name === 'fid')?.name;
+  const drawn = applicable(extractor, metrics).filter(({ metric }) => metric.sweep !== undefined);
+  const rankBy = drawn.find(({ metric }) => metric.sweep === 'ranks')?.name;
   if (rankBy === undefined) throw new UserError('--sweep ranks settings by the Fréchet distance; --metrics needs fid');
   const out = chosen.out!;
   const stem = out.replace(/\.csv$/, '');
@@ -81,7 +82,13 @@ async function sweepHeld(
     const rows = await sweep(plan, compare, { known, save }, context).catch(savedIn(out));
     await save(rows);
     sayBest(rows, plan, context);
-    await draw(rows, varied, rankBy, out, stem, context);
+    await draw(
+      rows,
+      varied,
+      drawn.map(({ name }) => name),
+      { out, stem },
+      context,
+    );
   } finally {
     await reference.close();
   }
@@ -125,16 +132,15 @@ function sayBest(rows: readonly SweepRow[], { samples, rankBy }: SweepPlan, { lo
 async function draw(
   rows: readonly SweepRow[],
   varied: readonly string[],
-  rankBy: string,
-  out: string,
-  stem: string,
+  metrics: readonly string[],
+  { out, stem }: { out: string; stem: string },
   context: Context,
 ): Promise<void> {
   const x = ['guidance', ...varied].find(column => varied.includes(column) && typeof rows[0][column] === 'number');
   if (x === undefined) return;
   const color = varied.find(column => column !== x);
   const dash = new Set(rows.map(({ samples }) => samples)).size > 1 ? ['--dash', 'samples'] : [];
-  for (const y of [rankBy, 'is'].filter(column => Object.hasOwn(rows[0], column)))
+  for (const y of metrics.filter(column => Object.hasOwn(rows[0], column)))
     await context.run([
       ...['plot', out, '--kind', 'line', '--x', x, '--y', y, ...(color === undefined ? [] : ['--color', color])],
       ...[...dash, '--out', `${stem}-${y}.svg`, '--force'],

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { UserError } from '../base/index.js';
+import { explained, namesOf, UserError } from '../base/index.js';
 import { defineCommand } from './command.js';
 import { evaluateSweep } from './evaluate-sweep.js';
 import { namedInputs } from './inputs.js';
@@ -7,11 +7,10 @@ import { count, counts, whole, words } from '../base/options.js';
 import { SPLITS } from '../data/names.js';
 import { POSTERIORS } from '../io/names.js';
 import { decoding } from '../io/options.js';
+import { METRICS } from '../metrics/names.js';
 import { common, decodingOf, force, limit, outFile } from './options.js';
 import { card, writeTable, type Row } from './table.js';
 import { openChosenTokenizer, openingOptions } from './tokenizer-options.js';
-
-const METRIC_NAMES = ['fid', 'sfid', 'is', 'precision-recall', 'kid'] as const;
 
 const options = z.object({
   reference: z
@@ -35,9 +34,11 @@ const options = z.object({
       'inception:WEIGHTS (FID), effnet-lite0:WEIGHTS, onnx:FILE, hog or pixels (their distances are called fd, kd)',
     ),
   metrics: words
-    .pipe(z.array(z.enum(METRIC_NAMES)).min(1))
+    .pipe(z.array(z.enum(namesOf(METRICS))).min(1))
     .optional()
-    .describe('feature-based metrics; default: all that the features allow; for reconstructions only fid'),
+    .describe(
+      `feature-based metrics; default: all that the features allow, of reconstructions the Fréchet distance only; ${explained(METRICS)}`,
+    ),
   lpips: z.string().optional().describe('LPIPS’s weights: one file, or VGG16_FILE,LIN_FILE'),
   posterior: z
     .enum(POSTERIORS)
@@ -107,7 +108,7 @@ export const evaluate = defineCommand({
     const perceptual = chosen.lpips === undefined ? undefined : await openLpips(chosen.lpips);
     try {
       if (chosen.sweep !== undefined) {
-        const metrics = job.metricsFor(chosen, ['fid', 'is'], extractor);
+        const metrics = await job.metricsFor(chosen, ({ sweep }) => sweep !== undefined, extractor);
         await evaluateSweep({ ...chosen, sweep: chosen.sweep, metrics }, inputs[0], extractor!, context);
         return;
       }

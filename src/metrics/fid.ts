@@ -13,7 +13,7 @@ import {
 import type { DistributionMetric } from './metric.js';
 import { keep, noRows, together, type KeptRows } from './rows.js';
 
-interface State {
+export interface FrechetState {
   gaussian: GaussianBuilder;
   /** Statistics read from a file instead. */
   known?: FeatureMoments;
@@ -21,19 +21,17 @@ interface State {
   kept?: KeptRows;
 }
 
-const moments = ({ known, gaussian }: State): FeatureMoments => known ?? momentsOf(gaussian.result());
+const moments = ({ known, gaussian }: FrechetState): FeatureMoments => known ?? momentsOf(gaussian.result());
 
 /** The Fréchet distance on one set of features: FID on `pooled`, sFID on `spatial`. */
 function frechetMetric(
   name: string,
   needs: FeatureSet,
-  describe: string,
-  otherwise?: string,
-): DistributionMetric<State> {
+  more: Partial<DistributionMetric<FrechetState>> = {},
+): DistributionMetric<FrechetState> {
   return {
     name,
-    otherwise,
-    describe,
+    ...more,
     needs,
     sides: 'both',
     init: ({ width, bootstrap }) => ({
@@ -45,6 +43,11 @@ function frechetMetric(
       if (kept) keep(kept, rows);
     },
     known: statistics => ({ gaussian: gaussianBuilder(0), known: statistics }),
+    caveat: (_, { images, extractor }) =>
+      images < extractor.widths.pooled
+        ? `${images} images are fewer than the ${extractor.widths.pooled} features of ${extractor.name}; ` +
+          'the Fréchet distance of so few is mostly bias: compare it only at equal numbers of images'
+        : undefined,
     value: (sample, reference, { seed, bootstrap }) => {
       const distance = frechetDistanceTo(moments(reference!));
       const value = distance(moments(sample));
@@ -60,8 +63,8 @@ function frechetMetric(
   };
 }
 
-export const fid = frechetMetric('fid', 'pooled', 'Fréchet distance between the features of the two sets', 'fd');
-export const sfid = frechetMetric('sfid', 'spatial', 'the same on Inception’s spatial features, as ADM has it');
+export const fid = frechetMetric('fid', 'pooled', { otherwise: 'fd', ofReconstructions: true, sweep: 'ranks' });
+export const sfid = frechetMetric('sfid', 'spatial');
 
 /** Distances of samples drawn with replacement; the reference stays. */
 function resampled(

@@ -75,7 +75,7 @@ export function shuffledSplits(permutation: ArrayLike<number>, splits: number): 
   return index => split[index];
 }
 
-interface State {
+export interface InceptionScoreState {
   adm: ScoreState;
   torchFidelity: ScoreState;
 }
@@ -87,9 +87,9 @@ function summary(state: ScoreState): { value: number; std: number } {
   return { value, std: Math.sqrt(scores.reduce((sum, score) => sum + (score - value) ** 2, 0) / scores.length) };
 }
 
-export const inceptionScore: DistributionMetric<State> = {
+export const inceptionScore: DistributionMetric<InceptionScoreState> = {
   name: 'is',
-  describe: 'inception score of the samples: sharp predictions per image, varied ones over all',
+  sweep: 'drawn',
   needs: 'logits',
   sides: 'sample',
   init: ({ count, seed }) => ({

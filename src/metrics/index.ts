@@ -2,4 +2,4 @@ export { frechetDistance } from './frechet.js';
 export { gaussianBuilder, momentsOf, type FeatureMoments } from './gaussian.js';
 export type { DistributionMetric, MetricContext, Score } from './metric.js';
 export { PAIR_METRICS } from './pairs.js';
-export { METRICS } from './registry.js';
+export { openMetrics } from './registry.js';

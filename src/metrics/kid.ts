@@ -43,11 +43,14 @@ const SUBSET_SIZE = 1000;
 export const kid: DistributionMetric<KeptRows> = {
   name: 'kid',
   otherwise: 'kd',
-  describe: 'kernel distance: mean over 100 random subsets of 1,000, unbiased at any number of images',
   needs: 'pooled',
   sides: 'both',
   init: ({ width }) => noRows(width),
   add: keep,
+  caveat: (scores, { name, images }) =>
+    scores.every(({ std }) => std === undefined)
+      ? `${images} images on each side are a single subset for ${name}, whose deviation is then undefined`
+      : undefined,
   value: async (sample, reference, { seed }) => {
     const [x, y] = [together(sample), together(reference!)];
     const size = Math.min(SUBSET_SIZE, x.rows, y.rows);

@@ -1,4 +1,4 @@
-import type { FeatureSet } from '../features/index.js';
+import type { FeatureExtractor, FeatureSet } from '../features/index.js';
 import type { FeatureMoments } from './gaussian.js';
 import type { FeatureRows } from './rows.js';
 
@@ -28,16 +28,27 @@ export interface MetricContext {
   bootstrap: number;
 }
 
+/** What scores were measured on, for messages. */
+export interface Measured {
+  /** The metric's name with these features. */
+  name: string;
+  images: number;
+  extractor: Pick<FeatureExtractor, 'name' | 'widths'>;
+}
+
 /**
  * A comparison of two sets of images through their features. `init` and `add` stream over each side; `value` compares.
- * One file and one line in the registry add a metric.
+ * Each is a file of this folder, and a line of `names.ts`.
  */
 export interface DistributionMetric<S = unknown> {
   /** Its name on the command line and, with Inception's features, in tables. */
   name: string;
   /** Its name with any other features; absent: it makes sense with Inception's only. */
   otherwise?: string | undefined;
-  describe: string;
+  /** Measured of reconstructions unless others are requested. */
+  ofReconstructions?: boolean;
+  /** Measured and drawn in a sweep unless others are requested; the least value of the one that ranks is the best. */
+  sweep?: 'ranks' | 'drawn';
   needs: FeatureSet;
   /** Whether the reference is looked at. */
   sides: 'both' | 'sample';
@@ -45,6 +56,8 @@ export interface DistributionMetric<S = unknown> {
   add(state: S, rows: FeatureRows): void;
   /** Statistics that a file holds, standing for a whole side; absent: the images themselves are needed. */
   known?(moments: FeatureMoments): S;
+  /** What readers of these scores should know; said once for sets of equal numbers of images. */
+  caveat?(scores: readonly MetricScore[], measured: Measured): string | undefined;
   /** Scores are called after the metric unless they say otherwise. */
   value(sample: S, reference: S | undefined, context: MetricContext): Promise<MetricScore[]>;
 }

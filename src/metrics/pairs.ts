@@ -12,7 +12,7 @@ export interface ImagePair {
 
 /** A distance between an image and its reconstruction in one published way of computing it. */
 export interface PairMetric {
-  name: 'psnr' | 'ssim';
+  name: string;
   variant: string;
   describe: string;
   of(pair: ImagePair): number;

@@ -118,7 +118,6 @@ const centred = ({ rows, width, data }: FeatureRows, centre: Float64Array): Feat
 export const precisionAndRecall: DistributionMetric<KeptRows> = {
   name: 'precision-recall',
   otherwise: 'precision-recall',
-  describe: 'fraction of samples near real images, and of real images near samples (3 nearest neighbours)',
   needs: 'pooled',
   sides: 'both',
   init: ({ width }) => noRows(width),

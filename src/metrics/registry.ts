@@ -1,8 +1,10 @@
-import { fid, sfid } from './fid.js';
-import { inceptionScore } from './inception-score.js';
-import { kid } from './kid.js';
+import { namesOf } from '../base/index.js';
 import type { DistributionMetric } from './metric.js';
-import { precisionAndRecall } from './precision-recall.js';
+import { METRICS, type MetricName } from './names.js';
 
-/** Every comparison of two sets of images, one line each, in the order of the table. */
-export const METRICS: readonly DistributionMetric[] = [fid, sfid, inceptionScore, precisionAndRecall, kid] as const;
+/** Metrics by name, default all, in the order of the table. */
+export async function openMetrics(names: readonly MetricName[] = namesOf(METRICS)): Promise<DistributionMetric[]> {
+  const metrics: DistributionMetric[] = [];
+  for (const name of namesOf(METRICS)) if (names.includes(name)) metrics.push(await METRICS[name].load());
+  return metrics;
+}

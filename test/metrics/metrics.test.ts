@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, test } from '@jest/globals';
 import { RandomNumbers } from '../../src/base/index.js';
 import { startEngine, tf } from '../../src/engine/index.js';
-import { METRICS, PAIR_METRICS, type MetricContext } from '../../src/metrics/index.js';
+import { openMetrics, PAIR_METRICS, type MetricContext } from '../../src/metrics/index.js';
 import type { FeatureRows } from '../../src/metrics/rows.js';
 import type { MetricScore } from '../../src/metrics/metric.js';
 
@@ -17,7 +17,7 @@ const normals = (seed: string, rows: number, shift = 0, scale = 1): FeatureRows 
 });
 
 async function score(name: string, sample: FeatureRows, reference: FeatureRows, more: Partial<MetricContext> = {}) {
-  const metric = METRICS.find(found => found.name === name)!;
+  const metric = (await openMetrics()).find(found => found.name === name)!;
   const side = (rows: FeatureRows): unknown => {
     const state = metric.init({ ...CONTEXT, count: rows.rows, ...more });
     // In two pieces, as batches come.
@@ -114,7 +114,7 @@ describe('distances between sets of features', () => {
 
   test('no tensor stays behind', async () => {
     const before = tf.memory().numTensors;
-    for (const { name } of METRICS) await score(name, normals('a', 40), normals('b', 40));
+    for (const { name } of await openMetrics()) await score(name, normals('a', 40), normals('b', 40));
     expect(tf.memory().numTensors).toBe(before);
   });
 });

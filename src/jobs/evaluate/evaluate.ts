@@ -2,7 +2,8 @@ import { UserError } from '../../base/index.js';
 import { firstReadable, openImages, type ImageDataset } from '../../data/index.js';
 import { NO_FEATURES, type FeatureExtractor, type Lpips } from '../../features/index.js';
 import type { Decoding } from '../../io/index.js';
-import { METRICS, type DistributionMetric } from '../../metrics/index.js';
+import { openMetrics, type DistributionMetric } from '../../metrics/index.js';
+import type { MetricName } from '../../metrics/names.js';
 import type { Tokenizer } from '../../tokenizers/index.js';
 import { posteriorOf, seededEncoder } from '../extract.js';
 import { applicable } from './feature-side.js';
@@ -20,7 +21,7 @@ export interface JudgeNetworks {
 
 interface MetricChoice {
   /** Names of feature-based metrics; absent: a default of the evaluation. */
-  metrics?: readonly string[] | undefined;
+  metrics?: readonly MetricName[] | undefined;
 }
 
 export type TokenizerEvaluation = ReconstructionSettings &
@@ -49,13 +50,12 @@ export interface Evaluated {
 }
 
 /** The metrics asked for. @throws UserError for one that the features do not allow. */
-export function metricsFor(
+export async function metricsFor(
   { metrics }: MetricChoice,
-  fallback: readonly string[],
+  byDefault: (metric: DistributionMetric) => boolean,
   extractor: FeatureExtractor | undefined,
-): DistributionMetric[] {
-  const names = metrics ?? fallback;
-  const chosen = METRICS.filter(metric => names.includes(metric.name));
+): Promise<DistributionMetric[]> {
+  const chosen = metrics ? await openMetrics(metrics) : (await openMetrics()).filter(byDefault);
   const possible = extractor ? applicable(extractor, chosen).map(({ metric }) => metric) : chosen;
   const impossible = chosen.find(metric => !possible.includes(metric));
   if (metrics && extractor && impossible)
@@ -64,6 +64,8 @@ export function metricsFor(
     );
   return chosen;
 }
+
+const ofReconstructions = (metric: DistributionMetric): boolean => metric.ofReconstructions === true;
 
 /** How well a tokenizer reconstructs images. */
 export async function evaluateTokenizer(
@@ -81,7 +83,7 @@ export async function evaluateTokenizer(
         `${settings.tokenizer}: reconstructs images of ${size} pixels, not --size ${settings.size}` +
           (sizeMultiple === undefined ? '' : `; --image-size ${settings.size} opens it for that size`),
       );
-    const all = { ...judges, metrics: metricsFor(settings, ['fid'], judges.extractor) };
+    const all = { ...judges, metrics: await metricsFor(settings, ofReconstructions, judges.extractor) };
     const encode = seededEncoder(tokenizer, settings);
     const reconstruct = through({ encode, decode: latents => tokenizer.decode(latents) });
     return {
@@ -121,8 +123,8 @@ export async function evaluateSets(
       inputs: samples.map(({ name, images }) => ({ name, digest: images.digest, count: images.count })),
     };
     if (paired) return { rows: await evaluatePairs(samples[0], reference.images, settings, judges, context), card };
-    const every = METRICS.map(({ name }) => name);
-    const compare = await comparison(reference, extractor!, metricsFor(settings, every, extractor), settings, context);
+    const metrics = await metricsFor(settings, () => true, extractor);
+    const compare = await comparison(reference, extractor!, metrics, settings, context);
     const rows: EvaluationRow[] = [];
     for (const sample of samples) rows.push(...(await compare(sample)));
     return { rows, card };
@@ -152,7 +154,7 @@ async function evaluatePairs(
     );
   if (settings.size === undefined && width !== height)
     throw new UserError(`${images.imageName(0)}: is ${width}×${height}; give --size to crop all images to squares`);
-  const all = { ...judges, metrics: metricsFor(settings, ['fid'], judges.extractor) };
+  const all = { ...judges, metrics: await metricsFor(settings, ofReconstructions, judges.extractor) };
   const size = settings.size ?? width;
   return await evaluateReconstructions(name, originals, size, fromImages(images), all, settings, context);
 }

@@ -1,3 +1,4 @@
+import type { Log } from '../../base/index.js';
 import { tf, type Tensor4D } from '../../engine/index.js';
 import type { FeatureExtractor, FeatureSet } from '../../features/index.js';
 import type { DistributionMetric, FeatureMoments, MetricContext, Score } from '../../metrics/index.js';
@@ -94,4 +95,21 @@ export async function scoresOf(
   const context = contextOf(extractor, metric, sample.count(), settings);
   const scores = await metric.value(sample.state(metric), reference, context);
   return scores.map(score => ({ ...score, metric: score.metric ?? name }));
+}
+
+/** Says what readers of a metric's scores should know; once for sets of equal numbers of images, of which a sweep has many. */
+export function caveats(log: Log) {
+  const said = new Set<string>();
+  return (
+    source: string,
+    { metric, name }: { metric: DistributionMetric; name: string },
+    scores: readonly Score[],
+    extractor: FeatureExtractor,
+    images: number,
+  ): void => {
+    const caveat = metric.caveat?.(scores, { name, images, extractor });
+    if (caveat === undefined || said.has(caveat)) return;
+    said.add(caveat);
+    log.warn(`${source}: ${caveat}`);
+  };
 }

@@ -5,9 +5,9 @@ import type { FeatureExtractor, Lpips } from '../../features/index.js';
 import { toBytes, type PosteriorName } from '../../io/index.js';
 import type { DistributionMetric } from '../../metrics/index.js';
 import { pairScores } from './pairs.js';
-import { warnOfFew, type EvaluateContext } from './sets.js';
+import type { EvaluateContext } from './sets.js';
 import type { EvaluationRow } from './rows.js';
-import { applicable, featureSide, scoresOf, type SideSettings } from './feature-side.js';
+import { applicable, caveats, featureSide, scoresOf, type SideSettings } from './feature-side.js';
 
 export interface ReconstructionSettings extends SideSettings {
   batchSize: number;
@@ -101,10 +101,11 @@ export async function evaluateReconstructions(
   const common = { source, images: count, reference_images: count };
   const rows: EvaluationRow[] = pairs.scores().map(score => ({ ...score, ...common, features: '' }));
   if (!extractor || !reconstructions || !truths) return rows;
-  warnOfFew(source, count, extractor, log);
+  const warn = caveats(log);
   for (const entry of wanted) {
     const named = { ...entry, name: `r${entry.name}` };
     const scores = await scoresOf(named, extractor, reconstructions, { side: truths }, settings);
+    warn(source, named, scores, extractor, count);
     rows.push(...scores.map(score => ({ ...score, ...common, features: extractor.name })));
   }
   return rows;

@@ -5,7 +5,7 @@ import { tf, type Tensor4D } from '../../engine/index.js';
 import type { FeatureExtractor, FeatureSet } from '../../features/index.js';
 import { sha256OfFile, type RawImage } from '../../io/index.js';
 import type { DistributionMetric, FeatureMoments } from '../../metrics/index.js';
-import { applicable, featureSide, scoresOf, type FeatureSide, type SideSettings } from './feature-side.js';
+import { applicable, caveats, featureSide, scoresOf, type FeatureSide, type SideSettings } from './feature-side.js';
 import { statisticsIn } from './reference-statistics.js';
 import type { EvaluationRow } from './rows.js';
 
@@ -78,33 +78,24 @@ export async function comparison(
     const names = lacking.map(({ name }) => name).join(', ');
     context.log.warn(`${reference.name}: holds statistics only; left out for lack of images: ${names}`);
   }
-  // Once for sets of equal number, of which a sweep has many.
-  const warned = new Set<number>();
+  const warn = caveats(context.log);
   const against = { side, moments };
   return async ({ name, images }) => {
     const needed = wanted.map(({ metric }) => metric);
     const sample = await sideOf(images, extractor, needed, settings, context);
     if (side) warnOfSizes(name, sample, reference.name, side, context.log);
-    if (needed.some(isFrechet) && !warned.has(sample.count())) warnOfFew(name, sample.count(), extractor, context.log);
-    warned.add(sample.count());
     const rows: EvaluationRow[] = [];
     for (const entry of wanted) {
       const { sides, needs } = entry.metric;
       const compared = sides === 'sample' || moments?.[needs] ? null : (side?.count() ?? null);
       const scores = await scoresOf(entry, extractor, sample, against, settings);
       const common = { source: name, features: extractor.name, images: sample.count(), reference_images: compared };
-      if (entry.metric.name === 'kid' && scores.every(({ std }) => std === undefined))
-        context.log.warn(
-          `${name}: ${sample.count()} images on each side are a single subset for ${entry.name}, whose deviation is then undefined`,
-        );
+      warn(name, entry, scores, extractor, sample.count());
       rows.push(...scores.map(score => ({ ...score, ...common })));
     }
     return rows;
   };
 }
-
-/** Those that can do with statistics. */
-const isFrechet = (metric: DistributionMetric): boolean => Object.hasOwn(metric, 'known');
 
 /** Extractors bring all images to one size, which hides that one side is blurred by it. */
 function warnOfSizes(name: string, sample: FeatureSide, reference: string, side: FeatureSide, log: Log): void {
@@ -133,14 +124,6 @@ function fitting(reference: Reference, extractor: FeatureExtractor, log: Log): R
     );
   log.warn(`${name}: does not say from which features its statistics were computed; assuming ${extractor.name}`);
   return moments;
-}
-
-export function warnOfFew(name: string, count: number, extractor: FeatureExtractor, log: Log): void {
-  if (count < extractor.widths.pooled)
-    log.warn(
-      `${name}: ${count} images are fewer than the ${extractor.widths.pooled} features of ${extractor.name}; ` +
-        'the Fréchet distance of so few is mostly bias: compare it only at equal numbers of images',
-    );
 }
 
 async function sideOf(

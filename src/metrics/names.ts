@@ -1,0 +1,29 @@
+import type { DistributionMetric } from './metric.js';
+
+/**
+ * Comparisons of two sets of images, in the order of the table: what help says of each, and its file, which is loaded
+ * when it is used: help needs no engine.
+ */
+export const METRICS = {
+  fid: {
+    about: 'Fréchet distance between the features of the two sets',
+    load: async () => (await import('./fid.js')).fid,
+  },
+  sfid: {
+    about: 'Fréchet distance on Inception’s spatial features, as in ADM',
+    load: async () => (await import('./fid.js')).sfid,
+  },
+  is: {
+    about: 'inception score of the samples: sharp predictions per image, varied ones over all',
+    load: async () => (await import('./inception-score.js')).inceptionScore,
+  },
+  'precision-recall': {
+    about: 'fraction of samples near real images, and of real images near samples (3 nearest neighbours)',
+    load: async () => (await import('./precision-recall.js')).precisionAndRecall,
+  },
+  kid: {
+    about: 'kernel distance: mean over 100 random subsets of 1,000, unbiased at any number of images',
+    load: async () => (await import('./kid.js')).kid,
+  },
+} satisfies Record<string, { about: string; load: () => Promise<DistributionMetric> }>;
+export type MetricName = keyof typeof METRICS;
