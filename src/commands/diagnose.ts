@@ -1,23 +1,19 @@
 import { z } from 'zod';
+import { explained, namesOf } from '../base/index.js';
 import { defineCommand } from './command.js';
 import { count, number, words } from '../base/options.js';
+import { MEASURE_GROUPS } from '../diagnose/names.js';
 import { namelessDtype } from '../io/options.js';
 import { common, dropNonfinite, force, limit, outFile } from './options.js';
 import { card, refuseOutputs, writeTable, type Row } from './table.js';
 
 const COLUMNS = ['source', 'group', 'measure', 'value', 'setting', 'rows'];
 
-const GROUPS = ['spectrum', 'dimension', 'isotropy', 'tokens', 'classes', 'alignment', 'uniformity'] as const;
-
 const options = z.object({
   measure: words
-    .pipe(z.array(z.enum(GROUPS)).min(1))
-    .default([...GROUPS])
-    .describe(
-      'spectrum: ranks, slope; dimension: TwoNN, MLE; isotropy: IsoScore, cosines, kurtosis; tokens: channels’ and ' +
-        'tokens’ spread, redundancy; classes (needs labels): Fisher ratio, silhouette, Davies–Bouldin; alignment (needs ' +
-        '--features): CKNNA; uniformity: LightningDiT’s density over t-SNE',
-    ),
+    .pipe(z.array(z.enum(namesOf(MEASURE_GROUPS))).min(1))
+    .default(namesOf(MEASURE_GROUPS))
+    .describe(explained(MEASURE_GROUPS)),
   features: z.string().optional().describe('features of the same images in the same order, for CKNNA'),
   neighbours: number
     .int('must be a whole number')

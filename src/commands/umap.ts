@@ -1,9 +1,11 @@
 import { z } from 'zod';
+import { namesOf } from '../base/index.js';
 import type { Embedding } from '../jobs/umap/index.js';
 import { defineCommand } from './command.js';
 import type { OpenedLatents } from './open-latents.js';
 import { count, nonNegative, number, words } from '../base/options.js';
 import { namelessDtype } from '../io/options.js';
+import { EMBEDDING_METHODS } from '../umap/names.js';
 import { common, dropNonfinite, force, limit, outFile } from './options.js';
 import { card, refuseOutputs, writeTable } from './table.js';
 import { chartFiles, writeChart } from './write-chart.js';
@@ -13,9 +15,9 @@ const QUALITY_COLUMNS = ['source', 'method', 'rows', 'neighbours', 'trustworthin
 
 const options = z.object({
   method: words
-    .pipe(z.array(z.enum(['umap', 'tsne', 'pca'])).min(1))
+    .pipe(z.array(z.enum(namesOf(EMBEDDING_METHODS))).min(1))
     .default(['umap'])
-    .describe('embeddings to compute: umap, tsne, pca (the first two components, which initialise the others)'),
+    .describe('embeddings to compute; pca: the first two components, which initialise the others'),
   neighbours: number
     .int('must be a whole number')
     .min(3, 'must be 3 or more')
@@ -115,9 +117,7 @@ function captions(embeddings: Embedding[]): { title: string; subtitle: string } 
     [source, ...(methods.size > 1 ? [method] : []), trustworthiness.toFixed(3)].join(' '),
   );
   return {
-    title: methods.size > 1 ? 'Latent spaces in the plane' : TITLES[method],
+    title: methods.size > 1 ? 'Latent spaces in the plane' : EMBEDDING_METHODS[method],
     subtitle: `trustworthiness: ${kept.join(', ')}`,
   };
 }
-
-const TITLES = { umap: 'UMAP', tsne: 't-SNE', pca: 'First two principal components' };

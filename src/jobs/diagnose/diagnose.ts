@@ -27,6 +27,7 @@ import {
   uniformity,
   type RowSample,
 } from '../../diagnose/index.js';
+import type { MeasureGroup } from '../../diagnose/names.js';
 import { nearestNeighbours } from '../../neighbours/index.js';
 import { randomRows, sampleOf, type RowSource } from '../../rows/index.js';
 import { presentClasses } from '../../io/index.js';
@@ -39,17 +40,6 @@ export interface DiagnoseSource {
   rows: RowSource;
   tokens: number;
 }
-
-export const MEASURE_GROUPS = [
-  'spectrum',
-  'dimension',
-  'isotropy',
-  'tokens',
-  'classes',
-  'alignment',
-  'uniformity',
-] as const;
-export type MeasureGroup = (typeof MEASURE_GROUPS)[number];
 
 export interface DiagnoseSettings {
   /** What to measure; what a source lacks the means for (labels, features) is left out. */

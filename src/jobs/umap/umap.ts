@@ -4,8 +4,7 @@ import { nearestNeighbours, type Neighbours } from '../../neighbours/index.js';
 import { randomRows, sampleOf, type RowSource } from '../../rows/index.js';
 import { embeddingQuality, tsne, umap, type Quality } from '../../umap/index.js';
 import { planarStart } from '../../pca/index.js';
-export const EMBEDDING_METHODS = ['umap', 'tsne', 'pca'] as const;
-export type EmbeddingMethod = (typeof EMBEDDING_METHODS)[number];
+import type { EmbeddingMethod } from '../../umap/names.js';
 
 export interface EmbeddingSettings {
   methods: readonly EmbeddingMethod[];
@@ -55,17 +54,14 @@ export async function embeddingsOf(
   const sample = await sampleOf(source, chosen);
   const { rows, width, data } = sample;
   const start = await planarStart(data, rows, width, missing => context.log.warn(`${source.name}: pca: ${missing}`));
-  const reach = Math.max(
-    methods.includes('umap') ? k - 1 : 0,
-    methods.includes('tsne') ? REACH * settings.perplexity : 0,
-  );
+  const reach = Math.max(...methods.map(method => METHODS[method].reach(settings)));
   if (reach > 0) context.log.note(`${source.name}: ${reach} nearest neighbours of ${rows} rows`);
   const lists = reach > 0 ? await nearestNeighbours(data, rows, width, reach) : undefined;
   const random = new RandomNumbers(seed);
   const embeddings: Embedding[] = [];
   for (const method of methods) {
     const began = performance.now();
-    const points = await DRAW[method]({ name: source.name, lists, start, settings, context, random });
+    const points = await METHODS[method].embed({ name: source.name, lists, start, settings, context, random });
     const seconds = (performance.now() - began) / 1000;
     const quality = await embeddingQuality(data, points, { k, queries: QUERIES, random });
     context.log.note(
@@ -86,22 +82,32 @@ interface Task {
   random: RandomNumbers;
 }
 
-const DRAW: Record<EmbeddingMethod, (task: Task) => Promise<Float32Array>> = {
-  async umap({ name, lists, start, settings: { neighbours, minDist, epochs }, context, random }) {
-    const shown = shownSteps(`${name}: UMAP`, 'epochs', context);
-    return await umap(nearest(lists!, neighbours - 1), start, {
-      ...{ minDist, epochs, random: random.for('umap') },
-      onEpoch: shown,
-    });
+interface Method {
+  /** Neighbours of each row that it looks at. */
+  reach: (settings: EmbeddingSettings) => number;
+  embed: (task: Task) => Promise<Float32Array>;
+}
+
+const METHODS: Record<EmbeddingMethod, Method> = {
+  umap: {
+    reach: ({ neighbours }) => neighbours - 1,
+    async embed({ name, lists, start, settings, context, random }) {
+      const { minDist, epochs } = settings;
+      const onEpoch = shownSteps(`${name}: UMAP`, 'epochs', context);
+      const near = nearest(lists!, METHODS.umap.reach(settings));
+      return await umap(near, start, { minDist, epochs, random: random.for('umap'), onEpoch });
+    },
   },
-  async tsne({ name, lists, start, settings: { perplexity, iterations }, context, random }) {
-    const shown = shownSteps(`${name}: t-SNE`, 'iterations', context);
-    return await tsne(nearest(lists!, REACH * perplexity), start, {
-      ...{ perplexity, iterations, random: random.for('tsne') },
-      onIteration: shown,
-    });
+  tsne: {
+    reach: ({ perplexity }) => REACH * perplexity,
+    async embed({ name, lists, start, settings, context, random }) {
+      const { perplexity, iterations } = settings;
+      const onIteration = shownSteps(`${name}: t-SNE`, 'iterations', context);
+      const near = nearest(lists!, METHODS.tsne.reach(settings));
+      return await tsne(near, start, { perplexity, iterations, random: random.for('tsne'), onIteration });
+    },
   },
-  pca: ({ start }) => Promise.resolve(start),
+  pca: { reach: () => 0, embed: ({ start }) => Promise.resolve(start) },
 };
 
 /** The first of every row's neighbours. */
