@@ -63,7 +63,7 @@ describe('streams that fail', () => {
 });
 
 describe('signals', () => {
-  /** How a command ends that is told to once `begun`, and how long it took to. */
+  /** How a command ends that is interrupted once `begun`, and how long that took. */
   async function ended(argv: string[], begun: () => Promise<unknown>) {
     const [node, launcher] = MAETOK.split(' ');
     const child = spawn(node, [launcher, ...argv], { cwd: folder, stdio: 'ignore' });

@@ -163,7 +163,7 @@ describe('running a study', () => {
   });
 
   describe('several at once', () => {
-    /** Two chains and a last step that reads both; what runs is told by `events`. */
+    /** Two chains and a last step that reads both; `events` says what runs. */
     const chains = (out: string): StudyStep[] => {
       const step = (name: string, ...needs: string[]): StudyStep => ({
         name,

@@ -119,7 +119,7 @@ describe('a mixture fit', () => {
     expect(resumed.mixture).toEqual(plain.mixture);
   });
 
-  it('keeps hundreds of components on few rows finite, and says which were set up anew', async () => {
+  it('keeps hundreds of components on few rows finite, and says which were reinitialised', async () => {
     const few = clusteredRows(300, 12, 3);
     const { logLikelihood, mixture } = await fit(few, { components: 120, maxIter: 20 });
     expect(Number.isFinite(logLikelihood)).toBe(true);

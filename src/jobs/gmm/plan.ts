@@ -12,7 +12,7 @@ export interface PlanRow {
   rows: number;
   dims: number;
   /** How the rows and their distances to components are held. */
-  way: 'in memory' | 'rows streamed' | 'rows streamed, distances found anew';
+  way: 'in memory' | 'rows streamed' | 'rows streamed, distances recomputed';
   /** All that is held at once, of the memory allowed. */
   memory_mb: number;
   /** Reads of all rows from disk. */
@@ -58,7 +58,7 @@ function planSource(source: GmmSource, dims: number, threads: number, settings: 
       components,
       rows,
       dims,
-      way: !streamed ? 'in memory' : fit.keepDistances ? 'rows streamed' : 'rows streamed, distances found anew',
+      way: !streamed ? 'in memory' : fit.keepDistances ? 'rows streamed' : 'rows streamed, distances recomputed',
       memory_mb: Math.ceil(held / 2 ** 20),
       passes: streamed ? fits * (2 * maxIter + 2) : 1,
       seconds: Math.ceil((fits * maxIter * pairs * pairOperations(covariance, dims)) / (SPEED * threads)),
