@@ -101,6 +101,23 @@ describe('maetok probe', () => {
     expect(stderr).toMatch(/clear: control pca: its \d+ rows vary along only 3 of the 5 requested axes/);
   });
 
+  it('leaves out neighbour counts beyond the training rows, and names them', async () => {
+    await latents('few', { rows: 24 });
+    const { code, stdout, stderr } = await maetok(
+      ...['probe', path('few'), '--feature', 'mean', '--probe', 'knn', '--neighbours', '3,50'],
+    );
+    expect([code, rowsOf(stdout).map(row => row.setting)]).toEqual([0, ['k=3']]);
+    expect(stderr).toMatch(/few: has \d+ training rows; no nearest-neighbour probe with k = 50/);
+  });
+
+  it('reports no row of a probe whose neighbour counts are all beyond the training rows', async () => {
+    await latents('fewer', { rows: 24 });
+    const { code, stdout } = await maetok(
+      ...['probe', path('fewer'), '--feature', 'mean', '--probe', 'logistic,knn', '--neighbours', '50', '--quiet'],
+    );
+    expect([code, rowsOf(stdout).map(row => row.probe)]).toEqual([0, ['logistic']]);
+  });
+
   it('a single space has nothing to match the dimensions of, unless they are given', async () => {
     const alone = ['probe', path('clear'), '--feature', 'flattened', '--probe', 'knn', '--control', 'pca', '--quiet'];
     const { code, stderr } = await maetok(...alone);

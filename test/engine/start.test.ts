@@ -28,7 +28,7 @@ function start({ verbose = false, environment = {}, before = '' }: StartOptions)
     import util from 'node:util';
     ${before}
     import { startEngine } from '${ROOT}/src/engine/index.ts';
-    import { configureEngine } from '${ROOT}/src/engine/settings.ts';
+    import { configureEngine } from '${ROOT}/src/engine/options.ts';
     const warnings = [];
     configureEngine({ verbose: ${verbose}, warn: message => warnings.push(message) });
     const start = () => startEngine();
@@ -77,7 +77,7 @@ describe('the engine that is started', () => {
   test.each([
     ['gpu', /^engine gpu can't start: no GPU build is installed \(`maetok engine install --gpu`\)$/],
     ['native', /^engine native can't start: no native engine is installed \(`maetok engine install`\)$/],
-    ['fast', /^--engine: no engine is called 'fast'; there are gpu, native, stock, wasm, js$/],
+    ['fast', /^--engine: no engine is called 'fast'; choose gpu, native, stock, wasm, js$/],
   ])('%s is refused in one line where it cannot be had', async (choice, message) => {
     const former = process.env.MAETOK_ENGINE_DIR;
     process.env.MAETOK_ENGINE_DIR = emptyCache();

@@ -4,8 +4,14 @@ import { scoredOn, type ProbeProtocol } from './protocol.js';
 
 export const protocol: ProbeProtocol = {
   async run(task) {
-    const { classes, settings } = task;
-    const ks = settings.neighbours.filter(k => k <= task.data.rows);
+    const { classes, settings, log } = task;
+    const { rows } = task.data;
+    const ks = settings.neighbours.filter(k => k <= rows);
+    if (ks.length < settings.neighbours.length) {
+      const tooMany = settings.neighbours.filter(k => k > rows).join(', ');
+      log.warn(`${task.train.name}: has ${rows} training rows; no nearest-neighbour probe with k = ${tooMany}`);
+    }
+    if (ks.length === 0) return [];
     // By the features' own directions: DINO's protocol scales nothing.
     const own = unscaled(task.train.width);
     const data = await featureMatrix(task.train, task.data.labels, own);
