@@ -172,6 +172,8 @@ async function openSources(
   { log }: Context,
 ): Promise<{ sources: GmmSource[]; digests: () => Promise<Record<string, string>> }> {
   const { digestsOf, openNamedLatents, openRows } = await import('./open-latents.js');
+  if (chosen.test !== undefined && chosen.folds !== undefined)
+    throw new UserError('--folds and --test: give one or the other; folds hold out rows of the latents themselves');
   if (chosen.test !== undefined && inputs.length > 1)
     throw new UserError('--test takes one input only: held-out latents belong to one tokenizer');
   const opening = { ...chosen, nameless: chosen.dtype, log };

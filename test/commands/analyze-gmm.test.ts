@@ -184,6 +184,7 @@ describe('maetok analyze-gmm', () => {
       [[few, '--init-from', few], 2, /few.npy/],
       [[few, few], 2, /two inputs are called few/],
       [[few, many, '--test', few], 2, /--test takes one input/],
+      [[few, '--test', few, '--folds', '3'], 2, /--folds and --test: give one or the other/],
       [[few, '--memory', 'lots'], 2, /--memory must be an amount of memory/],
       [[few, '--components', '2,3', '--save-model', file('two.npz')], 2, /2 mixtures were fitted; name a folder/],
     ];

@@ -165,8 +165,8 @@ function warn(
   const window = 1 / (1 - ema);
   if (ema > 0 && window > steps / 5)
     log.warn(
-      `--ema ${ema} averages over ${Math.round(window)} steps, a large part of all ${steps}; ` +
-        `--ema ${suggestedEma(steps)} suits a run this short`,
+      `--ema ${ema} averages over ${Math.round(window)} steps, long for a run of ${steps}; ` +
+        `--ema ${suggestedEma(steps)} suits it better`,
     );
 }
 
