@@ -70,24 +70,16 @@ export async function sampleImages(
   settings: SampleSettings,
   context: SampleContext,
 ): Promise<SampleResult> {
-  return await holdFolder(settings.out, {}, () => sampleHeld(diffusion, plan, tokenizer, settings, context));
-}
-
-async function sampleHeld(
-  diffusion: Diffusion,
-  plan: SamplingPlan,
-  tokenizer: Tokenizer,
-  settings: SampleSettings,
-  context: SampleContext,
-): Promise<SampleResult> {
-  await openFolder(settings);
-  const missing = await missingSamples(settings, context.log);
-  const started = performance.now();
-  await generate(missing, diffusion, plan, tokenizer, settings, context);
-  const seconds = (performance.now() - started) / 1000;
-  await writeOverview(settings);
-  if (settings.npz) await writeSampleNpz(settings, context);
-  return { samples: settings.num, samplesPerSecond: missing.length / seconds };
+  return await holdFolder(settings.out, {}, async () => {
+    await openFolder(settings);
+    const missing = await missingSamples(settings, context.log);
+    const started = performance.now();
+    await generate(missing, diffusion, plan, tokenizer, settings, context);
+    const seconds = (performance.now() - started) / 1000;
+    await writeOverview(settings);
+    if (settings.npz) await writeSampleNpz(settings, context);
+    return { samples: settings.num, samplesPerSecond: missing.length / seconds };
+  });
 }
 
 /** Numbers of the samples that are not there, or only in part. */

@@ -3,11 +3,12 @@ import { UserError } from '../../base/index.js';
 import { tf, valueAndGradients, type Scalar, type Tensor } from '../../engine/index.js';
 import type { Params } from '../../nn/index.js';
 import { caseConfig, type VerifyCase } from '../case.js';
-import { BETA_INPUTS, networkSchema, side, type NetworkConfig } from '../../diffusion/config.js';
+import { BETA_INPUTS, side, type NetworkConfig } from '../../diffusion/config.js';
 import { guidanceFreePrediction } from '../../diffusion/gft.js';
 import { noisyAt, squaredErrors } from '../../diffusion/loss.js';
 import { forward } from '../../diffusion/network.js';
 import { DDPM_STEPS } from '../../diffusion/paths.js';
+import { ditNetwork } from './architecture.js';
 import { imageOf, labelsOf, numbersOf, recordedOnly, tokensOf, type Results } from './case.js';
 
 /* GFT's DiT. Its time is the index of a DDPM step, 0 next to the data; it predicts the noise. */
@@ -30,26 +31,8 @@ const CASE = z.object({
 });
 type GftCase = z.output<typeof CASE>;
 
-function architecture({ parameters: p }: GftCase): NetworkConfig {
-  return networkSchema.parse({
-    tokens: p.input_size ** 2,
-    grid: [p.input_size, p.input_size],
-    channels: p.in_channels,
-    patch: p.patch_size,
-    width: p.hidden_size,
-    depth: p.depth,
-    heads: p.num_heads,
-    mlpRatio: p.mlp_ratio,
-    classes: p.num_classes,
-    learnSigma: p.learn_sigma,
-    norm: 'layer',
-    mlp: 'gelu',
-    rope: false,
-    qkNorm: false,
-    shift: true,
-    beta: p.beta_in,
-  });
-}
+const architecture = ({ parameters: p }: GftCase): NetworkConfig =>
+  ditNetwork(p, { mlpRatio: p.mlp_ratio, learnSigma: p.learn_sigma, beta: p.beta_in });
 
 export function verifyGft(recorded: VerifyCase): Promise<Results> {
   const settings = caseConfig(recorded, CASE);

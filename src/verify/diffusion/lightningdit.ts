@@ -2,7 +2,7 @@ import { tf, type Tensor } from '../../engine/index.js';
 import type { VerifyCase } from '../case.js';
 import type { HostArray } from '../../nn/index.js';
 import { tensorOf } from '../../nn/layout.js';
-import { networkSchema, type NetworkConfig } from '../../diffusion/config.js';
+import type { NetworkConfig } from '../../diffusion/config.js';
 import { sinusoid } from '../../diffusion/embeddings.js';
 import { classifierFree, type ConditionalField, type Guidance } from '../../diffusion/guidance.js';
 import { directionErrors, noisyAt, squaredErrors, targetAt } from '../../diffusion/loss.js';
@@ -10,6 +10,7 @@ import { forward, usedChannels } from '../../diffusion/network.js';
 import { OWN_OBJECTIVE, velocityNetwork } from '../../diffusion/objective.js';
 import { dopri5, euler, type StepReport, type VelocityField } from '../../diffusion/samplers/index.js';
 import { shiftTime, TIME_DRAWS, timeGrid } from '../../diffusion/times.js';
+import { ditNetwork } from './architecture.js';
 import { arrayOf, imageOf, labelsOf, numbersOf, recordedOnly, tokensOf, type Results } from './case.js';
 import { bothHalves } from './sit-2d.js';
 
@@ -33,26 +34,15 @@ interface Architecture {
 
 const GUIDED_CHANNELS = 3;
 
-function architecture(a: Architecture): NetworkConfig {
-  return networkSchema.parse({
-    tokens: a.input_size ** 2,
-    grid: [a.input_size, a.input_size],
-    channels: a.in_channels,
-    patch: a.patch_size,
-    width: a.hidden_size,
-    depth: a.depth,
-    heads: a.num_heads,
-    mlpRatio: 4,
-    classes: a.num_classes,
+const architecture = (a: Architecture): NetworkConfig =>
+  ditNetwork(a, {
     learnSigma: a.learn_sigma ?? false,
     norm: a.use_rmsnorm ? 'rms' : 'layer',
     mlp: a.use_swiglu ? 'swiglu' : 'gelu',
     rope: a.use_rope,
     qkNorm: a.use_qknorm,
     shift: !a.wo_shift,
-    beta: false,
   });
-}
 
 const threeChannels = (scale: number, start: number): Guidance => ({
   scale,

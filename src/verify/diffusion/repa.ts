@@ -1,7 +1,7 @@
 import { tf, type Tensor } from '../../engine/index.js';
 import type { VerifyCase } from '../case.js';
 import { tensorOf } from '../../nn/layout.js';
-import { networkSchema, type NetworkConfig } from '../../diffusion/config.js';
+import type { NetworkConfig } from '../../diffusion/config.js';
 import { classifierFree, NO_GUIDANCE, type Guidance } from '../../diffusion/guidance.js';
 import { alignmentLoss, cosine, noisyAt, squaredErrors, targetAt } from '../../diffusion/loss.js';
 import type { PathName, TimeDistribution } from '../../diffusion/names.js';
@@ -10,6 +10,7 @@ import { velocityNetwork, type Objective } from '../../diffusion/objective.js';
 import { PATHS } from '../../diffusion/paths.js';
 import { euler, heun, sde, type Sampler } from '../../diffusion/samplers/index.js';
 import { TIME_DRAWS, timeGrid } from '../../diffusion/times.js';
+import { ditNetwork } from './architecture.js';
 import { arrayOf, imageOf, labelsOf, numbersOf, recordedOnly, sliceOf, tokensOf, type Results } from './case.js';
 
 /* REPA's SiT. Its time u runs from data (0) to noise (1); guidance covers all channels. */
@@ -37,27 +38,11 @@ interface RepaCase {
 const REPA: Objective = { path: 'linear', prediction: 'velocity', time: 'data-to-noise', timeScale: 1 };
 const LAST_TIME = 0.04;
 
-function architecture({ parameters: p }: RepaCase): NetworkConfig {
-  return networkSchema.parse({
-    tokens: p.input_size ** 2,
-    grid: [p.input_size, p.input_size],
-    channels: p.in_channels,
-    patch: p.patch_size,
-    width: p.hidden_size,
-    depth: p.depth,
-    heads: p.num_heads,
-    mlpRatio: 4,
-    classes: p.num_classes,
-    learnSigma: false,
-    norm: 'layer',
-    mlp: 'gelu',
-    rope: false,
+const architecture = ({ parameters: p }: RepaCase): NetworkConfig =>
+  ditNetwork(p, {
     qkNorm: p.qk_norm,
-    shift: true,
     projectors: { after: p.encoder_depth, width: p.projector_dim, features: p.z_dims },
-    beta: false,
   });
-}
 
 export async function verifyRepa(recorded: VerifyCase): Promise<Results> {
   const settings = recorded.config as unknown as RepaCase;

@@ -1,6 +1,6 @@
 import { tf, type Tensor } from '../../engine/index.js';
 import type { VerifyCase } from '../case.js';
-import { networkSchema, type NetworkConfig } from '../../diffusion/config.js';
+import type { NetworkConfig } from '../../diffusion/config.js';
 import { isGuided, mix, type ConditionalField, type Guidance } from '../../diffusion/guidance.js';
 import { lossWeight, noisyAt, squaredErrors, targetAt } from '../../diffusion/loss.js';
 import { forward, usedChannels } from '../../diffusion/network.js';
@@ -21,6 +21,7 @@ import {
 import { heunStep } from '../../diffusion/samplers/heun.js';
 import { rungeKutta } from '../../diffusion/samplers/runge-kutta.js';
 import { timeGrid } from '../../diffusion/times.js';
+import { ditNetwork } from './architecture.js';
 import { arrayOf, imageOf, labelsOf, numbersOf, recordedOnly, sliceOf, tokensOf, type Results } from './case.js';
 
 /* The official SiT on a grid. Its time is ours. */
@@ -57,26 +58,8 @@ const PATH_NAMES: Record<string, PathName> = { linear: 'linear', gvp: 'cosine', 
 const TRAIN_MARGIN = { vp: 1e-5, other: 1e-3 };
 const SAMPLE_MARGIN = 1e-3;
 
-function architecture({ model_args: a }: Sit2dCase): NetworkConfig {
-  return networkSchema.parse({
-    tokens: a.input_size ** 2,
-    grid: [a.input_size, a.input_size],
-    channels: a.in_channels,
-    patch: a.patch_size,
-    width: a.hidden_size,
-    depth: a.depth,
-    heads: a.num_heads,
-    mlpRatio: 4,
-    classes: a.num_classes,
-    learnSigma: a.learn_sigma,
-    norm: 'layer',
-    mlp: 'gelu',
-    rope: false,
-    qkNorm: false,
-    shift: true,
-    beta: false,
-  });
-}
+const architecture = ({ model_args }: Sit2dCase): NetworkConfig =>
+  ditNetwork(model_args, { learnSigma: model_args.learn_sigma });
 
 export async function verifySit2d(recorded: VerifyCase): Promise<Results> {
   const settings = recorded.config as unknown as Sit2dCase;
