@@ -289,15 +289,23 @@ async function until(condition: () => boolean): Promise<void> {
 
 const FEATURES = 'data/features/cifar10-60k-taef2-pca64.safetensors';
 describeWithShared(FEATURES, 'mixtures of 50,000 real latents', () => {
-  it('have scikit-learn’s likelihoods: one component exactly, ten and diagonal fifty within 0.1%', async () => {
-    const of = async (...more: string[]): Promise<number> => {
-      const paths = [`${SHARED}/${FEATURES}#train.features`, '--test', `${SHARED}/${FEATURES}#val.features`];
-      const { stdout } = await maetok('analyze-gmm', ...paths, '--no-pca', '--no-standardize', '--quiet', ...more);
-      return Number(rowsOf(stdout)[0].train_nll);
-    };
+  const of = async (...more: string[]): Promise<number> => {
+    const paths = [`${SHARED}/${FEATURES}#train.features`, '--test', `${SHARED}/${FEATURES}#val.features`];
+    const { stdout } = await maetok('analyze-gmm', ...paths, '--no-pca', '--no-standardize', '--quiet', ...more);
+    return Number(rowsOf(stdout)[0].train_nll);
+  };
+
+  it('have scikit-learn’s likelihood with one component', async () => {
     expect(await of('--components', '1')).toBeCloseTo(112.43753, 4);
-    if (process.env.MAETOK_SLOW === undefined) return;
-    expect(await of('--components', '10')).toBeLessThan(107.66398 * 1.001);
-    expect(await of('--components', '50', '--covariance', 'diag')).toBeLessThan(109.92835 * 1.001);
   });
+
+  // Minutes where other work shares the machine: JavaScript is several times slower within jest.
+  (process.env.MAETOK_SLOW === undefined ? it.skip : it)(
+    'have scikit-learn’s likelihoods with ten components and with fifty diagonal ones, within 0.1%',
+    async () => {
+      expect(await of('--components', '10')).toBeLessThan(107.66398 * 1.001);
+      expect(await of('--components', '50', '--covariance', 'diag')).toBeLessThan(109.92835 * 1.001);
+    },
+    300_000,
+  );
 });
