@@ -123,7 +123,12 @@ async function rowOf(name: string, work: Work, one: Case): Promise<Row> {
     const [ours, theirs] = (await measure(name, work, one, folder)) as [Measured, Measured?];
     const { label, parameters, steps = 1, atLeast, memoryBelow } = one;
     const row: Row = {
-      ...{ work: name, case: label, rows: parameters.rows, engine: ours.version, threads, rounds: ours.runs.length },
+      work: name,
+      case: label,
+      rows: parameters.rows,
+      engine: ours.version,
+      threads,
+      rounds: ours.runs.length,
       ...columns('', ours, steps),
       parameters: JSON.stringify(parameters),
       found: JSON.stringify(ours.runs[0].answer),
@@ -139,7 +144,8 @@ async function rowOf(name: string, work: Work, one: Case): Promise<Row> {
             times_faster: theirColumns.peer_seconds / Number(row.seconds),
             memory_share: Number(row.peak_mb) / theirColumns.peer_peak_mb,
             memory_share_beyond_start: (Number(row.peak_mb) - ours.start) / (theirColumns.peer_peak_mb - theirs.start),
-            ...{ at_least: atLeast, memory_below: memoryBelow },
+            at_least: atLeast,
+            memory_below: memoryBelow,
           }
         : { difference }),
     };

@@ -26,8 +26,14 @@ export const work: Work<Growing> = {
     const rows = await npyRows(join(folder, 'rows.npy'));
     return async () => {
       const [{ train_nll, dims }] = await analyse(rows, {
-        ...{ components: [components], maxIter: iterations, tol: 0, start: 'random' },
-        ...{ pca: true, standardize: true, memory: megabytes * 2 ** 20, threads },
+        components: [components],
+        maxIter: iterations,
+        tol: 0,
+        start: 'random',
+        pca: true,
+        standardize: true,
+        memory: megabytes * 2 ** 20,
+        threads,
       });
       return { nll: train_nll, dims };
     };

@@ -60,9 +60,15 @@ async function sweepHeld(
   const reference = await openReference(chosen.reference!, { ...decoding, strict: chosen.strict, log: context.log });
   try {
     const fields = {
-      ...{ argv: context.argv, model, decoding, tokenizer: chosen.tokenizer, reference: reference.digest },
+      argv: context.argv,
+      model,
+      decoding,
+      tokenizer: chosen.tokenizer,
+      reference: reference.digest,
       ...{ metrics: metrics.map(({ name }) => name), features: featuresCard(extractor), crop: chosen.size ?? 'none' },
-      ...{ bootstrap: chosen.bootstrap, precision: chosen.precision, seed: chosen.seed },
+      bootstrap: chosen.bootstrap,
+      precision: chosen.precision,
+      seed: chosen.seed,
     };
     const protocol = { command: 'evaluate', task: 'sweep', ...card('evaluate', fields) };
     const known = chosen.resume ? await knownRows(out, protocol) : [];

@@ -79,7 +79,12 @@ export const synthModes = defineCommand({
       out: chosen.out,
       force: chosen.force,
       protocol: card('synth modes', {
-        ...{ modes, separations, dims, rows: num, components, seed },
+        modes,
+        separations,
+        dims,
+        rows: num,
+        components,
+        seed,
         variance: 'one per dimension; nll of held-out standardised rows, full covariances',
         argv: context.argv,
       }),

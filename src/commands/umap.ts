@@ -90,7 +90,13 @@ export const umap = defineCommand({
         context,
         QUALITY_COLUMNS,
         embeddings.map(({ source, method, rows, trustworthiness, continuity, seconds }) => ({
-          ...{ source, method, rows: rows.length, neighbours, trustworthiness, continuity, seconds },
+          source,
+          method,
+          rows: rows.length,
+          neighbours,
+          trustworthiness,
+          continuity,
+          seconds,
         })),
         { out: chosen.quality, force: chosen.force, protocol },
       );
@@ -103,7 +109,12 @@ function coordinates({ source, method, rows, points }: Embedding, sources: Opene
   return Array.from(rows, (row, i) => {
     const label = latents.labels?.[row] ?? null;
     return {
-      ...{ source, method, row, x: points[2 * i], y: points[2 * i + 1], label },
+      source,
+      method,
+      row,
+      x: points[2 * i],
+      y: points[2 * i + 1],
+      label,
       class: label === null ? null : (classes?.[label] ?? null),
     };
   });

@@ -65,9 +65,20 @@ function fastMatMul(matMul: WasmKernel): WasmKernel {
     const c = backend.makeOutput([...outer, m, n], 'float32');
     const address = ({ dataId }: TensorInfo): number => backend.dataIdMap.get(dataId).memoryOffset;
     product({
-      ...{ a: address(a), b: address(b), c: address(c), m, n, k, batch, scratch: room },
-      ...{ aRow: left.outerStep, aDepth: left.innerStep, aBatch: left.batch > 1 ? 4 * m * k : 0 },
-      ...{ bColumn: right.outerStep, bDepth: right.innerStep, bBatch: right.batch > 1 ? 4 * n * k : 0 },
+      a: address(a),
+      b: address(b),
+      c: address(c),
+      m,
+      n,
+      k,
+      batch,
+      scratch: room,
+      aRow: left.outerStep,
+      aDepth: left.innerStep,
+      aBatch: left.batch > 1 ? 4 * m * k : 0,
+      bColumn: right.outerStep,
+      bDepth: right.innerStep,
+      bBatch: right.batch > 1 ? 4 * n * k : 0,
     });
     return c;
   };

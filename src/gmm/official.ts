@@ -60,7 +60,9 @@ export async function fitOfficial(data: Float32Array, dims: number, options: Off
   return {
     mixture: {
       covarianceType: 'diag',
-      ...{ components, dims, means },
+      components,
+      dims,
+      means,
       weights: weights.map(weight => (weight + FLOOR) / sum),
       covariances: logVariances.map(exp),
     },
@@ -68,7 +70,9 @@ export async function fitOfficial(data: Float32Array, dims: number, options: Off
     iterations: epochs,
     lowerBounds,
     logLikelihood: lowerBounds.at(-1)!,
-    ...{ restart: 0, reseeded: 0, falls: 0 },
+    restart: 0,
+    reseeded: 0,
+    falls: 0,
     weightSum: sum,
   };
 }

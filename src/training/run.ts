@@ -64,7 +64,10 @@ export class RunFolder {
     if (resume) refuseDifferences(request, former!);
     else await removeRun(out, former?.info.tables);
     const record = {
-      ...{ version: VERSION, ...info, seed: config.training.seed, inputs },
+      version: VERSION,
+      ...info,
+      seed: config.training.seed,
+      inputs,
       tables: resume ? listIn<string>(former!.info.tables) : [],
       sessions: resume ? listIn<Session>(former!.info.sessions) : [],
     };

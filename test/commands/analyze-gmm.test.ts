@@ -90,8 +90,13 @@ describe('maetok analyze-gmm', () => {
     const flags = ['--compat', 'official', '--dims', '5', '--components', '2,8', '--max-iter', '150', '--quiet'];
     const { code, stdout } = await maetok('analyze-gmm', few, ...flags);
     const [two, eight] = rowsOf(stdout).map(row => ({
-      ...{ algorithm: row.algorithm, covariance: row.covariance, dims: row.dims, iterations: row.iterations },
-      ...{ nll: Number(row.nll), sum: Number(row.weights_sum), reported: Number(row.reported_nll) },
+      algorithm: row.algorithm,
+      covariance: row.covariance,
+      dims: row.dims,
+      iterations: row.iterations,
+      nll: Number(row.nll),
+      sum: Number(row.weights_sum),
+      reported: Number(row.reported_nll),
     }));
     expect(code).toBe(0);
     expect(two).toMatchObject({ algorithm: 'adam', covariance: 'diag', dims: '5', iterations: '150' });

@@ -17,8 +17,15 @@ const fresh = (): string => join(folder, `run-${count++}`);
 const DATA = { data: 'synthetic:scenes?count=24&size=16' };
 const LOOP = { 'batch-size': 4, steps: 2, 'log-every': 1, 'evaluation-images': 2 };
 const NETWORK = {
-  ...{ 'image-size': 16, 'patch-size': 8, 'latent-tokens': 3, 'latent-channels': 4 },
-  ...{ width: 16, depth: 1, heads: 2, 'aux-width': 8, 'aux-depth': 1 },
+  'image-size': 16,
+  'patch-size': 8,
+  'latent-tokens': 3,
+  'latent-channels': 4,
+  width: 16,
+  depth: 1,
+  heads: 2,
+  'aux-width': 8,
+  'aux-depth': 1,
 };
 
 type Flags = Record<string, string | number | true>;
@@ -41,7 +48,11 @@ describe('the recipe of maetok train', () => {
   it('with a PatchGAN: logged, saved, resumed', async () => {
     const [whole, parts] = [fresh(), fresh()];
     const critic = {
-      ...{ disc: 'patchgan', 'disc-width': 4, 'disc-layers': 1, perceptual: 0.5, schedule: 'constant' },
+      disc: 'patchgan',
+      'disc-width': 4,
+      'disc-layers': 1,
+      perceptual: 0.5,
+      schedule: 'constant',
     };
     const { code, stderr } = await train(whole, critic);
     expect({ code, stderr }).toMatchObject({ code: 0 });
@@ -66,8 +77,12 @@ describe('the recipe of maetok train', () => {
     const path = join(folder, 'dino.safetensors');
     await writeSafetensors(path, await arraysFrom(tinyDino()));
     const { code, stderr } = await train(out, {
-      ...{ disc: 'dino', 'disc-backbone': path, 'disc-loss': 'non-saturating', 'disc-consistency': 0 },
-      ...{ steps: 1, 'batch-size': 2 },
+      disc: 'dino',
+      'disc-backbone': path,
+      'disc-loss': 'non-saturating',
+      'disc-consistency': 0,
+      steps: 1,
+      'batch-size': 2,
     });
     expect({ code, stderr }).toMatchObject({ code: 0 });
     expect(Number(rows(out)[0].discriminator_loss)).toBeGreaterThan(0);
@@ -78,7 +93,12 @@ describe('the recipe of maetok train', () => {
     const [first, second] = [fresh(), fresh()];
     await train(first, { ema: 0 });
     const { code, stderr } = await run(['train', 'maetok'], {
-      ...{ ...DATA, ...LOOP, from: first, stage: 'decoder', ema: 0, out: second },
+      ...DATA,
+      ...LOOP,
+      from: first,
+      stage: 'decoder',
+      ema: 0,
+      out: second,
     });
     expect({ code, stderr }).toMatchObject({ code: 0 });
     const [before, after] = [await weights(first), await weights(second)];
@@ -109,7 +129,9 @@ describe('the recipe of maetok train', () => {
     const features = { shape: [22, 5, 3], dtype: 'float32' as const, data: new RandomStream(0).normals(22 * 5 * 3) };
     await writeNpz(latents, { latents: features });
     const { code, stderr } = await train(out, {
-      ...{ aux: 'clip,seen', 'aux-weight': 'clip=0.5,1', augmentation: 'none' },
+      aux: 'clip,seen',
+      'aux-weight': 'clip=0.5,1',
+      augmentation: 'none',
       teacher: `clip=onnx:${teacher},seen=${latents}`,
     });
     expect({ code, stderr }).toMatchObject({ code: 0 });
@@ -125,7 +147,10 @@ describe('the recipe of maetok train', () => {
       latents: { shape: [22, 4, 3], dtype: 'float32', data: new RandomStream(1).normals(22 * 4 * 3) },
     });
     const { code, stderr } = await train(out, {
-      ...{ 'latent-tokens': 0, align: latents, augmentation: 'none', recompute: true },
+      'latent-tokens': 0,
+      align: latents,
+      augmentation: 'none',
+      recompute: true,
     });
     expect({ code, stderr }).toMatchObject({ code: 0 });
     // Before the first update the decoder, modulated by zeros, does not look at the latents yet.

@@ -15,12 +15,25 @@ const table = (...rows: TableRow[]): Table => ({
 function tables(accuracies: Record<string, number[]>): StudyTables {
   const probe = Object.entries(accuracies).flatMap(([source, own]) =>
     own.map((accuracy, seed) => ({
-      ...{ source, seed, feature: 'flattened', probe: 'logistic', control: 'none', dims: 256 },
-      ...{ accuracy, accuracy_low: accuracy - 0.1, accuracy_high: accuracy + 0.1 },
+      source,
+      seed,
+      feature: 'flattened',
+      probe: 'logistic',
+      control: 'none',
+      dims: 256,
+      accuracy,
+      accuracy_low: accuracy - 0.1,
+      accuracy_high: accuracy + 0.1,
     })),
   );
   const loss = (step: number, loss_normalised: number) => ({
-    ...{ source: 'mae', seed: 0, split: 'heldout', weights: 'ema', bin: 'all', step, loss_normalised },
+    source: 'mae',
+    seed: 0,
+    split: 'heldout',
+    weights: 'ema',
+    bin: 'all',
+    step,
+    loss_normalised,
   });
   const none = table();
   return {
@@ -67,15 +80,26 @@ describe('the summary of a study', () => {
     });
     expect(columns).not.toContain('dims');
     expect(rows[0]).toMatchObject({
-      ...{ nll_dims: 15, nll_components: 50, probe_kind: 'logistic', probe_dims: 256, diffusion_step: 100 },
-      ...{ generation_features: 'hog', generation_images: 64 },
+      nll_dims: 15,
+      nll_components: 50,
+      probe_kind: 'logistic',
+      probe_dims: 256,
+      diffusion_step: 100,
+      generation_features: 'hog',
+      generation_images: 64,
     });
   });
 
   it('of seeds that differ in what a measure holds for gives every value', () => {
     const two = study([0, 1]);
     const probe = [15, 16].map((dims, seed) => ({
-      ...{ source: 'mae', seed, feature: 'flattened', probe: 'logistic', control: 'none', dims, accuracy: 0.5 },
+      source: 'mae',
+      seed,
+      feature: 'flattened',
+      probe: 'logistic',
+      control: 'none',
+      dims,
+      accuracy: 0.5,
     }));
     const { rows } = summarise(two, planStudy(two, 'out'), { ...tables({}), probe: table(...probe) });
     expect(rows[0]).toMatchObject({ probe_dims: '15; 16', probe_kind: 'logistic' });

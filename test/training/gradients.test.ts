@@ -207,8 +207,17 @@ describe('no gradient without a case is used by', () => {
     expect({ code, stderr }).toMatchObject({ code: 0 });
   };
   const IMAGES = {
-    ...{ data: 'synthetic:scenes?count=12&size=16', 'image-size': 16, 'patch-size': 8, 'latent-channels': 4 },
-    ...{ width: 16, depth: 1, heads: 2, 'batch-size': 2, steps: 1, 'evaluation-images': 2, augmentation: 'none' },
+    data: 'synthetic:scenes?count=12&size=16',
+    'image-size': 16,
+    'patch-size': 8,
+    'latent-channels': 4,
+    width: 16,
+    depth: 1,
+    heads: 2,
+    'batch-size': 2,
+    steps: 1,
+    'evaluation-images': 2,
+    augmentation: 'none',
   };
   const MAETOK = { 'latent-tokens': 3, 'aux-width': 8, 'aux-depth': 1 };
 
@@ -223,8 +232,13 @@ describe('no gradient without a case is used by', () => {
         features: random.normalTensor([2, 4, 5]),
       };
       const whole: Recipe = {
-        ...{ objective: OWN_OBJECTIVE, weighting: 'none', times: 'uniform', direction: 1, labelDropout: 0.1 },
-        ...{ alignment: 1, ...recipe },
+        objective: OWN_OBJECTIVE,
+        weighting: 'none',
+        times: 'uniform',
+        direction: 1,
+        labelDropout: 0.1,
+        alignment: 1,
+        ...recipe,
       };
       valueAndGradients(() => trainingLoss(config, params, batch, whole, random).loss, Object.values(params));
     });

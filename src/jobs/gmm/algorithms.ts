@@ -38,7 +38,10 @@ export const FITS: Record<Algorithm, (context: FitContext, options: AlgorithmOpt
   adam: async ({ train, memory }, { components, maxIter, tol, seed, ...rest }) => {
     const data = await rowsInMemory(train, { what: '--compat official', copies: 1, memory });
     return await fitOfficial(data, train.width, {
-      ...{ components, epochs: maxIter, tol, seed },
+      components,
+      epochs: maxIter,
+      tol,
+      seed,
       onEpoch: (iteration, lowerBound) => rest.onIteration(undefined, { iteration, lowerBound }),
     });
   },

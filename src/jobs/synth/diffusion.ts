@@ -75,8 +75,16 @@ export async function synthDiffusion(
         },
       });
       rows.push({
-        ...{ components, separation, dims, training_rows: trainingRows, repeat, floor },
-        ...{ loss: floor + excess, excess, train_loss: trainLoss, best_step: step },
+        components,
+        separation,
+        dims,
+        training_rows: trainingRows,
+        repeat,
+        floor,
+        loss: floor + excess,
+        excess,
+        train_loss: trainLoss,
+        best_step: step,
       });
     }
   }
@@ -115,7 +123,13 @@ export function diffusionSlopes(rows: DiffusionRow[]): SlopeRow[] {
     );
     const [{ separation, dims }] = own;
     return (slopes ?? []).map(({ value, low, high }: Slope, i) => ({
-      ...{ separation, dims, predictor: varied[i], slope: value, low, high, networks: own.length },
+      separation,
+      dims,
+      predictor: varied[i],
+      slope: value,
+      low,
+      high,
+      networks: own.length,
     }));
   });
 }
@@ -128,7 +142,8 @@ export function meanExcess(rows: DiffusionRow[]) {
     const mean = Math.exp(excesses.reduce((sum, value) => sum + Math.log(value), 0) / own.length);
     return {
       ...{ space: `separation ${separation}, ${dims} dimensions`, components, training_rows, excess: mean },
-      ...{ excess_low: Math.min(...excesses), excess_high: Math.max(...excesses) },
+      excess_low: Math.min(...excesses),
+      excess_high: Math.max(...excesses),
     };
   });
 }

@@ -104,7 +104,8 @@ async function prepare(model: VitModel, request: TrainingRequest<VitTrainingOpti
     loss: (params, batch, context) => {
       const { step, random } = context;
       const { reconstruction, ...result } = vit.vitLoss(config, whole, params, batch, {
-        ...{ step, random },
+        step,
+        random,
         adversary: critic?.adversary(context),
       });
       return { ...result, ...(critic && { shared: { reconstruction } }) };
