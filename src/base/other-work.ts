@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { EXIT, UserError, type FailureCode } from './errors.js';
+import { isRecord } from './record.js';
 
 /** A field in which earlier work and the work at hand differ; undefined where one has none. */
 export interface Change {
@@ -18,9 +19,6 @@ export function changes(before: object, now: object, { deep = false } = {}): Cha
     return changes(x, y, { deep }).map(change => ({ ...change, name: `${name}.${change.name}` }));
   });
 }
-
-const isRecord = (value: unknown): value is object =>
-  value !== null && typeof value === 'object' && !Array.isArray(value);
 
 /** A value of a change, as a message shows it. */
 export const shown = (value: unknown): string => (value === undefined ? 'absent' : JSON.stringify(value));

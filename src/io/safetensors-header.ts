@@ -1,4 +1,4 @@
-import { UserError } from '../base/index.js';
+import { isRecord, UserError } from '../base/index.js';
 import { bytesPer, elementCount, type DType } from './array.js';
 import type { ByteSource } from './bytes.js';
 import type { ArrayInfo } from './lazy.js';
@@ -99,9 +99,6 @@ function parse(text: string): Record<string, unknown> | undefined {
     return undefined;
   }
 }
-
-const isRecord = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
 
 const textOf = (value: unknown): Record<string, string> =>
   isRecord(value) ? Object.fromEntries(Object.entries(value).map(([key, text]) => [key, String(text)])) : {};

@@ -1,4 +1,4 @@
-import { UserError } from '../base/index.js';
+import { isRecord, UserError } from '../base/index.js';
 
 /** What the meaning of a file's numbers depends on, as written next to them by a command. */
 export interface ProtocolCard {
@@ -53,6 +53,3 @@ function flat(fields: Record<string, unknown>, prefix = ''): Record<string, stri
       ),
   );
 }
-
-const isRecord = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
