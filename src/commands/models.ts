@@ -13,7 +13,7 @@ const options = z.object({
 
 export const models = defineCommand({
   name: 'models',
-  describe: 'Lists the models of known size: tokenizers and diffusion models with latents and parameter counts.',
+  describe: 'Lists the models of known size: tokenizers and diffusion models with latents, parameter counts and the licence of their weights.',
   examples: [
     ['maetok models', 'all of them'],
     ['maetok models maetok-b-128 sit-xl_maetok-b-128', 'two of them'],
@@ -46,9 +46,10 @@ export const models = defineCommand({
       tokens: preset.tokens,
       channels: preset.channels,
       parameters: countParameters(preset),
+      licence: preset.licence,
       about: preset.describe,
     }));
-    const columns = ['model', 'kind', 'image_size', 'tokens', 'channels', 'parameters', 'about'];
+    const columns = ['model', 'kind', 'image_size', 'tokens', 'channels', 'parameters', 'licence', 'about'];
     await writeTable(context, columns, rows, chosen);
   },
 });

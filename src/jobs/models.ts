@@ -8,17 +8,23 @@ const SD_VAE_LATENTS: LatentShape = { tokens: 1024, channels: 4, grid: [32, 32] 
 
 /** Published diffusion models, and every size of ours on the latents that the paper compares. */
 const diffusionPresets: ModelPreset[] = [
-  diffusion('sit-xl_maetok-b-128', 'sit-xl', 'SiT-XL/1 on MAETok’s tokens, published', MAETOK_LATENTS),
+  diffusion('sit-xl_maetok-b-128', 'sit-xl', 'SiT-XL/1 on MAETok’s tokens, published', MAETOK_LATENTS, {
+    licence: 'unknown',
+  }),
   diffusion('sit-xl-2', 'sit-xl', 'official SiT-XL/2 on SD-VAE latents', SD_VAE_LATENTS, {
     patch: 2,
     learnSigma: true,
+    licence: 'MIT',
   }),
   diffusion('repa-sit-xl-2', 'sit-xl', 'REPA’s SiT-XL/2, aligned with DINOv2-B', SD_VAE_LATENTS, {
     patch: 2,
     learnSigma: true,
     projectors: { after: 8, width: 2048, features: [768] },
+    licence: 'MIT',
   }),
-  diffusion('lightningdit-xl-1', 'lightningdit-xl', 'LightningDiT-XL/1 on VA-VAE latents, published', VA_VAE_LATENTS),
+  diffusion('lightningdit-xl-1', 'lightningdit-xl', 'LightningDiT-XL/1 on VA-VAE latents, published', VA_VAE_LATENTS, {
+    licence: 'MIT',
+  }),
   ...Object.keys(MODELS).map(model =>
     MODELS[model].rope
       ? diffusion(model, model, 'size of train lightningdit, on 16×16 tokens of 32', VA_VAE_LATENTS)
@@ -34,12 +40,13 @@ function diffusion(
   model: string,
   describe: string,
   latents: LatentShape,
-  options: Partial<NetworkConfig> = {},
+  { licence, ...options }: Partial<NetworkConfig> & Pick<ModelPreset, 'licence'> = {},
 ): ModelPreset {
   return {
     name,
     kind: 'diffusion',
     describe,
+    licence,
     imageSize: 256,
     tokens: latents.tokens,
     channels: latents.channels,

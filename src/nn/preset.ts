@@ -6,6 +6,8 @@ export interface ModelPreset {
   name: string;
   kind: 'tokenizer' | 'diffusion';
   describe: string;
+  /** Of its published weights, as their publisher states it, or `unknown`; absent where no weights are published. */
+  licence?: string | undefined;
   /** Side of the square images. */
   imageSize: number;
   /** Latent tokens of one image, and numbers per token. */

@@ -51,6 +51,7 @@ function preset(name: string, imageSize: number, architecture: DcAeArchitecture)
     name,
     kind: 'tokenizer',
     describe: 'deep-compression autoencoder',
+    licence: 'Apache-2.0',
     imageSize,
     tokens: grid * grid,
     channels: architecture.latentChannels,

@@ -28,17 +28,18 @@ const SD_VAE: LdmArchitecture = {
 const KL_16: LdmArchitecture = { ...VA_VAE, zChannels: 256, encoderChannels: 256, embedDim: 8 };
 
 export const ldmPresets: ModelPreset[] = [
-  preset('va-vae-f16d32', 'VA-VAE, a KL autoencoder aligned with DINOv2', VA_VAE),
-  preset('sd-vae-f8d4', 'Stable Diffusion’s KL autoencoder', SD_VAE),
+  preset('va-vae-f16d32', 'VA-VAE, a KL autoencoder aligned with DINOv2', VA_VAE, 'MIT'),
+  preset('sd-vae-f8d4', 'Stable Diffusion’s KL autoencoder', SD_VAE, 'MIT'),
   preset('kl-16', 'convolutional KL autoencoder of MAETok’s code', KL_16),
 ];
 
-function preset(name: string, describe: string, architecture: LdmArchitecture): ModelPreset {
+function preset(name: string, describe: string, architecture: LdmArchitecture, licence?: string): ModelPreset {
   const side = 256 / 2 ** (architecture.chMult.length - 1);
   return {
     name,
     kind: 'tokenizer',
     describe,
+    licence,
     imageSize: 256,
     tokens: side * side,
     channels: architecture.embedDim,

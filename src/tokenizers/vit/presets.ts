@@ -78,9 +78,10 @@ const PUBLISHED: Record<string, { describe: string; config: VitConfig }> = {
 
 /** Rows of `maetok models`. Published ones count the tensors that their files hold without using them. */
 export const vitPresets: ModelPreset[] = [
-  ...Object.entries(PUBLISHED).map(([name, { describe, config }]) =>
-    row(name, describe, config, () => ({ ...vitShapes(config), ...unusedShapes(config) })),
-  ),
+  ...Object.entries(PUBLISHED).map(([name, { describe, config }]) => ({
+    ...row(name, describe, config, () => ({ ...vitShapes(config), ...unusedShapes(config) })),
+    licence: 'unknown',
+  })),
   ...VIT_MODELS.flatMap(model =>
     VIT_SIZES.map(size => {
       const config = vitPreset(model, size);
