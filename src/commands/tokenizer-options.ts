@@ -3,6 +3,7 @@ import type { Log } from '../base/index.js';
 import type { Tokenizer } from '../tokenizers/index.js';
 import { count } from '../base/options.js';
 import { weights } from '../io/options.js';
+import { latentStatistics } from '../tokenizers/options.js';
 /** Flags of every command that opens a tokenizer. */
 export const openingOptions = {
   tokenizer: z
@@ -15,6 +16,7 @@ export const openingOptions = {
     .string()
     .optional()
     .describe('JSON or YAML configuration of the weights; default: config.json next to them'),
+  latentStatistics,
   imageSize: count.optional().describe('side of the images; default: what the tokenizer was made for'),
   weights: weights.describe(`${weights.description}; for run folders only`),
   offline: z.boolean().default(false).describe('read hf: repositories from the cache only, as HF_HUB_OFFLINE=1 does'),
@@ -28,6 +30,7 @@ export async function openChosenTokenizer(chosen: Chosen, log: Log): Promise<Tok
   const { openTokenizer } = await import('../tokenizers/index.js');
   return await openTokenizer(chosen.tokenizer, {
     config: chosen.tokenizerConfig,
+    statistics: chosen.latentStatistics,
     imageSize: chosen.imageSize,
     weights: chosen.weights,
     allowMissing: chosen.allowMissing,

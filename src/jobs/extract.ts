@@ -7,11 +7,12 @@ import { loadBatch, nothingReadable, type ImageBatch, type ImageDataset } from '
 import { RandomStream, tf, type Precision, type Tensor3D, type Tensor4D } from '../engine/index.js';
 import { checked, holdFolder, makeFolder, readJson, writeFileAtomic, type PosteriorName } from '../io/index.js';
 import { createLatentsWriter, type LatentsDescription, type LatentsWriter } from '../latents/index.js';
-import type { Tokenizer } from '../tokenizers/index.js';
+import { normalisationCard, type Tokenizer } from '../tokenizers/index.js';
 
 export interface ExtractSettings {
-  /** The specification of the tokenizer, for the record. */
+  /** The specification of the tokenizer, and the statistics that it was opened with, for the record. */
   spec: string;
+  latentStatistics?: string | undefined;
   /** Also extract latents of the mirrored images. */
   flips: boolean;
   /** The posterior's mode or a sample of it; default: what the system's own pipeline extracts. */
@@ -61,7 +62,7 @@ async function extractHeld(
   settings: ExtractSettings,
   { log, signal }: ExtractContext,
 ): Promise<Extraction> {
-  const writer = await createLatentsWriter(out, describe(tokenizer, data, settings), { ...settings, log });
+  const writer = await createLatentsWriter(out, await describe(tokenizer, data, settings), { ...settings, log });
   const skipped = await openSkipped(out, settings.resume === true && writer.rowsDone > 0);
   const encode = batchEncoder(tokenizer, settings);
   const progress = log.progress(`extracting ${data.name}`, data.count, 'images');
@@ -89,7 +90,11 @@ async function extractHeld(
 }
 
 /** Everything that the latents depend on: `meta` of latents.json. Resuming needs the same. */
-function describe(tokenizer: Tokenizer, data: ImageDataset, settings: ExtractSettings): LatentsDescription {
+async function describe(
+  tokenizer: Tokenizer,
+  data: ImageDataset,
+  settings: ExtractSettings,
+): Promise<LatentsDescription> {
   const [tokens, channels] = tokenizer.latentShape;
   const { grid } = tokenizer;
   return {
@@ -103,6 +108,7 @@ function describe(tokenizer: Tokenizer, data: ImageDataset, settings: ExtractSet
         name: tokenizer.name,
         family: tokenizer.family,
         spec: settings.spec,
+        statistics: settings.latentStatistics ?? null,
         digest: tokenizer.digest,
         parameters: tokenizer.parameters ?? null,
       },
@@ -111,8 +117,7 @@ function describe(tokenizer: Tokenizer, data: ImageDataset, settings: ExtractSet
       decoding: data.decoding,
       crop: 'center (ADM)',
       pixels: tokenizer.pixels,
-      latent_shift: tokenizer.latentShift,
-      latent_scale: tokenizer.latentScale,
+      ...(await normalisationCard(tokenizer.normalisation)),
       posterior: posteriorOf(tokenizer, settings),
       flips: settings.flips,
       precision: settings.precision,

@@ -1,6 +1,7 @@
 import { UserError } from '../base/index.js';
 import { tf, type Tensor3D, type Tensor4D } from '../engine/index.js';
 import { openExtractor } from '../features/index.js';
+import { UNNORMALISED } from './normalisation.js';
 import type { OpenOptions, Tokenizer } from './tokenizer.js';
 
 /** `effnet-lite0:WEIGHTS` and `inception:WEIGHTS`: feature extractors in a tokenizer's place. */
@@ -21,8 +22,7 @@ export async function openFeatures(spec: string, { imageSize = SIDE }: OpenOptio
     parameters: undefined,
     digest: extractor.digest,
     posterior: 'none',
-    latentShift: 0,
-    latentScale: 1,
+    normalisation: UNNORMALISED,
     pixels: extractor.input,
     encode: async images => {
       const pixels = tf.tidy(() => tf.round<Tensor4D>(images.add(1).mul(127.5)));

@@ -21,14 +21,3 @@ export const tidied = <T extends Tensor>(f: () => T): Promise<T> =>
   new Promise(resolve => {
     resolve(tf.tidy(f));
   });
-
-/** z → (z − shift) · scale, what a system hands to a diffusion model. */
-export const scaled = ({ shift, scale }: Scaling, z: Tensor): Tensor => tf.tidy(() => z.sub(shift).mul(scale));
-
-/** Its inverse. */
-export const unscaled = ({ shift, scale }: Scaling, z: Tensor): Tensor => tf.tidy(() => z.div(scale).add(shift));
-
-export interface Scaling {
-  shift: number;
-  scale: number;
-}

@@ -11,12 +11,15 @@ import {
   readYaml,
   sha256Of,
   sha256OfFile,
+  sha256OfText,
   type NdArray,
 } from '../io/index.js';
 import { prefixed, under } from '../nn/index.js';
 import { isFeatureSpec, openFeatures } from './features.js';
+import { normalisationCard, normalisedBy } from './normalisation.js';
 import { openOnnxTokenizer } from './onnx/tokenizer.js';
 import { FAMILIES } from './registry.js';
+import { configuredNormalisation, readStatistics } from './statistics-file.js';
 import type { OpenOptions, Tokenizer, TokenizerFamily, TokenizerSource } from './tokenizer.js';
 
 /**
@@ -25,25 +28,42 @@ import type { OpenOptions, Tokenizer, TokenizerFamily, TokenizerSource } from '.
  * behind a name, `taef2:ENCODER,DECODER`; `effnet-lite0:WEIGHTS` for features in place of latents.
  */
 export async function openTokenizer(spec: string, options: OpenOptions = {}): Promise<Tokenizer> {
-  if (spec.startsWith('onnx:')) return await openOnnxTokenizer(spec.slice('onnx:'.length), options);
-  if (isFeatureSpec(spec)) return await openFeatures(spec, options);
+  if (spec.startsWith('onnx:'))
+    return await normalised(await openOnnxTokenizer(spec.slice('onnx:'.length), options), options);
+  if (isFeatureSpec(spec)) return await normalised(await openFeatures(spec, options), options);
   const source = await readSource(spec, options);
   const found = recognised(source) ?? recognisedWithin(source, options.log);
   if (!found) throw unknownWeights(source);
-  refuseStatistics(source);
-  return await found.family.open(found.source, options);
+  return await normalised(await found.family.open(found.source, options), options, found.source);
 }
 
-/** Statistics that diffusers' pipelines normalise latents with: without them the latents would be others, silently. */
-function refuseStatistics({ name, config }: TokenizerSource): void {
-  const places = [config, config.parameters].filter(place => typeof place === 'object' && place !== null);
-  const field = ['latents_mean', 'latents_std'].find(key =>
-    places.some(place => ((place as Record<string, unknown>)[key] ?? null) !== null),
-  );
-  if (field !== undefined)
-    throw new UserError(
-      `${name}: config field ${field}: latents normalised per channel are not supported yet; set it to null to get the network's latents times scaling_factor`,
-    );
+/** A network with its normalisation around it: the file that was named, one that belongs to the weights, the config's. */
+async function normalised(network: Tokenizer, options: OpenOptions, source?: TokenizerSource): Promise<Tokenizer> {
+  try {
+    const path = options.statistics ?? statisticsOf(source?.name);
+    if (path !== undefined) return await withStatistics(network, path, options.log);
+    const configured = source && configuredNormalisation(source.name, source.config, network.latentShape);
+    const { normalisation } = network;
+    return normalisedBy(normalisation.per === 'all' && configured ? configured : normalisation, network);
+  } catch (error) {
+    network.dispose();
+    throw error;
+  }
+}
+
+/** The file's statistics belong to what the latents depend on, and so to the digest. */
+async function withStatistics(network: Tokenizer, path: string, log?: Log): Promise<Tokenizer> {
+  const normalisation = await readStatistics(path, network.latentShape);
+  log?.note(`${network.name}: latents are normalised per ${normalisation.per} by ${path}`);
+  const { latent_shift: shift, latent_scale: scale } = await normalisationCard(normalisation);
+  const digest = combinedDigest({ weights: network.digest, statistics: sha256OfText(JSON.stringify([shift, scale])) });
+  return normalisedBy(normalisation, { ...network, digest });
+}
+
+/** REPA-E keeps the statistics of `x.pt` in `x-latents-stats.pt`. */
+function statisticsOf(weights: string | undefined): string | undefined {
+  const path = weights?.replace(/\.\w+$/, '-latents-stats.pt');
+  return path !== undefined && path !== weights && existsSync(path) ? path : undefined;
 }
 
 interface Recognised {

@@ -3,6 +3,7 @@ import type { Log } from '../base/index.js';
 import type { NdArray } from '../io/index.js';
 import type { PosteriorName, WeightsName } from '../io/names.js';
 import type { ModelPreset } from '../nn/index.js';
+import type { Normalisation } from './normalisation.js';
 
 /**
  * Images to latents and back, whatever the family. Images are [n, h, w, 3] in [−1, 1]; latents are [n, tokens,
@@ -29,9 +30,8 @@ export interface Tokenizer {
    * inside`: by an encoder whose random numbers nobody can choose.
    */
   readonly posterior: PosteriorName | 'none' | 'sampled inside';
-  /** Latents are (z − shift) · scale of the network's own z. */
-  readonly latentShift: number;
-  readonly latentScale: number;
+  /** What is done to the network's own z before latents are handed on. */
+  readonly normalisation: Normalisation;
   /** What a protocol card says about its input. */
   readonly pixels: string;
   /** images → latents, which the caller owns: the mode, or a sample made of `noise` where it is given. */
@@ -55,6 +55,8 @@ export interface OpenOptions {
   allowMissing?: boolean | undefined;
   /** JSON or YAML file that says what config.json beside the weights would. */
   config?: string | undefined;
+  /** File or latents folder whose statistics normalise the latents; default: what the weights and their config say. */
+  statistics?: string | undefined;
   /** Weights of a run folder; default `ema` where the run kept one. */
   weights?: WeightsName | undefined;
   /** Take repositories of the hub from the cache only; default: as `HF_HUB_OFFLINE` says. */
@@ -78,7 +80,10 @@ export interface TokenizerFamily {
   name: string;
   /** Whether these weights are of this family, told from config and keys. */
   recognises: (source: TokenizerSource) => boolean;
-  /** @throws UserError where config and weights disagree, naming the tensor and both shapes. */
+  /**
+   * A tokenizer whose encode and decode speak the network's own z, with the normalisation that is to be put around them.
+   * @throws UserError where config and weights disagree, naming the tensor and both shapes.
+   */
   open: (source: TokenizerSource, options: OpenOptions) => Tokenizer | Promise<Tokenizer>;
   presets: ModelPreset[];
 }

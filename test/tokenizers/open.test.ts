@@ -58,8 +58,6 @@ const size32 = { imageSize: 32 };
 
 describe('a config’s setting that would change the numbers and is not supported', () => {
   it.each<[string, Record<string, unknown>]>([
-    ['latents_mean', { latents_mean: [0.1, 0.2] }],
-    ['latents_std', { latents_mean: null, latents_std: [1.5, 2] }],
     ['act_fn', { act_fn: 'relu' }],
     ['mid_block_add_attention', { mid_block_add_attention: false }],
   ])('is refused by name: %s', async (field, change) => {
@@ -107,8 +105,7 @@ describe('SD-VAE’s kin', () => {
       name: 'sd-vae',
       latentShape: [64, 3],
       grid: [8, 8],
-      latentShift: 0.1159,
-      latentScale: 0.3611,
+      normalisation: { per: 'all', shift: Float64Array.of(0.1159), scale: Float64Array.of(0.3611) },
       posterior: 'sample',
     });
     tokenizer.dispose();
@@ -196,7 +193,7 @@ describe('weights that do not fit', () => {
     const other = join(folder, 'other.yaml');
     writeFileSync(other, 'scaling_factor: 2\nnorm_num_groups: 2\n');
     const tokenizer = await openTokenizer(path, { ...size32, config: other });
-    expect(tokenizer.latentScale).toBe(2);
+    expect(tokenizer.normalisation.scale).toEqual(Float64Array.of(2));
     tokenizer.dispose();
   });
 

@@ -4,7 +4,7 @@ import { NO_FEATURES, type FeatureExtractor, type Lpips } from '../../features/i
 import type { Decoding } from '../../io/index.js';
 import { openMetrics, type DistributionMetric } from '../../metrics/index.js';
 import type { MetricName } from '../../metrics/names.js';
-import type { Tokenizer } from '../../tokenizers/index.js';
+import { normalisationCard, type Tokenizer } from '../../tokenizers/index.js';
 import { posteriorOf, seededEncoder } from '../extract.js';
 import { applicable } from './feature-side.js';
 import { evaluateReconstructions, fromImages, through, type ReconstructionSettings } from './reconstructions.js';
@@ -92,7 +92,7 @@ export async function evaluateTokenizer(
         task: 'reconstruction',
         image_size: size,
         data: { digest: images.digest, count: images.count, split: settings.split },
-        tokenizer: { name, digest },
+        tokenizer: { name, digest, ...(await normalisationCard(tokenizer.normalisation)) },
         posterior: posteriorOf(tokenizer, settings),
       },
     };

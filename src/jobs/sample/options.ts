@@ -5,6 +5,7 @@ import { count, list, nonNegative, number, positive } from '../../base/options.j
 import { CONVENTION_NAMES, DIFFUSION_FORMS, LAST_STEPS } from '../../diffusion/names.js';
 import { SAMPLERS } from '../../diffusion/samplers/names.js';
 import { weights } from '../../io/options.js';
+import { latentStatistics } from '../../tokenizers/options.js';
 
 /** `0.2,0.8` or a YAML list. */
 export const guidanceInterval = list(
@@ -21,6 +22,9 @@ export const sampleOptions = z.object({
     .describe(
       'tokenizer that decodes the latents; default: the one that made the run’s latents, if it is still in the same place',
     ),
+  latentStatistics: latentStatistics.describe(
+    'statistics that the tokenizer normalises latents with (see extract); default: as the run’s latents were extracted',
+  ),
   imageSize: count
     .optional()
     .describe('side of the images; default: that of the run’s latents, or what the tokenizer was made for'),

@@ -13,7 +13,7 @@ import {
 } from '../../diffusion/index.js';
 import { RandomStream } from '../../engine/index.js';
 import { openLatents } from '../../latents/index.js';
-import { openTokenizer, type Tokenizer } from '../../tokenizers/index.js';
+import { normalisationCard, openTokenizer, type Tokenizer } from '../../tokenizers/index.js';
 import type { SampleOptions } from './options.js';
 import { labelPlan } from './labels.js';
 import { sampleImages, type SampleContext, type SampleResult } from './sample.js';
@@ -123,15 +123,16 @@ function refuseMisfit(a: Diffusion, b: Diffusion): void {
 
 async function openFitting(
   diffusion: Diffusion,
-  { tokenizer, imageSize: side }: SampleRunOptions,
+  { tokenizer, latentStatistics, imageSize: side }: SampleRunOptions,
   log: Log,
 ): Promise<Tokenizer> {
-  const { spec, digest, image_size: trained } = diffusion.tokenizer;
+  const { spec, digest, statistics: extracted, image_size: trained } = diffusion.tokenizer;
   const named = tokenizer ?? spec;
   if (typeof named !== 'string')
     throw new UserError(`${diffusion.name}: does not say which tokenizer made its latents; name it with --tokenizer`);
   const imageSize = side ?? (typeof trained === 'number' ? trained : undefined);
-  const opened = await openTokenizer(named, { imageSize, log });
+  const statistics = latentStatistics ?? (typeof extracted === 'string' && !tokenizer ? extracted : undefined);
+  const opened = await openTokenizer(named, { imageSize, statistics, log });
   const [tokens, channels] = opened.latentShape;
   const { config } = diffusion;
   if (tokens !== config.tokens || channels !== config.channels) {
@@ -191,6 +192,7 @@ async function cardOf(
     bad_digest: bad?.digest ?? null,
     tokenizer: tokenizer.name,
     tokenizer_digest: tokenizer.digest,
+    ...(await normalisationCard(tokenizer.normalisation)),
     weights: chosen.weights,
     seed: chosen.seed,
     labels: chosen.labels,

@@ -1,8 +1,9 @@
 import { UserError } from '../../base/index.js';
-import { tf, type Tensor3D } from '../../engine/index.js';
+import { tf } from '../../engine/index.js';
 import type { NdArray } from '../../io/index.js';
 import { loadParams, under, type Params } from '../../nn/index.js';
-import { scaled, tidied, toGrid, toTokens, unscaled } from '../grid.js';
+import { tidied, toGrid, toTokens } from '../grid.js';
+import { scalarNormalisation, UNNORMALISED } from '../normalisation.js';
 import type { OpenOptions, Tokenizer, TokenizerSource } from '../tokenizer.js';
 import { readDcAeConfig, type LoadedConfig } from './config.js';
 import { isOriginalSpelling, toDiffusersKeys } from './keys.js';
@@ -31,7 +32,6 @@ export function openDcAe(source: TokenizerSource, options: OpenOptions): Tokeniz
   const { architecture, model, factor } = config;
   if (config.scale === undefined)
     options.log?.warn(`${source.name}: no scaling_factor is known for this model, latents stay unscaled`);
-  const scaling = { shift: 0, scale: config.scale ?? 1 };
   const imageSize = options.imageSize ?? 256;
   const side = imageSize / factor;
   if (!Number.isInteger(side))
@@ -48,12 +48,10 @@ export function openDcAe(source: TokenizerSource, options: OpenOptions): Tokeniz
     parameters: Object.entries(params).reduce((sum, [key, { size }]) => sum + (isStatistic(key) ? 0 : size), 0),
     digest: source.digest,
     posterior: 'none',
-    latentShift: scaling.shift,
-    latentScale: scaling.scale,
+    normalisation: config.scale === undefined ? UNNORMALISED : scalarNormalisation(0, config.scale, 'scaling_factor'),
     pixels: 'RGB in [-1, 1]',
-    encode: images =>
-      tidied(() => scaled(scaling, toTokens(encode(model, under(params, 'encoder'), images))) as Tensor3D),
-    decode: latents => tidied(() => decode(model, under(params, 'decoder'), unscaled(scaling, toGrid(latents)))),
+    encode: images => tidied(() => toTokens(encode(model, under(params, 'encoder'), images))),
+    decode: latents => tidied(() => decode(model, under(params, 'decoder'), toGrid(latents))),
     dispose: () => tf.dispose(params),
   };
 }

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { UserError } from '../../base/index.js';
 import { only } from '../config-field.js';
+import { scalarNormalisation, type Normalisation } from '../normalisation.js';
 import type { NormConfig } from './model.js';
 import type { Spelling } from './keys.js';
 import type { LdmArchitecture } from './shapes.js';
@@ -11,9 +12,7 @@ export interface LdmConfig {
   norm: NormConfig;
   /** Side of the images that it was made for. */
   imageSize: number;
-  /** Latents handed on are (z − shift) · scale. */
-  shift: number;
-  scale: number;
+  normalisation: Normalisation;
 }
 
 interface Shaped {
@@ -44,7 +43,7 @@ export function readLdmConfig(
       eps: fields.norm_eps ?? fields.group_norm_eps ?? 1e-6,
     },
     imageSize: fields.image_size ?? fields.resolution ?? fields.sample_size ?? 256,
-    ...scaling(fields, found, spelling),
+    normalisation: scaling(fields, found, spelling),
   };
 }
 
@@ -171,12 +170,17 @@ const latentChannels = (channels: number, { moments }: LdmArchitecture): Partial
 /** Stable Diffusion's factor where a 4-channel autoencoder comes without a config. */
 const SD_SCALE = 0.18215;
 
-function scaling(fields: Fields, { embedDim }: LdmArchitecture, spelling: Spelling): { shift: number; scale: number } {
+function scaling(fields: Fields, { embedDim }: LdmArchitecture, spelling: Spelling): Normalisation {
   if (fields.vq_std !== undefined || fields.vq_mean !== undefined)
-    return { shift: fields.vq_mean ?? 0, scale: 1 / (fields.vq_std ?? 1) };
+    return scalarNormalisation(fields.vq_mean ?? 0, 1 / (fields.vq_std ?? 1), 'config vq_mean, vq_std');
+  const [shift, scale] = [fields.shift_factor ?? 0, fields.scaling_factor];
+  if (isNumber(scale)) return scalarNormalisation(shift, scale, 'config scaling_factor, shift_factor');
   const isStableDiffusion = embedDim === 4 && spelling !== 'maetok';
-  return {
-    shift: fields.shift_factor ?? 0,
-    scale: fields.scaling_factor ?? (isStableDiffusion ? SD_SCALE : 1),
-  };
+  return scalarNormalisation(
+    shift,
+    isStableDiffusion ? SD_SCALE : 1,
+    isStableDiffusion ? 'Stable Diffusion’s factor' : 'none',
+  );
 }
+
+const isNumber = (value: number | null | undefined): value is number => typeof value === 'number';

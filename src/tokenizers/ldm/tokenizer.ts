@@ -1,7 +1,7 @@
 import { UserError } from '../../base/index.js';
 import { tf, type Tensor, type Tensor3D, type Tensor4D } from '../../engine/index.js';
 import { conv2d, loadParams, under, type HostArray, type Params } from '../../nn/index.js';
-import { scaled, tidied, toGrid, toTokens, unscaled } from '../grid.js';
+import { tidied, toGrid, toTokens } from '../grid.js';
 import { posterior, samplePosterior } from '../posterior.js';
 import type { EncodeOptions, OpenOptions, Tokenizer, TokenizerSource } from '../tokenizer.js';
 import { readLdmConfig, type LdmConfig } from './config.js';
@@ -72,11 +72,10 @@ export function openLdm(source: TokenizerSource, options: OpenOptions): Tokenize
     digest: source.digest,
     // VA-VAE's and SD-VAE's own pipelines extract samples; MAETok's evaluation takes the mode.
     posterior: architecture.moments === 1 ? 'none' : spelling === 'maetok' ? 'mode' : 'sample',
-    latentShift: config.shift,
-    latentScale: config.scale,
+    normalisation: config.normalisation,
     pixels: 'RGB in [-1, 1]',
     encode: (images, { noise } = {}) => tidied(() => encode(config, params, images, noise)),
-    decode: latents => tidied(() => decodeLatents(config, params, unscaled(config, toGrid(latents)))),
+    decode: latents => tidied(() => decodeLatents(config, params, toGrid(latents))),
     dispose: () => tf.dispose(params),
   };
 }
@@ -84,9 +83,9 @@ export function openLdm(source: TokenizerSource, options: OpenOptions): Tokenize
 function encode(config: LdmConfig, params: Params, images: Tensor, noise: EncodeOptions['noise']): Tensor3D {
   return tf.tidy(() => {
     const moments = toTokens(encodeMoments(config, params, images));
-    if (config.architecture.moments === 1) return scaled(config, moments) as Tensor3D;
+    if (config.architecture.moments === 1) return moments;
     const { mean, logVariance } = posterior(moments);
-    return scaled(config, noise ? samplePosterior({ mean, logVariance }, noise) : mean) as Tensor3D;
+    return (noise ? samplePosterior({ mean, logVariance }, noise) : mean) as Tensor3D;
   });
 }
 

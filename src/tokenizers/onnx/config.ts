@@ -33,9 +33,9 @@ const SCHEMA = z.strictObject({
       /** The network gives mean and log-variance along the channels. */
       moments: z.boolean().default(false),
       posterior: z.enum(POSTERIORS).default('mode'),
-      /** Handed on as (z − shift) · scale. */
-      scale: z.number().default(1),
-      shift: z.number().default(0),
+      /** Handed on as (z − shift) · scale; one number or one per channel. */
+      scale: z.union([z.number(), z.array(z.number())]).default(1),
+      shift: z.union([z.number(), z.array(z.number())]).default(0),
     })
     .prefault({}),
 });

@@ -3,7 +3,8 @@ import { UserError } from '../../base/index.js';
 import { openOnnx, tf, type OnnxNetwork, type Tensor, type Tensor3D, type Tensor4D } from '../../engine/index.js';
 import { combinedDigest, sha256OfFile } from '../../io/index.js';
 import { channelsFirst, channelsLast } from '../../nn/index.js';
-import { scaled, toGrid, toTokens, unscaled } from '../grid.js';
+import { toGrid, toTokens } from '../grid.js';
+import { scalarNormalisation, type Normalisation } from '../normalisation.js';
 import { posterior, samplePosterior } from '../posterior.js';
 import type { EncodeOptions, OpenOptions, Tokenizer } from '../tokenizer.js';
 import { readOnnxSpec, type LatentLayout, type OnnxConfig } from './config.js';
@@ -26,8 +27,7 @@ export async function openOnnxTokenizer(spec: string, options: OpenOptions): Pro
     parameters: undefined,
     digest: await digestOf(path, decoderPath),
     posterior: samples ? 'sampled inside' : config.latents.moments ? config.latents.posterior : 'none',
-    latentShift: config.latents.shift,
-    latentScale: config.latents.scale,
+    normalisation: normalisationOf(config, shape),
     pixels: pixelsOf(config),
     encode: async (images, { noise } = {}) => {
       const output = await firstOutput(encoder, toNetwork(config, images));
@@ -35,11 +35,23 @@ export async function openOnnxTokenizer(spec: string, options: OpenOptions): Pro
     },
     decode: async latents => {
       if (!decoder) throw new UserError(`${path}: has no decoder; name it after the encoder: onnx:ENCODER,DECODER`);
-      const input = tf.tidy(() => toLayout(layout, unscaled(known, latents)));
+      const input = tf.tidy(() => toLayout(layout, latents));
       return finish(await firstOutput(decoder, input), pixels => fromNetwork(config, pixels));
     },
     dispose: () => void Promise.all([encoder.close(), decoder?.close()]),
   };
+}
+
+/** `shift` and `scale` of the YAML, each one number or one per channel. */
+function normalisationOf(
+  { latents: { shift, scale } }: OnnxConfig,
+  [, channels]: Tokenizer['latentShape'],
+): Normalisation {
+  if (typeof shift === 'number' && typeof scale === 'number')
+    return scalarNormalisation(shift, scale, 'latents.shift, latents.scale');
+  const each = (value: number | number[]): Float64Array =>
+    typeof value === 'number' ? new Float64Array(channels).fill(value) : Float64Array.from(value);
+  return { per: 'channel', shift: each(shift), scale: each(scale), source: 'latents.shift, latents.scale' };
 }
 
 type Latents = Omit<OnnxConfig['latents'], 'layout'> & { layout: LatentLayout };
@@ -83,12 +95,12 @@ const samplesInside = (path: string): string =>
   'extraction can be reproduced, and digests of latents differ from run to run; export the mean, or mean and log-variance ' +
   'with latents.moments: true in its YAML';
 
-/** Network output → latents [n, tokens, channels] as they are handed on. */
+/** Network output → z [n, tokens, channels]. */
 function latentsOf(latents: Latents, output: Tensor, noise: EncodeOptions['noise']): Tensor3D {
   const z = fromLayout(latents.layout, output);
-  if (!latents.moments) return scaled(latents, z) as Tensor3D;
+  if (!latents.moments) return z as Tensor3D;
   const gaussian = posterior(z);
-  return scaled(latents, noise ? samplePosterior(gaussian, noise) : gaussian.mean) as Tensor3D;
+  return (noise ? samplePosterior(gaussian, noise) : gaussian.mean) as Tensor3D;
 }
 
 const FROM: Record<LatentLayout, (z: Tensor) => Tensor> = {

@@ -3,6 +3,7 @@ import { tf, type Tensor, type Tensor4D } from '../../engine/index.js';
 import type { NdArray } from '../../io/index.js';
 import { under } from '../../nn/index.js';
 import { tidied, toGrid, toTokens } from '../grid.js';
+import { UNNORMALISED } from '../normalisation.js';
 import type { OpenOptions, Tokenizer, TokenizerSource } from '../tokenizer.js';
 import { runSequence } from './model.js';
 import { loadNetwork, sequenceOf, type TaesdNetwork } from './networks.js';
@@ -37,8 +38,7 @@ export function openTaesd({ name, weights, digest }: TokenizerSource, options: O
     parameters: networks.flatMap(({ params }) => Object.values(params)).reduce((sum, { size }) => sum + size, 0),
     digest,
     posterior: 'none',
-    latentShift: 0,
-    latentScale: 1,
+    normalisation: UNNORMALISED,
     pixels: 'RGB in [0, 1]',
     encode: images => tidied(() => toTokens(encodePixels(encoder, toUnit(images)))),
     decode: latents =>

@@ -1,7 +1,7 @@
 import { UserError } from '../../base/index.js';
 import { tf, type Tensor3D, type Tensor4D } from '../../engine/index.js';
 import { loadParams, roundedOnce, type HostArray, type Params } from '../../nn/index.js';
-import { scaled, unscaled } from '../grid.js';
+import { scalarNormalisation } from '../normalisation.js';
 import { posterior, samplePosterior } from '../posterior.js';
 import type { EncodeOptions, OpenOptions, Tokenizer, TokenizerFamily, TokenizerSource } from '../tokenizer.js';
 import { vitConfigSchema, type VitConfig } from './config.js';
@@ -81,14 +81,13 @@ export interface VitParts {
   imageSize?: number | undefined;
 }
 
-/** A tokenizer on parameters in memory, which it owns. */
+/** A tokenizer on parameters in memory, which it owns; it speaks the network's z. */
 export function tokenizerOf({ name, config, params, digest, imageSize = config.imageSize }: VitParts): Tokenizer {
   const { patchSize, latentTokens, latentChannels, latentMean, latentStd } = config;
   if (imageSize % patchSize !== 0)
     throw new UserError(`--image-size ${imageSize}: is not a multiple of the patch size ${patchSize} of ${name}`);
   const ready = roundedOnce(params);
   tf.dispose(params);
-  const scaling = { shift: latentMean, scale: 1 / latentStd };
   const side = imageSize / patchSize;
   const grid: Grid = [side, side];
   return {
@@ -100,13 +99,10 @@ export function tokenizerOf({ name, config, params, digest, imageSize = config.i
     parameters: Object.values(ready).reduce((sum, { size }) => sum + size, 0),
     digest,
     posterior: config.posterior === 'gaussian' ? 'mode' : 'none',
-    latentShift: scaling.shift,
-    latentScale: scaling.scale,
+    normalisation: scalarNormalisation(latentMean, 1 / latentStd, 'config vq_mean, vq_std'),
     pixels: 'RGB in [-1, 1]',
-    encode: (images, { noise } = {}) =>
-      Promise.resolve(tf.tidy(() => scaled(scaling, encodeLatents(config, ready, images, noise)) as Tensor3D)),
-    decode: latents =>
-      Promise.resolve(tf.tidy(() => decode(config, ready, unscaled(scaling, latents) as Tensor3D, { grid }).output)),
+    encode: (images, { noise } = {}) => Promise.resolve(tf.tidy(() => encodeLatents(config, ready, images, noise))),
+    decode: latents => Promise.resolve(tf.tidy(() => decode(config, ready, latents, { grid }).output)),
     dispose: () => tf.dispose(ready),
   };
 }

@@ -2,7 +2,7 @@ import { tf, type Tensor, type Tensor4D } from '../../engine/index.js';
 import type { VerifiedSystem, Verifier, VerifyCase } from '../case.js';
 import { channelsFirst, channelsLast, under, type Params } from '../../nn/index.js';
 import { tensorOf } from '../../nn/layout.js';
-import { scaled, unscaled } from '../../tokenizers/grid.js';
+import { scaled, unscaled } from '../../tokenizers/normalisation.js';
 import { gaussianOutputs, gradientOutputs } from './gaussian.js';
 import { klPerImage, posterior, samplePosterior } from '../../tokenizers/posterior.js';
 import { toLatentDiffusionKeys } from '../../tokenizers/ldm/keys.js';
@@ -25,7 +25,7 @@ const verifyVae: Verifier = recorded => {
     logvar_clamped: p.logVariance,
     std: tf.exp(p.logVariance.mul(0.5)),
     sample,
-    scaled_latent: scaled(config, p.mean),
+    scaled_latent: scaled(config.normalisation, p.mean),
     decoded_mode: decodedMode,
     decoded_sample: decodeLatents(config, params, sample),
     decoded_given_latent: decodeLatents(config, params, given('latent')),
@@ -65,7 +65,7 @@ function plainForwards(recorded: VerifyCase, { config, params }: LoadedLdm): Rec
   return asRecorded('out', {
     latents,
     reconstruction: decodeLatents(config, params, latents),
-    decode_of_z: decodeLatents(config, params, unscaled(config, input(recorded, 'z'))),
+    decode_of_z: decodeLatents(config, params, unscaled(config.normalisation, input(recorded, 'z'))),
   });
 }
 
@@ -83,7 +83,7 @@ function forwards(recorded: VerifyCase, { config, params }: LoadedLdm, klWeight:
     sample,
     reconstruction_mode: decodeLatents(config, params, p.mean),
     reconstruction_sample: decodeLatents(config, params, sample),
-    decode_of_z: decodeLatents(config, params, unscaled(config, input(recorded, 'z'))),
+    decode_of_z: decodeLatents(config, params, unscaled(config.normalisation, input(recorded, 'z'))),
   };
   return {
     ...asRecorded('out', maps),
