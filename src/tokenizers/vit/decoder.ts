@@ -13,7 +13,7 @@ import {
 import { modulatedBlock, plainBlock } from './blocks.js';
 import { gridSide, pixelDecoder, type DecoderSpec, type VitConfig } from './config.js';
 import { frequencies, gridPositionTable, layerRotation, type Grid } from './positions.js';
-import { NOTHING, throughLayers, type Wanted } from './stack.js';
+import { NOTHING, throughLayers, type Wanted } from '../stack.js';
 
 export interface DecodeOptions {
   /** Patches of the images; default: those of the model's image size. */

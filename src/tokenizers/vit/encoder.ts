@@ -3,7 +3,7 @@ import { broadcast, layerNorm, linear, patchify, patchWeight, splitLast, under, 
 import { plainBlock } from './blocks.js';
 import { type VitConfig } from './config.js';
 import { frequencies, gridPositionTable, layerRotation, type Grid } from './positions.js';
-import { NOTHING, throughLayers, type Wanted } from './stack.js';
+import { NOTHING, throughLayers, type Wanted } from '../stack.js';
 
 export interface VitEncodeOptions {
   /** [n, patches], 1 where the patch is replaced by the mask token. */

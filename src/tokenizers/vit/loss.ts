@@ -5,7 +5,8 @@ import { klPerImage, posterior, samplePosterior } from '../posterior.js';
 import { auxDecoder, type VitConfig } from './config.js';
 import { decode, decodePatches } from './decoder.js';
 import { encode } from './encoder.js';
-import { judgeReconstruction, type Adversary, type PixelLoss } from './fidelity.js';
+import { judgeReconstruction, type Adversary, type PixelLoss } from '../losses/index.js';
+import { LAST_LAYER } from './shapes.js';
 import { fadedRatio, randomMasks, type MaskRatio } from './masking.js';
 import type { AuxOver } from './names.js';
 import type { Grid } from './positions.js';
@@ -69,7 +70,7 @@ export function vitLoss(
   const mask = recipe.mask && drawMasks(fadedRatio(recipe.mask, step, recipe.maskFade), images, grid, random);
   const { latents, kl } = encodeForTraining(config, params, images, { mask, recompute }, random.for('posterior'));
   const { output } = decode(config, params, latents, { grid, recompute });
-  const judged = judgeReconstruction(recipe, params, { output, images, step, adversary });
+  const judged = judgeReconstruction(recipe, params[LAST_LAYER.decoder], { output, images, step, adversary });
   const metrics: LossResult['metrics'] = { ...judged.metrics };
   const terms: Tensor[] = [judged.loss];
   const add = (name: string, value: Scalar, weight: number): void => {

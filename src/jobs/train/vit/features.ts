@@ -1,7 +1,7 @@
 import { UserError } from '../../../base/index.js';
 import { gridSide, type VitConfig } from '../../../tokenizers/vit/index.js';
 import { openFeatureTarget, type FeatureTarget } from './feature-target.js';
-import type { VitData } from './data.js';
+import type { TrainingImages } from '../tokenizer-data.js';
 import type { VitTrainingOptions } from './options.js';
 import type { TrainingRequest } from '../trainable.js';
 
@@ -23,7 +23,7 @@ const ALIGN = 'align';
 export async function openVitFeatures(
   aux: string[],
   config: VitConfig,
-  { train, augmentation }: VitData,
+  { train, augmentation }: TrainingImages,
   { options, log }: TrainingRequest<VitTrainingOptions>,
 ): Promise<VitFeatures> {
   const patches = gridSide(config) ** 2;

@@ -1,10 +1,7 @@
 import { z } from 'zod';
-import { explained, namesOf } from '../../../base/index.js';
 import { count, counts, list, nonNegative, positive, whole, words } from '../../../base/options.js';
-import { decoding } from '../../../io/options.js';
-import { AUGMENTATIONS } from '../../../data/names.js';
-import { ADVERSARIAL, CRITICS } from '../../../tokenizers/losses/names.js';
 import { AUX_OVER, DECODERS, IMAGE_TARGET_NAMES, POSITIONS, VIT_SIZES } from '../../../tokenizers/vit/names.js';
+import { fidelity, trainingImages } from '../tokenizer-options.js';
 
 const mask = z.preprocess(
   value => (typeof value === 'number' ? String(value) : value),
@@ -24,7 +21,7 @@ const weights = z.preprocess(
 
 /** Flags of `maetok train ae | kl-vae | maetok`. */
 export const vitTrainingOptions = z.object({
-  data: z.string().describe('images to train on: a folder, .npz, .tar or synthetic:scenes'),
+  ...trainingImages,
   preset: z.enum(VIT_SIZES).default('tiny').describe('size of the model'),
   imageSize: count.optional().describe('side of the images in pixels'),
   patchSize: count.optional().describe('side of a patch in pixels'),
@@ -61,37 +58,7 @@ export const vitTrainingOptions = z.object({
   l2: nonNegative.default(1).describe('weight of the squared error of the pixels'),
   l1: nonNegative.default(0).describe('weight of the absolute error of the pixels'),
   kl: nonNegative.default(1e-6).describe('weight of the KL divergence, summed over the latents (kl-vae)'),
-  perceptual: nonNegative.optional().describe('weight of the perceptual loss; default 0 for tiny, 1 for others'),
-  lpips: z
-    .string()
-    .optional()
-    .describe(
-      'LPIPS’s weights: one file, or VGG16_FILE,LIN_FILE; without them, differences of image gradients are used',
-    ),
-  perceptualRamp: whole
-    .optional()
-    .describe('steps over which the perceptual weight grows from 0; default 0 for tiny, 10000 for others'),
-  disc: z.enum(namesOf(CRITICS)).default('none').describe(explained(CRITICS)),
-  discBackbone: z.string().optional().describe('weights of the DINO ViT'),
-  discLoss: z.enum(ADVERSARIAL).default('hinge').describe('adversarial loss'),
-  discWeight: nonNegative.default(0.4).describe('weight of the adversarial loss'),
-  discAdaptive: z
-    .boolean()
-    .default(true)
-    .describe(
-      'balance --disc-weight by the gradients at the decoder’s last layer; --no-disc-adaptive uses it unchanged',
-    ),
-  discStart: whole.optional().describe('first step of the discriminator; default 0 for tiny, 30000 for others'),
-  discLr: positive.optional().describe('learning rate of the discriminator; default: --lr'),
-  discWidth: count.default(64).describe('channels of a PatchGAN’s first layer'),
-  discLayers: count.default(3).describe('layers of a PatchGAN that halve the image'),
-  discAugment: z.boolean().default(true).describe('augment the discriminator’s inputs: colour, translation, cutout'),
-  discConsistency: nonNegative
-    .default(4)
-    .describe(
-      'weight of the consistency loss between the discriminator’s outputs for plain and strongly augmented images',
-    ),
-  lecam: nonNegative.default(0.001).describe('weight of the LeCam regularisation'),
+  ...fidelity,
   align: z
     .string()
     .optional()
@@ -118,13 +85,6 @@ export const vitTrainingOptions = z.object({
     .describe(
       'gradient checkpointing: recompute blocks in the backward pass instead of storing their activations; less memory, more time',
     ),
-  augmentation: z
-    .enum(AUGMENTATIONS)
-    .optional()
-    .describe('random-crop: as published; default: random-crop for images of 64 pixels or more, else flip'),
-  ...decoding,
-  heldOut: positive.max(0.9).default(0.1).describe('fraction held out for validation if the data have no such part'),
-  evaluationImages: count.default(256).describe('validation images per evaluation'),
 });
 
 export type VitTrainingOptions = z.output<typeof vitTrainingOptions>;

@@ -1,6 +1,6 @@
-import type { VitConfig, VitModel, VitNetwork, VitRecipe, VitSize } from '../../../tokenizers/vit/index.js';
+import type { VitBatch, VitConfig, VitModel, VitNetwork, VitRecipe, VitSize } from '../../../tokenizers/vit/index.js';
 import type { TrainingSettings } from '../../../training/index.js';
-import type { VitTask } from './critic.js';
+import type { TokenizerTask } from '../tokenizer-critic.js';
 import { vitTrainingOptions, type VitTrainingOptions } from './options.js';
 import { defineTrainable, type PreparedTraining, type Trainable, type TrainingRequest } from '../trainable.js';
 
@@ -63,8 +63,8 @@ async function prepare(model: VitModel, request: TrainingRequest<VitTrainingOpti
   const { RandomStream, tf } = await import('../../../engine/index.js');
   const vit = await import('../../../tokenizers/vit/index.js');
   const { openPerceptual } = await import('../../../tokenizers/losses/index.js');
-  const { openVitCritic } = await import('./critic.js');
-  const { openVitData } = await import('./data.js');
+  const { openCritic } = await import('../tokenizer-critic.js');
+  const { openTrainingImages } = await import('../tokenizer-data.js');
   const { tokenizerEvaluation } = await import('../tokenizer-evaluation.js');
   const { openVitFeatures } = await import('./features.js');
   const { auxNames, backbone, vitFromOptions } = await import('./model.js');
@@ -72,12 +72,12 @@ async function prepare(model: VitModel, request: TrainingRequest<VitTrainingOpti
 
   const start = await openStart(options, log);
   const body = backbone(model, options, start?.config);
-  const data = await openVitData(body, request);
+  const data = await openTrainingImages(options.sizes ?? [body.imageSize], request);
   const features = await openVitFeatures(auxNames(model, options), body, data, request);
   const { teachers, align } = features;
   const { config, recipe } = vitFromOptions(model, options, { teachers, start: start?.config, steps: settings.steps });
   const random = new RandomStream(settings.seed);
-  const critic = await openVitCritic(options, random.for('discriminator'));
+  const critic = await openCritic(options, firstJudged(options), random.for('discriminator'));
   const weights = lossWeights(options);
   const perceptual = weights.perceptual > 0 ? await openPerceptual(options.lpips) : undefined;
   if (perceptual && !perceptual.digest)
@@ -87,7 +87,7 @@ async function prepare(model: VitModel, request: TrainingRequest<VitTrainingOpti
     ...(perceptual && { perceptual: { ...perceptual, weight: weights.perceptual, ramp: weights.ramp } }),
     ...(align && { align: { weight: options.alignWeight, margins: marginsOf(options) } }),
   };
-  const task: VitTask = {
+  const task: TokenizerTask<VitBatch> = {
     name: model,
     params: startingParams(config, {
       start,
@@ -147,6 +147,10 @@ const lossWeights = ({ preset, perceptual, perceptualRamp }: VitTrainingOptions)
   preset === 'tiny'
     ? { perceptual: perceptual ?? 0, ramp: perceptualRamp ?? 0 }
     : { perceptual: perceptual ?? 1, ramp: perceptualRamp ?? 10_000 };
+
+/** First step of the discriminator. */
+const firstJudged = ({ preset, discStart }: VitTrainingOptions): number =>
+  discStart ?? (preset === 'tiny' ? 0 : 30_000);
 
 const marginsOf = ({ alignMargins: [cosine, distance] }: VitTrainingOptions) => ({ cosine, distance });
 

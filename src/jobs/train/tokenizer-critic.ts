@@ -1,6 +1,6 @@
-import { UserError } from '../../../base/index.js';
-import { tf, type RandomStream, type Scalar, type Tensor4D } from '../../../engine/index.js';
-import { prefixed, under, type Params } from '../../../nn/index.js';
+import { UserError } from '../../base/index.js';
+import { tf, type RandomStream, type Scalar, type Tensor4D } from '../../engine/index.js';
+import { prefixed, under, type Params } from '../../nn/index.js';
 import {
   augment,
   discriminatorLoss,
@@ -12,36 +12,47 @@ import {
   STRONG,
   updateLogitMeans,
   WEAK,
+  type Adversary,
   type Critic,
   type LogitMeans,
-} from '../../../tokenizers/losses/index.js';
-import type { Adversary, VitBatch, VitLoss } from '../../../tokenizers/vit/index.js';
-import type { LossContext, PhaseResult, TrainingTask } from '../../../training/index.js';
-import type { VitTrainingOptions } from './options.js';
+} from '../../tokenizers/losses/index.js';
+import type { LossContext, PhaseResult, TrainingTask } from '../../training/index.js';
+import type { FidelityOptions } from './tokenizer-options.js';
 
 /** A discriminator in a run: what trains it, and what it says to the tokenizer. */
-export interface VitCritic {
-  phases: NonNullable<VitTask['phases']>;
+export interface TokenizerCritic {
+  phases: NonNullable<TokenizerTask<ImageBatch>['phases']>;
   /** From its first step on. */
   adversary(context: LossContext<'discriminator'>): Adversary | undefined;
   digest: string | undefined;
 }
 
-/** What the tokenizer's loss shares with the discriminator's. */
-type Shared = Pick<VitLoss, 'reconstruction'>;
+/** What a discriminator reads of a batch. */
+interface ImageBatch {
+  images: Tensor4D;
+}
 
-/** The training of a tokenizer of this family. */
-export type VitTask = TrainingTask<VitBatch, Shared, 'discriminator'>;
+/** What the tokenizer's loss shares with the discriminator's. */
+type Shared = Record<'reconstruction', Tensor4D>;
+
+/** The training of a tokenizer, with a discriminator where it has one. */
+export type TokenizerTask<B extends ImageBatch> = TrainingTask<B, Shared, 'discriminator'>;
 
 /** Above the averages of the logits' means among the discriminator's parameters. */
 const LECAM = 'lecam';
 
-/** The discriminator that the options describe. @throws UserError for weights that are missing or of another network. */
-export async function openVitCritic(options: VitTrainingOptions, random: RandomStream): Promise<VitCritic | undefined> {
+/**
+ * The discriminator that the options describe, which takes part from step `start` on.
+ * @throws UserError for weights that are missing or of another network.
+ */
+export async function openCritic(
+  options: FidelityOptions,
+  start: number,
+  random: RandomStream,
+): Promise<TokenizerCritic | undefined> {
   const critic = await chosenCritic(options, random);
   if (!critic) return undefined;
   const { discWeight: weight, discAdaptive: adaptive, discLr } = options;
-  const start = options.discStart ?? (options.preset === 'tiny' ? 0 : PUBLISHED_START);
   const means = prefixed({ real: tf.scalar(0), fake: tf.scalar(0) }, LECAM);
   return {
     phases: {
@@ -70,9 +81,7 @@ export async function openVitCritic(options: VitTrainingOptions, random: RandomS
   };
 }
 
-const PUBLISHED_START = 30_000;
-
-async function chosenCritic(options: VitTrainingOptions, random: RandomStream): Promise<Critic | undefined> {
+async function chosenCritic(options: FidelityOptions, random: RandomStream): Promise<Critic | undefined> {
   const { disc, discBackbone, discWidth, discLayers } = options;
   if (disc === 'none') return undefined;
   if (disc === 'patchgan') return newPatchGan(random, discWidth, discLayers);
@@ -86,7 +95,7 @@ async function chosenCritic(options: VitTrainingOptions, random: RandomStream): 
 /** Adversarial loss, LeCam and consistency, all of the same originals and reconstructions. */
 function discriminate(
   critic: Critic,
-  { discLoss, discAugment, discConsistency, discWeight, lecam: lecamWeight }: VitTrainingOptions,
+  { discLoss, discAugment, discConsistency, discWeight, lecam: lecamWeight }: FidelityOptions,
   params: Params,
   both: [images: Tensor4D, reconstructions: Tensor4D],
   random: RandomStream,

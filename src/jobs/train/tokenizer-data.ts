@@ -1,4 +1,4 @@
-import { UserError } from '../../../base/index.js';
+import { UserError } from '../../base/index.js';
 import {
   evenlySpaced,
   openImages,
@@ -6,13 +6,12 @@ import {
   type Augmentation,
   type ImageBatch,
   type ImageDataset,
-} from '../../../data/index.js';
-import type { VitConfig } from '../../../tokenizers/vit/index.js';
-import type { VitTrainingOptions } from './options.js';
-import type { TrainingRequest } from '../trainable.js';
+} from '../../data/index.js';
+import type { TrainingImagesOptions } from './tokenizer-options.js';
+import type { TrainingRequest } from './trainable.js';
 
 /** The images of a tokenizer's training. */
-export interface VitData {
+export interface TrainingImages {
   train: ImageDataset;
   val: ImageDataset;
   augmentation: Augmentation;
@@ -26,17 +25,17 @@ export interface VitData {
 /** From this side on images are cropped at random; smaller ones have no room for it. */
 const CROPPED_FROM = 64;
 
-export async function openVitData(
-  { imageSize }: Pick<VitConfig, 'imageSize'>,
-  { options, settings, log }: TrainingRequest<VitTrainingOptions>,
-): Promise<VitData> {
+/** Images for training at `sizes`, and for evaluations. @throws UserError where no validation image can be read. */
+export async function openTrainingImages(
+  sizes: number[],
+  { options, settings, log }: TrainingRequest<TrainingImagesOptions>,
+): Promise<TrainingImages> {
   const { data, heldOut, exif, alpha, grey16 } = options;
   const reading = { heldOut, exif, alpha, grey16, log };
-  const augmentation = options.augmentation ?? (imageSize >= CROPPED_FROM ? 'random-crop' : 'flip');
+  const augmentation = options.augmentation ?? (Math.min(...sizes) >= CROPPED_FROM ? 'random-crop' : 'flip');
   const train = await openImages(data, { ...reading, split: 'train' });
   const val = await openImages(data, { ...reading, split: 'val' });
   await requireReadable(val, options.evaluationImages);
-  const sizes = options.sizes ?? [imageSize];
   const { batchSize, seed } = settings;
   const buckets = sizes.map(size => trainingBatches(train, { batchSize, size, augmentation, seed }));
   return {

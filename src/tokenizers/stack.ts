@@ -1,5 +1,5 @@
-import { tf, valueAndGradients, type Tensor } from '../../engine/index.js';
-import { differentiable, type Params } from '../../nn/index.js';
+import { tf, valueAndGradients, type Tensor } from '../engine/index.js';
+import { differentiable, type Params } from '../nn/index.js';
 
 /** Which named intermediates a caller wants; they are its own to free. Default: none. */
 export type Wanted = (name: string) => boolean;

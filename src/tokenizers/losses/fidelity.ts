@@ -1,7 +1,6 @@
 import { tf, valueAndGradients, type Scalar, type Tensor, type Tensor4D } from '../../engine/index.js';
-import { differentiable, type Params } from '../../nn/index.js';
-import { adaptiveWeight, rampUp } from '../losses/index.js';
-import { LAST_LAYER } from './shapes.js';
+import { differentiable } from '../../nn/index.js';
+import { adaptiveWeight, rampUp } from './adversarial.js';
 
 /** The losses between a reconstruction and its original. */
 export interface PixelLoss {
@@ -39,15 +38,17 @@ interface Reconstruction {
   adversary?: Adversary | undefined;
 }
 
-/** Pixel, perceptual and adversarial loss of a reconstruction. */
+/**
+ * Pixel, perceptual and adversarial loss of a reconstruction; the last is balanced by the gradients at `last`, the
+ * weight of the decoder's last layer.
+ */
 export function judgeReconstruction(
   pixels: PixelLoss,
-  params: Params,
+  last: Tensor,
   { output, images, step, adversary }: Reconstruction,
 ): Judged {
   const rebuild = (): Judged => fidelity(pixels, output, images, step);
   if (!adversary) return rebuild();
-  const last = params[LAST_LAYER.decoder];
   const rec = slopes(rebuild, output, last);
   const adv = slopes(() => ({ loss: adversary.loss(output), metrics: {} }), output, last);
   const balance = adversary.adaptive ? adaptiveWeight(rec.atLast, adv.atLast) : tf.scalar(1);
