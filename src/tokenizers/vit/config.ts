@@ -44,12 +44,25 @@ export const vitConfigSchema = z
       })
       .optional()
       .describe('shallow decoders that predict features in training'),
+    codebook: z
+      .strictObject({
+        parts: size.describe('parts of the latent tokens, each with codewords of its own'),
+        codewords: size.describe('of each part'),
+        temperature: z.number().positive(),
+        unitLength: z
+          .boolean()
+          .describe('whether latents and codewords are compared, and codewords mixed, at length 1'),
+      })
+      .optional()
+      .describe('SoftVQ: latents are mixtures of codewords'),
     latentMean: z.number().default(0).describe('latents given out are (z − latentMean) / latentStd'),
     latentStd: z.number().positive().default(1),
   })
   .superRefine((config, context) => {
     const say = (message: string): void => context.addIssue({ code: 'custom', message });
-    const { imageSize, patchSize, encoder, decoder, aux, positions } = config;
+    const { imageSize, patchSize, encoder, decoder, aux, positions, codebook } = config;
+    if (codebook && tokenCount(config) % codebook.parts !== 0)
+      say(`${tokenCount(config)} latent tokens do not divide into the ${codebook.parts} parts of the codebook`);
     if (imageSize % patchSize !== 0) say(`image size ${imageSize} is no multiple of the patch size ${patchSize}`);
     for (const [name, { width, heads }] of Object.entries({ encoder, decoder, ...(aux ? { aux } : {}) })) {
       const per = width / heads;
@@ -60,13 +73,17 @@ export const vitConfigSchema = z
   });
 
 export type VitConfig = z.output<typeof vitConfigSchema>;
+export type Codebook = NonNullable<VitConfig['codebook']>;
 export type Stack = z.output<typeof stack>;
 
+type Sides = Pick<VitConfig, 'imageSize' | 'patchSize'>;
+
 /** Patches along one side of the images. */
-export const gridSide = ({ imageSize, patchSize }: VitConfig): number => imageSize / patchSize;
+export const gridSide = ({ imageSize, patchSize }: Sides): number => imageSize / patchSize;
 
 /** Latent tokens of one image: the learned ones, or one per patch. */
-export const tokenCount = (config: VitConfig): number => config.latentTokens || gridSide(config) ** 2;
+export const tokenCount = (config: Sides & Pick<VitConfig, 'latentTokens'>): number =>
+  config.latentTokens || gridSide(config) ** 2;
 
 /** Numbers per latent token that the encoder gives: with a posterior, mean and log-variance. */
 export const encodedChannels = ({ posterior, latentChannels }: VitConfig): number =>

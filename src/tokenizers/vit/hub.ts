@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { UserError } from '../../base/index.js';
+import { CODEWORDS } from './codebook.js';
 import { vitConfigSchema, type VitConfig } from './config.js';
 
 /*
@@ -33,6 +34,8 @@ const HUB = z.object({
   dec_cls_token: z.boolean().optional(),
   aux_dec_cls_token: z.boolean().optional(),
   to_pixel: z.literal('linear', { error: 'only the linear readout is supported' }).optional(),
+  codebook_l2_norm: z.boolean().optional(),
+  tau: z.number().positive().optional(),
   vq_mean: z.number().optional(),
   vq_std: z.number().positive().optional(),
 });
@@ -72,9 +75,23 @@ export function readHubConfig(
       ...backbone(hub.aux_dec_model, backbones),
       classToken: hub.aux_dec_cls_token ?? shown.aux.classToken,
     },
+    codebook: readCodebook(name, hub, weights),
     latentMean: hub.vq_mean ?? 0,
     latentStd: hub.vq_std ?? 1,
   });
+}
+
+/** SoftVQ's codewords are in the file, what is done with them is in its config alone. */
+function readCodebook(name: string, { tau, codebook_l2_norm: unitLength }: Hub, weights: Weights): unknown {
+  if (Object.hasOwn(weights, `${CODEWORDS}.weight`))
+    throw new UserError(`${name}: has a discrete codebook; only continuous latents are supported (SoftVQ, AE, KL)`);
+  if (!Object.hasOwn(weights, CODEWORDS)) return undefined;
+  if (tau === undefined || unitLength === undefined)
+    throw new UserError(
+      `${name}: its config does not say ${tau === undefined ? 'tau' : 'codebook_l2_norm'}, on which SoftVQ's latents depend; give the model's config.json by --tokenizer-config`,
+    );
+  const [parts, codewords] = weights[CODEWORDS].shape;
+  return { parts, codewords, temperature: tau, unitLength };
 }
 
 function parse<T extends z.ZodType>(name: string, schema: T, value: unknown): z.output<T> {
@@ -115,7 +132,7 @@ function backbone(model: string | undefined, overrides: Backbones): Partial<VitC
 /** Features of one head where nothing says otherwise: every published size has 64. */
 const HEAD = 64;
 
-type Shown = Omit<VitConfig, 'ropeTheta' | 'latentMean' | 'latentStd'>;
+type Shown = Omit<VitConfig, 'ropeTheta' | 'codebook' | 'latentMean' | 'latentStd'>;
 
 /** The part of the config that keys and shapes determine. Rotary positions with fixed frequencies leave no trace. */
 function shownByWeights(weights: Weights): Shown {

@@ -50,6 +50,7 @@ export const auxPreset = (size: VitSize): Stack & Pick<Size, 'decoder'> => ({
 });
 
 const BASE = vitPreset('maetok', 'base');
+const LARGE = vitPreset('maetok', 'large');
 const LEARNED: Partial<VitConfig> = { positions: 'absolute', decoder: { ...BASE.decoder, classToken: true } };
 
 /** The published models, and those that the published code builds under other options. */
@@ -59,6 +60,20 @@ const PUBLISHED: Record<string, { describe: string; config: VitConfig }> = {
   'maetok-b-128-plain': {
     describe: 'MAETok with a plain decoder and its class token',
     config: { ...BASE, decoder: { ...BASE.decoder, kind: 'plain', classToken: true } },
+  },
+  'softvq-l-64': {
+    describe: 'SoftVQ-VAE: learned positions, plain decoder, latents mixed of 4 × 8192 codewords',
+    config: {
+      ...BASE,
+      ...LEARNED,
+      latentTokens: 64,
+      maskToken: false,
+      encoder: LARGE.encoder,
+      decoder: { ...LARGE.decoder, kind: 'plain', classToken: true },
+      codebook: { parts: 4, codewords: 8192, temperature: 0.07, unitLength: true },
+      latentMean: 0.00097,
+      latentStd: 0.0726,
+    },
   },
   'ae-vit-b-128': {
     describe: 'AE with learned positions, what the authors’ released trainer builds',

@@ -1,4 +1,5 @@
 import type { Shapes } from '../../nn/index.js';
+import { CODEWORDS } from './codebook.js';
 import {
   decoders,
   encodedChannels,
@@ -14,10 +15,11 @@ export const LAST_LAYER = { encoder: 'quant_conv.weight', decoder: 'decoder.to_p
 
 /** Every parameter that the forward passes use, with its shape, under its published key. */
 export function vitShapes(config: VitConfig): Shapes {
-  const { encoder, latentChannels } = config;
+  const { encoder, latentChannels, codebook } = config;
   return {
     ...within('encoder', encoderShapes(config)),
     ...within('quant_conv', linear(encoder.width, encodedChannels(config))),
+    ...(codebook ? { [CODEWORDS]: [codebook.parts, codebook.codewords, latentChannels] } : {}),
     ...merged(
       decoders(config).map(spec => ({
         ...within(spec.prefix, decoderShapes(config, spec)),
@@ -28,10 +30,13 @@ export function vitShapes(config: VitConfig): Shapes {
   };
 }
 
+/** Choices of codewords that the authors' class keeps to count how many are in use. */
+const REMEMBERED_CODES = 65536;
+
 /**
  * Further contents of published files: tensors that influence nothing (a decoder's patch embedding, its absolute
  * positions under rotary ones, the modulation of latent tokens that are thrown away, classifiers) and, as buffers, the
- * grid of the rotary positions.
+ * grid of the rotary positions and the codewords chosen last.
  */
 export function unusedShapes(config: VitConfig): Shapes {
   const grid = gridSide(config) ** 2;
@@ -39,6 +44,7 @@ export function unusedShapes(config: VitConfig): Shapes {
   const buffers: Shapes = rotates ? { freqs_t_x: [grid], freqs_t_y: [grid] } : {};
   return {
     ...within('encoder', buffers),
+    ...(config.codebook ? { 'quantize.codebook_used': [config.codebook.parts, REMEMBERED_CODES] } : {}),
     ...merged(
       decoders(config).map(spec => ({
         ...within(spec.prefix, buffers),
@@ -54,7 +60,7 @@ export function unusedShapes(config: VitConfig): Shapes {
 }
 
 /** Tables that are stored but are not parameters. */
-export const isBuffer = (key: string): boolean => /\.freqs_t_[xy]$/.test(key);
+export const isBuffer = (key: string): boolean => /\.freqs_t_[xy]$|^quantize\.codebook_used$/.test(key);
 
 /** Keys of published files that opening a model passes over: the above, and networks that only training used. */
 export const isIgnored = (key: string): boolean =>

@@ -4,6 +4,7 @@ import { loadParams, roundedOnce, type HostArray, type Params } from '../../nn/i
 import { scalarNormalisation } from '../normalisation.js';
 import { posterior, samplePosterior } from '../posterior.js';
 import type { EncodeOptions, OpenOptions, Tokenizer, TokenizerFamily, TokenizerSource } from '../tokenizer.js';
+import { CODEWORDS, mixCodewords } from './codebook.js';
 import { vitConfigSchema, type VitConfig } from './config.js';
 import { decode } from './decoder.js';
 import { encode } from './encoder.js';
@@ -53,8 +54,8 @@ export function readNetwork(name: string, { config }: VitNetwork): VitConfig {
 }
 
 /** Published ones tell their posterior only. */
-const nameOf = ({ posterior: kind, maskToken }: VitConfig): string =>
-  kind === 'gaussian' ? 'kl-vae' : maskToken ? 'maetok' : 'ae';
+const nameOf = ({ posterior: kind, maskToken, codebook }: VitConfig): string =>
+  codebook ? 'softvq' : kind === 'gaussian' ? 'kl-vae' : maskToken ? 'maetok' : 'ae';
 
 /** Weights of a file, checked, as the parameters of a config's forward passes. */
 function loadVit(
@@ -115,6 +116,7 @@ export function encodeLatents(
   noise?: EncodeOptions['noise'],
 ): Tensor3D {
   const { latents } = encode(config, params, images);
+  if (config.codebook) return mixCodewords(config.codebook, params[CODEWORDS], latents);
   if (config.posterior === 'none') return latents;
   const gaussian = posterior(latents);
   return (noise ? samplePosterior(gaussian, noise) : gaussian.mean) as Tensor3D;

@@ -3,6 +3,7 @@ import { dcAeSystem } from './dc-ae.js';
 import { ldmSystems } from './ldm.js';
 import { alignmentSystem } from './vf-loss.js';
 import { discriminatorSystems } from './discriminators.js';
+import { openedSystem } from './opened.js';
 import { taesdSystem } from './taesd.js';
 import { vitSystems } from './vit.js';
 
@@ -10,6 +11,7 @@ import { vitSystems } from './vit.js';
 export const tokenizerSystems: VerifiedSystem[] = [
   ...ldmSystems,
   ...vitSystems,
+  openedSystem,
   dcAeSystem,
   taesdSystem,
   ...discriminatorSystems,
