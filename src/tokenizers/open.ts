@@ -16,7 +16,8 @@ import {
 } from '../io/index.js';
 import { prefixed, under } from '../nn/index.js';
 import { isFeatureSpec, openFeatures } from './features.js';
-import { normalisationCard, normalisedBy } from './normalisation.js';
+import { normalisationCard } from './normalisation.js';
+import { normalisedBy } from './normalised.js';
 import { openOnnxTokenizer } from './onnx/tokenizer.js';
 import { FAMILIES } from './registry.js';
 import { configuredNormalisation, readStatistics } from './statistics-file.js';
