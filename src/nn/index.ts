@@ -36,11 +36,13 @@ export {
   initialMixedFrequencies,
   mixedAngles,
   padRotation,
+  rotated,
   rotation,
   type Rotation,
 } from './rotary.js';
 export { loadParams } from './state-dict.js';
 export { countParameters, type ModelPreset, type Shapes } from './preset.js';
+export { convShapes, linearShapes, normShapes, repeatedShapes } from './shapes.js';
 export { channelsFirst, channelsLast } from './layout.js';
 export { roundedOnce } from './rounded.js';
 export { area, bicubic, bilinear, resample } from './resample.js';

@@ -67,7 +67,7 @@ export const scaledTables = ({ cos, sin, angles }: Rotation, scale: number): Rot
   angles,
 });
 
-/** `rotate` without a gradient. */
+/** `rotate` without a gradient; here the two members of a pair may have cosines and sines of their own. */
 export const rotated = ({ cos, sin }: Rotation, x: Tensor): Tensor => x.mul(cos).add(quarterTurn(x).mul(sin));
 
 /** The inverse of `rotated`, which is also its gradient. */

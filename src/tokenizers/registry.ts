@@ -1,7 +1,8 @@
 import { dcAeFamily } from './dc-ae/index.js';
+import { detokFamily } from './detok/index.js';
 import { ldmFamily } from './ldm/index.js';
 import { taesdFamily } from './taesd/index.js';
 import type { TokenizerFamily } from './tokenizer.js';
 import { vitFamily } from './vit/index.js';
 /** Every family of tokenizers, one line each; the first that recognises weights opens them. */
-export const FAMILIES: readonly TokenizerFamily[] = [vitFamily, ldmFamily, dcAeFamily, taesdFamily];
+export const FAMILIES: readonly TokenizerFamily[] = [vitFamily, ldmFamily, dcAeFamily, taesdFamily, detokFamily];
