@@ -18,7 +18,13 @@ const rooms = [
   ]),
   room('neighbours', 'exact nearest neighbours and their graph', ['base', 'engine']),
   room('nn', 'layers and optimizers as functions over named parameters', ['base', 'engine']),
-  room('features', 'frozen networks that turn images into feature vectors', ['base', 'io', 'engine', 'nn']),
+  room('vision', 'frozen vision transformers (DINOv2, DINOv3, SigLIP, MAE, CLIP), whoever wrote their weights', [
+    'base',
+    'io',
+    'engine',
+    'nn',
+  ]),
+  room('features', 'frozen networks that turn images into feature vectors', ['base', 'io', 'engine', 'nn', 'vision']),
   room('pca', 'principal components and what is done to rows before they are analysed', [
     'base',
     'rows',
@@ -64,6 +70,7 @@ const rooms = [
     'io',
     'engine',
     'nn',
+    'vision',
     'features',
   ]),
   room('diffusion', 'the transformer, paths, losses, samplers, guidance', ['base', 'io', 'engine', 'nn']),

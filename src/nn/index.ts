@@ -1,4 +1,4 @@
-export { geluTanh, silu } from './activations.js';
+export { gelu, geluTanh, silu, type Activation } from './activations.js';
 export { attend, attention } from './attention.js';
 export { trainBatchNorm } from './batch-norm.js';
 export * from './conv.js';
@@ -45,5 +45,14 @@ export { countParameters, type ModelPreset, type Shapes } from './preset.js';
 export { convShapes, linearShapes, normShapes, repeatedShapes } from './shapes.js';
 export { channelsFirst, channelsLast } from './layout.js';
 export { roundedOnce } from './rounded.js';
-export { area, bicubic, bilinear, resample } from './resample.js';
+export {
+  area,
+  bicubic,
+  bicubicAntialiased,
+  bicubicBy,
+  bilinear,
+  bilinearAntialiased,
+  resample,
+  type AxisWeights,
+} from './resample.js';
 export { unit } from './unit.js';

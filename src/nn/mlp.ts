@@ -36,9 +36,12 @@ function twoLayers({ factor, value, valueAndSlope }: Activation): (...inputs: Te
   );
 }
 
-/** SwiGLU (Shazeer 2020) with the gate and the value in one product: `w12` [2h, c], `w3` [c, h]. */
-export function swiGlu(params: Params, x: Tensor): Tensor {
+/**
+ * A gated layer (SwiGLU; Shazeer 2020) with the gate and the value in one product: `w12` [2h, c], `w3` [c, h]. The gate's
+ * activation is SiLU unless told otherwise.
+ */
+export function swiGlu(params: Params, x: Tensor, activation: Activation = silu): Tensor {
   const both = linear(under(params, 'w12'), x);
   const [gate, value] = tf.split(both, 2, both.rank - 1);
-  return linear(under(params, 'w3'), silu(gate).mul(value));
+  return linear(under(params, 'w3'), activation(gate).mul(value));
 }

@@ -39,26 +39,54 @@ export const bilinear: AxisWeights = (from, to) => {
 };
 
 /** Keys' cubic kernel with a = −0.75, half-pixel centres, edges repeated, no antialiasing, as PyTorch interpolates. */
-export const bicubic: AxisWeights = (from, to) => {
-  const weights = new Float32Array(to * from);
-  for (let i = 0; i < to; i++) {
-    const centre = ((i + 0.5) * from) / to - 0.5;
-    const first = Math.floor(centre) - 1;
-    for (let tap = first; tap < first + 4; tap++) {
-      const at = Math.min(from - 1, Math.max(0, tap));
-      weights[i * from + at] += cubic(centre - tap);
+export const bicubic: AxisWeights = (from, to) => bicubicBy((before, after) => after / before)(from, to);
+
+/** `bicubic` at a scale that need not be that of the sides, as PyTorch interpolates where it is given a scale. */
+export const bicubicBy =
+  (scale: (from: number, to: number) => number): AxisWeights =>
+  (from, to) => {
+    const weights = new Float32Array(to * from);
+    for (let i = 0; i < to; i++) {
+      const centre = (i + 0.5) / scale(from, to) - 0.5;
+      const first = Math.floor(centre) - 1;
+      for (let tap = first; tap < first + 4; tap++) {
+        const at = Math.min(from - 1, Math.max(0, tap));
+        weights[i * from + at] += cubic(centre - tap, -0.75);
+      }
     }
-  }
-  return weights;
-};
+    return weights;
+  };
 
-const A = -0.75;
-
-function cubic(distance: number): number {
+function cubic(distance: number, a: number): number {
   const d = Math.abs(distance);
-  if (d <= 1) return ((A + 2) * d - (A + 3)) * d * d + 1;
-  return d < 2 ? ((d - 5) * d + 8) * d * A - 4 * A : 0;
+  if (d <= 1) return ((a + 2) * d - (a + 3)) * d * d + 1;
+  return d < 2 ? ((d - 5) * d + 8) * d * a - 4 * a : 0;
 }
+
+/** A kernel widened where an axis shrinks and cut off at the edges, as Pillow and PyTorch's antialiasing resize. */
+const antialiased =
+  (kernel: (distance: number) => number, reach: number): AxisWeights =>
+  (from, to) => {
+    const weights = new Float32Array(to * from);
+    const widened = Math.max(1, from / to);
+    for (let i = 0; i < to; i++) {
+      const centre = ((i + 0.5) * from) / to;
+      const start = Math.max(0, Math.trunc(centre - reach * widened + 0.5));
+      const end = Math.min(from, Math.trunc(centre + reach * widened + 0.5));
+      const taps = Array.from({ length: end - start }, (_, tap) => kernel((start + tap - centre + 0.5) / widened));
+      const sum = taps.reduce((a, b) => a + b, 0);
+      weights.set(
+        taps.map(tap => tap / sum),
+        i * from + start,
+      );
+    }
+    return weights;
+  };
+
+/** Keys' cubic kernel with a = −0.5. */
+export const bicubicAntialiased = antialiased(distance => cubic(distance, -0.5), 2);
+
+export const bilinearAntialiased = antialiased(distance => Math.max(0, 1 - Math.abs(distance)), 1);
 
 /** Means over the pixels that an output touches (PyTorch's `area`). */
 export const area: AxisWeights = (from, to) => {

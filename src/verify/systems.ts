@@ -5,6 +5,7 @@ import type { VerifiedSystem } from './case.js';
 import { tokenizerSystems } from './tokenizers/index.js';
 import { latentsSystem } from './latents.js';
 import { lossSystem } from './losses.js';
+import { visionSystem } from './vision.js';
 
 /** Every system that recorded cases can be checked against; the first that recognises a case's config takes it. */
 export const verifiedSystems: VerifiedSystem[] = [
@@ -14,4 +15,5 @@ export const verifiedSystems: VerifiedSystem[] = [
   ...DIFFUSION_SYSTEMS,
   latentsSystem,
   lossSystem,
+  visionSystem,
 ];

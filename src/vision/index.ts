@@ -1,0 +1,4 @@
+export type { VisionConfig } from './config.js';
+export { finalNorm, imageEmbedding, pooled, visionTokens, type VisionTokens } from './network.js';
+export { preprocessed } from './preprocess.js';
+export { readVision, type Vision, type VisionSource } from './read.js';
