@@ -4,5 +4,13 @@ import { ldmFamily } from './ldm/index.js';
 import { taesdFamily } from './taesd/index.js';
 import type { TokenizerFamily } from './tokenizer.js';
 import { vitFamily } from './vit/index.js';
+import { vtpFamily } from './vtp/index.js';
 /** Every family of tokenizers, one line each; the first that recognises weights opens them. */
-export const FAMILIES: readonly TokenizerFamily[] = [vitFamily, ldmFamily, dcAeFamily, taesdFamily, detokFamily];
+export const FAMILIES: readonly TokenizerFamily[] = [
+  vitFamily,
+  ldmFamily,
+  dcAeFamily,
+  taesdFamily,
+  detokFamily,
+  vtpFamily,
+];

@@ -11,10 +11,7 @@ import {
   under,
   type Params,
 } from '../../nn/index.js';
-
-/** ImageNet's channel means and standard deviations, pixels in [0, 1]. */
-const MEAN = [0.485, 0.456, 0.406];
-const STD = [0.229, 0.224, 0.225];
+import { toImagenet } from '../imagenet.js';
 
 /**
  * Patch tokens of a frozen vision transformer after its last norm: images [n, h, w, 3] in [−1, 1] → [n, patches, c].
@@ -23,9 +20,8 @@ const STD = [0.229, 0.224, 0.225];
  */
 export function teacherTokens(params: Params, heads: number, images: Tensor4D): Tensor3D {
   return tf.tidy(() => {
-    const normal = images.mul(0.5).add(0.5).sub(MEAN).div(STD);
     const { weight, bias } = under(params, 'patch_embed.proj');
-    const patches = linear({ weight: patchWeight(weight), bias }, patchify(normal, weight.shape[2]!));
+    const patches = linear({ weight: patchWeight(weight), bias }, patchify(toImagenet(images), weight.shape[2]!));
     let x: Tensor = patches;
     if ('cls_token' in params) x = tf.concat([tf.tile(params.cls_token, [images.shape[0], 1, 1]), patches], 1);
     x = x.add(params.pos_embed);

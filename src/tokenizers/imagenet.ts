@@ -1,0 +1,13 @@
+import { tf, type Tensor4D } from '../engine/index.js';
+
+/** ImageNet's channel means and standard deviations, of pixels in [0, 1]. */
+const MEAN = [0.485, 0.456, 0.406];
+const STD = [0.229, 0.224, 0.225];
+
+/** Images in [−1, 1] → with ImageNet's normalisation. */
+export const toImagenet = (images: Tensor4D): Tensor4D =>
+  tf.tidy(() => images.mul(0.5).add(0.5).sub(MEAN).div<Tensor4D>(STD));
+
+/** Its inverse. */
+export const fromImagenet = (images: Tensor4D): Tensor4D =>
+  tf.tidy(() => images.mul(STD).add(MEAN).mul(2).sub<Tensor4D>(1));
