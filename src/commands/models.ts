@@ -13,7 +13,8 @@ const options = z.object({
 
 export const models = defineCommand({
   name: 'models',
-  describe: 'Lists the models of known size: tokenizers and diffusion models with latents, parameter counts and the licence of their weights.',
+  describe:
+    'Lists the models of known size: tokenizers and diffusion models with latents, parameter counts and the licence of their weights.',
   examples: [
     ['maetok models', 'all of them'],
     ['maetok models maetok-b-128 sit-xl_maetok-b-128', 'two of them'],
