@@ -103,3 +103,15 @@ export function pixelUnshuffle(x: Tensor, r: number): Tensor4D {
     return tf.transpose(split, [0, 1, 3, 5, 2, 4]).reshape([n, h / r, w / r, c * r * r]);
   });
 }
+
+/** Means of consecutive channels: x [n, h, w, c] → [n, h, w, channels]. */
+export function groupMean(x: Tensor, channels: number): Tensor4D {
+  const [n, h, w, c] = x.shape as [number, number, number, number];
+  return x.reshape([n, h, w, channels, c / channels]).mean(-1);
+}
+
+/** Each channel repeated in place: x [n, h, w, c] → [n, h, w, channels]. */
+export function repeatChannels(x: Tensor, channels: number): Tensor4D {
+  const [n, h, w, c] = x.shape as [number, number, number, number];
+  return tf.tile(x.reshape([n, h, w, c, 1]), [1, 1, 1, 1, channels / c]).reshape([n, h, w, channels]);
+}

@@ -1,5 +1,4 @@
 import { UserError, type Log } from '../base/index.js';
-import { tf } from '../engine/index.js';
 import { paramsFrom, type HostArray, type Params } from './params.js';
 import type { Shapes } from './preset.js';
 
@@ -10,6 +9,8 @@ export interface StateDictOptions {
   ignores?: (key: string) => boolean;
   /** Expected keys that may be absent, and stay absent. */
   optional?: (key: string) => boolean;
+  /** What becomes of an array once it has been checked; undefined: the model does without it. Default: itself. */
+  asLoaded?: (array: HostArray, key: string) => HostArray | undefined;
   /** Advice about missing and unexpected tensors, where `--allow-missing` is not available. */
   advice?: string;
   log?: Log | undefined;
@@ -29,12 +30,20 @@ export function loadParams(
   const wanted = Object.keys(expected);
   const present = wanted.filter(key => Object.hasOwn(arrays, key));
   checkFinite(name, arrays, present);
-  const params = paramsFrom(Object.fromEntries(present.map(key => [key, arrays[key]])));
+  const { asLoaded = (array: HostArray) => array } = options;
+  const loaded: Record<string, HostArray> = {};
   for (const key of wanted) {
-    if (Object.hasOwn(arrays, key) || options.optional?.(key)) continue;
-    params[key] = isNormWeight(key, expected[key]) ? tf.ones(expected[key]) : tf.zeros(expected[key]);
+    if (!Object.hasOwn(arrays, key) && options.optional?.(key)) continue;
+    const array = asLoaded(arrays[key] ?? standIn(key, expected[key]), key);
+    if (array) loaded[key] = array;
   }
-  return params;
+  return paramsFrom(loaded);
+}
+
+/** What `allowMissing` puts in the place of a tensor. */
+function standIn(key: string, shape: number[]): HostArray {
+  const size = shape.reduce((product, side) => product * side, 1);
+  return { shape, data: new Float32Array(size).fill(isNormWeight(key, shape) ? 1 : 0) };
 }
 
 /** The check alone, on anything that has shapes. */
@@ -92,4 +101,5 @@ function firstNonFinite(data: ArrayLike<number | bigint>): number {
 
 const sameShape = (a: number[], b: number[]): boolean => a.length === b.length && a.every((side, i) => side === b[i]);
 const shown = (shape: number[]): string => `[${shape.join(', ')}]`;
-const isNormWeight = (key: string, shape: number[]): boolean => shape.length === 1 && key.endsWith('weight');
+const isNormWeight = (key: string, shape: number[]): boolean =>
+  (shape.length === 1 && key.endsWith('weight')) || /norm\w*\.gamma$/.test(key);

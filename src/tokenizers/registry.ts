@@ -5,9 +5,11 @@ import { taesdFamily } from './taesd/index.js';
 import type { TokenizerFamily } from './tokenizer.js';
 import { vitFamily } from './vit/index.js';
 import { vtpFamily } from './vtp/index.js';
+import { wanFamily } from './wan/index.js';
 /** Every family of tokenizers, one line each; the first that recognises weights opens them. */
 export const FAMILIES: readonly TokenizerFamily[] = [
   vitFamily,
+  wanFamily,
   ldmFamily,
   dcAeFamily,
   taesdFamily,

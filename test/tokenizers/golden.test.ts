@@ -7,13 +7,17 @@ import { describeWithShared, SHARED } from '../helpers/shared.js';
 
 const FIXTURES = fileURLToPath(new URL('../../fixtures/golden', import.meta.url));
 
-// convolutional: recorded by the record.py beside them with diffusers; vf-loss and losses with their authors' code.
+// convolutional, image-vaes: recorded by the record.py beside them with diffusers; vf-loss and losses with their authors' code.
 const SMALL = [
   'convolutional/sdvae-quant',
   'convolutional/sdvae-shift',
   'convolutional/dcae-in',
   'convolutional/dcae-sana',
   'convolutional/vf-loss',
+  'image-vaes/flux2',
+  'image-vaes/qwen-image',
+  'image-vaes/wan',
+  'image-vaes/wan-residual',
   'maetok/losses',
 ];
 
@@ -49,7 +53,7 @@ describe.each(ENGINES)('convolutional tokenizers and losses on $engine', ({ engi
 
   describeWithShared('golden', 'cases recorded with the authors’ code', () => {
     const cases = [
-      ...inShared('vavae', 'sdvae', 'dcae', 'taesd', 'efficientnet-lite0'),
+      ...inShared('vavae', 'sdvae', 'dcae', 'taesd', 'efficientnet-lite0', 'flux2', 'qwen-image', 'wan'),
       ...['kl-cnn', 'disc-patchgan', 'disc-maskbit', 'disc-dino'].map(name => `maetok/${name}`),
       'lightningdit/latents-on-disk',
     ];

@@ -57,19 +57,16 @@ const renamed =
 const size32 = { imageSize: 32 };
 
 describe('a config’s setting that would change the numbers and is not supported', () => {
-  it.each<[string, Record<string, unknown>]>([
-    ['act_fn', { act_fn: 'relu' }],
-    ['mid_block_add_attention', { mid_block_add_attention: false }],
-  ])('is refused by name: %s', async (field, change) => {
+  it('is refused by name', async () => {
     const { path, folder: at, config } = await published('sdvae-shift');
-    writeFileSync(join(at, 'config.json'), JSON.stringify({ ...config, ...change }));
-    await expect(openTokenizer(path)).rejects.toThrow(new RegExp(`config field ${field}: .*support`));
+    writeFileSync(join(at, 'config.json'), JSON.stringify({ ...config, act_fn: 'relu' }));
+    await expect(openTokenizer(path)).rejects.toThrow(/config field act_fn: .*support/);
   });
 
   it('is passed over where it has no effect', async () => {
+    const harmless = { latents_mean: null, latents_std: null, force_upcast: true, mid_block_add_attention: true };
     const { path, folder: at, config } = await published('sdvae-shift');
     const plain = await roundTrip(path, size32);
-    const harmless = { latents_mean: null, latents_std: null, force_upcast: true, mid_block_add_attention: true };
     writeFileSync(join(at, 'config.json'), JSON.stringify({ ...config, ...harmless }));
     expect(await roundTrip(path, size32)).toEqual(plain);
   });
@@ -102,7 +99,7 @@ describe('SD-VAE’s kin', () => {
     expect((await roundTrip(at, size32)).latents).toBeAllClose(fromFile.latents, { rtol: 0 });
     const tokenizer = await openTokenizer(path, size32);
     expect(tokenizer).toMatchObject({
-      name: 'sd-vae',
+      name: 'kl-vae',
       latentShape: [64, 3],
       grid: [8, 8],
       normalisation: { per: 'all', shift: Float64Array.of(0.1159), scale: Float64Array.of(0.3611) },

@@ -4,8 +4,10 @@ import {
   batchNorm,
   conv2d,
   depthwiseConv2d,
+  groupMean,
   pixelShuffle,
   pixelUnshuffle,
+  repeatChannels,
   under,
   upsample2x,
   type Params,
@@ -147,15 +149,3 @@ const ACTIVATIONS: Record<Activation, (x: Tensor) => Tensor> = { relu: x => tf.r
 
 /** [out, in] or [out, in, 1, 1] → [out, in]. */
 const pointwise = (weight: Tensor): Tensor => weight.reshape([weight.shape[0], weight.shape[1]!]);
-
-/** Means of consecutive channels: x [n, h, w, c] → [n, h, w, channels]. */
-function groupMean(x: Tensor, channels: number): Tensor4D {
-  const [n, h, w, c] = x.shape as [number, number, number, number];
-  return x.reshape([n, h, w, channels, c / channels]).mean(-1);
-}
-
-/** Each channel repeated in place: x [n, h, w, c] → [n, h, w, channels]. */
-function repeatChannels(x: Tensor, channels: number): Tensor4D {
-  const [n, h, w, c] = x.shape as [number, number, number, number];
-  return tf.tile(x.reshape([n, h, w, c, 1]), [1, 1, 1, 1, channels / c]).reshape([n, h, w, channels]);
-}

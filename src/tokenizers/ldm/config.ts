@@ -1,7 +1,9 @@
 import { z } from 'zod';
 import { UserError } from '../../base/index.js';
+import type { HostArray } from '../../nn/index.js';
 import { only } from '../config-field.js';
 import { scalarNormalisation, type Normalisation } from '../normalisation.js';
+import { BATCH_NORM_EPS, batchNormalisation } from './batch-norm.js';
 import type { NormConfig } from './model.js';
 import type { Spelling } from './keys.js';
 import type { LdmArchitecture } from './shapes.js';
@@ -15,10 +17,6 @@ export interface LdmConfig {
   normalisation: Normalisation;
 }
 
-interface Shaped {
-  shape: number[];
-}
-
 /**
  * The config that `raw` spells out (diffusers' config.json, the YAML of latent diffusion and LightningDiT, or MAETok's
  * hub config), completed from the weights, whose keys are the latent-diffusion ones.
@@ -26,7 +24,7 @@ interface Shaped {
 export function readLdmConfig(
   name: string,
   raw: Record<string, unknown>,
-  weights: Record<string, Shaped>,
+  weights: Record<string, HostArray>,
   spelling: Spelling,
 ): LdmConfig {
   const parsed = FIELDS.safeParse(flattened(raw));
@@ -36,14 +34,17 @@ export function readLdmConfig(
   }
   const fields = parsed.data;
   const found = architectureOf(name, weights);
+  const architecture = { ...found, ...toldByConfig(fields, found) };
   return {
-    architecture: { ...found, ...toldByConfig(fields, found) },
+    architecture,
     norm: {
       groups: fields.norm_num_groups ?? fields.group_norm_groups ?? 32,
       eps: fields.norm_eps ?? fields.group_norm_eps ?? 1e-6,
     },
     imageSize: fields.image_size ?? fields.resolution ?? fields.sample_size ?? 256,
-    normalisation: scaling(fields, found, spelling),
+    normalisation: architecture.patch
+      ? batchNormalisation(name, weights, fields.batch_norm_eps ?? BATCH_NORM_EPS)
+      : scaling(fields, found, spelling),
   };
 }
 
@@ -65,6 +66,10 @@ const FIELDS = z.object({
   group_norm_groups: size.optional(),
   group_norm_eps: z.number().positive().optional(),
   norm_eps: z.number().positive().optional(),
+  decoder_block_out_channels: z.array(size).nullish(),
+  mid_block_add_attention: z.boolean().nullish(),
+  batch_norm_eps: z.number().positive().nullish(),
+  patch_size: z.union([size, z.tuple([size, size])]).nullish(),
   sample_size: size.optional(),
   image_size: size.optional(),
   scaling_factor: z.number().nullish(),
@@ -75,7 +80,6 @@ const FIELDS = z.object({
   use_post_quant_conv: z.boolean().nullish(),
   // Switches that are run in their published position only.
   act_fn: only('silu'),
-  mid_block_add_attention: only(true),
   attn_type: only('vanilla', 'vanilla-xformers', 'memory-efficient-cross-attn'),
   use_linear_attn: only(false),
   resamp_with_conv: only(true),
@@ -94,7 +98,7 @@ function flattened(raw: Record<string, unknown>): Record<string, unknown> {
 }
 
 /** Depths, widths and attention as the keys and shapes of the weights show them. */
-function architectureOf(name: string, weights: Record<string, Shaped>): LdmArchitecture {
+function architectureOf(name: string, weights: Record<string, HostArray>): LdmArchitecture {
   const shape = (key: string): number[] => {
     if (!Object.hasOwn(weights, key)) throw new UserError(`${name}: tensor '${key}' is missing; is the file complete?`);
     return weights[key].shape;
@@ -132,8 +136,12 @@ function architectureOf(name: string, weights: Record<string, Shaped>): LdmArchi
     moments: given === embedDim ? 1 : 2,
     quantConv,
     postQuantConv,
+    middleAttends: Object.hasOwn(weights, 'encoder.mid.attn_1.norm.weight'),
+    patch: Object.hasOwn(weights, 'bn.running_mean') ? squarePatch(shape('bn.running_mean')[0] / embedDim) : undefined,
   };
 }
+
+const squarePatch = (positions: number): [number, number] => [Math.sqrt(positions), Math.sqrt(positions)];
 
 /** Large enough to be halved at every level. */
 const NOMINAL = 2 ** 16;
@@ -143,6 +151,8 @@ function toldByConfig(fields: Fields, found: LdmArchitecture): Partial<LdmArchit
   const { block_out_channels: widths, encoder_ch_mult: encoderMult } = fields;
   const told: Partial<LdmArchitecture> = {};
   if (widths) Object.assign(told, { ch: widths[0], ...same(widths.map(width => width / widths[0])) });
+  if (widths && fields.decoder_block_out_channels)
+    told.decoderChMult = fields.decoder_block_out_channels.map(width => width / widths[0]);
   if (fields.layers_per_block) told.numResBlocks = fields.layers_per_block;
   if (fields.latent_channels) Object.assign(told, latentChannels(fields.latent_channels, found));
   if (fields.ch_mult) Object.assign(told, same(fields.ch_mult));
@@ -154,6 +164,9 @@ function toldByConfig(fields: Fields, found: LdmArchitecture): Partial<LdmArchit
     Object.assign(told, { attnResolutions: fields.attn_resolutions, resolution: fields.resolution });
   if (fields.embed_dim) told.embedDim = fields.embed_dim;
   if (fields.z_channels) told.zChannels = fields.z_channels;
+  if (typeof fields.mid_block_add_attention === 'boolean') told.middleAttends = fields.mid_block_add_attention;
+  if (fields.patch_size)
+    told.patch = typeof fields.patch_size === 'number' ? [fields.patch_size, fields.patch_size] : fields.patch_size;
   if (typeof fields.use_quant_conv === 'boolean') told.quantConv = fields.use_quant_conv;
   if (typeof fields.use_post_quant_conv === 'boolean') told.postQuantConv = fields.use_post_quant_conv;
   return told;

@@ -6,6 +6,9 @@
 /** Loss networks and teachers that published training checkpoints carry along. */
 const IGNORED = /^(loss|foundation_model|linear_proj|repa_model|projection)\./;
 
+/** FLUX.2's authors keep the convolutions around the latents within the networks. */
+const WITHIN_NETWORKS = /^(?:encoder\.(quant_conv)|decoder\.(post_quant_conv))\./;
+
 /** Where a whole text-to-image checkpoint keeps its autoencoder. */
 const WITHIN_PIPELINE = 'first_stage_model.';
 
@@ -77,12 +80,15 @@ function rename(name: string, levels: number): string {
       .replace('.mid_block.block.0.', '.mid.block_1.')
       .replace('.mid_block.block.1.', '.mid.block_2.')
       .replace('.mid_block.attentions.0.', '.mid.attn_1.')
+      .replace(/\.attentions\.(\d+)\./, '.attn.$1.')
       .replace('.conv_shortcut.', '.nin_shortcut.')
       .replace('.conv_norm_out.', '.norm_out.')
       .replace(
-        /(\.attn_1\.)(group_norm|to_[qkv]|to_out\.0|query|key|value|proj_attn)\./,
+        /(\.attn(?:_1|\.\d+)\.)(group_norm|to_[qkv]|to_out\.0|query|key|value|proj_attn)\./,
         (_, at: string, part: string) => `${at}${ATTENTION[part]}.`,
       )
+      // FLUX.2
+      .replace(WITHIN_NETWORKS, (_, quant?: string, postQuant?: string) => `${quant ?? postQuant}.`)
       // MAETok's own convolutional encoder and decoder
       .replace(/^encoder\.conv_blocks\.(\d+)\./, 'encoder.down.$1.')
       .replace(/^decoder\.conv_blocks\.(\d+)\./, (_, level: string) => up(level))

@@ -53,7 +53,8 @@ function blocks(norm: NormConfig, params: Params, x: Tensor): Tensor {
 
 function middle(norm: NormConfig, params: Params, x: Tensor): Tensor {
   const first = residual(norm, under(params, 'block_1'), x);
-  return residual(norm, under(params, 'block_2'), attention(norm, under(params, 'attn_1'), first));
+  const attn = under(params, 'attn_1');
+  return residual(norm, under(params, 'block_2'), 'norm.weight' in attn ? attention(norm, attn, first) : first);
 }
 
 function residual({ groups, eps }: NormConfig, params: Params, x: Tensor): Tensor {

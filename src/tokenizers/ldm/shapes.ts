@@ -25,6 +25,10 @@ export interface LdmArchitecture {
   /** The 1×1 convolutions around the latents, which newer VAEs of this class lack. */
   quantConv: boolean;
   postQuantConv: boolean;
+  /** The middle's attention, without which some are built; default true. */
+  middleAttends?: boolean;
+  /** [rows, columns] of neighbouring latents that are packed and normalised as one token, where they are (FLUX.2). */
+  patch?: [rows: number, columns: number] | undefined;
 }
 
 /** Every parameter's key and shape, in PyTorch's layout. */
@@ -36,8 +40,19 @@ export function ldmShapes(config: LdmArchitecture): Shapes {
       ? within('quant_conv', conv(encoderChannels(config), config.moments * config.embedDim, 1))
       : {}),
     ...(config.postQuantConv ? within('post_quant_conv', conv(config.embedDim, config.zChannels, 1)) : {}),
+    ...(config.patch ? batchNorm(config.embedDim * config.patch[0] * config.patch[1]) : {}),
   };
 }
+
+/** Statistics of the packed latents; no weights. */
+const batchNorm = (channels: number): Shapes => ({
+  'bn.running_mean': [channels],
+  'bn.running_var': [channels],
+  'bn.num_batches_tracked': [],
+});
+
+/** Whether a tensor is one of statistics, which are no parameters. */
+export const isStatistic = (key: string): boolean => key.startsWith('bn.');
 
 function encoderShapes(config: LdmArchitecture): Shapes {
   const { ch, chMult, numResBlocks } = config;
@@ -49,7 +64,7 @@ function encoderShapes(config: LdmArchitecture): Shapes {
     width = ch * multiple;
     if (level < chMult.length - 1) Object.assign(shapes, within(`${at}.downsample.conv`, conv(width, width, 3)));
   });
-  return { ...shapes, ...ends(width, encoderChannels(config)) };
+  return { ...shapes, ...middle(width, config), ...last(width, encoderChannels(config)) };
 }
 
 function decoderShapes(config: LdmArchitecture): Shapes {
@@ -65,7 +80,7 @@ function decoderShapes(config: LdmArchitecture): Shapes {
     width = out;
     if (level > 0) Object.assign(shapes, within(`${at}.upsample.conv`, conv(width, width, 3)));
   }
-  return { ...shapes, ...middle(middleWidth), ...last(width, 3) };
+  return { ...shapes, ...middle(middleWidth, config), ...last(width, 3) };
 }
 
 const encoderChannels = ({ encoderChannels, moments, zChannels }: LdmArchitecture): number =>
@@ -83,15 +98,14 @@ function levelShapes(at: string, inputs: number, out: number, blocks: number, at
   return shapes;
 }
 
-const ends = (width: number, out: number): Shapes => ({ ...middle(width), ...last(width, out) });
 const last = (width: number, out: number): Shapes => ({
   ...within('norm_out', norm(width)),
   ...within('conv_out', conv(width, out, 3)),
 });
 
-const middle = (width: number): Shapes => ({
+const middle = (width: number, { middleAttends = true }: LdmArchitecture): Shapes => ({
   ...within('mid.block_1', residual(width, width)),
-  ...within('mid.attn_1', attention(width)),
+  ...(middleAttends ? within('mid.attn_1', attention(width)) : {}),
   ...within('mid.block_2', residual(width, width)),
 });
 

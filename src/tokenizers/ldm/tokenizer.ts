@@ -2,12 +2,13 @@ import { UserError } from '../../base/index.js';
 import { tf, type Tensor, type Tensor3D, type Tensor4D } from '../../engine/index.js';
 import { conv2d, loadParams, under, type HostArray, type Params } from '../../nn/index.js';
 import { tidied, toGrid, toTokens } from '../grid.js';
+import { packed, packedGrid, unpacked } from '../packing.js';
 import { posterior, samplePosterior } from '../posterior.js';
 import type { EncodeOptions, OpenOptions, Tokenizer, TokenizerSource } from '../tokenizer.js';
 import { readLdmConfig, type LdmConfig } from './config.js';
 import { spellingOf, toLatentDiffusionKeys, withoutPipeline, type Spelling } from './keys.js';
 import { decodeFeatures, encodeFeatures } from './model.js';
-import { ldmShapes } from './shapes.js';
+import { isStatistic, ldmShapes, type LdmArchitecture } from './shapes.js';
 
 export interface LoadedLdm {
   config: LdmConfig;
@@ -27,11 +28,17 @@ export function loadLdm(
   const arrays = toLatentDiffusionKeys(weights);
   const config = readLdmConfig(name, raw, arrays, spelling);
   checkGroups(name, config);
-  return { config, params: loadParams(name, arrays, ldmShapes(config.architecture), options), spelling };
+  const params = loadParams(name, arrays, ldmShapes(config.architecture), {
+    ...options,
+    optional: key => key === 'bn.num_batches_tracked',
+    asLoaded: (array, key) => (isStatistic(key) ? undefined : array),
+  });
+  return { config, params, spelling };
 }
 
-function checkGroups(name: string, { norm: { groups }, architecture: { ch, chMult } }: LdmConfig): void {
-  const width = chMult.map(multiple => ch * multiple).find(channels => channels % groups !== 0);
+function checkGroups(name: string, { norm: { groups }, architecture }: LdmConfig): void {
+  const { ch, chMult, decoderChMult = [] } = architecture;
+  const width = [...chMult, ...decoderChMult].map(multiple => ch * multiple).find(channels => channels % groups !== 0);
   if (width === undefined) return;
   throw new UserError(
     `${name}: ${width} channels do not divide into ${groups} normalisation groups; give a config.json with norm_num_groups`,
@@ -59,38 +66,61 @@ export function openLdm(source: TokenizerSource, options: OpenOptions): Tokenize
   const { config, params, spelling } = loadLdm(source.name, source.weights, source.config, options);
   const { architecture } = config;
   const factor = 2 ** (architecture.chMult.length - 1);
+  const [rows, columns] = architecture.patch ?? ALONE;
   const imageSize = options.imageSize ?? config.imageSize;
   const side = imageSize / factor;
   return {
     name: nameOf(config, spelling),
     family: 'ldm',
     imageSize,
-    sizeMultiple: factor,
-    latentShape: [side * side, architecture.embedDim],
-    grid: [side, side],
+    sizeMultiple: factor * leastCommonMultiple(rows, columns),
+    latentShape: [(side * side) / (rows * columns), architecture.embedDim * rows * columns],
+    grid: [side / rows, side / columns],
     parameters: Object.values(params).reduce((sum, { size }) => sum + size, 0),
     digest: source.digest,
-    // VA-VAE's and SD-VAE's own pipelines extract samples; MAETok's evaluation takes the mode.
-    posterior: architecture.moments === 1 ? 'none' : spelling === 'maetok' ? 'mode' : 'sample',
+    posterior: posteriorOf(architecture, spelling),
     normalisation: config.normalisation,
     pixels: 'RGB in [-1, 1]',
     encode: (images, { noise } = {}) => tidied(() => encode(config, params, images, noise)),
-    decode: latents => tidied(() => decodeLatents(config, params, toGrid(latents))),
+    decode: latents => tidied(() => decodeLatents(config, params, asGrid(architecture, latents))),
     dispose: () => tf.dispose(params),
   };
 }
 
 function encode(config: LdmConfig, params: Params, images: Tensor, noise: EncodeOptions['noise']): Tensor3D {
   return tf.tidy(() => {
-    const moments = toTokens(encodeMoments(config, params, images));
-    if (config.architecture.moments === 1) return moments;
+    const { moments: perChannel, patch } = config.architecture;
+    const moments = encodeMoments(config, params, images);
+    if (perChannel === 1) return toTokens(moments);
+    const asTokens = (map: Tensor): Tensor3D => toTokens(patch ? packed(map, patch) : map);
     const { mean, logVariance } = posterior(moments);
-    return (noise ? samplePosterior({ mean, logVariance }, noise) : mean) as Tensor3D;
+    if (!noise) return asTokens(mean);
+    return samplePosterior({ mean: asTokens(mean), logVariance: asTokens(logVariance) }, noise) as Tensor3D;
   });
 }
 
-function nameOf({ architecture: { embedDim } }: LdmConfig, spelling: Spelling): string {
+/** VA-VAE's and SD-VAE's own pipelines extract samples; FLUX.2's, and MAETok's evaluation, take the mode. */
+function posteriorOf({ moments, patch }: LdmArchitecture, spelling: Spelling): Tokenizer['posterior'] {
+  if (moments === 1) return 'none';
+  return spelling === 'maetok' || patch ? 'mode' : 'sample';
+}
+
+const asGrid = ({ patch }: LdmArchitecture, latents: Tensor): Tensor4D =>
+  patch ? unpacked(packedGrid(latents, patch), patch) : toGrid(latents);
+
+/** Every latent is a token. */
+const ALONE = [1, 1] as const;
+
+const leastCommonMultiple = (a: number, b: number): number => (a % b === 0 ? a : a * b);
+
+function nameOf({ architecture: { embedDim, patch }, normalisation }: LdmConfig, spelling: Spelling): string {
   if (spelling === 'maetok') return 'kl-16';
-  if (spelling === 'diffusers' || embedDim === 4) return 'sd-vae';
+  if (patch) return 'flux2-vae';
+  if (embedDim === 4) return 'sd-vae';
+  if (embedDim === 16) return SIXTEEN_CHANNELS[normalisation.scale[0]] ?? 'kl-vae';
+  if (spelling === 'diffusers') return 'kl-vae';
   return embedDim === 32 ? 'va-vae' : 'ldm-vae';
 }
+
+/** FLUX.1's and Stable Diffusion 3's autoencoders are one network; their factors tell them apart. */
+const SIXTEEN_CHANNELS: Record<number, string> = { 0.3611: 'flux-vae', 1.5305: 'sd3-vae' };

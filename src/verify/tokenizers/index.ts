@@ -3,6 +3,7 @@ import { dcAeSystem } from './dc-ae.js';
 import { ldmSystems } from './ldm.js';
 import { alignmentSystem } from './vf-loss.js';
 import { discriminatorSystems } from './discriminators.js';
+import { modernVaeSystems } from './modern-vae.js';
 import { openedSystem } from './opened.js';
 import { taesdSystem } from './taesd.js';
 import { vitSystems } from './vit.js';
@@ -14,6 +15,7 @@ export const tokenizerSystems: VerifiedSystem[] = [
   openedSystem,
   dcAeSystem,
   taesdSystem,
+  ...modernVaeSystems,
   ...discriminatorSystems,
   alignmentSystem,
 ];
