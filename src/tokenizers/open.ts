@@ -21,12 +21,12 @@ import { normalisedBy } from './normalised.js';
 import { openOnnxTokenizer } from './onnx/tokenizer.js';
 import { FAMILIES } from './registry.js';
 import { configuredNormalisation, readStatistics } from './statistics-file.js';
-import type { OpenOptions, Tokenizer, TokenizerFamily, TokenizerSource } from './tokenizer.js';
+import type { Halves, OpenOptions, Tokenizer, TokenizerFamily, TokenizerSource } from './tokenizer.js';
 
 /**
  * Opens a tokenizer: a run folder; a weights file or folder of any published system; `hf:owner/name`;
  * `onnx:ENCODER[,DECODER]` or `onnx:FILE.yaml`; `ENCODER,DECODER` where a system keeps its halves in two files, also
- * behind a name, `taef2:ENCODER,DECODER`; `effnet-lite0:WEIGHTS` for features in place of latents.
+ * behind a name, `taef2:ENCODER,DECODER`, each of them also hf:owner/name; `effnet-lite0:WEIGHTS` for features in place of latents.
  */
 export async function openTokenizer(spec: string, options: OpenOptions = {}): Promise<Tokenizer> {
   if (spec.startsWith('onnx:'))
@@ -41,7 +41,7 @@ export async function openTokenizer(spec: string, options: OpenOptions = {}): Pr
 /** A network with its normalisation around it: the file that was named, one that belongs to the weights, the config's. */
 async function normalised(network: Tokenizer, options: OpenOptions, source?: TokenizerSource): Promise<Tokenizer> {
   try {
-    const path = options.statistics ?? statisticsOf(source?.name);
+    const path = options.statistics ?? (source && statisticsOf(source));
     if (path !== undefined) return await withStatistics(network, path, options.log);
     const configured = source && configuredNormalisation(source.name, source.config, network.latentShape);
     const { normalisation } = network;
@@ -61,10 +61,10 @@ async function withStatistics(network: Tokenizer, path: string, log?: Log): Prom
   return normalisedBy(normalisation, { ...network, digest });
 }
 
-/** REPA-E keeps the statistics of `x.pt` in `x-latents-stats.pt`. */
-function statisticsOf(weights: string | undefined): string | undefined {
-  const path = weights?.replace(/\.\w+$/, '-latents-stats.pt');
-  return path !== undefined && path !== weights && existsSync(path) ? path : undefined;
+/** REPA-E keeps the statistics of `x.pt` in `x-latents-stats.pt`, RAE those of a decoder in the decoder's folder. */
+function statisticsOf({ name, halves }: TokenizerSource): string | undefined {
+  const beside = ['stat.pt', 'stats.pt'].flatMap(file => (halves ? [join(dirname(halves.decoder), file)] : []));
+  return [name.replace(/\.\w+$/, '-latents-stats.pt'), ...beside].find(path => path !== name && existsSync(path));
 }
 
 interface Recognised {
@@ -91,11 +91,11 @@ function recognisedWithin(source: TokenizerSource, log?: Log): Recognised | unde
 }
 
 async function readSource(spec: string, options: OpenOptions): Promise<TokenizerSource> {
-  const path = spec.startsWith('hf:') ? await hubWeights(spec, options) : localPath(spec);
+  const { system, path } = withoutName(spec);
   const given = options.config === undefined ? undefined : await readConfigFile(options.config);
   if (isRun(path)) return await runSource(path, options);
   const { log } = options;
-  const [encoder, decoder] = path.split(',').map(part => part.trim());
+  const [encoder, decoder] = await Promise.all(path.split(',').map(part => localFile(part.trim(), options)));
   const second = decoder || siblingDecoder(encoder);
   const weights =
     second === undefined
@@ -108,23 +108,39 @@ async function readSource(spec: string, options: OpenOptions): Promise<Tokenizer
     name: encoder,
     weights,
     config: given ?? (await configBeside(encoder)),
+    ...(second === undefined ? {} : { halves: await halvesOf(system, encoder, second) }),
     digest: await digestOf(second === undefined ? [encoder] : [encoder, second], weights),
   };
 }
 
 const WAYS = 'use a path, hf:owner/name, onnx:ENCODER[,DECODER], effnet-lite0:WEIGHTS or NAME:ENCODER[,DECODER]';
 
-/** A spec without its name (`taef2:`). */
-function localPath(spec: string): string {
+/** A spec with the name before it (`taef2:`), which is a system's or a family's, taken off. */
+function withoutName(spec: string): { system?: string; path: string } {
   const named = /^([a-z][\w-]+):(.+)$/.exec(spec);
-  if (existsSync(spec) || (!named && spec.includes(','))) return spec;
+  if (spec.startsWith('hf:') || existsSync(spec) || (!named && spec.includes(','))) return { path: spec };
   if (!named) throw new UserError(`${spec}: no such file or folder; ${WAYS}`);
   const [, name, rest] = named;
-  const known = FAMILIES.flatMap(({ presets }) => presets.map(preset => preset.name));
-  if (known.includes(name)) return rest;
+  const known = FAMILIES.flatMap(({ name, presets }) => [name, ...presets.map(preset => preset.name)]);
+  if (known.includes(name)) return { system: name, path: rest };
   throw new UserError(
     `tokenizer '${spec}': '${name}:' is not a known prefix; ${WAYS} with NAME one of ${known.join(', ')}`,
   );
+}
+
+const localFile = async (part: string, options: OpenOptions): Promise<string> =>
+  part.startsWith('hf:') ? await hubWeights(part, options) : part;
+
+/** Of one config.json for both halves, `model_type` says that it is the encoder's. */
+async function halvesOf(system: string | undefined, encoder: string, decoder: string): Promise<Halves> {
+  const [first, second] = [await configBeside(encoder), await configBeside(decoder)];
+  const isShared = folderOf(encoder) === folderOf(decoder);
+  return {
+    system,
+    decoder,
+    encoderConfig: !isShared || 'model_type' in first ? first : {},
+    decoderConfig: !isShared || !('model_type' in first) ? second : {},
+  };
 }
 
 async function runSource(folder: string, { weights, log }: OpenOptions): Promise<TokenizerSource> {
@@ -139,9 +155,10 @@ function siblingDecoder(encoder: string): string | undefined {
   return existsSync(sibling) ? sibling : undefined;
 }
 
+const folderOf = (path: string): string => (existsSync(path) && statSync(path).isDirectory() ? path : dirname(path));
+
 async function configBeside(path: string): Promise<Record<string, unknown>> {
-  const folder = existsSync(path) && statSync(path).isDirectory() ? path : dirname(path);
-  const config = join(folder, 'config.json');
+  const config = join(folderOf(path), 'config.json');
   return existsSync(config) ? await readConfigFile(config) : {};
 }
 

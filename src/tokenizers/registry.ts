@@ -1,6 +1,7 @@
 import { dcAeFamily } from './dc-ae/index.js';
 import { detokFamily } from './detok/index.js';
 import { ldmFamily } from './ldm/index.js';
+import { raeFamily } from './rae/index.js';
 import { taesdFamily } from './taesd/index.js';
 import type { TokenizerFamily } from './tokenizer.js';
 import { vitFamily } from './vit/index.js';
@@ -10,6 +11,7 @@ import { wanFamily } from './wan/index.js';
 export const FAMILIES: readonly TokenizerFamily[] = [
   vitFamily,
   wanFamily,
+  raeFamily,
   ldmFamily,
   dcAeFamily,
   taesdFamily,

@@ -76,7 +76,7 @@ interface Arranged {
 }
 
 /** One number, C of them ([1, C, 1, 1] too), or one for each position: [C, H, W] or [T, C] → token by token. */
-function arranged(
+export function arranged(
   name: string,
   { shape, data }: Pick<NdArray, 'shape' | 'data'>,
   [tokens, channels]: LatentShape,

@@ -72,7 +72,20 @@ export interface TokenizerSource {
   weights: Record<string, NdArray>;
   /** config.json beside the weights, or a run's config.yaml; empty where there is none. */
   config: Record<string, unknown>;
+  /** Where encoder and decoder were two files. */
+  halves?: Halves | undefined;
   digest: string;
+}
+
+/** What is known of an encoder and a decoder in files of their own. */
+export interface Halves {
+  /** The name before the files (`raev2-dinov3l-k7:ENCODER,DECODER`). */
+  system: string | undefined;
+  /** The decoder's file or folder. */
+  decoder: string;
+  /** The config.json beside each; empty where there is none. */
+  encoderConfig: Record<string, unknown>;
+  decoderConfig: Record<string, unknown>;
 }
 
 /** A family of tokenizers: one folder, one line in the registry. */

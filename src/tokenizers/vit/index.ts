@@ -3,7 +3,7 @@ export { decode } from './decoder.js';
 export { encode } from './encoder.js';
 export { initialParams } from './initialise.js';
 export { PROJECTION } from './alignment.js';
-export { vitLoss, type VitBatch, type VitLoss, type VitRecipe, type VitStep } from './loss.js';
+export { vitLoss, type VitBatch, type VitRecipe, type VitStep } from './loss.js';
 export { maskedCount, maskRatio, PUBLISHED_RATIO, randomMasks, type MaskRatio } from './masking.js';
 export { type VitModel, type VitSize } from './names.js';
 export { auxPreset, vitPreset } from './presets.js';

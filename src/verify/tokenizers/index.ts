@@ -5,6 +5,7 @@ import { alignmentSystem } from './vf-loss.js';
 import { discriminatorSystems } from './discriminators.js';
 import { modernVaeSystems } from './modern-vae.js';
 import { openedSystem } from './opened.js';
+import { raeSystem } from './rae.js';
 import { taesdSystem } from './taesd.js';
 import { vitSystems } from './vit.js';
 
@@ -16,6 +17,7 @@ export const tokenizerSystems: VerifiedSystem[] = [
   dcAeSystem,
   taesdSystem,
   ...modernVaeSystems,
+  raeSystem,
   ...discriminatorSystems,
   alignmentSystem,
 ];
