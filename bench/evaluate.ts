@@ -20,10 +20,12 @@ const { values: flags } = parseArgs({
     rows: { type: 'string', default: '10000' },
     width: { type: 'string', default: '2048' },
     rounds: { type: 'string', default: '3' },
+    /** Few features and one round: whether everything runs, not how fast. */
+    quick: { type: 'boolean', default: false },
     python: { type: 'string', default: process.env.MAETOK_BENCH_PYTHON ?? 'python3' },
   },
 });
-const [rows, width, rounds] = [flags.rows, flags.width, flags.rounds].map(Number);
+const [rows, width, rounds] = flags.quick ? [500, 128, 1] : [flags.rows, flags.width, flags.rounds].map(Number);
 const BATCH = 64;
 
 /** Features with the spectrum that networks give: a few strong directions and a long tail, all non-negative. */

@@ -39,17 +39,21 @@ const { values: flags } = parseArgs({
     /** Precision of the peer; default the same. */
     against: { type: 'string' },
     threads: { type: 'string', default: '2' },
+    /** A small network and one round: whether everything runs, not how fast. */
+    quick: { type: 'boolean', default: false },
     python: { type: 'string', default: process.env.MAETOK_BENCH_PYTHON ?? 'python3' },
   },
 });
 const TRAJECTORY = 50;
 const [TOKENS, CHANNELS, CLASSES] = [128, 32, 1000];
+const model = flags.quick ? 'sit-tiny' : flags.model;
+const [rounds, warmup] = flags.quick ? [1, 1] : [flags.rounds, flags.warmup].map(Number);
 const [batch, steps, guidance] = [flags.batch, flags.steps, flags.guidance].map(Number);
 
 configureEngine({ precision: flags.precision as 'f32' | 'bf16' });
 const engine = await startEngine();
 const random = new RandomStream(0);
-const config = networkConfig(flags.model, { tokens: TOKENS, channels: CHANNELS }, { classes: CLASSES });
+const config = networkConfig(model, { tokens: TOKENS, channels: CHANNELS }, { classes: CLASSES });
 const params = moved(initialise(config, random.for('weights')));
 const samples = Array.from({ length: batch }, (_, k) => k);
 const labels = Int32Array.from(samples, k => (k * 37) % CLASSES);
@@ -129,17 +133,17 @@ function relativeDifference(a: Float32Array, b: Float32Array): number {
 
 try {
   const [ours, theirs]: [Round[], Round[]] = [[], []];
-  for (let round = 0; round < Number(flags.warmup) + Number(flags.rounds); round++) {
+  for (let round = 0; round < warmup + rounds; round++) {
     ours.push(await ourRound());
     theirs.push(await theirRound());
     process.stderr.write(
       `round ${round}: maetok ${ours[round].ms.toFixed(0)} ms per step, PyTorch ${theirs[round].ms.toFixed(0)} ms\n`,
     );
   }
-  const timed = (rounds: Round[]): number => median(rounds.slice(Number(flags.warmup)).map(({ ms }) => ms));
+  const timed = (measured: Round[]): number => median(measured.slice(warmup).map(({ ms }) => ms));
   const perSecond = (ms: number): number => batch / (TRAJECTORY * (ms / 1000));
   const row = {
-    work: `${flags.model} ${TOKENS}×${CHANNELS}, batch ${batch}, CFG, ${steps} Euler steps a round`,
+    work: `${model} ${TOKENS}×${CHANNELS}, batch ${batch}, CFG, ${steps} Euler steps a round`,
     engine,
     precision: flags.precision,
     peer: `PyTorch ${peer.ready.torch} ${against}`,

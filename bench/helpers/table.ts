@@ -3,9 +3,10 @@ export const median = (values: readonly number[]): number =>
   [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
 
 type Cell = string | number | undefined;
+export type Row = Record<string, Cell>;
 
 /** Rows of one shape as CSV; its first row names the columns. */
-export const csvOf = (rows: Record<string, Cell>[]): string =>
+export const csvOf = (rows: Row[]): string =>
   [Object.keys(rows[0]), ...rows.map(row => Object.values(row))].map(row => `${row.map(quoted).join(',')}\n`).join('');
 
 /** Quoted where it must be. */

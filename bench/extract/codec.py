@@ -1,0 +1,171 @@
+"""The peer of codec.ts: published tokenizers in PyTorch eager, as diffusers has them, with random weights. Writes the
+weights as `save_pretrained` does, and images in [-1, 1]; answers each line on stdin, `encode` or `decode`, with what the
+pass over all images cost, and leaves latents [n, tokens, channels] and images [n, height, width, 3]."""
+
+import json
+import resource
+import sys
+import time
+from pathlib import Path
+
+import diffusers
+import numpy as np
+import torch
+from diffusers import AutoencoderKL, AutoencoderKLFlux2, AutoencoderKLQwenImage, AutoencoderRAE
+from torch.utils.flop_counter import FlopCounterMode
+
+
+class Rae:
+    """DINOv2-B at 224 pixels and the decoder of ViT-XL's size (Zheng et al. 2025)."""
+
+    side = 256
+
+    def __init__(self, quick):
+        decoder = dict(hidden_size=1152, num_hidden_layers=28, num_attention_heads=16, intermediate_size=4096)
+        if quick:
+            decoder = dict(hidden_size=64, num_hidden_layers=2, num_attention_heads=4, intermediate_size=128)
+        encoder = dict(encoder_hidden_size=64, encoder_num_hidden_layers=2) if quick else {}
+        sizes = dict(encoder_input_size=56, image_size=64) if quick else dict(image_size=256)
+        decoder = {f"decoder_{key}": value for key, value in decoder.items()}
+        self.model = AutoencoderRAE(**decoder, **encoder, **sizes)
+        self.side = sizes["image_size"]
+
+    def encode(self, images):
+        return tokens(self.model.encode(images / 2 + 0.5).latent)
+
+    def decode(self, latents):
+        return self.model.decode(grid(latents)).sample * 2 - 1
+
+
+class Flux2:
+    """2 × 2 latents of 32 channels are one of 128, normalised by the statistics of a batch normalisation."""
+
+    side = 256
+
+    def __init__(self, quick):
+        small = dict(block_out_channels=(32, 32, 64, 64), layers_per_block=1, latent_channels=4)
+        self.model = AutoencoderKLFlux2(**(small if quick else {}))
+        self.side = 64 if quick else 256
+        self.mean = self.model.bn.running_mean.view(1, -1, 1, 1)
+        self.std = torch.sqrt(self.model.bn.running_var.view(1, -1, 1, 1) + self.model.config.batch_norm_eps)
+
+    def encode(self, images):
+        z = torch.nn.functional.pixel_unshuffle(self.model.encode(images).latent_dist.mode(), 2)
+        return tokens((z - self.mean) / self.std)
+
+    def decode(self, latents):
+        z = torch.nn.functional.pixel_shuffle(grid(latents) * self.std + self.mean, 2)
+        return self.model.decode(z).sample
+
+
+class QwenImage:
+    """Also Wan 2.1's: an image is a film of one frame."""
+
+    def __init__(self, quick):
+        self.model = AutoencoderKLQwenImage(**(dict(base_dim=16, num_res_blocks=1) if quick else {}))
+        self.side = 64 if quick else 256
+        self.mean = torch.tensor(self.model.config.latents_mean).view(1, -1, 1, 1)
+        self.std = torch.tensor(self.model.config.latents_std).view(1, -1, 1, 1)
+
+    def encode(self, images):
+        z = self.model.encode(images.unsqueeze(2)).latent_dist.mode().squeeze(2)
+        return tokens((z - self.mean) / self.std)
+
+    def decode(self, latents):
+        z = grid(latents) * self.std + self.mean
+        return self.model.decode(z.unsqueeze(2)).sample.squeeze(2)
+
+
+class Flux1:
+    """The autoencoder of latent diffusion with 16 channels, as FLUX.1 and Stable Diffusion 3 have it."""
+
+    def __init__(self, quick):
+        widths = (32, 32, 64, 64) if quick else (128, 256, 512, 512)
+        kinds = dict(
+            down_block_types=("DownEncoderBlock2D",) * 4,
+            up_block_types=("UpDecoderBlock2D",) * 4,
+        )
+        bare = dict(use_quant_conv=False, use_post_quant_conv=False, scaling_factor=0.3611, shift_factor=0.1159)
+        self.model = AutoencoderKL(
+            block_out_channels=widths, layers_per_block=2, latent_channels=16, **kinds, **bare
+        )
+        self.side = 64 if quick else 256
+
+    def encode(self, images):
+        return tokens((self.model.encode(images).latent_dist.mode() - 0.1159) * 0.3611)
+
+    def decode(self, latents):
+        return self.model.decode(grid(latents) / 0.3611 + 0.1159).sample
+
+
+SYSTEMS = {"rae": Rae, "flux2": Flux2, "qwen-image": QwenImage, "flux1": Flux1}
+
+
+def tokens(z):
+    return z.flatten(2).transpose(1, 2)
+
+
+def grid(latents):
+    n, t, c = latents.shape
+    side = int(t**0.5)
+    return latents.transpose(1, 2).reshape(n, c, side, side)
+
+
+def processor_seconds():
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_utime + usage.ru_stime
+
+
+def forget_peak():
+    """From here the kernel counts the peak of memory anew, where it can."""
+    try:
+        Path("/proc/self/clear_refs").write_text("5")
+    except OSError:
+        pass
+
+
+def peak_megabytes():
+    try:
+        lines = Path("/proc/self/status").read_text().splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) * 1.024e-3
+    except (OSError, StopIteration):
+        return None
+
+
+def main():
+    name, folder, count, threads, options = sys.argv[1:]
+    options = json.loads(options)
+    folder = Path(folder)
+    torch.set_num_threads(int(threads))
+    torch.manual_seed(0)
+    system = SYSTEMS[name](options["quick"])
+    system.model.eval()
+    system.model.save_pretrained(folder / "weights")
+    images = torch.rand(int(count), 3, system.side, system.side) * 2 - 1
+    np.save(folder / "images.npy", images.permute(0, 2, 3, 1).contiguous().numpy())
+    with torch.inference_mode():
+        with FlopCounterMode(display=False) as encoding:
+            latents = system.encode(images)
+        with FlopCounterMode(display=False) as decoding:
+            decoded = system.decode(latents)
+    np.save(folder / "latents.npy", latents.contiguous().numpy())
+    np.save(folder / "decoded.npy", decoded.permute(0, 2, 3, 1).contiguous().numpy())
+    del decoded
+    works = {"encode": (system.encode, images), "decode": (system.decode, latents)}
+    if options["compile"]:
+        works = {work: (torch.compile(function), given) for work, (function, given) in works.items()}
+    flops = {"encode": encoding.get_total_flops(), "decode": decoding.get_total_flops()}
+    versions = {"torch": torch.__version__, "diffusers": diffusers.__version__}
+    print(json.dumps({**versions, "side": system.side, "flops": flops}), flush=True)
+    for line in sys.stdin:
+        function, given = works[line.strip()]
+        forget_peak()
+        start, busy = time.perf_counter(), processor_seconds()
+        with torch.inference_mode():
+            function(given)
+        cost = {"seconds": time.perf_counter() - start, "cpu": processor_seconds() - busy, "megabytes": peak_megabytes()}
+        print(json.dumps(cost), flush=True)
+
+
+if __name__ == "__main__":
+    main()
