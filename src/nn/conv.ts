@@ -52,17 +52,6 @@ function margins(
   return padding === 'same' ? sameMargins(x, height, width, stride) : padding;
 }
 
-/** Group normalisation over h, w and the channels of a group (Wu & He 2018). x [n, h, w, c]. */
-export function groupNorm(params: Params, x: Tensor, groups: number, eps: number): Tensor4D {
-  return tf.tidy(() => {
-    const [n, h, w, c] = x.shape as [number, number, number, number];
-    const grouped = x.reshape([n, h * w, groups, c / groups]);
-    const { mean, variance } = tf.moments(grouped, [1, 3], true);
-    const normal = grouped.sub(mean).mul(variance.add(eps).rsqrt()).reshape([n, h, w, c]);
-    return normal.mul(params.weight).add<Tensor4D>(params.bias);
-  });
-}
-
 /** Batch normalisation with its stored statistics (inference), folded into one scale and one shift. x [..., c]. */
 export function batchNorm(params: Params, x: Tensor, eps: number): Tensor {
   return tf.tidy(() => {
@@ -74,9 +63,9 @@ export function batchNorm(params: Params, x: Tensor, eps: number): Tensor {
 /** Nearest-neighbour upsampling by two. x [n, h, w, c] → [n, 2h, 2w, c]. */
 export function upsample2x(x: Tensor): Tensor4D {
   const [n, h, w, c] = x.shape as [number, number, number, number];
-  // By hand, because TensorFlow.js has no gradient for tiling five axes.
+  // Tiling five axes takes WebAssembly a hundred times as long. The gradient is by hand: WebAssembly has none.
   return differentiable(
-    image => [tf.tile(image.reshape([n * h, 1, w, 1, c]), [1, 2, 1, 2, 1]).reshape([n, 2 * h, 2 * w, c])],
+    image => [tf.image.resizeNearestNeighbor(image as Tensor4D, [2 * h, 2 * w])],
     dy => [
       dy
         .reshape([n * h, 2, w, 2, c])

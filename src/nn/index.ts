@@ -5,6 +5,7 @@ export * from './conv.js';
 export { normal, truncatedNormal, uniform, xavierUniform } from './initialise.js';
 export { movingAverage, type MovingAverage } from './average.js';
 export { differentiable } from './differentiable.js';
+export { groupNorm } from './group-norm.js';
 export {
   broadcast,
   gatedResidual,
@@ -55,4 +56,5 @@ export {
   resample,
   type AxisWeights,
 } from './resample.js';
+export { through } from './through.js';
 export { unit } from './unit.js';
