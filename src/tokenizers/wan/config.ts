@@ -1,8 +1,9 @@
 import { z } from 'zod';
 import { UserError } from '../../base/index.js';
 import { children, under } from '../../nn/index.js';
-import { standardising, UNNORMALISED, type Normalisation } from '../normalisation.js';
+import { UNNORMALISED, type Normalisation } from '../normalisation.js';
 import type { WanArchitecture } from './shapes.js';
+import { publishedStatistics } from './statistics.js';
 
 interface Shaped {
   shape: number[];
@@ -33,12 +34,15 @@ export function readWanConfig(name: string, raw: Record<string, unknown>, weight
   checkColours(name, fields, architecture);
   return {
     architecture,
-    normalisation: publishedStatistics(fields, architecture),
+    normalisation: isTold(fields) ? UNNORMALISED : publishedStatistics(architecture),
     factor: architecture.patchSize * 2 ** (architecture.dimMult.length - 1),
     // Of the two classes only Qwen-Image's calls the colours `input_channels`.
     isQwenImage: fields._class_name === 'AutoencoderKLQwenImage' || fields.input_channels !== undefined,
   };
 }
+
+/** Whether the config says anything of statistics, null included, which openTokenizer reads. */
+const isTold = (fields: Fields): boolean => fields.latents_mean !== undefined || fields.latents_std !== undefined;
 
 const size = z.number().int().positive();
 const FIELDS = z.object({
@@ -136,16 +140,3 @@ function encoderLevels(listed: Weights[], isResidual: boolean): Level[] {
 }
 
 const isResidualBlock = (block: Weights): boolean => 'conv1.weight' in block;
-
-// prettier-ignore
-const WAN_2_1 = {
-  mean: [-0.7571, -0.7089, -0.9113, 0.1075, -0.1745, 0.9653, -0.1517, 1.5508, 0.4134, -0.0715, 0.5517, -0.3632, -0.1922, -0.9497, 0.2503, -0.2921],
-  std: [2.8184, 1.4541, 2.3275, 2.6558, 1.2196, 1.7708, 2.6052, 2.0743, 3.2687, 2.1526, 2.8652, 1.5579, 1.6382, 1.1253, 2.8251, 1.916],
-};
-
-/** Wan 2.1's statistics, which Qwen-Image shares, where the latents are as wide and no config says anything of them. */
-function publishedStatistics(fields: Fields, { zDim, isResidual }: WanArchitecture): Normalisation {
-  const isTold = fields.latents_mean !== undefined || fields.latents_std !== undefined;
-  if (isTold || isResidual || zDim !== WAN_2_1.mean.length) return UNNORMALISED;
-  return standardising('channel', WAN_2_1.mean, WAN_2_1.std, 'Wan 2.1’s statistics');
-}

@@ -37,21 +37,27 @@ function decoderPlaces(names: string[]): Map<number, string> {
 }
 
 function rename(name: string, places: Map<number, string>): string {
-  return name
-    .replace(/^conv1\./, 'quant_conv.')
-    .replace(/^conv2\./, 'post_quant_conv.')
-    .replace(/^(encoder|decoder)\.conv1\./, '$1.conv_in.')
-    .replace(/^(encoder|decoder)\.head\.0\./, '$1.norm_out.')
-    .replace(/^(encoder|decoder)\.head\.2\./, '$1.conv_out.')
-    .replace(/\.middle\.([02])\./, (_, place: string) => `.mid_block.resnets.${Number(place) / 2}.`)
-    .replace('.middle.1.', '.mid_block.attentions.0.')
-    .replace(/^encoder\.downsamples\.(\d+)\.(?!downsamples)/, 'encoder.down_blocks.$1.')
-    .replace(/^decoder\.upsamples\.(\d+)\.(?!upsamples)/, (_, place: string) => `${places.get(Number(place))}.`)
-    .replace('.residual.0.', '.norm1.')
-    .replace('.residual.2.', '.conv1.')
-    .replace('.residual.3.', '.norm2.')
-    .replace('.residual.6.', '.conv2.')
-    .replace('.shortcut.', '.conv_shortcut.');
+  return (
+    name
+      .replace(/^conv1\./, 'quant_conv.')
+      .replace(/^conv2\./, 'post_quant_conv.')
+      .replace(/^(encoder|decoder)\.conv1\./, '$1.conv_in.')
+      .replace(/^(encoder|decoder)\.head\.0\./, '$1.norm_out.')
+      .replace(/^(encoder|decoder)\.head\.2\./, '$1.conv_out.')
+      .replace(/\.middle\.([02])\./, (_, place: string) => `.mid_block.resnets.${Number(place) / 2}.`)
+      .replace('.middle.1.', '.mid_block.attentions.0.')
+      // Wan 2.2: a level is a module of its own.
+      .replace(/\.(down|up)samples\.(\d+)\.\1samples\.\d+\.(resample|time_conv)\./, '.$1_blocks.$2.$1sampler.$3.')
+      .replace(/\.(down|up)samples\.(\d+)\.\1samples\.(\d+)\./, '.$1_blocks.$2.resnets.$3.')
+      // Wan 2.1: all blocks in one list.
+      .replace(/^encoder\.downsamples\.(\d+)\./, 'encoder.down_blocks.$1.')
+      .replace(/^decoder\.upsamples\.(\d+)\./, (_, place: string) => `${places.get(Number(place))}.`)
+      .replace('.residual.0.', '.norm1.')
+      .replace('.residual.2.', '.conv1.')
+      .replace('.residual.3.', '.norm2.')
+      .replace('.residual.6.', '.conv2.')
+      .replace('.shortcut.', '.conv_shortcut.')
+  );
 }
 
 /**
