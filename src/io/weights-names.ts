@@ -17,7 +17,7 @@ const PART = /^(encoder|decoder)\.module\./;
 /** Records of averaged weights, as trainers call them. */
 export const AVERAGED = [
   ...['ema', 'model_ema', 'ema_state_dict', 'state_dict_ema', 'ema_model', 'ema_model_state_dict'],
-  ...['model_ema_state_dict', 'params_ema', 'ema_params', 'ema_weights', 'averaged_model'],
+  ...['model_ema_state_dict', 'params_ema', 'ema_params', 'ema_weights', 'averaged_model', 'vae_ema'],
 ];
 
 /** Names of the tensors in a file → the names that a network knows them by. */

@@ -8,7 +8,7 @@ import { AVERAGED, isCounter } from './weights-names.js';
 /** Where checkpoints keep the record of weights that are not averaged, in the order in which a reader wants them. */
 const TRAINED = [
   ...['state_dict', 'model_state_dict', 'model_state', 'model', 'module', 'params', 'net', 'network'],
-  ...['weights', 'autoencoder', 'vae', 'tokenizer', 'generator'],
+  ...['weights', 'autoencoder', 'vae', 'vae_wo_ddp', 'tokenizer', 'generator'],
 ];
 
 /** State that training stores in order to resume: its tensors are not weights. */

@@ -1,5 +1,6 @@
 import { dcAeFamily } from './dc-ae/index.js';
 import { detokFamily } from './detok/index.js';
+import { dmVaeFamily } from './dm-vae/index.js';
 import { ldmFamily } from './ldm/index.js';
 import { raeFamily } from './rae/index.js';
 import { taesdFamily } from './taesd/index.js';
@@ -17,4 +18,5 @@ export const FAMILIES: readonly TokenizerFamily[] = [
   taesdFamily,
   detokFamily,
   vtpFamily,
+  dmVaeFamily,
 ];

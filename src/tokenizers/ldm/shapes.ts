@@ -67,7 +67,8 @@ function encoderShapes(config: LdmArchitecture): Shapes {
   return { ...shapes, ...middle(width, config), ...last(width, encoderChannels(config)) };
 }
 
-function decoderShapes(config: LdmArchitecture): Shapes {
+/** Of the decoder alone, without its prefix. */
+export function decoderShapes(config: LdmArchitecture): Shapes {
   const { ch, numResBlocks, zChannels } = config;
   const chMult = config.decoderChMult ?? config.chMult;
   let width = ch * chMult[chMult.length - 1];

@@ -7,6 +7,6 @@ export { vitLoss, type VitBatch, type VitRecipe, type VitStep } from './loss.js'
 export { maskedCount, maskRatio, PUBLISHED_RATIO, randomMasks, type MaskRatio } from './masking.js';
 export { type VitModel, type VitSize } from './names.js';
 export { auxPreset, vitPreset } from './presets.js';
-export { vitShapes } from './shapes.js';
+export { backboneShapes, vitShapes } from './shapes.js';
 export { IMAGE_TARGETS, negativeCosine, targetFeatures, type AuxTarget } from './targets.js';
 export { encodeLatents, readNetwork, tokenizerOf, vitFamily, type VitNetwork } from './tokenizer.js';

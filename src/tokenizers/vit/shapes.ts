@@ -1,4 +1,4 @@
-import type { Shapes } from '../../nn/index.js';
+import { linearShapes as linear, normShapes as norm, prefixed, repeatedShapes, type Shapes } from '../../nn/index.js';
 import { CODEWORDS } from './codebook.js';
 import {
   decoders,
@@ -76,11 +76,18 @@ function encoderShapes(config: VitConfig): Shapes {
     ...(latentTokens > 0 ? latents : {}),
     ...(maskToken ? { mask_token: [1, 1, width] } : {}),
     ...frequencies(config, encoder),
-    'model.cls_token': [1, 1, width],
-    'model.pos_embed': [1, 1 + gridSide(config) ** 2, width],
-    ...within('model.patch_embed.proj', patchEmbedding(config, width)),
-    ...blocks(encoder.depth, plainBlock(width)),
-    ...within('model.norm', norm(width)),
+    ...within('model', backboneShapes(encoder, config)),
+  };
+}
+
+/** timm's DINOv2 without registers, its table of positions made for one size. */
+export function backboneShapes({ width, depth }: Stack, config: Pick<VitConfig, 'imageSize' | 'patchSize'>): Shapes {
+  return {
+    cls_token: [1, 1, width],
+    pos_embed: [1, 1 + gridSide(config) ** 2, width],
+    ...within('patch_embed.proj', patchEmbedding(config, width)),
+    ...repeatedShapes('blocks', depth, plainBlock(width)),
+    ...within('norm', norm(width)),
   };
 }
 
@@ -92,7 +99,11 @@ function decoderShapes(config: VitConfig, { width, depth, heads, kind, classToke
     ...frequencies(config, { width, depth, heads }),
     ...(classToken ? { 'model.cls_token': [1, 1, width] } : {}),
     ...(positions === 'absolute' ? { 'model.pos_embed': [1, 1 + gridSide(config) ** 2, width] } : {}),
-    ...blocks(depth, kind === 'movq' ? modulatedBlock(width, latentChannels) : plainBlock(width)),
+    ...repeatedShapes(
+      'model.blocks',
+      depth,
+      kind === 'movq' ? modulatedBlock(width, latentChannels) : plainBlock(width),
+    ),
     ...(kind === 'movq'
       ? latentTokens > 0
         ? {}
@@ -104,13 +115,10 @@ function decoderShapes(config: VitConfig, { width, depth, heads, kind, classToke
 const frequencies = ({ positions }: VitConfig, { width, depth }: Stack): Shapes =>
   positions === 'rope-mixed' ? { freqs: [2, depth, width / 2] } : {};
 
-const patchEmbedding = ({ patchSize }: VitConfig, width: number): Shapes => ({
+const patchEmbedding = ({ patchSize }: Pick<VitConfig, 'patchSize'>, width: number): Shapes => ({
   weight: [width, 3, patchSize, patchSize],
   bias: [width],
 });
-
-const blocks = (depth: number, block: Shapes): Shapes =>
-  merged(Array.from({ length: depth }, (_, i) => within(`model.blocks.${i}`, block)));
 
 const attentionAndMlp = (width: number): Shapes => ({
   ...within('attn.qkv', linear(width, 3 * width)),
@@ -132,11 +140,6 @@ const modulatedBlock = (width: number, channels: number): Shapes => ({
   ...within('adaLN_modulation.1', linear(channels, 4 * width)),
 });
 
-const linear = (inputs: number, outputs: number): Shapes => ({ weight: [outputs, inputs], bias: [outputs] });
-const norm = (width: number): Shapes => ({ weight: [width], bias: [width] });
-
-function within(prefix: string, shapes: Shapes): Shapes {
-  return Object.fromEntries(Object.entries(shapes).map(([key, shape]) => [`${prefix}.${key}`, shape]));
-}
+const within = (prefix: string, shapes: Shapes): Shapes => prefixed(shapes, prefix);
 
 const merged = (parts: Shapes[]): Shapes => Object.assign({}, ...parts) as Shapes;
