@@ -3,6 +3,7 @@ import { detokFamily } from './detok/index.js';
 import { dmVaeFamily } from './dm-vae/index.js';
 import { ldmFamily } from './ldm/index.js';
 import { raeFamily } from './rae/index.js';
+import { svgFamily } from './svg/index.js';
 import { taesdFamily } from './taesd/index.js';
 import type { TokenizerFamily } from './tokenizer.js';
 import { vitFamily } from './vit/index.js';
@@ -19,4 +20,5 @@ export const FAMILIES: readonly TokenizerFamily[] = [
   detokFamily,
   vtpFamily,
   dmVaeFamily,
+  svgFamily,
 ];
