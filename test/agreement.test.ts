@@ -127,11 +127,11 @@ it('precision and recall take a sample at the very edge of a ball for inside, wi
   const [metric] = await openMetrics(['precision-recall']);
   const side = (...values: number[]): unknown => {
     const rows: FeatureRows = { rows: values.length, width: 1, data: Float32Array.from(values) };
-    const state = metric.init({ width: 1, seed: 0, bootstrap: 0, count: rows.rows });
+    const state = metric.init({ width: 1, seed: 0, bootstrap: 0, directions: 0, count: rows.rows });
     metric.add(state, rows);
     return state;
   };
-  const context = { width: 1, seed: 0, bootstrap: 0, count: 5 };
+  const context = { width: 1, seed: 0, bootstrap: 0, directions: 0, count: 5 };
   const scores = await metric.value(side(-3, 10, 2.5, 20, 21), side(0, 1, 2, 3, 4, 5, 6, 7), context);
   const { precision, recall } = expected.precision_recall;
   // In float32; the variant with ADM's rounding follows.

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { explained, namesOf } from '../base/index.js';
+import { explained, namesOf, UserError } from '../base/index.js';
 import { defineCommand } from './command.js';
 import { count, number, words } from '../base/options.js';
 import { MEASURE_GROUPS } from '../diagnose/names.js';
@@ -15,6 +15,12 @@ const options = z.object({
     .default(namesOf(MEASURE_GROUPS))
     .describe(explained(MEASURE_GROUPS)),
   features: z.string().optional().describe('features of the same images in the same order, for CKNNA'),
+  masks: z
+    .string()
+    .optional()
+    .describe(
+      'foreground masks of the same images in the same order, for SRSS and LNC: a folder of images or a .npz; anything but 0 is foreground',
+    ),
   neighbours: number
     .int('must be a whole number')
     .min(2, 'must be 2 or more')
@@ -33,19 +39,23 @@ const options = z.object({
 
 export const diagnose = defineCommand({
   name: 'diagnose',
-  describe: 'Measures the shape of latent spaces: rank, intrinsic dimension, isotropy, tokens, classes, uniformity.',
+  describe:
+    'Measures the shape of latent spaces: rank, intrinsic dimension, isotropy, tokens, classes, uniformity, and what predicts generation (VIV, LNC, SEC, …).',
   examples: [
     ['maetok diagnose mae=latents/mae ae=latents/ae', 'all measures of two latent spaces'],
     ['maetok diagnose latents/mae --measure alignment --features dino.npy', 'CKNNA against DINOv2’s features'],
+    ['maetok diagnose latents/vae --measure diffusability --masks masks', 'VIV, LNC, SEC, LDS, CDS, RMSC, SRSS'],
     ['maetok diagnose latents/mae --measure spectrum,dimension --limit 5000', 'some measures of some rows'],
   ],
   inputs: { name: 'latents', describe: 'latents folders or files, each optionally named (mae=PATH)', max: 64 },
   options,
   async run(chosen, inputs, context) {
     await refuseOutputs([chosen.out], chosen.force);
+    if (chosen.masks !== undefined && !chosen.measure.includes('diffusability'))
+      throw new UserError('--masks is for --measure diffusability, which is not among the measures');
     const { startEngine } = await import('../engine/index.js');
     const { digestsOf, openNamedLatents } = await import('./open-latents.js');
-    const { diagnoseLatents } = await import('../jobs/diagnose/index.js');
+    const { diagnoseLatents, openMasks } = await import('../jobs/diagnose/index.js');
     await startEngine();
     const { dropNonfinite, limit, dtype: nameless } = chosen;
     const opening = { dropNonfinite, limit, nameless, log: context.log };
@@ -53,14 +63,19 @@ export const diagnose = defineCommand({
     const features = (await openNamedLatents(chosen.features === undefined ? [] : [chosen.features], opening)).at(0);
     const { neighbours, sample, positions, seed, threads } = chosen;
     const settings = { neighbours, sample, positions, seed };
+    const masks = chosen.masks === undefined ? undefined : await openMasks(chosen.masks, limit, context.log);
     const rows: Row[] = [];
-    for (const source of sources) {
-      const found = await diagnoseLatents(
-        source,
-        { groups: chosen.measure, features: features?.rows, threads, ...settings },
-        context.log,
-      );
-      rows.push(...found.map(row => ({ ...row })));
+    try {
+      for (const source of sources) {
+        const found = await diagnoseLatents(
+          source,
+          { groups: chosen.measure, features: features?.rows, masks, threads, ...settings },
+          context.log,
+        );
+        rows.push(...found.map(row => ({ ...row })));
+      }
+    } finally {
+      await masks?.close();
     }
     await writeTable(context, COLUMNS, rows, {
       out: chosen.out,
@@ -68,6 +83,7 @@ export const diagnose = defineCommand({
       protocol: card('diagnose', {
         sources: await digestsOf(sources),
         features: await features?.digest(),
+        masks: masks?.digest,
         ...settings,
         limit,
         dropNonfinite,

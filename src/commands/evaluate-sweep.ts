@@ -19,6 +19,7 @@ export interface SweepOptions extends Decoding {
   size?: number | undefined;
   batchSize: number;
   bootstrap: number;
+  directions: number;
   out?: string | undefined;
   resume: boolean;
   force: boolean;
@@ -67,6 +68,7 @@ async function sweepHeld(
       reference: reference.digest,
       ...{ metrics: metrics.map(({ name }) => name), features: featuresCard(extractor), crop: chosen.size ?? 'none' },
       bootstrap: chosen.bootstrap,
+      directions: metrics.some(({ name }) => name === 'mind') ? chosen.directions : undefined,
       precision: chosen.precision,
       seed: chosen.seed,
     };

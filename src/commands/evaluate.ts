@@ -37,7 +37,7 @@ const options = z.object({
     .pipe(z.array(z.enum(namesOf(METRICS))).min(1))
     .optional()
     .describe(
-      `feature-based metrics; default: all that the features allow, of reconstructions the Fréchet distance only; ${explained(METRICS)}`,
+      `feature-based metrics; default: all that the features allow but mind and cmmd, of reconstructions the Fréchet distance only; ${explained(METRICS)}`,
     ),
   lpips: z.string().optional().describe('LPIPS’s weights: one file, or VGG16_FILE,LIN_FILE'),
   posterior: z
@@ -48,6 +48,7 @@ const options = z.object({
   bootstrap: whole
     .default(20)
     .describe('bootstrap resamples for the interval of a Fréchet distance; 0: no interval, less memory'),
+  directions: count.default(10_000).describe('directions of MIND, drawn by seed; torch-fidelity’s number'),
   sweep: z
     .string()
     .optional()
@@ -113,7 +114,7 @@ export const evaluate = defineCommand({
         return;
       }
       const judges = { extractor, perceptual };
-      const { tokenizer, data, reference, seed, bootstrap, size, precision } = chosen;
+      const { tokenizer, data, reference, seed, bootstrap, directions, size, precision } = chosen;
       const { rows, card: fields } =
         tokenizer !== undefined
           ? await job.evaluateTokenizer(
@@ -134,6 +135,7 @@ export const evaluate = defineCommand({
           features: job.featuresCard(extractor),
           lpips: perceptual?.digest,
           bootstrap,
+          directions: chosen.metrics?.includes('mind') ? directions : undefined,
           precision,
           seed,
         }),

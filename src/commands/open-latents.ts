@@ -1,6 +1,6 @@
 import type { Log } from '../base/index.js';
 import type { RowSource } from '../rows/index.js';
-import type { LatentsOptions } from '../latents/index.js';
+import type { ChannelStatistics, LatentsOptions } from '../latents/index.js';
 import { namedInputs } from './inputs.js';
 
 export interface OpenedLatents {
@@ -9,6 +9,10 @@ export interface OpenedLatents {
   rows: RowSource;
   tokens: number;
   channels: number;
+  /** Rows and columns of tokens that are a grid. */
+  grid?: [height: number, width: number] | undefined;
+  /** Each channel's mean and unbiased standard deviation over the rows. */
+  statistics(): Promise<ChannelStatistics>;
   /** Names of the classes, where the files hold them. */
   classes?: string[] | undefined;
   /** SHA-256 of the files, for the protocol card; reads them whole. */
@@ -36,7 +40,7 @@ export async function openRows(
   path: string,
   { limit, ...options }: NamedLatentsOptions,
 ): Promise<Omit<OpenedLatents, 'name'>> {
-  const { openLatents } = await import('../latents/index.js');
+  const { measuredStatistics, openLatents } = await import('../latents/index.js');
   const { selectedRows } = await import('../rows/index.js');
   const latents = await openLatents(path, options);
   const all = latents.rows();
@@ -48,8 +52,10 @@ export async function openRows(
           all,
           Int32Array.from({ length: count }, (_, row) => row),
         );
-  const { tokens, channels, classes } = latents;
-  return { rows, tokens, channels, classes, digest: () => latents.digest() };
+  const { tokens, channels, grid, classes } = latents;
+  const statistics = (): Promise<ChannelStatistics> =>
+    count === all.rows ? latents.statistics() : measuredStatistics(rows, latents);
+  return { rows, tokens, channels, grid, classes, statistics, digest: () => latents.digest() };
 }
 
 /** What a protocol card says of its sources: the digest of each, by name. */

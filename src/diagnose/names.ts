@@ -7,5 +7,6 @@ export const MEASURE_GROUPS = {
   classes: 'Fisher ratio, silhouette, Davies–Bouldin; needs labels',
   alignment: 'CKNNA; needs --features',
   uniformity: 'LightningDiT’s density over t-SNE',
+  diffusability: 'VIV, LNC (both need labels), SEC, LDS, CDS, RMSC, SRSS (needs --masks), power spectrum',
 };
 export type MeasureGroup = keyof typeof MEASURE_GROUPS;

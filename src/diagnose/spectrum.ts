@@ -62,7 +62,8 @@ export function powerLaw(spectrum: Float64Array): PowerLaw {
   return { slope: -slope, ranks, r2 };
 }
 
-function leastSquares(points: [x: number, y: number][]): { slope: number; r2: number } {
+/** Slope of the line of least squares through points, and the share of the variance of y that it explains. */
+export function leastSquares(points: [x: number, y: number][]): { slope: number; r2: number } {
   const n = points.length;
   const [mx, my] = [0, 1].map(axis => points.reduce((total, point) => total + point[axis], 0) / n);
   let [sxx, sxy, syy] = [0, 0, 0];

@@ -5,7 +5,7 @@ import { splitFragment } from './array-file.js';
 import { checkLabels } from './labels.js';
 import type { LatentsLayout } from './layout.js';
 import { openStore } from './open-store.js';
-import { channelMoments, mergeMoments, statisticsOf, type ChannelStatistics } from './statistics.js';
+import { measuredStatistics, type ChannelStatistics } from './statistics.js';
 import { findNonFinite, readIndices, refuseNonFinite, storeRows } from './store-rows.js';
 import type { LatentsStore, StoreReader } from './store.js';
 
@@ -112,7 +112,10 @@ function latentsOver(store: LatentsStore, dropped: number[], options: LatentsOpt
     },
     statistics() {
       const stated = dropped.length === 0 ? store.statistics : undefined;
-      return (statistics ??= stated ? Promise.resolve(stated) : measure(store, rows, images));
+      // Over the images alone: a mirrored copy adds nothing that is not there already.
+      return (statistics ??= stated
+        ? Promise.resolve(stated)
+        : measuredStatistics(rows, store.layout, { end: images }));
     },
     digest: () => digestOf(store),
     close: () => reader.close(),
@@ -125,14 +128,6 @@ function keptRows({ count, name }: LatentsStore, dropped: number[], flips: boole
   const kept = Array.from({ length: count }, (_, row) => row).filter(row => !out.has(row));
   if (kept.length === 0) throw new UserError(`${name}: every row holds NaN or infinite numbers`);
   return Int32Array.from(flips ? [...kept, ...kept.map(row => row + count)] : kept);
-}
-
-/** Over the images alone: a mirrored copy adds nothing that is not there already. */
-async function measure({ layout }: LatentsStore, rows: RowSource, images: number): Promise<ChannelStatistics> {
-  let moments = channelMoments(new Float32Array(0), layout);
-  for await (const { data } of rows.chunks({ end: images }))
-    moments = mergeMoments(moments, channelMoments(data, layout));
-  return statisticsOf(moments);
 }
 
 async function digestOf(store: LatentsStore): Promise<string> {

@@ -1,3 +1,4 @@
+import type { RowSource } from '../rows/index.js';
 import type { LatentsLayout } from './layout.js';
 
 /** Mean and unbiased standard deviation of each channel over all images and tokens. */
@@ -36,6 +37,17 @@ export function mergeMoments(a: ChannelMoments, b: ChannelMoments): ChannelMomen
     mean: a.mean.map((mean, c) => mean + (b.mean[c] - mean) * share),
     squares: a.squares.map((squares, c) => squares + b.squares[c] + (b.mean[c] - a.mean[c]) ** 2 * a.tokens * share),
   };
+}
+
+/** Statistics of rows [tokens · channels], in one pass. */
+export async function measuredStatistics(
+  rows: RowSource,
+  layout: LatentsLayout,
+  range?: { end: number },
+): Promise<ChannelStatistics> {
+  let moments = channelMoments(new Float32Array(0), layout);
+  for await (const { data } of rows.chunks(range)) moments = mergeMoments(moments, channelMoments(data, layout));
+  return statisticsOf(moments);
 }
 
 export function statisticsOf({ tokens, mean, squares }: ChannelMoments): ChannelStatistics {

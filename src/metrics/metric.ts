@@ -26,6 +26,8 @@ export interface MetricContext {
   seed: number;
   /** Resamplings for intervals; 0: none, and nothing is kept in memory for them. */
   bootstrap: number;
+  /** Directions that features are projected on. */
+  directions: number;
 }
 
 /** What scores were measured on, for messages. */
@@ -45,6 +47,8 @@ export interface DistributionMetric<S = unknown> {
   name: string;
   /** Its name with any other features; absent: it makes sense with Inception's only. */
   otherwise?: string | undefined;
+  /** Measured only where it is requested by name. */
+  byRequest?: boolean;
   /** Measured of reconstructions unless others are requested. */
   ofReconstructions?: boolean;
   /** Measured and drawn in a sweep unless others are requested; the least value of the one that ranks is the best. */

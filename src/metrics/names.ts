@@ -25,5 +25,13 @@ export const METRICS = {
     about: 'kernel distance: mean over 100 random subsets of 1,000, unbiased at any number of images',
     load: async () => (await import('./kid.js')).kid,
   },
+  mind: {
+    about: 'sliced Wasserstein distance of the features (Monge Inception Distance); only where named',
+    load: async () => (await import('./mind.js')).mind,
+  },
+  cmmd: {
+    about: 'kernel distance with CMMD’s Gaussian kernel, on the chosen features; only where named',
+    load: async () => (await import('./cmmd.js')).cmmd,
+  },
 } satisfies Record<string, { about: string; load: () => Promise<DistributionMetric> }>;
 export type MetricName = keyof typeof METRICS;

@@ -4,6 +4,7 @@ import { frechetDistance } from '../metrics/frechet.js';
 import { addToGaussian, emptyGaussian, momentsOf, type FeatureMoments } from '../metrics/gaussian.js';
 import { addLogits, consecutive, emptyScore, shuffledSplits, splitScores } from '../metrics/inception-score.js';
 import { polynomialMmd } from '../metrics/kid.js';
+import { mongeDistance } from '../metrics/mind.js';
 import { PAIR_METRICS } from '../metrics/pairs.js';
 import { precisionRecall, squaredRadii } from '../metrics/precision-recall.js';
 import { chosenRows, type FeatureRows } from '../metrics/rows.js';
@@ -155,6 +156,13 @@ const verifyPairs: Verifier = ({ inputs }) => {
   });
 };
 
+const verifyMind: Verifier = async ({ inputs }) => {
+  const rows = (name: string): FeatureRows => rowsOf(inputs[`input.${name}`]);
+  return {
+    'output.mind': scalar(await mongeDistance(rows('features_1'), rows('features_2'), rows('directions'))),
+  };
+};
+
 /** Systems of this room that recorded cases can be checked against. */
 export const metricSystems: VerifiedSystem[] = [
   {
@@ -162,5 +170,6 @@ export const metricSystems: VerifiedSystem[] = [
     recognises: ({ system }) => String(system).startsWith('Distribution metrics'),
     verify: verifyDistribution,
   },
+  { name: 'mind', recognises: ({ system }) => String(system).startsWith('MIND'), verify: verifyMind },
   { name: 'psnr-ssim', recognises: ({ system }) => String(system).startsWith('PSNR and SSIM'), verify: verifyPairs },
 ];

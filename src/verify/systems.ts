@@ -3,6 +3,7 @@ import { featureSystems } from './features.js';
 import { metricSystems } from './metrics.js';
 import type { VerifiedSystem } from './case.js';
 import { tokenizerSystems } from './tokenizers/index.js';
+import { latentMeasuresSystem } from './latent-measures.js';
 import { latentsSystem } from './latents.js';
 import { lossSystem } from './losses.js';
 import { visionSystem } from './vision.js';
@@ -14,6 +15,7 @@ export const verifiedSystems: VerifiedSystem[] = [
   ...metricSystems,
   ...DIFFUSION_SYSTEMS,
   latentsSystem,
+  latentMeasuresSystem,
   lossSystem,
   visionSystem,
 ];

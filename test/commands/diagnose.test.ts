@@ -82,6 +82,35 @@ describe('maetok diagnose', () => {
     expect((card.sources as Record<string, string>).round).toMatch(/^[0-9a-f]{64}$/);
   });
 
+  it('what predicts generation: all of a labelled grid, of a sequence what it has, by name', async () => {
+    const random = new RandomNumbers(2);
+    const shape = [40, 3, 16, 16];
+    const grid = { shape, dtype: 'float32' as const, data: random.for('grid').normals(40 * 768) };
+    const labels = { shape: [40], dtype: 'int32' as const, data: Int32Array.from({ length: 40 }, (_, row) => row % 2) };
+    const masks = { shape: [40, 32, 32], dtype: 'uint8' as const, data: new Uint8Array(40 * 1024) };
+    masks.data.forEach((_, at) => (masks.data[at] = (at % 32) / 16));
+    await writeNpz(path('grid'), { latents: grid, labels });
+    await writeNpz(path('masks'), { masks });
+    const run = async (...args: string[]) => await maetok('diagnose', ...args, '--measure', 'diffusability');
+    const whole = await run(path('grid'), '--masks', path('masks'));
+    expect(whole.code).toBe(0);
+    const measured = valuesOf(whole.stdout, 'grid');
+    for (const measure of ['viv', 'viv_all_dims', 'within_class_share', 'lnc', 'sec', 'lds', 'cds', 'rmsc', 'srss'])
+      expect(measured[measure]).toEqual(expect.any(Number));
+    expect(whole.stderr).toMatch(/2 of 2 classes have fewer than 86 rows \(the smallest 20\).*inflates viv/);
+    expect(whole.stdout).toMatch(/lds,[^,]+,px of 256 near<=24 far>=96,40/);
+    const sequence = await run(path('round'));
+    expect(sequence.stderr).toMatch(/round: its tokens are not a grid, so SEC, .*SRSS are left out/);
+    expect(Object.keys(valuesOf(sequence.stdout, 'round'))).toEqual(
+      ...[['viv', 'viv_all_dims', 'viv_size_corrected', 'within_class_share', 'lnc', 'rmsc']],
+    );
+    const unlabelled = await run(path('unlabelled'));
+    expect(unlabelled.stderr).toMatch(/unlabelled: has no labels, so VIV and LNC are left out/);
+    const wrong = await run(path('grid'), '--limit', '30', '--masks', path('round'));
+    expect([wrong.code, wrong.stdout]).toEqual([2, '']);
+    expect(wrong.stderr).toMatch(/masks are expected as 'masks'/);
+  });
+
   it('without labels says nothing of classes, and says so', async () => {
     const { code, stdout, stderr } = await maetok('diagnose', path('unlabelled'), '--measure', 'spectrum,classes');
     expect(code).toBe(0);

@@ -7,6 +7,11 @@ beforeAll(async () => {
   await startEngine();
 });
 
+test('MIND along recorded directions', async () => {
+  const [row] = await verifyCase('fixtures/golden/metrics/mind', { tolerance: 1e-4 });
+  expect(row).toMatchObject({ tensor: 'output.mind', pass: true });
+});
+
 describe.each(['distribution', 'psnr-ssim'])('%s', name => {
   test('every recorded number is recomputed within 1e-4', async () => {
     const before = tf.memory().numTensors;

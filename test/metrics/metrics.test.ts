@@ -9,7 +9,7 @@ beforeAll(async () => {
   await startEngine();
 });
 
-const CONTEXT = { width: 6, seed: 0, bootstrap: 0 };
+const CONTEXT = { width: 6, seed: 0, bootstrap: 0, directions: 500 };
 const normals = (seed: string, rows: number, shift = 0, scale = 1): FeatureRows => ({
   rows,
   width: 6,
@@ -50,7 +50,7 @@ function kernelDistance(a: FeatureRows, b: FeatureRows): number {
 describe('distances between sets of features', () => {
   test('grow with the shift, and are near nothing for two draws of the same', async () => {
     const [a, b, far] = [normals('a', 400), normals('b', 400), normals('c', 400, 1)];
-    for (const name of ['fid', 'sfid', 'kid']) {
+    for (const name of ['fid', 'sfid', 'kid', 'mind', 'cmmd']) {
       const [near] = await score(name, a, b);
       const [away] = await score(name, a, far);
       expect(away.value).toBeGreaterThan(20 * Math.abs(near.value));
@@ -64,6 +64,34 @@ describe('distances between sets of features', () => {
     expect(whole.std).toBeUndefined();
     const [drawn] = await score('kid', a, normals('c', 90, 0.5));
     expect(drawn.std!).toBeGreaterThan(0);
+  });
+
+  test('MIND of a shift is 3 times its square, and draws as many of the larger set as the smaller has', async () => {
+    const a = normals('a', 300);
+    const shifted = { ...a, data: a.data.map(value => value + 1) };
+    const [{ value }] = await score('mind', a, shifted, { directions: 4000 });
+    // Over directions u the squared shift is (u · 1)², whose mean is 1: 3 · width · 1.
+    expect(Math.abs(value / 18 - 1)).toBeLessThan(0.05);
+    const [unequal] = await score('mind', a, normals('b', 500));
+    expect(unequal.variant).toBe('500 directions, 300 images a side');
+  });
+
+  test('CMMD is the biased discrepancy of unit features under its wide kernel, a thousandfold', async () => {
+    const [a, b] = [normals('a', 30), normals('b', 20, 0.5)];
+    const unit = ({ rows, data }: FeatureRows) =>
+      Array.from({ length: rows }, (_, i) => {
+        const row = Array.from(data.subarray(6 * i, 6 * i + 6));
+        return row.map(value => value / Math.hypot(...row));
+      });
+    const mean = (x: number[][], y: number[][]): number =>
+      x.reduce(
+        (sum, p) => sum + y.reduce((s, q) => s + Math.exp(-(Math.hypot(...p.map((v, f) => v - q[f])) ** 2) / 200), 0),
+        0,
+      ) /
+      (x.length * y.length);
+    const [{ value }] = await score('cmmd', a, b);
+    const expected = mean(unit(a), unit(a)) + mean(unit(b), unit(b)) - 2 * mean(unit(a), unit(b));
+    expect(value).toBeCloseTo(1000 * expected, 4);
   });
 
   test('the interval of the Fréchet distance contains it, narrows with more images and depends on the seed only', async () => {

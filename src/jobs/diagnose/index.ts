@@ -1,1 +1,2 @@
 export { diagnoseLatents } from './diagnose.js';
+export { openMasks } from './masks.js';

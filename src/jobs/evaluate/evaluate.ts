@@ -123,7 +123,7 @@ export async function evaluateSets(
       inputs: samples.map(({ name, images }) => ({ name, digest: images.digest, count: images.count })),
     };
     if (paired) return { rows: await evaluatePairs(samples[0], reference.images, settings, judges, context), card };
-    const metrics = await metricsFor(settings, () => true, extractor);
+    const metrics = await metricsFor(settings, ({ byRequest }) => byRequest !== true, extractor);
     const compare = await comparison(reference, extractor!, metrics, settings, context);
     const rows: EvaluationRow[] = [];
     for (const sample of samples) rows.push(...(await compare(sample)));

@@ -7,6 +7,8 @@ export interface SideSettings {
   seed: number;
   /** Resamplings for the interval of a Fréchet distance; 0: none. */
   bootstrap: number;
+  /** Directions that MIND projects features on. */
+  directions: number;
 }
 
 /** One side of a comparison: images go in, each metric keeps what it needs of their features. */

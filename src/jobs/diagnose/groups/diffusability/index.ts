@@ -1,0 +1,97 @@
+import {
+  imageMeans,
+  neighbourConsistency,
+  overStandardised,
+  pairProducts,
+  regionSimilarities,
+  tokenContrast,
+  withForeground,
+  type Grid,
+  type LatentRows,
+  type Masks,
+} from '../../../../diagnose/diffusability/index.js';
+import { randomRows } from '../../../../rows/index.js';
+import { pooledMasks } from '../../masks.js';
+import type { Measured, Task } from '../../task.js';
+import { laidOn, mean, ofFrequencies, ofPositions, ofRegions } from './positions.js';
+import { ofVelocities } from './velocities.js';
+
+/** Beyond this many tokens a matrix of pairs of positions is not kept. */
+const MOST_TOKENS = 2 ** 13;
+/** Neighbours that LNC looks at. */
+const NEIGHBOURS = [5, 10];
+
+/** Measures of a latent space by which the quality of what is then generated has been predicted. */
+export async function diffusability(task: Task): Promise<Measured[]> {
+  const { rows, tokens, grid, settings, log, name } = task;
+  const latents = { rows, tokens, channels: rows.width / tokens };
+  const plane = grid !== undefined && tokens <= MOST_TOKENS ? grid : undefined;
+  if (!plane)
+    log.warn(
+      `${name}: ${grid ? `its ${tokens} tokens are too many` : 'its tokens are not a grid'}, ` +
+        'so SEC, the power spectrum, LDS, CDS and SRSS are left out',
+    );
+  const masks = plane && settings.masks ? await pooledMasks(settings.masks, rows.rows, plane) : undefined;
+  if (plane && !masks) log.note(`${name}: without --masks SRSS is left out, and LNC is over whole images`);
+  const passed = await ofPass(task, latents, plane, masks);
+  return [...(await ofVelocities(task, latents)), ...passed];
+}
+
+/** All that takes one pass over the rows. */
+async function ofPass(
+  task: Task,
+  latents: LatentRows,
+  grid: Grid | undefined,
+  masks: Masks | undefined,
+): Promise<Measured[]> {
+  const { rows: source, settings, log, name } = task;
+  const drawn = randomRows(source.rows, settings.sample, settings.seed);
+  const images = masks ? withForeground(masks, drawn) : drawn;
+  const contrast = tokenContrast();
+  const means = imageMeans(images, latents.channels, masks);
+  const plane = grid && gathered(grid, latents.tokens, masks);
+  const progress = log.progress(`${name}: positions and frequencies`, source.rows, 'rows');
+  await overStandardised(latents, await task.statistics(), [contrast, means, ...(plane?.accumulators ?? [])], seen =>
+    progress.update(seen),
+  );
+  progress.stop();
+  return [
+    ...(await ofNeighbours(task, means.means(), images, masks)),
+    { measure: 'rmsc', value: mean(contrast.values), rows: source.rows },
+    ...(plane?.measured(task) ?? []),
+  ];
+}
+
+/** What tokens on a grid are asked for while they pass, and what it then says. */
+function gathered(grid: Grid, tokens: number, masks: Masks | undefined) {
+  const rulers = laidOn(grid);
+  const [products, cosines] = [pairProducts('z', tokens), pairProducts('unit', tokens)];
+  const regions = masks && { masks, ...regionSimilarities(masks, rulers) };
+  return {
+    accumulators: [products, cosines, ...(regions ? [regions] : [])],
+    measured: (task: Task): Measured[] => [
+      ...ofFrequencies(products.mean(), grid, task.rows.rows),
+      ...ofPositions(task, cosines.mean(), rulers),
+      ...(regions ? ofRegions(task, regions.values, regions.masks, rulers) : []),
+    ],
+  };
+}
+
+async function ofNeighbours(
+  { rows: { labels } }: Task,
+  means: Parameters<typeof neighbourConsistency>[0],
+  images: Int32Array,
+  masks: Masks | undefined,
+): Promise<Measured[]> {
+  if (!labels || images.length < 2) return [];
+  const own = images.map(image => labels[image]);
+  const measured: Measured[] = [];
+  for (const distance of ['cosine', 'l2'] as const) {
+    const shares = await neighbourConsistency(means, own, distance, NEIGHBOURS);
+    shares.forEach((value, i) => {
+      const setting = `k=${NEIGHBOURS[i]} ${distance}${masks ? ' foreground' : ''}`;
+      measured.push({ measure: 'lnc', value, setting, rows: images.length });
+    });
+  }
+  return measured;
+}

@@ -1,0 +1,52 @@
+import { velocityVariance, type LatentRows, type VelocityVariance } from '../../../../diagnose/diffusability/index.js';
+import type { Measured, Task } from '../../task.js';
+
+/** VIV and what it is to be read with. */
+export async function ofVelocities(
+  { rows: source, name, statistics, log }: Task,
+  latents: LatentRows,
+): Promise<Measured[]> {
+  const { labels } = source;
+  if (!labels) {
+    log.warn(`${name}: has no labels, so VIV and LNC are left out`);
+    return [];
+  }
+  const progress = log.progress(`${name}: variance of velocities`, new Set(labels).size, 'classes');
+  const found = await velocityVariance(latents, await statistics(), labels, {
+    onClass: done => progress.update(done),
+  });
+  progress.stop();
+  warnOfFewRows(name, found, latents, log);
+  if (found.rows.length === 0) return [];
+  const rows = found.rows.reduce((sum, count) => sum + count, 0);
+  const [least, most] = [Math.min(...found.rows), Math.max(...found.rows)];
+  const setting = `classes=${found.rows.length} rows=${least === most ? least : `${least}-${most}`}`;
+  const dims = latents.rows.width;
+  return [
+    { measure: 'viv', value: found.published, setting, rows },
+    { measure: 'viv_all_dims', value: found.fair, setting, rows },
+    {
+      measure: 'viv_size_corrected',
+      value: found.published * Math.sqrt(dims),
+      setting: `${setting} dims=${dims}`,
+      rows,
+    },
+    { measure: 'within_class_share', value: found.withinShare, setting, rows },
+  ];
+}
+
+function warnOfFewRows(name: string, { rows, leftOut }: VelocityVariance, latents: LatentRows, log: Task['log']): void {
+  if (leftOut > 0)
+    log.warn(
+      `${name}: ${leftOut} of ${leftOut + rows.length} classes have fewer than 4 rows and are left out of VIV` +
+        (rows.length === 0 ? ', which leaves none' : ''),
+    );
+  const { tokens, channels } = latents;
+  const needed = Math.ceil(Math.max(tokens / channels, channels / tokens));
+  const few = rows.filter(count => count < needed).length;
+  if (few > 0)
+    log.warn(
+      `${name}: ${few} of ${rows.length} classes have fewer than ${needed} rows (the smallest ${Math.min(...rows)}), too few to tell ` +
+        `all eigenvalues of ${tokens} tokens × ${channels} channels; that inflates viv, compare viv_all_dims`,
+    );
+}

@@ -1,0 +1,18 @@
+import { uniformity as unevenness } from '../../../diagnose/index.js';
+import { tokenPlane } from '../token-plane.js';
+import type { Measured, Task } from '../task.js';
+
+/** How evenly tokens are spread over a t-SNE plane, as LightningDiT measures it. */
+export async function uniformity(task: Task): Promise<Measured[]> {
+  const { settings, log } = task;
+  const points = await tokenPlane(task, await task.moments(), settings, log);
+  const rows = points.length / 2;
+  const { densityStd, densityCv, normalisedEntropy, gini } = unevenness(points);
+  const setting = 't-SNE perplexity=30';
+  return [
+    { measure: 'density_std', value: densityStd, setting, rows },
+    { measure: 'density_cv', value: densityCv, setting, rows },
+    { measure: 'density_entropy', value: normalisedEntropy, setting, rows },
+    { measure: 'density_gini', value: gini, setting, rows },
+  ];
+}
