@@ -1,3 +1,4 @@
+import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from '@jest/globals';
 import { RandomNumbers } from '../../src/base/index.js';
 import { explanations, omissions, PUBLISHED, scoreboard } from '../../src/jobs/scoreboard/scoreboard.js';
@@ -113,6 +114,17 @@ describe('scoreboard', () => {
       "same: not judged, it does not vary where 'gfid' has numbers",
       "odd: not judged, it contains text ('x')",
     ]);
+  });
+
+  test('the arena’s published numbers give iFID’s rank correlations as published, per generator', async () => {
+    const arena = await readTable(fileURLToPath(new URL('../../studies/ifid-arena.csv', import.meta.url)));
+    const rows = scoreboard(arena, { seed: 0 });
+    expect(rows.map(({ setting, measure, tokenizers }) => [setting, measure, tokenizers])).toEqual([
+      ['SiT-XL', 'ifid', 14],
+      ['SiT-B', 'ifid', 13],
+    ]);
+    expect(rows.map(({ spearman }) => Number(spearman!.toFixed(3)))).toEqual([0.881, 0.83]);
+    expect(rows.every(({ verdict }) => verdict === 'correlates')).toBe(true);
   });
 
   test('the published numbers: settings are kept apart, and three tokenizers are reported as too few', async () => {
