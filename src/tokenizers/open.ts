@@ -41,6 +41,7 @@ export async function openTokenizer(spec: string, options: OpenOptions = {}): Pr
 /** A network with its normalisation around it: the file that was named, one that belongs to the weights, the config's. */
 async function normalised(network: Tokenizer, options: OpenOptions, source?: TokenizerSource): Promise<Tokenizer> {
   try {
+    refuseSize(network);
     const path = options.statistics ?? (source && statisticsOf(source));
     if (path !== undefined) return await withStatistics(network, path, options.log);
     const configured = source && configuredNormalisation(source.name, source.config, network.latentShape);
@@ -50,6 +51,11 @@ async function normalised(network: Tokenizer, options: OpenOptions, source?: Tok
     network.dispose();
     throw error;
   }
+}
+
+function refuseSize({ name, imageSize, sizeMultiple = 1 }: Tokenizer): void {
+  if (imageSize % sizeMultiple === 0) return;
+  throw new UserError(`--image-size ${imageSize}: does not divide by ${sizeMultiple}, as ${name} needs`);
 }
 
 /** The file's statistics belong to what the latents depend on, and so to the digest. */

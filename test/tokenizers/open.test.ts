@@ -170,9 +170,11 @@ describe('DC-AE', () => {
     expect(found.decoded).toBeAllClose(told.decoded, { rtol: 1e-6 });
   });
 
-  it('refuses a size that its factor does not divide', async () => {
-    const { path } = await published('dcae-in');
-    await expect(openTokenizer(path, { imageSize: 30 })).rejects.toThrow(/30 does not divide by 8/);
+  it.each(['dcae-in', 'sdvae-quant'])('refuses a size that its factor does not divide: %s', async name => {
+    const { path } = await published(name);
+    await expect(openTokenizer(path, { imageSize: 30 })).rejects.toThrow(
+      /--image-size 30: does not divide by [48], as/,
+    );
   });
 });
 

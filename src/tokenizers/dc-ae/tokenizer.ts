@@ -1,4 +1,3 @@
-import { UserError } from '../../base/index.js';
 import { tf } from '../../engine/index.js';
 import type { NdArray } from '../../io/index.js';
 import { loadParams, under, type Params } from '../../nn/index.js';
@@ -34,10 +33,6 @@ export function openDcAe(source: TokenizerSource, options: OpenOptions): Tokeniz
     options.log?.warn(`${source.name}: no scaling_factor is known for this model, latents stay unscaled`);
   const imageSize = options.imageSize ?? 256;
   const side = imageSize / factor;
-  if (!Number.isInteger(side))
-    throw new UserError(
-      `${source.name}: an image size of ${imageSize} does not divide by ${factor}, as this model needs`,
-    );
   return {
     name: `dc-ae-f${factor}c${architecture.latentChannels}`,
     family: 'dc-ae',

@@ -1,4 +1,3 @@
-import { UserError } from '../../base/index.js';
 import { tf } from '../../engine/index.js';
 import { roundedOnce } from '../../nn/index.js';
 import { tidied } from '../grid.js';
@@ -14,10 +13,6 @@ import { defaultPeriods } from './positions.js';
 export function openVtp({ name, weights, config: raw, digest }: TokenizerSource, options: OpenOptions): Tokenizer {
   const config = readVtpConfig(name, raw, weights);
   const imageSize = options.imageSize ?? config.imageSize;
-  if (imageSize % config.patchSize !== 0)
-    throw new UserError(
-      `--image-size ${imageSize}: is not a multiple of the patch size ${config.patchSize} of ${name}`,
-    );
   const loaded = loadVtp(name, weights, config, options);
   const params = roundedOnce(loaded);
   tf.dispose(loaded);
