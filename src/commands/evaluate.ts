@@ -31,7 +31,7 @@ const options = z.object({
     .string()
     .optional()
     .describe(
-      'inception:WEIGHTS (FID), effnet-lite0:WEIGHTS, onnx:FILE, hog or pixels (their distances are called fd, kd)',
+      'inception:WEIGHTS (FID), vit:WEIGHTS (DINOv2 for FD-DINOv2, MAE, SigLIP, CLIP), effnet-lite0:WEIGHTS, onnx:FILE, hog or pixels (their distances are called fd, kd)',
     ),
   metrics: words
     .pipe(z.array(z.enum(namesOf(METRICS))).min(1))

@@ -10,7 +10,7 @@ export const openingOptions = {
     .string()
     .min(1)
     .describe(
-      'run folder, weights file or folder, hf:owner/name, onnx:ENCODER[,DECODER], two files ENCODER,DECODER (also as taef2:ENCODER,DECODER), or effnet-lite0:WEIGHTS for features',
+      'run folder, weights file or folder, hf:owner/name, onnx:ENCODER[,DECODER], two files ENCODER,DECODER (also as taef2:ENCODER,DECODER), or features: vit:WEIGHTS (the patch tokens of DINOv2, DINOv3, SigLIP, MAE, CLIP), effnet-lite0:WEIGHTS',
     ),
   tokenizerConfig: z
     .string()

@@ -4,6 +4,7 @@ import { EFFICIENTNET_SIZE, openEfficientNet } from './efficientnet-lite0.js';
 import type { FeatureExtractor } from './extractor.js';
 import { openInception } from './inception-extractor.js';
 import { openOnnxFeatures } from './onnx.js';
+import { openVitFeatures } from './vit.js';
 import { hogFeatures, pixelFeatures } from './plain.js';
 
 /** How to name an extractor, and what it is. */
@@ -13,7 +14,11 @@ const FEATURE_SPECS: readonly [spec: string, meaning: string][] = [
     'the network of FID: torch-fidelity’s or pytorch-fid’s .pth, safetensors, ADM’s graph as .onnx',
   ],
   ['effnet-lite0:WEIGHTS[?size=224]', 'EfficientNet-Lite0, a small network trained on ImageNet'],
-  ['onnx:FILE.onnx', 'any encoder, described by FILE.yaml next to it (e.g. DINOv2 for FD-DINOv2)'],
+  [
+    'vit:WEIGHTS[?size=224&layer=9&tokens=class|mean|pooled|embedding]',
+    'DINOv2 (FD-DINOv2), DINOv3, SigLIP, MAE, CLIP; weights as transformers, timm or the authors spell them, or hf:…',
+  ],
+  ['onnx:FILE.onnx', 'any other encoder, described by FILE.yaml next to it'],
   ['hog', 'histograms of gradient directions, no weights'],
   ['pixels', 'mean colours on an 8 × 8 grid, no weights'],
 ];
@@ -22,12 +27,13 @@ const FEATURE_SPECS: readonly [spec: string, meaning: string][] = [
 export const NO_FEATURES =
   'comparing sets of images needs --features: inception:WEIGHTS gives FID (download ' +
   'weights-inception-2015-12-05-6726825d.pth of torch-fidelity or pt_inception-2015-12-05-6726825d.pth of pytorch-fid); ' +
-  'effnet-lite0:WEIGHTS, onnx:FILE, hog and pixels give other distances, not comparable with FID';
+  'vit:WEIGHTS (DINOv2, …), effnet-lite0:WEIGHTS, onnx:FILE, hog and pixels give other distances, not comparable with FID';
 
 /** Opens an extractor by what FEATURE_SPECS lists. The engine has been started. */
 export async function openExtractor(spec: string): Promise<FeatureExtractor> {
   if (spec === 'hog') return hogFeatures;
   if (spec === 'pixels') return pixelFeatures;
+  if (spec.startsWith('vit:')) return await openVitFeatures(spec.slice('vit:'.length));
   const found = /^(inception|effnet-lite0|onnx):(.+)$/.exec(spec);
   if (!found) {
     const forms = FEATURE_SPECS.map(([form]) => form).join(', ');

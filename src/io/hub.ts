@@ -38,7 +38,8 @@ export function parseHubSpec(spec: string): HubSpec {
 }
 
 /**
- * The weights of a Hugging Face repository as a file on this machine, with its `config.json`, if it has one, next to it.
+ * The weights of a Hugging Face repository as a file on this machine, with its `config.json` and `preprocessor_config.json`,
+ * if it has them, next to it.
  * Files in the cache are not downloaded again; an interrupted download resumes where it stopped; every file's checksum is
  * verified.
  */
@@ -48,7 +49,8 @@ export async function hubWeights(spec: string, options: HubOptions = {}): Promis
   const names = await repository.names();
   const file = parsed.file ?? usualWeights(spec, names);
   if (!names.includes(file)) throw new UserError(`${spec}: has no file ${file}; it has ${listed(names)}`);
-  if (names.includes('config.json')) await repository.fetch('config.json');
+  for (const beside of ['config.json', 'preprocessor_config.json'])
+    if (names.includes(beside)) await repository.fetch(beside);
   const path = await repository.fetch(file);
   for (const shard of file.endsWith('.index.json') ? await shardsOf(path) : []) {
     if (!names.includes(shard)) throw new UserError(`${spec}: ${file} names ${shard}, which the repository lacks`);

@@ -26,7 +26,8 @@ import type { Halves, OpenOptions, Tokenizer, TokenizerFamily, TokenizerSource }
 /**
  * Opens a tokenizer: a run folder; a weights file or folder of any published system; `hf:owner/name`;
  * `onnx:ENCODER[,DECODER]` or `onnx:FILE.yaml`; `ENCODER,DECODER` where a system keeps its halves in two files, also
- * behind a name, `taef2:ENCODER,DECODER`, each of them also hf:owner/name; `effnet-lite0:WEIGHTS` for features in place of latents.
+ * behind a name, `taef2:ENCODER,DECODER`, each of them also hf:owner/name; `vit:WEIGHTS` or `effnet-lite0:WEIGHTS` for
+ * features in place of latents.
  */
 export async function openTokenizer(spec: string, options: OpenOptions = {}): Promise<Tokenizer> {
   if (spec.startsWith('onnx:'))
@@ -119,7 +120,8 @@ async function readSource(spec: string, options: OpenOptions): Promise<Tokenizer
   };
 }
 
-const WAYS = 'use a path, hf:owner/name, onnx:ENCODER[,DECODER], effnet-lite0:WEIGHTS or NAME:ENCODER[,DECODER]';
+const WAYS =
+  'use a path, hf:owner/name, onnx:ENCODER[,DECODER], vit:WEIGHTS, effnet-lite0:WEIGHTS or NAME:ENCODER[,DECODER]';
 
 /** A spec with the name before it (`taef2:`), which is a system's or a family's, taken off. */
 function withoutName(spec: string): { system?: string; path: string } {

@@ -48,6 +48,7 @@ export type Shapes = ReadonlyMap<string, readonly number[]>;
 
 const size = z.number().int().positive();
 const sides = z.union([size, z.array(size).nonempty()]);
+const three = z.array(z.number()).length(3);
 const FIELDS = z.object({
   model_type: z.string().optional(),
   architecture: z.string().optional(),
@@ -72,6 +73,7 @@ const FIELDS = z.object({
   value_bias: z.boolean().optional(),
   vision_use_head: z.boolean().optional(),
   projection_dim: size.optional(),
+  pretrained_cfg: z.object({ mean: three.optional(), std: three.optional() }).optional(),
 });
 type Fields = z.output<typeof FIELDS>;
 
@@ -85,6 +87,40 @@ export function visionFields(name: string, raw: Record<string, unknown>): Fields
   throw new UserError(`${name}: config field ${issue.path.join('.')}: ${issue.message}`);
 }
 
+/** How images are prepared, as preprocessor_config.json beside the weights says it. */
+export function withPreprocessor(name: string, input: InputConfig, raw: Record<string, unknown>): InputConfig {
+  const parsed = PREPROCESSOR.safeParse(Object.fromEntries(Object.entries(raw).filter(([, value]) => value !== null)));
+  if (!parsed.success) {
+    const [issue] = parsed.error.issues;
+    throw new UserError(`${name}: preprocessor_config.json: ${issue.path.join('.')}: ${issue.message}`);
+  }
+  const { image_mean: mean, image_std: std, resample, crop_size, do_center_crop, size: sized } = parsed.data;
+  return {
+    size: sideOf(do_center_crop ? crop_size : undefined) ?? sideOf(sized) ?? input.size,
+    mean: mean ?? input.mean,
+    std: std ?? input.std,
+    resample: resample === undefined ? input.resample : RESAMPLE[resample],
+  };
+}
+
+/** Numbers of Pillow's filters. */
+const RESAMPLE = { 2: 'bilinear', 3: 'bicubic' } as const;
+
+const extent = z.union([size, z.object({ height: size.optional(), shortest_edge: size.optional() })]);
+const PREPROCESSOR = z.object({
+  image_mean: three.optional(),
+  image_std: three.optional(),
+  resample: z
+    .literal([2, 3], { error: ({ input }) => `${String(input)} is not supported; only 2 and 3 are` })
+    .optional(),
+  size: extent.optional(),
+  crop_size: extent.optional(),
+  do_center_crop: z.boolean().optional(),
+});
+
+const sideOf = (given: z.output<typeof extent> | undefined): number | undefined =>
+  typeof given === 'object' ? (given.height ?? given.shortest_edge) : given;
+
 /** The config of weights with these shapes: what `fields` say, then what the shapes do, then what was published. */
 export function visionConfig(name: string, fields: Fields, shapes: Shapes, spelling: SpellingName): VisionConfig {
   const family = familyOf(name, fields, shapes);
@@ -93,6 +129,7 @@ export function visionConfig(name: string, fields: Fields, shapes: Shapes, spell
   const side = (key: string, axis: number): number => shapes.get(key)?.[axis] ?? 0;
   const width = fields.hidden_size ?? side('patch_embed.proj.weight', 0);
   const gated = fields.use_swiglu_ffn ?? fields.use_gated_mlp ?? isGated(shapes);
+  const patchSize = square(name, 'patch_size', fields.patch_size) ?? side('patch_embed.proj.weight', 2);
   const registers = fields.num_register_tokens ?? shapes.get('register_tokens')?.at(-2) ?? 0;
   const positions = shapes.get('pos_embed')?.at(-2) ?? 0;
   return {
@@ -104,7 +141,7 @@ export function visionConfig(name: string, fields: Fields, shapes: Shapes, spell
     gated,
     activation: activationOf(name, fields, family, gated),
     eps: fields.layer_norm_eps ?? published.eps,
-    patchSize: square(name, 'patch_size', fields.patch_size) ?? side('patch_embed.proj.weight', 2),
+    patchSize,
     classToken: family !== 'siglip',
     registers,
     positions,
@@ -116,8 +153,20 @@ export function visionConfig(name: string, fields: Fields, shapes: Shapes, spell
     normAffine: true,
     attentionPool: fields.vision_use_head ?? has('pool.probe'),
     projection: projectionOf(family, shapes),
-    input: { ...published.input, size: square(name, 'image_size', fields.image_size) ?? published.input.size },
+    input: inputOf(family, fields, positions, patchSize),
   };
+}
+
+/** The preprocessing that was published; networks of one size are given that size. */
+function inputOf(
+  family: FamilyName,
+  { pretrained_cfg: timm }: Fields,
+  positions: number,
+  patchSize: number,
+): InputConfig {
+  const { input } = FAMILY[family];
+  const size = family === 'dinov2' || family === 'dinov3' ? input.size : Math.trunc(Math.sqrt(positions)) * patchSize;
+  return { ...input, size, mean: timm?.mean ?? input.mean, std: timm?.std ?? input.std };
 }
 
 function familyOf(name: string, { model_type: type }: Fields, shapes: Shapes): FamilyName {
@@ -157,7 +206,7 @@ function headsOf(name: string, fields: Fields, family: FamilyName, width: number
   return heads;
 }
 
-const SAME_ACTIVATION: Record<string, ActivationName> = {
+const SAME_ACTIVATION: Partial<Record<string, ActivationName>> = {
   gelu: 'gelu',
   gelu_python: 'gelu',
   gelu_pytorch_tanh: 'gelu_pytorch_tanh',
@@ -167,19 +216,22 @@ const SAME_ACTIVATION: Record<string, ActivationName> = {
   swish: 'silu',
 };
 
-/** A config of transformers leaves out what is its default. */
-const defaultActivation = (family: FamilyName, modelType: string | undefined): ActivationName | undefined =>
-  family === 'clip' && modelType !== undefined ? 'quick_gelu' : FAMILY[family].activation;
+/** Architectures of timm whose GELU is the approximate one; its other SigLIPs run the exact one. */
+const TIMM_TANH = /_patch32_siglip|_large_patch16_siglip(_gap)?_512|_so400m_patch16_siglip|_giantopt_/;
 
-function activationOf(
-  name: string,
-  { hidden_act, model_type }: Fields,
-  family: FamilyName,
-  gated: boolean,
-): ActivationName {
+/** What a config leaves out because it is the default, of transformers' or of timm's architecture. */
+function defaultActivation(family: FamilyName, { model_type, architecture }: Fields): ActivationName | undefined {
+  if (family === 'clip' && model_type !== undefined) return 'quick_gelu';
+  if (architecture === undefined) return FAMILY[family].activation;
+  if (family === 'clip') return architecture.includes('quickgelu') ? 'quick_gelu' : 'gelu';
+  return family === 'siglip' && TIMM_TANH.test(architecture) ? 'gelu_pytorch_tanh' : 'gelu';
+}
+
+function activationOf(name: string, fields: Fields, family: FamilyName, gated: boolean): ActivationName {
+  const { hidden_act } = fields;
   // DINOv2's gate has a SiLU of its own whatever its config says.
   if (gated && (family === 'dinov2' || hidden_act === undefined)) return 'silu';
-  const activation = hidden_act === undefined ? defaultActivation(family, model_type) : SAME_ACTIVATION[hidden_act];
+  const activation = hidden_act === undefined ? defaultActivation(family, fields) : SAME_ACTIVATION[hidden_act];
   if (activation !== undefined) return activation;
   const known = Object.keys(SAME_ACTIVATION).join(', ');
   throw new UserError(

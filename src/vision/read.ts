@@ -2,7 +2,7 @@ import { UserError } from '../base/index.js';
 import type { ArrayFile, NdArray } from '../io/index.js';
 import { loadParams, type Params } from '../nn/index.js';
 import { tf } from '../engine/index.js';
-import { visionConfig, visionFields, type VisionConfig } from './config.js';
+import { visionConfig, visionFields, withPreprocessor, type VisionConfig } from './config.js';
 import { joined, parametersOf, type Part } from './parameters.js';
 import { tensorsOf, type FoundTensors } from './tensors.js';
 
@@ -14,6 +14,8 @@ export interface VisionSource {
   weights: Pick<ArrayFile, 'tensors' | 'read'> | Record<string, NdArray>;
   /** config.json beside the weights, or of a recorded case; empty where there is none. */
   config: Record<string, unknown>;
+  /** preprocessor_config.json beside the weights, where there is one. */
+  preprocessor?: Record<string, unknown> | undefined;
 }
 
 /** A frozen vision transformer. */
@@ -45,6 +47,7 @@ export async function readVision(source: VisionSource, options: ReadVisionOption
   const found = tensorsOf(name, file.tensors, fields.architecture !== undefined, options.ignores);
   const config = visionConfig(name, fields, found.shapes, found.spelling);
   if (options.bareNorm) config.normAffine = false;
+  if (source.preprocessor) config.input = withPreprocessor(name, config.input, source.preprocessor);
   const parameters = parametersOf(config, key => found.keys.has(key));
   const wanted = new Set(Object.values(parameters).flatMap(({ parts }) => parts));
   refuseMissing(name, found, [...wanted]);

@@ -51,6 +51,7 @@ const WHOLE: readonly Row[] = [
   row('pool.mlp.down', 'head.mlp.fc2', '=', 'attn_pool.mlp.fc2', ''),
   row(`${UNUSED}mask_token`, 'embeddings.mask_token', '=', '', 'mask_token'),
   row(`${UNUSED}position_ids`, 'embeddings.position_ids', '=', '', ''),
+  row(`${UNUSED}local_cls_norm`, '', '', '', 'local_cls_norm'),
   row(`${UNUSED}periods`, '', '', '', 'rope_embed.periods'),
   row(`${UNUSED}frequencies`, 'rope_embeddings.inv_freq', '=', '', ''),
   // DINOv3 keeps `layer` without `encoder`, and its attention's names, when it is saved.

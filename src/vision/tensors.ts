@@ -45,12 +45,13 @@ export function tensorsOf(
     }
     for (const spelling of reading.spellings) seen.set(spelling, (seen.get(spelling) ?? 0) + 1);
     read++;
-    if (reading.name.startsWith(UNUSED)) continue;
+    if (reading.name.startsWith(UNUSED) || shape.includes(0)) continue;
     if (keys.has(reading.name))
       throw new UserError(`${name}: tensors ${keys.get(reading.name)!} and ${key} are the same one in two spellings`);
     keys.set(reading.name, key);
     shapes.set(reading.name, shape);
   }
+  unpackGate(keys, shapes);
   if (strange.length > 0)
     throw new UserError(
       `${name}: tensor ${strange[0]}${strange.length > 1 ? ` and ${strange.length - 1} more are` : ' is'} no part of a vision transformer that maetok knows, and would not be read; give weights of DINOv2, DINOv3, SigLIP, MAE or CLIP`,
@@ -64,6 +65,18 @@ export function tensorsOf(
     told: toldSpelling(fitting, spelling),
     spelledAs: wanted => prefix + spelledLike(keys, prefix, wanted),
   };
+}
+
+/** timm keeps a gate and its value in one `fc1`, twice as wide as `fc2` takes. */
+function unpackGate(keys: Map<string, string>, shapes: Map<string, readonly number[]>): void {
+  const [up, down] = ['up', 'down'].map(part => shapes.get(`blocks.0.mlp.${part}.weight`));
+  if (up === undefined || down === undefined || shapes.has('blocks.0.mlp.gate.weight') || up[0] !== 2 * down[1]) return;
+  for (const record of [keys, shapes] as Map<string, unknown>[])
+    for (const [name, value] of [...record])
+      if (/^blocks\.\d+\.mlp\.up\./.test(name)) {
+        record.delete(name);
+        record.set(name.replace('.up.', '.both.'), value);
+      }
 }
 
 function prefixOf(name: string, keys: string[]): string {

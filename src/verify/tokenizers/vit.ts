@@ -1,4 +1,5 @@
 import { tf, type Tensor, type Tensor3D, type Tensor4D } from '../../engine/index.js';
+import type { NdArray } from '../../io/index.js';
 import type { VerifiedSystem, Verifier, VerifyCase } from '../case.js';
 import {
   axialAngles,
@@ -18,10 +19,11 @@ import { gaussianOutputs, gradientOutputs } from './gaussian.js';
 import { auxDecoder, gridSide, type VitConfig } from '../../tokenizers/vit/config.js';
 import { decode, decodePatches } from '../../tokenizers/vit/decoder.js';
 import { encode } from '../../tokenizers/vit/encoder.js';
+import { toImagenet } from '../../tokenizers/imagenet.js';
 import { hog } from '../../tokenizers/vit/hog.js';
 import { readHubConfig, type Backbones } from '../../tokenizers/vit/hub.js';
 import { auxLoss, IMAGE_TARGETS, negativeCosine, type AuxTarget } from '../../tokenizers/vit/targets.js';
-import { teacherTokens } from '../../tokenizers/vit/teacher.js';
+import { readVision, visionTokens } from '../../vision/index.js';
 
 /* The authors' recorded cases. Tensors that no forward pass of ours uses are read from the case's own weights. */
 
@@ -163,11 +165,11 @@ const gaussianLoss =
   };
 
 /** The training model with its auxiliary decoders and their losses. */
-const verifyTraining: Verifier = recorded => {
+const verifyTraining: Verifier = async recorded => {
   const loaded = load(recorded);
   const { config, params, images } = loaded;
   const mask = tf.tidy(() => input(recorded, 'mask'));
-  const features = teacherFeatures(loaded);
+  const features = await teacherFeatures(loaded);
   const outputs = {
     ...tf.tidy(() => ({
       ...evaluation(loaded),
@@ -189,7 +191,7 @@ const verifyTraining: Verifier = recorded => {
     }),
   };
   tf.dispose([images, mask, features]);
-  return Promise.resolve(outputs);
+  return outputs;
 };
 
 /** Teachers' prefixes in the state dict and the backbones that their sizes go by. */
@@ -198,19 +200,33 @@ const TEACHERS: Record<string, { prefix: string; backbone: string }> = {
   clip: { prefix: 'clip_model', backbone: 'vit_so400m_patch14_siglip_gap_224' },
 };
 
-function teacherFeatures({ recorded, config, params, images }: Case): Record<string, Tensor3D> {
-  const heads = (name: string): number =>
-    (recorded.config.backbone_overrides as Backbones)[TEACHERS[name].backbone].num_heads;
-  return tf.tidy(() =>
-    Object.fromEntries(
-      Object.keys(config.aux?.targets ?? {}).map(name => [
-        name,
-        Object.hasOwn(TEACHERS, name)
-          ? teacherTokens(under(params, TEACHERS[name].prefix), heads(name), images)
-          : IMAGE_TARGETS[name](config.patchSize).features(images),
-      ]),
-    ),
-  );
+async function teacherFeatures(loaded: Case): Promise<Record<string, Tensor3D>> {
+  const { config, images } = loaded;
+  const features: Record<string, Tensor3D> = {};
+  for (const name of Object.keys(config.aux?.targets ?? {}))
+    features[name] = Object.hasOwn(TEACHERS, name)
+      ? await teacherTokens(loaded, TEACHERS[name])
+      : IMAGE_TARGETS[name](config.patchSize).features(images);
+  return features;
+}
+
+/** A teacher's patch tokens. All teachers are given ImageNet's normalisation, SigLIP too, as the authors do. */
+async function teacherTokens(
+  { recorded, images }: Case,
+  { prefix, backbone }: { prefix: string; backbone: string },
+): Promise<Tensor3D> {
+  const { folder, arrays, config: about } = recorded;
+  const heads = (about.backbone_overrides as Backbones)[backbone].num_heads;
+  const weights = under(arrays as Record<string, NdArray>, prefix);
+  const { config, params } = await readVision({
+    name: folder,
+    weights,
+    config: { architecture: backbone, num_attention_heads: heads },
+  });
+  return tf.tidy(() => {
+    const { hidden, extra } = visionTokens(config, params, toImagenet(images));
+    return hidden.slice([0, extra, 0], [-1, -1, -1]);
+  });
 }
 
 const authorsTarget = (config: VitConfig, name: string): Pick<AuxTarget, 'distance'> =>

@@ -32,7 +32,7 @@ export const diffusionOptions = z.object({
     .string()
     .optional()
     .describe(
-      'REPA: features of a frozen encoder to align with, in the row order of the latents (extract --tokenizer onnx:…)',
+      'REPA: features of a frozen encoder to align with, in the row order of the latents (extract --tokenizer vit:…, or onnx:…)',
     ),
   repaAfter: count
     .optional()

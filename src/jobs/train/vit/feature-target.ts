@@ -41,6 +41,8 @@ async function teacher(name: string, spec: string, { patches, log }: FeatureTarg
   const encoder = await openTokenizer(spec, { log });
   const [tokens, width] = encoder.latentShape;
   const before = leadingTokens(spec, tokens, patches);
+  // Frozen vision transformers resize images themselves, each in its own way.
+  const takesAnySide = encoder.sizeMultiple === 1;
   return {
     name,
     width,
@@ -48,7 +50,7 @@ async function teacher(name: string, spec: string, { patches, log }: FeatureTarg
     distance: negativeCosine,
     digest: encoder.digest,
     features: async images => {
-      const sized = tf.tidy(() => toSide(images, encoder.imageSize));
+      const sized = takesAnySide ? images.clone() : tf.tidy(() => toSide(images, encoder.imageSize));
       const found = await encoder.encode(sized);
       sized.dispose();
       return tf.tidy(() => {
@@ -98,7 +100,7 @@ function leadingTokens(spec: string, tokens: number, patches: number): number {
   const side = (count: number): string =>
     Number.isInteger(Math.sqrt(count)) ? ` (${Math.sqrt(count)} × ${Math.sqrt(count)})` : '';
   throw new UserError(
-    `${spec}: gives ${tokens} tokens${side(tokens)} for ${patches} patches${side(patches)}; its ratio of image size to patch size must equal the tokenizer’s --image-size / --patch-size`,
+    `${spec}: gives ${tokens} tokens${side(tokens)} for ${patches} patches${side(patches)}; its ratio of image size to patch size must equal the tokenizer’s --image-size / --patch-size (vit:WEIGHTS?size=… sets its image size)`,
   );
 }
 

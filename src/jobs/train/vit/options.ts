@@ -49,7 +49,7 @@ export const vitTrainingOptions = z.object({
       `what auxiliary decoders predict: ${IMAGE_TARGET_NAMES.join(', ')}, names of --teacher, or none; default hog for maetok, none for others`,
     ),
   teacher: named.describe(
-    'features to predict, NAME=SPEC: a frozen encoder (onnx:FILE, or any --tokenizer) or latents extracted with one (a folder, .npz)',
+    'features to predict, NAME=SPEC: a frozen encoder (vit:WEIGHTS[?size=…&layer=…], onnx:FILE, or any --tokenizer) or latents extracted with one (a folder, .npz)',
   ),
   auxWidth: count.optional().describe('width of the auxiliary decoders'),
   auxDepth: count.optional().describe('blocks of the auxiliary decoders'),
