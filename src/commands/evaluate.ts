@@ -105,7 +105,8 @@ export const evaluate = defineCommand({
     const job = await import('../jobs/evaluate/index.js');
     if (chosen.out !== undefined) refuseExisting(chosen.out, chosen.force || chosen.resume);
     await startEngine();
-    const extractor = chosen.features === undefined ? undefined : await openExtractor(chosen.features);
+    const opening = { offline: chosen.offline || undefined, log: context.log };
+    const extractor = chosen.features === undefined ? undefined : await openExtractor(chosen.features, opening);
     const perceptual = chosen.lpips === undefined ? undefined : await openLpips(chosen.lpips);
     try {
       if (chosen.sweep !== undefined) {

@@ -4,6 +4,7 @@ import { EFFICIENTNET_SIZE, openEfficientNet } from './efficientnet-lite0.js';
 import type { FeatureExtractor } from './extractor.js';
 import { openInception } from './inception-extractor.js';
 import { openOnnxFeatures } from './onnx.js';
+import type { OpenVisionOptions } from '../vision/index.js';
 import { openVitFeatures } from './vit.js';
 import { hogFeatures, pixelFeatures } from './plain.js';
 
@@ -30,10 +31,10 @@ export const NO_FEATURES =
   'vit:WEIGHTS (DINOv2, …), effnet-lite0:WEIGHTS, onnx:FILE, hog and pixels give other distances, not comparable with FID';
 
 /** Opens an extractor by what FEATURE_SPECS lists. The engine has been started. */
-export async function openExtractor(spec: string): Promise<FeatureExtractor> {
+export async function openExtractor(spec: string, options: OpenVisionOptions = {}): Promise<FeatureExtractor> {
   if (spec === 'hog') return hogFeatures;
   if (spec === 'pixels') return pixelFeatures;
-  if (spec.startsWith('vit:')) return await openVitFeatures(spec.slice('vit:'.length));
+  if (spec.startsWith('vit:')) return await openVitFeatures(spec.slice('vit:'.length), options);
   const found = /^(inception|effnet-lite0|onnx):(.+)$/.exec(spec);
   if (!found) {
     const forms = FEATURE_SPECS.map(([form]) => form).join(', ');

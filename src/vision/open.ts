@@ -26,7 +26,7 @@ export async function openVision(spec: string, options: OpenVisionOptions = {}):
   const weights = await openWeights(path, options);
   try {
     const vision = await readVision({ name: spec, weights, config: config ?? {}, preprocessor });
-    options.log?.note(`${spec}: ${vision.config.family}, spelled as ${vision.spelling} does`);
+    options.log?.note(`${spec}: ${vision.config.family}, its tensors named as in ${vision.spelling}`);
     return { ...vision, digest: await digestOf(path, folder) };
   } finally {
     await weights.close();

@@ -97,10 +97,10 @@ const mostLikely = (fitting: SpellingName[], shapes: Shapes): SpellingName =>
     : (fitting[0] ?? 'transformers');
 
 const WORDS: Record<SpellingName, string> = {
-  transformers: 'transformers 4, or saved by transformers 5',
+  transformers: 'transformers 4 (or saved by 5)',
   'transformers 5 in memory': 'transformers 5 in memory',
   timm: 'timm',
-  authors: 'the authors’ own',
+  authors: 'its authors’ code',
 };
 
 function toldSpelling(fitting: SpellingName[], spelling: SpellingName): string {
