@@ -9,6 +9,7 @@ import {
   repeatChannels,
   rmsNorm,
   silu,
+  through,
   under,
   upsample2x,
   type Params,
@@ -24,49 +25,57 @@ import type { WanArchitecture } from './shapes.js';
 
 /** images [n, h, w, 3] in [−1, 1] → moments [n, h/f, w/f, 2z]: mean, then log-variance. */
 export function encodeMoments(config: WanArchitecture, params: Params, images: Tensor): Tensor4D {
-  return tf.tidy(() => {
-    const encoder = under(params, 'encoder');
-    let x: Tensor = conv2d(under(encoder, 'conv_in'), toPatches(images, config.patchSize));
-    children(encoder, 'down_blocks').forEach((block, level) => {
-      x = config.isResidual ? residualLevel(config, level, block, x) : encoderBlock(block, x);
-    });
-    return conv2d(under(params, 'quant_conv'), head(encoder, middle(under(encoder, 'mid_block'), x)));
-  });
+  const encoder = under(params, 'encoder');
+  return through(images, [
+    x => toPatches(x, config.patchSize),
+    convolution(encoder, 'conv_in'),
+    ...children(encoder, 'down_blocks').flatMap((block, level) =>
+      config.isResidual ? [residualLevel(config, level, block)] : encoderBlock(block),
+    ),
+    ...middle(under(encoder, 'mid_block')),
+    ...head(encoder),
+    convolution(params, 'quant_conv'),
+  ]) as Tensor4D;
 }
 
 /** latents [n, h, w, z] → images [n, f·h, f·w, 3], clamped to [−1, 1] as the published decoders are. */
 export function decodeLatents(config: WanArchitecture, params: Params, latents: Tensor): Tensor4D {
-  return tf.tidy(() => {
-    const decoder = under(params, 'decoder');
-    const lifted = conv2d(under(decoder, 'conv_in'), conv2d(under(params, 'post_quant_conv'), latents));
-    let x: Tensor = middle(under(decoder, 'mid_block'), lifted);
-    children(decoder, 'up_blocks').forEach((block, level) => {
-      x = config.isResidual ? residualUpLevel(config, level, block, x) : decoderBlock(block, x);
-    });
-    return tf.clipByValue(toPixels(head(decoder, x), config.patchSize), -1, 1);
-  });
+  const decoder = under(params, 'decoder');
+  return through(latents, [
+    convolution(params, 'post_quant_conv'),
+    convolution(decoder, 'conv_in'),
+    ...middle(under(decoder, 'mid_block')),
+    ...children(decoder, 'up_blocks').flatMap((block, level) =>
+      config.isResidual ? [residualUpLevel(config, level, block)] : decoderBlock(block),
+    ),
+    ...head(decoder),
+    x => tf.clipByValue(toPixels(x, config.patchSize), -1, 1),
+  ]) as Tensor4D;
 }
 
-function encoderBlock(params: Params, x: Tensor): Tensor {
-  if ('conv1.weight' in params) return residual(params, x);
-  return 'to_qkv.weight' in params ? attention(params, x) : downsample(params, x);
+type Step = (x: Tensor) => Tensor;
+
+const convolution = (params: Params, name: string): Step => {
+  const conv = under(params, name);
+  return x => conv2d(conv, x);
+};
+
+function encoderBlock(params: Params): Step[] {
+  if ('conv1.weight' in params) return [residual(params)];
+  return 'to_qkv.weight' in params ? [attention(params)] : downsample(params);
 }
 
-function decoderBlock(params: Params, x: Tensor): Tensor {
-  const y = residuals(params, x);
-  const up = under(params, 'upsamplers.0');
-  return 'resample.1.weight' in up ? upsample(up, y) : y;
-}
+const decoderBlock = (params: Params): Step[] => [...residuals(params), ...upsample(under(params, 'upsamplers.0'))];
 
-/** Wan 2.2: around all of a level, the mean of groups of channels of its unshuffled input. */
-function residualLevel(config: WanArchitecture, level: number, params: Params, x: Tensor): Tensor {
-  const inner = residuals(params, x);
-  const down = under(params, 'downsampler');
-  const halves = 'resample.1.weight' in down;
-  const y = halves ? downsample(down, inner) : inner;
-  const unshuffled = halves ? pixelUnshuffle(x, 2) : x;
-  const frames = config.temporalDownsample[level] && halves ? afterNothing(unshuffled) : unshuffled;
-  return y.add(groupMean(frames, y.shape[3]!));
+/** Wan 2.2: around all of a level, the means of groups of channels of its unshuffled input. */
+function residualLevel({ temporalDownsample }: WanArchitecture, level: number, params: Params): Step {
+  const down = downsample(under(params, 'downsampler'));
+  return x => {
+    const y = through(x, [...residuals(params), ...down]);
+    const unshuffled = down.length > 0 ? pixelUnshuffle(x, 2) : x;
+    const frames = temporalDownsample[level] ? afterNothing(unshuffled) : unshuffled;
+    return y.add(groupMean(frames, y.shape[3]!));
+  };
 }
 
 /** Each channel's four positions after four zeros, which stand for the frame before the first. */
@@ -77,51 +86,67 @@ function afterNothing(x: Tensor): Tensor {
 }
 
 /** Wan 2.2: around all of a level that grows, its input's channels repeated and shuffled into space. */
-function residualUpLevel(config: WanArchitecture, level: number, params: Params, x: Tensor): Tensor {
-  const y = residuals(params, x);
-  const up = under(params, 'upsampler');
-  if (!('resample.1.weight' in up)) return y;
-  const [n, h, w, c] = y.shape as [number, number, number, number];
-  const frames = config.temporalDownsample[config.temporalDownsample.length - 1 - level] ? 2 : 1;
-  // Of two frames the first is dropped: nothing comes before the first picture.
-  const repeated = repeatChannels(x, c * frames * 4).reshape([n * h * w, c, frames, 4]);
-  const last = repeated.slice([0, 0, frames - 1, 0], [-1, -1, 1, -1]).reshape([n, h, w, 4 * c]);
-  return upsample(up, y).add(pixelShuffle(last, 2));
+function residualUpLevel({ temporalDownsample }: WanArchitecture, level: number, params: Params): Step {
+  const up = upsample(under(params, 'upsampler'));
+  const frames = temporalDownsample[temporalDownsample.length - 1 - level] ? 2 : 1;
+  return x => {
+    const y = through(x, [...residuals(params), ...up]);
+    return up.length > 0 ? y.add(pixelShuffle(lastFrame(x, frames, 4 * y.shape[3]!), 2)) : y;
+  };
 }
 
-const residuals = (params: Params, x: Tensor): Tensor =>
-  children(params, 'resnets').reduce((y, block) => residual(block, y), x);
-
-function middle(params: Params, x: Tensor): Tensor {
-  const first = residual(under(params, 'resnets.0'), x);
-  return residual(under(params, 'resnets.1'), attention(under(params, 'attentions.0'), first));
+/** x [n, h, w, ·] with its channels repeated to as many frames of c; all but the last come before the first picture. */
+function lastFrame(x: Tensor, frames: number, c: number): Tensor {
+  const [n, h, w] = x.shape as [number, number, number, number];
+  const repeated = repeatChannels(x, c * frames).reshape([n * h * w, c / 4, frames, 4]);
+  return repeated.slice([0, 0, frames - 1, 0], [-1, -1, 1, -1]).reshape([n, h, w, c]);
 }
 
-const head = (params: Params, x: Tensor): Tensor4D =>
-  conv2d(under(params, 'conv_out'), silu(norm(under(params, 'norm_out'), x)));
+const residuals = (params: Params): Step[] => children(params, 'resnets').map(residual);
 
-function residual(params: Params, x: Tensor): Tensor {
-  const inner = conv2d(under(params, 'conv1'), silu(norm(under(params, 'norm1'), x)));
-  const y = conv2d(under(params, 'conv2'), silu(norm(under(params, 'norm2'), inner)));
+const middle = (params: Params): Step[] => [
+  residual(under(params, 'resnets.0')),
+  attention(under(params, 'attentions.0')),
+  residual(under(params, 'resnets.1')),
+];
+
+const head = (params: Params): Step[] => [x => silu(norm(params, 'norm_out', x)), convolution(params, 'conv_out')];
+
+function residual(params: Params): Step {
   const shortcut = under(params, 'conv_shortcut');
-  return ('weight' in shortcut ? conv2d(shortcut, x) : x).add(y);
+  return x => {
+    const y = through(x, [
+      h => silu(norm(params, 'norm1', h)),
+      convolution(params, 'conv1'),
+      h => silu(norm(params, 'norm2', h)),
+      convolution(params, 'conv2'),
+    ]);
+    return ('weight' in shortcut ? conv2d(shortcut, x) : x).add(y);
+  };
 }
 
 /** Single-head attention over all positions of the picture. */
-function attention(params: Params, x: Tensor): Tensor {
-  const [n, h, w, c] = x.shape as [number, number, number, number];
-  const qkv = conv2d(under(params, 'to_qkv'), norm(under(params, 'norm'), x)).reshape([n, 1, h * w, 3 * c]);
-  const [q, k, v] = tf.split(qkv, 3, -1);
-  return x.add(conv2d(under(params, 'proj'), attend(q, k, v).reshape([n, h, w, c])));
-}
+const attention =
+  (params: Params): Step =>
+  x => {
+    const [n, h, w, c] = x.shape as [number, number, number, number];
+    const qkv = conv2d(under(params, 'to_qkv'), norm(params, 'norm', x)).reshape([n, 1, h * w, 3 * c]);
+    const [q, k, v] = tf.split(qkv, 3, -1);
+    return x.add(conv2d(under(params, 'proj'), attend(q, k, v).reshape([n, h, w, c])));
+  };
 
-const downsample = (params: Params, x: Tensor): Tensor =>
-  conv2d(under(params, 'resample.1'), x, { stride: 2, padding: [0, 1, 0, 1] });
+/** Levels that keep the resolution have none. */
+const downsample = (params: Params): Step[] =>
+  'resample.1.weight' in params
+    ? [x => conv2d(under(params, 'resample.1'), x, { stride: 2, padding: [0, 1, 0, 1] })]
+    : [];
 
-const upsample = (params: Params, x: Tensor): Tensor => conv2d(under(params, 'resample.1'), upsample2x(x));
+const upsample = (params: Params): Step[] =>
+  'resample.1.weight' in params ? [upsample2x, convolution(params, 'resample.1')] : [];
 
 /** x / ‖x‖ · √c · γ over the channels; the root mean square in place of the norm takes care of √c. */
-const norm = ({ gamma }: Params, x: Tensor): Tensor => rmsNorm({ weight: gamma }, x, NORM_EPS);
+const norm = (params: Params, name: string, x: Tensor): Tensor =>
+  rmsNorm({ weight: params[`${name}.gamma`] }, x, NORM_EPS);
 /** Keeps zeros zero, as PyTorch's least norm of 1e-12 does. */
 const NORM_EPS = 1e-24;
 
