@@ -41,7 +41,7 @@ const rooms = [
     'neighbours',
     'nn',
   ]),
-  room('diagnose', 'what latents are like: moments, spectrum, separation, alignment', [
+  room('diagnose', 'what latents are like: moments, spectrum, separation, alignment, and what predicts generation', [
     'base',
     'statistics',
     'rows',

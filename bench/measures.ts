@@ -1,0 +1,164 @@
+/* Measures of latents (diagnose --measure diffusability) from a folder on disk against PyTorch as published, SVD per class. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { RandomNumbers } from '../src/base/index.js';
+import {
+  cells,
+  correlationDecay,
+  frequencyEnergy,
+  highFrequencyShare,
+  localVersusDistant,
+  overStandardised,
+  pairProducts,
+  radialSpectrum,
+  tokenContrast,
+  velocityVariance,
+} from '../src/diagnose/diffusability/index.js';
+import { startEngine } from '../src/engine/index.js';
+import { createLatentsWriter, openLatents } from '../src/latents/index.js';
+import { selectedRows } from '../src/rows/index.js';
+import { openPeer } from './helpers/peer.js';
+import { csvOf, median } from './helpers/table.js';
+
+/*
+ * Both read the same shards, whose channel statistics are known, and take turns, so that other load on the machine
+ * affects both equally. What takes one pass (SEC, power spectrum, LDS, CDS, RMSC) and VIV are timed apart; answers are
+ * compared before a ratio is printed. Medians over the rounds.
+ */
+const { values: flags } = parseArgs({
+  options: {
+    rows: { type: 'string', default: '50000' },
+    classes: { type: 'string', default: '1000' },
+    // VIV is timed on the rows of so many classes: the peer's time grows with them, and is long.
+    'viv-classes': { type: 'string', default: '20' },
+    channels: { type: 'string', default: '32' },
+    side: { type: 'string', default: '16' },
+    rounds: { type: 'string', default: '3' },
+    threads: { type: 'string', default: '2' },
+    quick: { type: 'boolean', default: false },
+    python: { type: 'string', default: process.env.MAETOK_BENCH_PYTHON ?? 'python3' },
+  },
+});
+const [channels, side] = [flags.channels, flags.side].map(Number);
+const [rows, classes] = flags.quick ? [400, 8] : [flags.rows, flags.classes].map(Number);
+const rounds = flags.quick ? 1 : Number(flags.rounds);
+const tokens = side * side;
+const vivClasses = flags.quick ? 2 : Number(flags['viv-classes']);
+
+/** How far the answers may be apart, relative to the peer's float32. */
+const TOLERANCE = 1e-3;
+const BATCH = 500;
+
+/** Latents with classes that differ by their means, and that change slowly over the grid. */
+async function writeSpace(folder: string): Promise<void> {
+  const random = new RandomNumbers(0, 'space');
+  const centres = random.for('centres').normals(classes * channels);
+  const writer = await createLatentsWriter(folder, { tokens, channels, grid: [side, side], meta: {} });
+  for (let start = 0; start < rows; start += BATCH) {
+    const count = Math.min(BATCH, rows - start);
+    const latents = random.at(start).normals(count * tokens * channels);
+    const labels = Int32Array.from({ length: count }, (_, i) => (start + i) % classes);
+    for (let i = 0; i < count; i++)
+      for (let at = i * tokens * channels; at < (i + 1) * tokens * channels; at++) {
+        const neighbour = at % (tokens * channels) < channels ? 0 : latents[at - channels];
+        latents[at] = 0.5 * latents[at] + 0.7 * neighbour + 0.5 * centres[labels[i] * channels + (at % channels)] * 0.3;
+      }
+    await writer.append({ latents, labels });
+  }
+  await writer.finish();
+}
+
+type Answer = Record<string, number>;
+
+async function onePass(folder: string): Promise<Answer> {
+  const latents = await openLatents(folder);
+  const grid = [side, side] as const;
+  const [products, cosines, contrast] = [pairProducts('z', tokens), pairProducts('unit', tokens), tokenContrast()];
+  const space = { rows: latents.rows(), tokens, channels };
+  await overStandardised(space, await latents.statistics(), [products, cosines, contrast]);
+  const energy = frequencyEnergy(products.mean(), grid);
+  const ruler = cells();
+  const distances = ruler.distances(grid);
+  await latents.close();
+  return {
+    sec_25: highFrequencyShare(energy, grid, 0.25),
+    sec_50: highFrequencyShare(energy, grid, 0.5),
+    slope: radialSpectrum(energy, grid).slope,
+    lds: localVersusDistant(cosines.mean(), distances, ruler)!,
+    cds: correlationDecay(cosines.mean(), distances, ruler)!,
+    rmsc: contrast.values.reduce((sum, value) => sum + value / rows, 0),
+  };
+}
+
+async function velocities(folder: string): Promise<Answer> {
+  const latents = await openLatents(folder);
+  const all = latents.rows();
+  const source = selectedRows(
+    all,
+    Int32Array.from(all.labels!.keys()).filter(row => all.labels![row] < vivClasses),
+  );
+  const space = { rows: source, tokens, channels };
+  const { published, withinShare } = await velocityVariance(space, await latents.statistics(), source.labels!);
+  await latents.close();
+  return { viv: published, within_class_share: withinShare };
+}
+
+interface Measured {
+  seconds: number;
+  /** CPU time of all threads, which a busy machine does not change. */
+  cpu: number;
+  answer: Answer;
+}
+
+async function timed(work: () => Promise<Answer>): Promise<Measured> {
+  const [started, used] = [performance.now(), process.cpuUsage()];
+  const answer = await work();
+  const { user, system } = process.cpuUsage(used);
+  return { seconds: (performance.now() - started) / 1000, cpu: (user + system) / 1e6, answer };
+}
+
+const engine = await startEngine();
+const folder = mkdtempSync(join(tmpdir(), 'maetok-bench-'));
+const space = join(folder, 'latents');
+await writeSpace(space);
+const peer = await openPeer<object, Measured>(
+  flags.python,
+  [fileURLToPath(new URL('measures.py', import.meta.url)), space, String(vivClasses), flags.threads],
+  { needs: 'numpy, torch and safetensors' },
+);
+const WORKS = { 'one pass': onePass, VIV: velocities };
+const before = process.memoryUsage.rss();
+const table: Record<string, string | number>[] = [];
+for (const [name, work] of Object.entries(WORKS)) {
+  const [ours, theirs]: Measured[][] = [[], []];
+  for (let round = 0; round < rounds; round++) {
+    ours.push(await timed(() => work(space)));
+    theirs.push(await peer.ask(name));
+  }
+  const apart = Object.entries(ours[0].answer).filter(
+    ([measure, value]) => !(Math.abs(value / theirs[0].answer[measure] - 1) < TOLERANCE),
+  );
+  if (apart.length > 0)
+    throw new Error(
+      `${name}: ${apart.map(([key, value]) => `${key} ${value} here, ${theirs[0].answer[key]} there`).join('; ')}`,
+    );
+  const of = (measured: Measured[], what: 'seconds' | 'cpu'): number => median(measured.map(one => one[what]));
+  table.push({
+    work: name,
+    seconds: of(ours, 'seconds').toFixed(2),
+    peer_seconds: of(theirs, 'seconds').toFixed(2),
+    ratio: (of(theirs, 'seconds') / of(ours, 'seconds')).toFixed(2),
+    cpu_ratio: (of(theirs, 'cpu') / of(ours, 'cpu')).toFixed(2),
+    // maxRSS is in kilobytes.
+    memory_mb: (process.resourceUsage().maxRSS / 1024 - before / 2 ** 20).toFixed(0),
+  });
+}
+peer.end();
+rmSync(folder, { recursive: true });
+console.log(
+  `${rows} latents of ${channels}×${side}×${side} in ${classes} classes (VIV of ${vivClasses}), engine ${engine}, peer ${JSON.stringify(peer.ready)}`,
+);
+process.stdout.write(csvOf(table));
