@@ -82,6 +82,10 @@ export const evaluate = defineCommand({
       'maetok evaluate --tokenizer runs/mae --data imagenet/val --size 256 --lpips vgg16.pth,vgg.pth',
       'how well a tokenizer reconstructs',
     ],
+    [
+      'maetok evaluate samples --reference photos --features vit:hf:facebook/dinov2-large',
+      'FD-DINOv2, by the weights on the hub',
+    ],
     ['maetok evaluate a=samples/a b=samples/b --reference photos --features hog', 'without any weights'],
     ['maetok evaluate recon --reference originals --paired', 'reconstructions made elsewhere'],
     [

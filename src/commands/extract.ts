@@ -36,6 +36,10 @@ export const extract = defineCommand({
     ['maetok extract --tokenizer runs/mae --data photos --out latents/mae', 'with a tokenizer trained here'],
     ['maetok extract --tokenizer vavae.pt --data imagenet/train --flips --out latents/vavae', 'as LightningDiT does'],
     ['maetok extract --tokenizer hf:MAETok/maetok-b-128 --data photos --out latents/maetok', 'with published weights'],
+    [
+      'maetok extract --tokenizer vit:hf:facebook/dinov2-base --data photos --out features/dinov2',
+      'features for --repa',
+    ],
     ['maetok extract --tokenizer taef2_encoder.pth --image-size 128 --data photos --out latents/taef2', 'a tiny one'],
   ],
   options,
