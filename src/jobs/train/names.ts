@@ -5,6 +5,7 @@ import type { Trainable } from './trainable.js';
 /** `maetok train <model>`: model → lazy import, in the order of --help. */
 export const TRAINABLES: Record<string, () => Promise<Trainable>> = {
   ...each(VIT_MODELS, async model => (await import('./vit/index.js')).trainableVit(model)),
+  'rae-decoder': async () => (await import('./rae/index.js')).trainableRaeDecoder(),
   ...each(DIFFUSION_MODELS, async model => (await import('./diffusion/index.js')).trainableDiffusion(model)),
 };
 

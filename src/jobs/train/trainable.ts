@@ -47,6 +47,10 @@ export interface Trainable<S extends z.ZodObject = z.ZodObject> {
   prepare(request: TrainingRequest<z.output<S>>): Promise<PreparedTraining>;
 }
 
+/** The digests that there are. */
+export const defined = (record: Record<string, string | undefined>): Record<string, string> =>
+  Object.fromEntries(Object.entries(record).filter((entry): entry is [string, string] => entry[1] !== undefined));
+
 /** Declares a trainable; the identity function that gives its functions their option types. */
 export function defineTrainable<S extends z.ZodObject>(trainable: Trainable<S>): Trainable<S> {
   return trainable;

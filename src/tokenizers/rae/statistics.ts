@@ -1,6 +1,8 @@
 import { asFloat64, type NdArray } from '../../io/index.js';
+import { tf, type Tensor, type Tensor3D } from '../../engine/index.js';
+import type { Params } from '../../nn/index.js';
 import type { Normalisation } from '../normalisation.js';
-import { arranged } from '../statistics-file.js';
+import { arranged, readStatistics } from '../statistics-file.js';
 
 /** diffusers adds this to the standard deviations. */
 const STD_EPS = 1e-5;
@@ -49,4 +51,57 @@ function nested(value: unknown): Statistic | undefined {
   const shape: number[] = [];
   for (let at: unknown = value; Array.isArray(at); at = at[0] as unknown) shape.push(at.length);
   return { shape, data: asFloat64(Float64Array.from(value.flat(Infinity) as number[])) };
+}
+
+/** The authors add this to the variances, and diffusers' converter takes the roots with it. */
+const VARIANCE_EPS = 1e-5;
+
+/** Images among the statistics so far, of a training run that measures them. */
+const SEEN = 'latents_seen';
+
+/** Statistics of no images yet, for maps of `side` × `side` tokens. */
+export const emptyStatistics = (channels: number, side: number): Params => ({
+  [STATISTICS.mean]: tf.zeros([channels, side, side]),
+  [STATISTICS.std]: tf.ones([channels, side, side]),
+  [SEEN]: tf.scalar(0),
+});
+
+/** Statistics in a file, as buffers. @throws UserError where they are of other latents. */
+export async function givenStatistics(path: string, channels: number, side: number): Promise<Params> {
+  const { per, shift, scale } = await readStatistics(path, [side * side, channels]);
+  const shape = { all: [1], channel: [channels, 1, 1], position: [channels, side, side] }[per];
+  const buffer = (numbers: ArrayLike<number>): Tensor => {
+    const rows = tf.tensor2d(Float32Array.from(numbers), [numbers.length / shape[0], shape[0]]);
+    return tf.transpose(rows).reshape(shape);
+  };
+  return tf.tidy(() => ({
+    [STATISTICS.mean]: buffer(shift),
+    [STATISTICS.std]: buffer(scale.map(value => 1 / value - STD_EPS)),
+  }));
+}
+
+/**
+ * The statistics with those of further tokens [n, t, c] (Chan et al. 1983): mean and variance of every position over all
+ * images so far; {} where they were given.
+ */
+export function movedStatistics(params: Params, tokens: Tensor3D): Params {
+  if (!(SEEN in params)) return {};
+  const { [STATISTICS.mean]: mean, [STATISTICS.std]: std, [SEEN]: seen } = params;
+  const asMap = (x: Tensor): Tensor => tf.transpose(x, [1, 0]).reshape(mean.shape);
+  const added = tf.moments(tokens, 0);
+  const total = seen.add(tokens.shape[0]);
+  const share = tf.scalar(tokens.shape[0]).div(total);
+  const rest = tf.sub(1, share);
+  const apart = asMap(added.mean).sub(mean);
+  const variance = std
+    .square()
+    .sub(VARIANCE_EPS)
+    .mul(rest)
+    .add(asMap(added.variance).mul(share))
+    .add(apart.square().mul(share).mul(rest));
+  return {
+    [STATISTICS.mean]: mean.add(apart.mul(share)),
+    [STATISTICS.std]: variance.add(VARIANCE_EPS).sqrt(),
+    [SEEN]: total,
+  };
 }

@@ -1,13 +1,14 @@
 import { UserError } from '../../base/index.js';
-import { tf, type Tensor3D, type Tensor4D } from '../../engine/index.js';
+import { tf } from '../../engine/index.js';
 import { paramsFrom, roundedOnce, under, type Params } from '../../nn/index.js';
 import type { VisionConfig } from '../../vision/index.js';
 import { tidied } from '../grid.js';
 import type { Normalisation } from '../normalisation.js';
 import type { OpenOptions, Tokenizer, TokenizerSource } from '../tokenizer.js';
 import { innermost, type RaeConfig } from './config.js';
-import { decodeTokens, joinedLayers } from './decoder.js';
+import { joinedLayers } from './decoder.js';
 import { encodeTokens } from './encoder.js';
+import { decodeImages } from './images.js';
 import { hasDecoder } from './keys.js';
 import { loadRae } from './load.js';
 import { RAE_V2_LAYERS } from './presets.js';
@@ -141,18 +142,4 @@ export async function openRae(source: TokenizerSource, options: OpenOptions): Pr
 function refuseSize(name: string, imageSize: number, { imageSize: asked }: OpenOptions): void {
   if (asked === undefined || asked === imageSize) return;
   throw new UserError(`--image-size ${asked}: ${name} decodes images of ${imageSize} pixels and no others`);
-}
-
-/** tokens [n, t, c], not normalised → images [n, side, side, 3] in [−1, 1], not clamped; `params` of `joinedLayers`. */
-export function decodeImages(
-  { decoder, mean, std, standardised }: RaeConfig,
-  params: Params,
-  tokens: Tensor3D,
-  options: { recompute?: boolean | undefined } = {},
-): Tensor4D {
-  return tf.tidy(() => {
-    const pixels = decodeTokens(decoder, params, tokens, options);
-    const unit = standardised ? pixels.mul(std).add<Tensor4D>(mean) : pixels;
-    return unit.mul(2).sub(1);
-  });
 }

@@ -5,7 +5,8 @@ import { tensorOf } from '../../nn/layout.js';
 import type { NdArray } from '../../io/index.js';
 import { toGrid, toTokens } from '../../tokenizers/grid.js';
 import { scaled, unscaled } from '../../tokenizers/normalisation.js';
-import { decodeImages, openNetworks } from '../../tokenizers/rae/tokenizer.js';
+import { decodeImages } from '../../tokenizers/rae/images.js';
+import { openNetworks } from '../../tokenizers/rae/tokenizer.js';
 import { encodeTokens } from '../../tokenizers/rae/encoder.js';
 
 /** diffusers' AutoencoderRAE, pixels in [0, 1]. Latents are maps, or tokens where `reshape_to_2d` is false. */

@@ -2,7 +2,7 @@ import type { VitBatch, VitConfig, VitModel, VitNetwork, VitRecipe, VitSize } fr
 import type { TrainingSettings } from '../../../training/index.js';
 import type { TokenizerTask } from '../tokenizer-critic.js';
 import { vitTrainingOptions, type VitTrainingOptions } from './options.js';
-import { defineTrainable, type PreparedTraining, type Trainable, type TrainingRequest } from '../trainable.js';
+import { defined, defineTrainable, type PreparedTraining, type Trainable, type TrainingRequest } from '../trainable.js';
 
 const ABOUT: Record<VitModel, string> = {
   ae: 'plain autoencoder',
@@ -62,10 +62,10 @@ async function prepare(model: VitModel, request: TrainingRequest<VitTrainingOpti
   const { options, settings, log } = request;
   const { RandomStream, tf } = await import('../../../engine/index.js');
   const vit = await import('../../../tokenizers/vit/index.js');
-  const { openPerceptual } = await import('../../../tokenizers/losses/index.js');
   const { openCritic } = await import('../tokenizer-critic.js');
   const { openTrainingImages } = await import('../tokenizer-data.js');
   const { tokenizerEvaluation } = await import('../tokenizer-evaluation.js');
+  const { openPerceptualLoss } = await import('../tokenizer-perceptual.js');
   const { openVitFeatures } = await import('./features.js');
   const { auxNames, backbone, vitFromOptions } = await import('./model.js');
   const { openStart, startingParams } = await import('./start.js');
@@ -78,13 +78,10 @@ async function prepare(model: VitModel, request: TrainingRequest<VitTrainingOpti
   const { config, recipe } = vitFromOptions(model, options, { teachers, start: start?.config, steps: settings.steps });
   const random = new RandomStream(settings.seed);
   const critic = await openCritic(options, firstJudged(options), random.for('discriminator'));
-  const weights = lossWeights(options);
-  const perceptual = weights.perceptual > 0 ? await openPerceptual(options.lpips) : undefined;
-  if (perceptual && !perceptual.digest)
-    log.warn(`no --lpips weights: the perceptual loss is ${perceptual.name}, as noted in run.json`);
+  const perceptual = await openPerceptualLoss(options.lpips, perceptualWeight(options), log);
   const whole: VitRecipe = {
     ...recipe,
-    ...(perceptual && { perceptual: { ...perceptual, weight: weights.perceptual, ramp: weights.ramp } }),
+    ...(perceptual && { perceptual }),
     ...(align && { align: { weight: options.alignWeight, margins: marginsOf(options) } }),
   };
   const task: TokenizerTask<VitBatch> = {
@@ -143,16 +140,13 @@ const gridOf = ({ patchSize }: VitConfig, side: number): [number, number] => [si
 const isDecoder = (key: string): boolean => /^(decoder|post_quant_conv)\./.test(key);
 
 /** A few steps of a small network have no room for long ramps. */
-const lossWeights = ({ preset, perceptual, perceptualRamp }: VitTrainingOptions) =>
+const perceptualWeight = ({ preset, perceptual, perceptualRamp }: VitTrainingOptions) =>
   preset === 'tiny'
-    ? { perceptual: perceptual ?? 0, ramp: perceptualRamp ?? 0 }
-    : { perceptual: perceptual ?? 1, ramp: perceptualRamp ?? 10_000 };
+    ? { weight: perceptual ?? 0, ramp: perceptualRamp ?? 0 }
+    : { weight: perceptual ?? 1, ramp: perceptualRamp ?? 10_000 };
 
 /** First step of the discriminator. */
 const firstJudged = ({ preset, discStart }: VitTrainingOptions): number =>
   discStart ?? (preset === 'tiny' ? 0 : 30_000);
 
 const marginsOf = ({ alignMargins: [cosine, distance] }: VitTrainingOptions) => ({ cosine, distance });
-
-const defined = (record: Record<string, string | undefined>): Record<string, string> =>
-  Object.fromEntries(Object.entries(record).filter((entry): entry is [string, string] => entry[1] !== undefined));

@@ -1,0 +1,1 @@
+export { trainableRaeDecoder } from './train.js';
