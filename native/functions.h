@@ -96,4 +96,17 @@ struct Silu {
   }
 };
 
+/** Calls body with the activation of the op's attribute: 0 none, 1 GELU, 2 GELU by tanh, 3 SiLU. */
+template <typename Body>
+void withActivation(int32_t activation, Body body) {
+  if (activation == 0)
+    body(Identity());
+  else if (activation == 1)
+    body(Gelu());
+  else if (activation == 2)
+    body(GeluTanh());
+  else
+    body(Silu());
+}
+
 }  // namespace maetok

@@ -5,19 +5,6 @@
 namespace maetok {
 namespace {
 
-/** Calls body with the activation of the op's attribute: 0 none, 1 GELU, 2 GELU by tanh, 3 SiLU. */
-template <typename Body>
-void withActivation(int32_t activation, Body body) {
-  if (activation == 0)
-    body(Identity());
-  else if (activation == 1)
-    body(Gelu());
-  else if (activation == 2)
-    body(GeluTanh());
-  else
-    body(Silu());
-}
-
 /** y = f(x + b). x [..., c] of float32 or bfloat16, b [c] or none → y of `Tout`. */
 void biasedActivation(Call& call, const Attributes& attributes) {
   TF_Tensor* x = call.input(0);

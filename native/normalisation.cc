@@ -1,6 +1,7 @@
-/* Layer normalisation with gains and shifts for all rows, for each image, or none. */
+/* Layer normalisation with gains and shifts for all rows, for each image, or none; root-mean-square normalisation. */
 #include <cmath>
 
+#include "functions.h"
 #include "runtime.h"
 
 namespace maetok {
@@ -193,6 +194,34 @@ void layerNormGrad(Call& call, const Attributes& attributes) {
   });
 }
 
+/** y = f(x / √(mean of x² + eps) ∘ gain) over the last axis (Zhang & Sennrich 2019). x [..., c], gain [c] → y. */
+void rmsNorm(Call& call, const Attributes& attributes) {
+  TF_Tensor* x = call.input(0);
+  TF_Tensor* gain = call.input(1);
+  const int64_t width = rowsOf(x).width, rows = rowsOf(x).count;
+  require(sizeOf(gain) == width, "the gain has another width");
+  TF_Tensor* y = call.output(0, TF_FLOAT, shapeOf(x));
+  const float* from = dataOf<float>(x);
+  const float* g = dataOf<float>(gain);
+  float* to = dataOf<float>(y);
+  const float eps = attributes.eps;
+  withActivation(attributes.activation, [&](auto f) {
+    using F = decltype(f);
+    parallel(rows, sizeOf(x), [=](int64_t begin, int64_t end) {
+      for (int64_t row = begin; row < end; row++) {
+        const float* xr = from + row * width;
+        float* yr = to + row * width;
+        float squares = 0;
+#pragma omp simd reduction(+ : squares)
+        for (int64_t c = 0; c < width; c++) squares += xr[c] * xr[c];
+        const float scale = 1.0f / std::sqrt(squares / width + eps);
+#pragma omp simd
+        for (int64_t c = 0; c < width; c++) yr[c] = F::value(xr[c] * scale * g[c]);
+      }
+    });
+  });
+}
+
 }  // namespace
 
 void registerNormalisation() {
@@ -200,6 +229,8 @@ void registerNormalisation() {
              {"Tout: {float, bfloat16}", "eps: float", "offset: float", "last: int"}, kernel<layerNorm>);
   registerOp("MaetokLayerNormGrad", {"dy: float", "x: float", "statistics: float", "gain: float"},
              {"dx: float", "d_gain: float", "d_shift: float"}, {"offset: float", "last: int"}, kernel<layerNormGrad>);
+  registerOp("MaetokRmsNorm", {"x: float", "gain: float"}, {"y: float"}, {"eps: float", "activation: int"},
+             kernel<rmsNorm>);
 }
 
 }  // namespace maetok

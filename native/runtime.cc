@@ -123,6 +123,11 @@ void* readAttributes(TF_OpKernelConstruction* construction) {
   TF_OpKernelConstruction_GetAttrInt32(construction, "heads", &read->heads, status);
   TF_OpKernelConstruction_GetAttrInt32(construction, "activation", &read->activation, status);
   TF_OpKernelConstruction_GetAttrInt32(construction, "last", &read->last, status);
+  TF_OpKernelConstruction_GetAttrInt32(construction, "groups", &read->groups, status);
+  TF_OpKernelConstruction_GetAttrInt32(construction, "height", &read->height, status);
+  TF_OpKernelConstruction_GetAttrInt32(construction, "width", &read->width, status);
+  TF_OpKernelConstruction_GetAttrInt32(construction, "top", &read->top, status);
+  TF_OpKernelConstruction_GetAttrInt32(construction, "left", &read->left, status);
   TF_OpKernelConstruction_GetAttrInt32(construction, "N", &read->count, status);
   TF_OpKernelConstruction_GetAttrType(construction, "Tout", &read->out, status);
   TF_DeleteStatus(status);
@@ -158,6 +163,8 @@ const bool registered = [] {
   if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) return false;
 #endif
   registerAttention();
+  registerConvolution();
+  registerGroupNorm();
   registerLayers();
   registerNormalisation();
   registerUpdates();

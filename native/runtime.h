@@ -150,6 +150,9 @@ struct Attributes {
   int32_t heads = 1;
   int32_t activation = 0;
   int32_t last = 0;
+  int32_t groups = 1;
+  /** Of an output image, and of the zeros before the image it is made from. */
+  int32_t height = 0, width = 0, top = 0, left = 0;
   /** Tensors in each list of inputs. */
   int32_t count = 0;
   TF_DataType out = TF_FLOAT;
@@ -171,6 +174,8 @@ void kernel(void* attributes, TF_OpKernelContext* context) {
 }
 
 void registerAttention();
+void registerConvolution();
+void registerGroupNorm();
 void registerLayers();
 void registerNormalisation();
 void registerUpdates();

@@ -18,12 +18,14 @@ export {
   columnSums,
   gatedSum,
   gatedSumGradient,
+  groupNormalised,
   hasKernels,
   normalised,
   normalisedGradient,
   operand,
   operandMatMul,
   reshaped,
+  rmsNormalised,
   single,
   softmaxed,
   softmaxGradient,
@@ -31,6 +33,7 @@ export {
   splitHeadsGradient,
   swapHeads,
   type FusedActivation,
+  type GroupNormOptions,
   type NormOptions,
 } from './kernels.js';
 export { matMul } from './matmul.js';
@@ -43,3 +46,4 @@ export { startEngine } from './start.js';
 export { tf, type Scalar, type Tensor, type Tensor1D, type Tensor2D, type Tensor3D, type Tensor4D } from './tf.js';
 export { applyAdam, moveTowards, sumOfSquares } from './updates.js';
 export { variable, type Variable } from './variables.js';
+export { suitsWinograd, winograd } from './winograd.js';

@@ -43,7 +43,7 @@ function tryKernel(): boolean {
 const typeOf = (x: Tensor): NativeDType => (isRounded(x) ? 'bfloat16' : 'float32');
 
 /** Runs an op whose results may be bfloat16. */
-function run(name: string, inputs: Tensor[], attributes: OpAttributes, outputs = 1): Tensor[] {
+export function run(name: string, inputs: Tensor[], attributes: OpAttributes, outputs = 1): Tensor[] {
   return onNative(scope =>
     scope.op(name, scope.ids(inputs), attributes, outputs).map((handle: Handle) => {
       const tensor = scope.tensor({ ...handle, dtype: DTYPE.float32 });
@@ -160,6 +160,32 @@ export const normalisedGradient = (
   const attributes: OpAttributes = { offset: { float: offset }, last: { int: last } };
   return run('MaetokLayerNormGrad', [dy, x, statistics, gain], attributes, 3) as [Tensor, Tensor, Tensor];
 };
+
+export interface GroupNormOptions {
+  groups: number;
+  eps: number;
+  activation: FusedActivation;
+}
+
+/** f(normal(x) ∘ gain + shift) over the axes between and the channels of a group. x [n, ..., c]; gain, shift [c]. */
+export const groupNormalised = (
+  x: Tensor,
+  gain: Tensor,
+  shift: Tensor,
+  { groups, eps, activation }: GroupNormOptions,
+): Tensor =>
+  run('MaetokGroupNorm', [x, gain, shift], {
+    groups: { int: groups },
+    eps: { float: eps },
+    activation: { int: ACTIVATIONS[activation] },
+  })[0];
+
+/** f(x / √(mean of x² + eps) ∘ gain) over the last axis. x [..., c], gain [c]. */
+export const rmsNormalised = (
+  x: Tensor,
+  gain: Tensor,
+  { eps, activation }: { eps: number; activation: FusedActivation },
+): Tensor => run('MaetokRmsNorm', [x, gain], { eps: { float: eps }, activation: { int: ACTIVATIONS[activation] } })[0];
 
 /** Rotation tables [h or 1, t, d] each, or [0]. */
 export interface Tables {

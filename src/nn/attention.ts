@@ -1,8 +1,9 @@
 import { hasKernels, matMul, tf, type Tensor } from '../engine/index.js';
 import { differentiable } from './differentiable.js';
 import { fusedAttention } from './fused.js';
-import { layerNorm, linear, rmsNorm } from './layers.js';
+import { layerNorm, linear } from './layers.js';
 import { under, type Params } from './params.js';
+import { rmsNorm } from './rms-norm.js';
 import { layerOf } from './rows.js';
 import {
   angleGradient,

@@ -21,11 +21,13 @@ export interface ConvOptions {
 export function conv2d(params: Params, x: Tensor, { stride = 1, padding = 'same' }: ConvOptions = {}): Tensor4D {
   const { weight, bias } = params;
   const [out, inputs, height, width] = weight.shape as [number, number, number, number];
-  const isPointwise = height === 1 && width === 1 && stride === 1;
-  const y = isPointwise
-    ? matMul(x, weight.reshape([out, inputs]), { transposeB: true })
-    : convolve(x, tf.transpose(weight, [2, 3, 1, 0]), stride, margins(padding, x, height, width, stride));
-  return ('bias' in params ? y.add(bias) : y) as Tensor4D;
+  if (height === 1 && width === 1 && stride === 1) {
+    const y = matMul(x, weight.reshape([out, inputs]), { transposeB: true });
+    return ('bias' in params ? y.add(bias) : y) as Tensor4D;
+  }
+  const filters = tf.transpose(weight, [2, 3, 1, 0]);
+  const around = margins(padding, x, height, width, stride);
+  return convolve(x, filters, 'bias' in params ? bias : tf.zeros([0]), stride, around);
 }
 
 /** One filter per channel: weight [c, 1, kh, kw]. */

@@ -1,4 +1,4 @@
-import { tf, type Tensor, type Tensor3D, type Tensor4D } from '../engine/index.js';
+import { suitsWinograd, tf, winograd, type Tensor, type Tensor3D, type Tensor4D } from '../engine/index.js';
 import { differentiable } from './differentiable.js';
 
 /** Zeros around an image: [top, bottom, left, right]. */
@@ -36,21 +36,27 @@ function withMargins(x: Tensor, [top, bottom, left, right]: Margins): Tensor4D {
 }
 
 /**
- * Convolution with filters [kh, kw, in, out]. Both its gradients are convolutions again: WASM has no kernel for the
- * one and a slow one for the other, and on the native engine too these are the faster way.
+ * Convolution with filters [kh, kw, in, out], plus a bias [out] or [0]. The gradients of image and filters are
+ * convolutions again: WASM has no kernel for the one and a slow one for the other, and on the native engine too these
+ * are the faster way.
  */
-export function convolve(x: Tensor, filters: Tensor, stride: number, around: Margins): Tensor4D {
-  const [height, width] = filters.shape as [number, number];
+export function convolve(x: Tensor, filters: Tensor, bias: Tensor, stride: number, around: Margins): Tensor4D {
   return differentiable(
-    (image, kernel) => {
-      const [whole, mode] = padded(image, height, width, stride, around);
-      return [tf.conv2d(whole, kernel as Tensor4D, stride, mode), image, kernel];
-    },
-    (dy, image, kernel) => [
+    (image, kernel, shift) => [correlate(image, kernel, shift, stride, around), image, kernel, shift],
+    (dy, image, kernel, shift) => [
       inputGradient(dy as Tensor4D, kernel as Tensor4D, image.shape as Shape4D, stride, around),
       filterGradient(dy as Tensor4D, image, kernel.shape as Shape4D, stride, around),
+      shift.size > 0 ? dy.sum([0, 1, 2]) : shift.clone(),
     ],
-  )(x, filters) as Tensor4D;
+  )(x, filters, bias) as Tensor4D;
+}
+
+function correlate(x: Tensor, filters: Tensor, bias: Tensor, stride: number, around: Margins): Tensor4D {
+  if (suitsWinograd(filters, stride)) return winograd(x, filters, bias, around);
+  const [height, width] = filters.shape as [number, number];
+  const [image, mode] = padded(x, height, width, stride, around);
+  const y = tf.conv2d(image, filters as Tensor4D, stride, mode);
+  return bias.size > 0 ? y.add(bias) : y;
 }
 
 type Shape4D = [number, number, number, number];
@@ -67,7 +73,7 @@ function inputGradient(
   const spaced = dilated(dy, stride);
   const around: Margins = [kh - 1, h + top + bottom - spaced.shape[1], kw - 1, w + left + right - spaced.shape[2]];
   const mirrored = tf.transpose(tf.reverse(filters, [0, 1]), [0, 1, 3, 2]);
-  const whole = tf.conv2d(withMargins(spaced, around), mirrored, 1, 'valid');
+  const whole = correlate(spaced, mirrored, tf.zeros([0]), 1, around);
   return tf.slice4d(whole, [0, top, left, 0], [n, h, w, c]);
 }
 

@@ -14,7 +14,6 @@ export {
   linear,
   modulatedNorm,
   residual,
-  rmsNorm,
   splitLast,
 } from './layers.js';
 export type { LossResult } from './loss.js';
@@ -45,6 +44,8 @@ export { loadParams } from './state-dict.js';
 export { countParameters, type ModelPreset, type Shapes } from './preset.js';
 export { convShapes, linearShapes, normShapes, repeatedShapes } from './shapes.js';
 export { channelsFirst, channelsLast } from './layout.js';
+export { recomputing } from './recomputing.js';
+export { rmsNorm } from './rms-norm.js';
 export { roundedOnce } from './rounded.js';
 export {
   area,

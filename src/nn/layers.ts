@@ -148,28 +148,8 @@ const affineNorm = memoised(eps =>
   ),
 );
 
-/** Root-mean-square normalisation over the last axis (Zhang & Sennrich 2019). x [..., c], weight [c]. */
-export function rmsNorm({ weight }: Params, x: Tensor, eps = 1e-6): Tensor {
-  return scaledRms(eps)(x, weight);
-}
-
-const scaledRms = memoised(eps =>
-  differentiable(
-    (x, weight) => {
-      const scale = x.square().mean(-1, true).add(eps).rsqrt();
-      const normal = x.mul(scale);
-      return [normal.mul(weight), normal, scale, weight];
-    },
-    (dy, normal, scale, weight) => {
-      const inner = dy.mul(weight);
-      const projection = inner.mul(normal).mean(-1, true);
-      return [inner.sub(normal.mul(projection)).mul(scale), columnSum(dy.mul(normal))];
-    },
-  ),
-);
-
 /** One function per epsilon: a custom gradient is built once, not at each call. */
-function memoised<T>(make: (eps: number) => T): (eps: number) => T {
+export function memoised<T>(make: (eps: number) => T): (eps: number) => T {
   const made = new Map<number, T>();
   return eps => {
     const known = made.get(eps) ?? make(eps);

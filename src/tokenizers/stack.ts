@@ -1,5 +1,5 @@
-import { tf, valueAndGradients, type Tensor } from '../engine/index.js';
-import { differentiable, type Params } from '../nn/index.js';
+import { tf, type Tensor } from '../engine/index.js';
+import { recomputing, type Params } from '../nn/index.js';
 
 /** Which named intermediates a caller wants; they are its own to free. Default: none. */
 export type Wanted = (name: string) => boolean;
@@ -42,15 +42,7 @@ export function throughLayers(
 /** A layer that keeps what it read and nothing that it made: the backward pass makes it again, under a tape of its own. */
 function recomputed(layer: Layer, x: Tensor, inputs: Params, index: number): Tensor {
   const names = Object.keys(inputs);
-  const run = ([first, ...rest]: Tensor[]): Tensor =>
+  const run = (first: Tensor, ...rest: Tensor[]): Tensor =>
     layer(first, Object.fromEntries(rest.map((tensor, i) => [names[i], tensor])), index);
-  const checkpointed = differentiable(
-    (...read) => [tf.tidy(() => run(read)), ...read],
-    (dy, ...read) => {
-      const { value, gradients } = valueAndGradients(() => run(read), read, dy);
-      value.dispose();
-      return gradients.map((gradient, i) => gradient ?? tf.zerosLike(read[i]));
-    },
-  );
-  return checkpointed(x, ...Object.values(inputs));
+  return recomputing(run)(x, ...Object.values(inputs));
 }

@@ -4,14 +4,17 @@ import { withoutKernels } from '../../src/engine/kernels.js';
 import { configureEngine } from '../../src/engine/options.js';
 import {
   attention,
+  conv2d,
   gatedResidual,
   geluTanh,
+  groupNorm,
   lastModulatedNorm,
   layerNorm,
   linear,
   mlp,
   modulatedNorm,
   padRotation,
+  rmsNorm,
   rotation,
   roundedOnce,
   silu,
@@ -78,6 +81,27 @@ const LAYERS: [string, (...inputs: Tensor[]) => Tensor, () => Tensor[]][] = [
   ],
 ];
 
+const image = (): Tensor => draw('image', 2, 13, 10, c);
+LAYERS.push(
+  [
+    'groupNorm with SiLU',
+    (a, weight, bias) => groupNorm({ weight, bias }, a, 8, 1e-6, 'silu'),
+    () => [image().add(20), draw('w', c), draw('b', c)],
+  ],
+  [
+    'groupNorm',
+    (a, weight, bias) => groupNorm({ weight, bias }, a, 8, 1e-6),
+    () => [image(), draw('w', c), draw('b', c)],
+  ],
+  ['rmsNorm', (a, weight) => rmsNorm({ weight }, a), () => [x(), draw('w', c)]],
+  ['rmsNorm with SiLU', (a, weight) => rmsNorm({ weight }, a, 1e-6, 'silu'), () => [x(), draw('w', c)]],
+  [
+    '3 × 3 convolution of tiles that are cut short',
+    (a, weight, bias) => conv2d({ weight, bias }, a, { padding: [0, 1, 2, 0] }),
+    () => [image(), draw('filters', c, c, 3, 3).mul(0.03), draw('b', c)],
+  ],
+);
+
 let available: boolean;
 beforeAll(async () => {
   await startEngine();
@@ -112,6 +136,14 @@ describe.each([
     configureEngine({ precision: 'f32' });
     for (const [i, values] of fused.entries()) expect(difference(values, composed[i])).toBeLessThan(tolerance);
   });
+});
+
+test('a 3 × 3 convolution of more tiles than the kernels take at a time is the composed one', async () => {
+  if (!available) return;
+  const a = tf.tile(draw('tile', 1, 13, 10, c), [1, 8, 8, 1]);
+  const weight = draw('filters', c, c, 3, 3).mul(0.03);
+  const composed = await withoutKernels(() => Promise.resolve(conv2d({ weight }, a)));
+  expect(composed.sub(conv2d({ weight }, a)).abs().max().dataSync()[0]).toBeLessThan(1e-4);
 });
 
 test('weights that are rounded once give what weights rounded at every use give, in either precision', () => {

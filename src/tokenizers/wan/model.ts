@@ -8,7 +8,6 @@ import {
   pixelUnshuffle,
   repeatChannels,
   rmsNorm,
-  silu,
   through,
   under,
   upsample2x,
@@ -110,15 +109,15 @@ const middle = (params: Params): Step[] => [
   residual(under(params, 'resnets.1')),
 ];
 
-const head = (params: Params): Step[] => [x => silu(norm(params, 'norm_out', x)), convolution(params, 'conv_out')];
+const head = (params: Params): Step[] => [x => norm(params, 'norm_out', x, 'silu'), convolution(params, 'conv_out')];
 
 function residual(params: Params): Step {
   const shortcut = under(params, 'conv_shortcut');
   return x => {
     const y = through(x, [
-      h => silu(norm(params, 'norm1', h)),
+      h => norm(params, 'norm1', h, 'silu'),
       convolution(params, 'conv1'),
-      h => silu(norm(params, 'norm2', h)),
+      h => norm(params, 'norm2', h, 'silu'),
       convolution(params, 'conv2'),
     ]);
     return ('weight' in shortcut ? conv2d(shortcut, x) : x).add(y);
@@ -145,8 +144,8 @@ const upsample = (params: Params): Step[] =>
   'resample.1.weight' in params ? [upsample2x, convolution(params, 'resample.1')] : [];
 
 /** x / ‖x‖ · √c · γ over the channels; the root mean square in place of the norm takes care of √c. */
-const norm = (params: Params, name: string, x: Tensor): Tensor =>
-  rmsNorm({ weight: params[`${name}.gamma`] }, x, NORM_EPS);
+const norm = (params: Params, name: string, x: Tensor, activation?: 'silu'): Tensor =>
+  rmsNorm({ weight: params[`${name}.gamma`] }, x, NORM_EPS, activation);
 /** Keeps zeros zero, as PyTorch's least norm of 1e-12 does. */
 const NORM_EPS = 1e-24;
 
