@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
-import { basename, dirname } from 'node:path';
+import { basename, dirname, posix } from 'node:path';
 import { EXIT, messageOf, silentLog, UserError, withLock, type Log } from '../base/index.js';
 import { makeFolder } from './folder.js';
 import { cacheFolder, hasIdentity, repositoryCache, type RepositoryCache } from './hub-cache.js';
@@ -18,7 +18,7 @@ export interface HubOptions {
   signal?: AbortSignal | undefined;
 }
 
-/** `hf:owner/name`, with `@revision` and `/file` where given. */
+/** `hf:owner/name`, with `@revision` and `/file` (or a folder) where given. */
 export interface HubSpec {
   repository: string;
   revision: string;
@@ -38,8 +38,8 @@ export function parseHubSpec(spec: string): HubSpec {
 }
 
 /**
- * The weights of a Hugging Face repository as a file on this machine, with its `config.json` and `preprocessor_config.json`,
- * if it has them, next to it.
+ * The weights of a Hugging Face repository, or of a folder of it, as a file on this machine, with what stands beside them
+ * there and is read with them: configs and statistics.
  * Files in the cache are not downloaded again; an interrupted download resumes where it stopped; every file's checksum is
  * verified.
  */
@@ -47,16 +47,29 @@ export async function hubWeights(spec: string, options: HubOptions = {}): Promis
   const parsed = parseHubSpec(spec);
   const repository = await openRepository(parsed, options);
   const names = await repository.names();
-  const file = parsed.file ?? usualWeights(spec, names);
-  if (!names.includes(file)) throw new UserError(`${spec}: has no file ${file}; it has ${listed(names)}`);
-  for (const beside of ['config.json', 'preprocessor_config.json'])
-    if (names.includes(beside)) await repository.fetch(beside);
+  const file = fileOf(spec, parsed.file, names);
+  const beside = (name: string): string => posix.join(posix.dirname(file), name);
+  const companions = [...COMPANIONS.map(beside), file.replace(/\.\w+$/, '-latents-stats.pt')];
+  for (const companion of companions) if (names.includes(companion)) await repository.fetch(companion);
   const path = await repository.fetch(file);
   for (const shard of file.endsWith('.index.json') ? await shardsOf(path) : []) {
-    if (!names.includes(shard)) throw new UserError(`${spec}: ${file} names ${shard}, which the repository lacks`);
-    await repository.fetch(shard);
+    if (!names.includes(beside(shard)))
+      throw new UserError(`${spec}: ${file} names ${shard}, which the repository lacks`);
+    await repository.fetch(beside(shard));
   }
   return path;
+}
+
+/** What stands beside weights and is read with them. */
+const COMPANIONS = ['config.json', 'preprocessor_config.json', 'stat.pt', 'stats.pt'];
+
+/** The file that was named, or the usual one of the repository or of the folder that was named. */
+function fileOf(spec: string, named: string | undefined, names: string[]): string {
+  if (named === undefined) return usualWeights(spec, names);
+  const within = names.filter(name => name.startsWith(`${named}/`)).map(name => name.slice(named.length + 1));
+  if (within.length > 0) return `${named}/${usualWeights(spec, within)}`;
+  if (names.includes(named)) return named;
+  throw new UserError(`${spec}: has no file ${named}; it has ${listed(names)}`);
 }
 
 /** One commit of a repository: what it holds, and the way to have it here. */

@@ -36,6 +36,22 @@ describe('weights by the id of a Hugging Face repository', () => {
     expect(hub.downloads.length).toBe(before);
   });
 
+  test('of a folder come with what stands beside them there', async () => {
+    const hub = await hubOf({
+      ...files(),
+      'vae/config.json': Buffer.from('{"channels": 16}'),
+      'vae/diffusion_pytorch_model.safetensors': weights,
+      'vae/diffusion_pytorch_model-latents-stats.pt': Buffer.from('statistics'),
+    });
+    const options = { hubUrl: hub.url, cache: fresh() };
+    const path = await hubWeights('hf:owner/name/vae', options);
+    expect(await hubWeights('hf:owner/name/vae/diffusion_pytorch_model.safetensors', options)).toBe(path);
+    expect(await readFile(join(dirname(path), 'config.json'), 'utf8')).toBe('{"channels": 16}');
+    expect(existsSync(path.replace('.safetensors', '-latents-stats.pt'))).toBe(true);
+    await hub.stop();
+    expect(await hubWeights('hf:owner/name/vae', { ...options, offline: true })).toBe(path);
+  });
+
   test('offline they come from the cache, or one line says what is missing', async () => {
     const hub = await hubOf(files());
     const options = { hubUrl: hub.url, cache: fresh() };
