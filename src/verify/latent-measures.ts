@@ -127,8 +127,9 @@ async function ofPositions(space: Space, chosen: Parameters): Promise<Record<str
 async function ofRegions(
   space: Space,
   { srss_near: near, srss_far: far }: Parameters,
-  masks: HostArray,
+  masks: HostArray | undefined,
 ): Promise<Record<string, HostArray>> {
+  if (masks === undefined) return {};
   const ruler = { ...cells({ far }), near };
   const data = Uint8Array.from(masks.data, value => (Number(value) > 0 ? 1 : 0));
   const regions = regionSimilarities({ tokens: space.tokens, data }, [
