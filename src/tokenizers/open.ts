@@ -42,7 +42,7 @@ export async function openTokenizer(spec: string, options: OpenOptions = {}): Pr
 /** A network with its normalisation around it: the file that was named, one that belongs to the weights, the config's. */
 async function normalised(network: Tokenizer, options: OpenOptions, source?: TokenizerSource): Promise<Tokenizer> {
   try {
-    refuseSize(network);
+    refuseSize(network, options.imageSize);
     const path = options.statistics ?? (source && statisticsOf(source));
     if (path !== undefined) return await withStatistics(network, path, options.log);
     const configured = source && configuredNormalisation(source.name, source.config, network.latentShape);
@@ -54,7 +54,9 @@ async function normalised(network: Tokenizer, options: OpenOptions, source?: Tok
   }
 }
 
-function refuseSize({ name, imageSize, sizeMultiple = 1 }: Tokenizer): void {
+function refuseSize({ name, imageSize, sizeMultiple = 1 }: Tokenizer, wanted = imageSize): void {
+  if (wanted !== imageSize)
+    throw new UserError(`--image-size ${wanted}: ${name} takes images of ${imageSize} pixels only`);
   if (imageSize % sizeMultiple === 0) return;
   throw new UserError(`--image-size ${imageSize}: does not divide by ${sizeMultiple}, as ${name} needs`);
 }

@@ -3,8 +3,10 @@ import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import { startEngine, tf } from '../../src/engine/index.js';
+import { readSafetensors } from '../../src/io/index.js';
 import { countParameters } from '../../src/nn/index.js';
 import { FAMILIES } from '../../src/tokenizers/index.js';
+import type { TokenizerSource } from '../../src/tokenizers/tokenizer.js';
 import { verifyCase } from '../../src/verify/verify.js';
 
 // Recorded by the scripts beside them with the authors' published code.
@@ -47,5 +49,43 @@ describe('full-size state dicts', () => {
       parameters: countParameters(preset),
       sha256: createHash('sha256').update(lines.sort().join('')).digest('hex'),
     }).toEqual(listings[name]);
+  });
+});
+
+describe('files that do not make up a whole tokenizer', () => {
+  beforeAll(async () => {
+    await startEngine('wasm');
+  });
+
+  async function recorded(name: string): Promise<TokenizerSource> {
+    const { config } = JSON.parse(readFileSync(`${FOLDER}/${name}/config.json`, 'utf8')) as {
+      config: Record<string, unknown>;
+    };
+    return { name, weights: await readSafetensors(`${FOLDER}/${name}/weights.safetensors`), config, digest: '' };
+  }
+
+  const opened = async (source: TokenizerSource): Promise<unknown> =>
+    await FAMILIES.find(({ recognises }) => recognises(source))!.open(source, {});
+
+  it.each(CASES)('%s: a tensor that is missing, or that nothing would read, is named', async name => {
+    const source = await recorded(name);
+    const missing = Object.keys(source.weights).find(key => /\.(norm2|ln_2)\.weight$/.test(key))!;
+    const { [missing]: tensor, ...rest } = source.weights;
+    await expect(async () => opened({ ...source, weights: rest })).rejects.toThrow(
+      missing.replace('encoder.blocks', 'blocks'),
+    );
+    const unread = missing.replace(/(norm2|ln_2)/, 'norm9');
+    const more = { ...source.weights, [unread]: tensor };
+    await expect(async () => opened({ ...source, weights: more })).rejects.toThrow(
+      unread.replace('encoder.blocks', 'blocks'),
+    );
+  });
+
+  it('SoftVQ without its temperature, and SVG without its DINOv3, are refused with the remedy', async () => {
+    const softVq = await recorded('softvq');
+    await expect(async () => opened({ ...softVq, config: {} })).rejects.toThrow(/does not say tau.*--tokenizer-config/);
+    const svg = await recorded('svg');
+    const own = Object.entries(svg.weights).filter(([key]) => !key.startsWith('encoder.'));
+    await expect(async () => opened({ ...svg, weights: Object.fromEntries(own) })).rejects.toThrow(/svg:DINOV3,SVG/);
   });
 });

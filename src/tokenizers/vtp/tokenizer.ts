@@ -8,6 +8,7 @@ import { readVtpConfig, type VtpStack } from './config.js';
 import { decode, encode, type Periods } from './model.js';
 import { loadVtp } from './parameters.js';
 import { defaultPeriods } from './positions.js';
+import { isBuffer } from './shapes.js';
 
 /** Opens a folder of VTP's weights and config; the text tower in it is passed over. */
 export function openVtp({ name, weights, config: raw, digest }: TokenizerSource, options: OpenOptions): Tokenizer {
@@ -32,7 +33,7 @@ export function openVtp({ name, weights, config: raw, digest }: TokenizerSource,
     sizeMultiple: config.patchSize,
     latentShape: [side * side, config.channels],
     grid: [side, side],
-    parameters: Object.values(params).reduce((sum, { size }) => sum + size, 0),
+    parameters: Object.entries(params).reduce((sum, [key, { size }]) => sum + (isBuffer(key) ? 0 : size), 0),
     digest,
     posterior: 'none',
     // Its own are published beside the code of its diffusion models: latents_stats.pt.
