@@ -2,6 +2,7 @@ import { UserError } from '../../base/index.js';
 import { tf, type Tensor, type Tensor3D, type Tensor4D } from '../../engine/index.js';
 import { conv2d, loadParams, under, type HostArray, type Params } from '../../nn/index.js';
 import { tidied, toGrid, toTokens } from '../grid.js';
+import { UNNORMALISED } from '../normalisation.js';
 import { packed, packedGrid, unpacked } from '../packing.js';
 import { posterior, samplePosterior } from '../posterior.js';
 import type { EncodeOptions, OpenOptions, Tokenizer, TokenizerSource } from '../tokenizer.js';
@@ -65,6 +66,10 @@ export function decodeLatents({ norm }: LdmConfig, params: Params, latents: Tens
 export function openLdm(source: TokenizerSource, options: OpenOptions): Tokenizer {
   const { config, params, spelling } = loadLdm(source.name, source.weights, source.config, options);
   const { architecture } = config;
+  if (lacksFactors(config, spelling) && options.statistics === undefined)
+    options.log?.warn(
+      `${source.name}: latents stay unscaled: FLUX.1 and Stable Diffusion 3 share this network, and only a config.json with scaling_factor and shift_factor (0.3611 and 0.1159; 1.5305 and 0.0609) tells whose factors apply`,
+    );
   const factor = 2 ** (architecture.chMult.length - 1);
   const [rows, columns] = architecture.patch ?? ALONE;
   const imageSize = options.imageSize ?? config.imageSize;
@@ -98,6 +103,13 @@ function encode(config: LdmConfig, params: Params, images: Tensor, noise: Encode
     return samplePosterior({ mean: asTokens(mean), logVariance: asTokens(logVariance) }, noise) as Tensor3D;
   });
 }
+
+/** A single file of the network that two systems share, without what they do to its latents. */
+const lacksFactors = ({ architecture, normalisation }: LdmConfig, spelling: Spelling): boolean =>
+  spelling === 'latent-diffusion' &&
+  architecture.embedDim === 16 &&
+  !architecture.quantConv &&
+  normalisation.source === UNNORMALISED.source;
 
 /** VA-VAE's and SD-VAE's own pipelines extract samples; FLUX.2's, and MAETok's evaluation, take the mode. */
 function posteriorOf({ moments, patch }: LdmArchitecture, spelling: Spelling): Tokenizer['posterior'] {
