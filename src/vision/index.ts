@@ -1,5 +1,5 @@
 export type { VisionConfig } from './config.js';
-export { finalNorm, imageEmbedding, pooled, visionTokens, type VisionTokens } from './network.js';
+export { finalNorm, imageEmbedding, pooled, visionTokens } from './network.js';
 export { openVision, type OpenVisionOptions } from './open.js';
 export { preprocessed } from './preprocess.js';
 export { readVision, type Vision, type VisionSource } from './read.js';

@@ -12,10 +12,7 @@ export function preprocessed({ input }: VisionConfig, images: Tensor4D, size = i
   return tf.tidy(() => {
     const [, height, width] = images.shape;
     const sized = height === size && width === size ? images : resample(images, size, size, AXIS[input.resample]);
-    return normalised({ input }, sized.mul(0.5).add(0.5));
+    const unit = sized.mul(0.5).add(0.5);
+    return unit.sub(tf.tensor1d([...input.mean])).div(tf.tensor1d([...input.std]));
   });
 }
-
-/** Pixels in [0, 1] minus the mean over the standard deviation of the channels. */
-export const normalised = ({ input }: Pick<VisionConfig, 'input'>, pixels: Tensor4D): Tensor4D =>
-  tf.tidy(() => pixels.sub(tf.tensor1d([...input.mean])).div(tf.tensor1d([...input.std])));
