@@ -1,3 +1,4 @@
+import { readSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { unreadable, UserError } from '../base/index.js';
 
@@ -8,6 +9,8 @@ export interface ByteSource {
   readonly size: number;
   /** Exactly `length` bytes in memory of their own; a UserError where the source ends before. */
   read(offset: number, length: number): Promise<Uint8Array<ArrayBuffer>>;
+  /** Likewise, while everything waits; a source of other bytes than a file's has none. */
+  readSync?: (offset: number, length: number) => Uint8Array<ArrayBuffer>;
   close(): Promise<void>;
 }
 
@@ -32,14 +35,26 @@ export async function openBytes(path: string): Promise<ByteSource> {
       const bytes = new Uint8Array(length);
       for (let done = 0; done < length;) {
         const { bytesRead } = await file.read(bytes, done, Math.min(length - done, LARGEST_READ), offset + done);
-        if (bytesRead === 0) throw new UserError(`${path}: shrank while it was being read`);
+        if (bytesRead === 0) throw shrank(path);
         done += bytesRead;
+      }
+      return bytes;
+    },
+    readSync(offset, length) {
+      checkRange(path, stats.size, offset, length);
+      const bytes = new Uint8Array(length);
+      for (let done = 0; done < length;) {
+        const read = readSync(file.fd, bytes, done, Math.min(length - done, LARGEST_READ), offset + done);
+        if (read === 0) throw shrank(path);
+        done += read;
       }
       return bytes;
     },
     close: () => file.close(),
   };
 }
+
+const shrank = (path: string): UserError => new UserError(`${path}: shrank while it was being read`);
 
 /** Bytes in memory. */
 export function memoryBytes(name: string, content: Uint8Array): ByteSource {

@@ -22,7 +22,7 @@ export type { TextArray } from './npy-text.js';
 export { openNpz, readNpz, writeNpz, type NpzFile } from './npz.js';
 export { openSafetensors, readSafetensors, writeSafetensors, type SafetensorsFile } from './safetensors.js';
 export { openZip } from './zip.js';
-export { openWeights, readWeights } from './weights.js';
+export { openWeightArrays, openWeights, readWeights, type WeightArrays } from './weights.js';
 export {
   checkpointName,
   checkpointSteps,

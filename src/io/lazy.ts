@@ -1,4 +1,4 @@
-import { type DType, type NdArray } from './array.js';
+import { widened, type DType, type NdArray } from './array.js';
 
 /** What is known of an array before its numbers are read. */
 export interface ArrayInfo {
@@ -21,6 +21,8 @@ export interface ArrayFile {
   metadata: Record<string, string>;
   /** One array; a UserError naming the file where there is none of this name. */
   read(name: string): Promise<NdArray>;
+  /** Likewise, while everything waits, where the format allows it. */
+  readSync?: (name: string) => NdArray;
   close(): Promise<void>;
 }
 
@@ -29,4 +31,29 @@ export async function readAllArrays(file: ArrayFile): Promise<Record<string, NdA
   const arrays: [string, NdArray][] = [];
   for (const name of file.tensors.keys()) arrays.push([name, await file.read(name)]);
   return Object.fromEntries(arrays);
+}
+
+/**
+ * Every array of a file, read from it whenever its numbers are looked at, so that of large weights no more than one is in
+ * memory at a time. Where the format does not allow that, they are all read now. The file must stay open.
+ */
+export async function arraysOf(file: ArrayFile): Promise<Record<string, NdArray>> {
+  if (!file.readSync) return await readAllArrays(file);
+  let last: { name: string; data: NdArray['data'] } | undefined;
+  const look = (name: string): NdArray['data'] => {
+    if (last?.name !== name) last = { name, data: file.readSync!(name).data };
+    return last.data;
+  };
+  return Object.fromEntries(
+    [...file.tensors].map(([name, { shape, dtype }]) => [
+      name,
+      {
+        shape,
+        dtype: widened(dtype),
+        get data() {
+          return look(name);
+        },
+      },
+    ]),
+  );
 }

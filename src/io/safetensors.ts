@@ -81,6 +81,12 @@ export async function safetensorsFrom(source: ByteSource): Promise<SafetensorsFi
       const { start, bytes, dtype, shape } = entry(name);
       return { shape, dtype: widened(dtype), data: decode(await source.read(start, bytes), dtype) };
     },
+    ...(source.readSync && {
+      readSync: (name: string): NdArray => {
+        const { start, bytes, dtype, shape } = entry(name);
+        return { shape, dtype: widened(dtype), data: decode(source.readSync!(start, bytes), dtype) };
+      },
+    }),
     async readRows(name, first, end) {
       const { start, dtype, shape } = entry(name);
       const rowBytes = elementCount(shape.slice(1)) * bytesPer(dtype);

@@ -35,7 +35,16 @@ export async function openShards<F extends ArrayFile>(
       tensors.set(tensor, info);
     }
     const metadata = Object.assign({}, ...[...files.values()].map(file => file.metadata)) as Record<string, string>;
-    return { tensors, unread, metadata, holder, read: tensor => holder(tensor).read(tensor), close };
+    const all = [...files.values()];
+    return {
+      tensors,
+      unread,
+      metadata,
+      holder,
+      read: tensor => holder(tensor).read(tensor),
+      ...(all.every(({ readSync }) => readSync) && { readSync: (tensor: string) => holder(tensor).readSync!(tensor) }),
+      close,
+    };
   } catch (error) {
     await close();
     throw error;

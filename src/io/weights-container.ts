@@ -66,6 +66,7 @@ export function selectContainer(path: string, file: ArrayFile, { key = '', log }
     unread: under(file.unread ?? []),
     metadata: { ...file.metadata, key },
     read: (name: string) => file.read(prefix + name),
+    ...(file.readSync && { readSync: (name: string) => file.readSync!(prefix + name) }),
   };
   if (part.tensors.size + part.unread.size === 0)
     throw new UserError(`${path}: holds no tensors under ${key}; it has ${listed([...file.tensors.keys()])}`);
@@ -92,18 +93,19 @@ function networkWeights(
   const unread = new Map([...(file.unread ?? [])].map(([name, kind]) => [withoutWrappers(name), kind]));
   const passedOver = listed([...unread].map(([name, kind]) => `${name} (${kind})`));
   if (unread.size > 0) log.warn(`${path}: skipped ${passedOver}: not dense real numbers`);
+  const storedName = (name: string): string => {
+    const from = names.get(name);
+    if (from !== undefined) return from;
+    throw new UserError(`${path}: holds no tensor ${name}; it has ${listed([...names.keys()])}`);
+  };
   if (names.size === 0 && unread.size > 0)
     throw new UserError(`${path}: holds no tensors of dense real numbers, only ${passedOver}`);
   return {
     tensors: new Map([...names].map(([name, from]) => [name, file.tensors.get(from)!])),
     unread,
     metadata: key === '' ? file.metadata : { ...file.metadata, key },
-    async read(name) {
-      const from = names.get(name);
-      if (from === undefined)
-        throw new UserError(`${path}: holds no tensor ${name}; it has ${listed([...names.keys()])}`);
-      return await file.read(from);
-    },
+    read: async name => await file.read(storedName(name)),
+    ...(file.readSync && { readSync: (name: string) => file.readSync!(storedName(name)) }),
     close: () => file.close(),
   };
 }

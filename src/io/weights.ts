@@ -2,7 +2,7 @@ import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { UserError } from '../base/index.js';
 import type { NdArray } from './array.js';
-import { readAllArrays, type ArrayFile } from './lazy.js';
+import { arraysOf, readAllArrays, type ArrayFile } from './lazy.js';
 import { npzArrays } from './npz.js';
 import { openPt } from './pt.js';
 import { openSafetensors } from './safetensors.js';
@@ -32,6 +32,23 @@ export async function readWeights(path: string, choice: WeightsChoice = {}): Pro
     return await readAllArrays(file);
   } finally {
     await file.close();
+  }
+}
+
+/** Arrays of weights, and the file that their numbers may still have to be read from. */
+export interface WeightArrays {
+  arrays: Record<string, NdArray>;
+  close: () => Promise<void>;
+}
+
+/** Every tensor that `openWeights` finds, read from the file when its numbers are looked at, until that is closed. */
+export async function openWeightArrays(path: string, choice: WeightsChoice = {}): Promise<WeightArrays> {
+  const file = await openWeights(path, choice);
+  try {
+    return { arrays: await arraysOf(file), close: () => file.close() };
+  } catch (error) {
+    await file.close();
+    throw error;
   }
 }
 

@@ -1,4 +1,5 @@
 import { UserError, type Log } from '../base/index.js';
+import { tf, type Tensor } from '../engine/index.js';
 import { paramsFrom, type HostArray, type Params } from './params.js';
 import type { Shapes } from './preset.js';
 
@@ -27,17 +28,31 @@ export function loadParams(
   options: StateDictOptions = {},
 ): Params {
   checkKeys(name, arrays, expected, options);
-  const wanted = Object.keys(expected);
-  const present = wanted.filter(key => Object.hasOwn(arrays, key));
-  checkFinite(name, arrays, present);
-  const { asLoaded = (array: HostArray) => array } = options;
-  const loaded: Record<string, HostArray> = {};
-  for (const key of wanted) {
-    if (!Object.hasOwn(arrays, key) && options.optional?.(key)) continue;
-    const array = asLoaded(arrays[key] ?? standIn(key, expected[key]), key);
-    if (array) loaded[key] = array;
+  const { asLoaded = (array: HostArray) => array, optional = () => false } = options;
+  const params: Params = {};
+  try {
+    for (const [key, shape] of Object.entries(expected)) {
+      if (!Object.hasOwn(arrays, key) && optional(key)) continue;
+      // Looked at once: an array may be read from its file whenever its numbers are asked for.
+      const { data } = arrays[key] ?? standIn(key, shape);
+      checkFinite(name, key, data);
+      const array = asLoaded({ shape, data }, key);
+      if (array) params[key] = inEngine(array);
+    }
+    return params;
+  } catch (error) {
+    tf.dispose(params);
+    throw error;
   }
-  return paramsFrom(loaded);
+}
+
+/** A tensor of these numbers, for which TensorFlow.js does not keep them until it is first used. */
+function inEngine(array: HostArray): Tensor {
+  const { tensor } = paramsFrom({ tensor: array });
+  if (tensor.rank === 0) return tensor;
+  const whole = tf.slice(tensor, new Array<number>(tensor.rank).fill(0), tensor.shape);
+  tensor.dispose();
+  return whole;
 }
 
 /** What `allowMissing` puts in the place of a tensor. */
@@ -81,15 +96,12 @@ function listed(keys: string[], what: string): string {
 }
 
 /** Half-precision weights that overflowed when they were written are infinite ever since. */
-function checkFinite(name: string, arrays: Record<string, HostArray>, keys: string[]): void {
-  for (const key of keys) {
-    const { data } = arrays[key];
-    const at = firstNonFinite(data);
-    if (at < 0) continue;
-    throw new UserError(
-      `${name}: tensor '${key}' holds ${String(data[at])} at ${at}; the file is damaged or overflowed in half precision`,
-    );
-  }
+function checkFinite(name: string, key: string, data: HostArray['data']): void {
+  const at = firstNonFinite(data);
+  if (at < 0) return;
+  throw new UserError(
+    `${name}: tensor '${key}' holds ${String(data[at])} at ${at}; the file is damaged or overflowed in half precision`,
+  );
 }
 
 function firstNonFinite(data: ArrayLike<number | bigint>): number {

@@ -7,12 +7,13 @@ import {
   isRun,
   memoryBytes,
   readRun,
-  readWeights,
+  openWeightArrays,
   readYaml,
   sha256Of,
   sha256OfFile,
   sha256OfText,
   type NdArray,
+  type WeightArrays,
 } from '../io/index.js';
 import { prefixed, under } from '../nn/index.js';
 import { isFeatureSpec, openFeatures } from './features.js';
@@ -33,10 +34,14 @@ export async function openTokenizer(spec: string, options: OpenOptions = {}): Pr
   if (spec.startsWith('onnx:'))
     return await normalised(await openOnnxTokenizer(spec.slice('onnx:'.length), options), options);
   if (isFeatureSpec(spec)) return await normalised(await openFeatures(spec, options), options);
-  const source = await readSource(spec, options);
-  const found = recognised(source) ?? recognisedWithin(source, options.log);
-  if (!found) throw unknownWeights(source);
-  return await normalised(await found.family.open(found.source, options), options, found.source);
+  const { source, close } = await openSource(spec, options);
+  try {
+    const found = recognised(source) ?? recognisedWithin(source, options.log);
+    if (!found) throw unknownWeights(source);
+    return await normalised(await found.family.open(found.source, options), options, found.source);
+  } finally {
+    await close();
+  }
 }
 
 /** A network with its normalisation around it: the file that was named, one that belongs to the weights, the config's. */
@@ -99,27 +104,53 @@ function recognisedWithin(source: TokenizerSource, log?: Log): Recognised | unde
   return undefined;
 }
 
-async function readSource(spec: string, options: OpenOptions): Promise<TokenizerSource> {
+/** The files that a source's weights are read from, as they are looked at. */
+interface OpenSource {
+  source: TokenizerSource;
+  close: () => Promise<void>;
+}
+
+async function openSource(spec: string, options: OpenOptions): Promise<OpenSource> {
   const { system, path } = withoutName(spec);
   const given = options.config === undefined ? undefined : await readConfigFile(options.config);
   if (isRun(path)) return await runSource(path, options);
-  const { log } = options;
   const [encoder, decoder] = await Promise.all(path.split(',').map(part => localFile(part.trim(), options)));
   const second = decoder || siblingDecoder(encoder);
-  const weights =
-    second === undefined
-      ? await readWeights(encoder, { log })
-      : {
-          ...prefixed(await readWeights(encoder, { log }), 'encoder'),
-          ...prefixed(await readWeights(second, { log }), 'decoder'),
-        };
-  return {
-    name: encoder,
-    weights,
-    config: given ?? (await configBeside(encoder)),
-    ...(second === undefined ? {} : { halves: await halvesOf(system, encoder, second) }),
-    digest: await digestOf(second === undefined ? [encoder] : [encoder, second], weights),
+  const paths = second === undefined ? [encoder] : [encoder, second];
+  const { weights, close } = await openHalves(paths, options);
+  try {
+    const source = {
+      name: encoder,
+      weights,
+      config: given ?? (await configBeside(encoder)),
+      ...(second === undefined ? {} : { halves: await halvesOf(system, encoder, second) }),
+      digest: await digestOf(paths, weights),
+    };
+    return { source, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+/** The weights of a file, or of an encoder's and a decoder's under `encoder.` and `decoder.`. */
+async function openHalves(
+  paths: string[],
+  { log }: OpenOptions,
+): Promise<Pick<TokenizerSource, 'weights'> & Pick<OpenSource, 'close'>> {
+  const files: WeightArrays[] = [];
+  const close = async (): Promise<void> => {
+    for (const file of files) await file.close();
   };
+  try {
+    for (const path of paths) files.push(await openWeightArrays(path, { log }));
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  const [{ arrays }, second] = files as [WeightArrays, WeightArrays?];
+  const weights = second ? { ...prefixed(arrays, 'encoder'), ...prefixed(second.arrays, 'decoder') } : arrays;
+  return { weights, close };
 }
 
 const WAYS =
@@ -153,9 +184,10 @@ async function halvesOf(system: string | undefined, encoder: string, decoder: st
   };
 }
 
-async function runSource(folder: string, { weights, log }: OpenOptions): Promise<TokenizerSource> {
+async function runSource(folder: string, { weights, log }: OpenOptions): Promise<OpenSource> {
   const run = await readRun(folder, { weights, log });
-  return { name: folder, weights: await readWeights(run.weights), config: run.config, digest: run.digest };
+  const { arrays, close } = await openWeightArrays(run.weights);
+  return { source: { name: folder, weights: arrays, config: run.config, digest: run.digest }, close };
 }
 
 /** `x_encoder.pth` and `x_decoder.pth` in one folder form one tokenizer. */

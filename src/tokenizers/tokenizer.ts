@@ -68,7 +68,7 @@ export interface OpenOptions {
 export interface TokenizerSource {
   /** Name in messages: the path or id. */
   name: string;
-  /** Weights under their published keys. */
+  /** Weights under their published keys; numbers may be read from the file whenever they are looked at. */
   weights: Record<string, NdArray>;
   /** config.json beside the weights, or a run's config.yaml; empty where there is none. */
   config: Record<string, unknown>;

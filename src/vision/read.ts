@@ -1,7 +1,7 @@
 import { UserError } from '../base/index.js';
 import type { ArrayFile, NdArray } from '../io/index.js';
 import { loadParams, type Params } from '../nn/index.js';
-import { tf, type Tensor } from '../engine/index.js';
+import { tf } from '../engine/index.js';
 import { visionConfig, visionFields, withPreprocessor, type VisionConfig } from './config.js';
 import { joined, parametersOf, type Part } from './parameters.js';
 import { tensorsOf, type FoundTensors } from './tensors.js';
@@ -58,20 +58,13 @@ export async function readVision(source: VisionSource, options: ReadVisionOption
       const parts: Part[] = [];
       for (const part of parameter.parts) parts.push({ part, array: await file.read(found.keys.get(part)!) });
       const array = joined(config, key, parameter, parts);
-      params[key] = inEngine(loadParams(name, { [key]: array }, { [key]: parameter.shape })[key]);
+      Object.assign(params, loadParams(name, { [key]: array }, { [key]: parameter.shape }));
     }
   } catch (error) {
     tf.dispose(params);
     throw error;
   }
   return { config, params, spelling: found.told };
-}
-
-/** Within the engine at once: TensorFlow.js keeps the array of a tensor until that is first used. */
-function inEngine(loaded: Tensor): Tensor {
-  const copy = loaded.mul(1);
-  loaded.dispose();
-  return copy;
 }
 
 /** An array of a file is held only while it is turned into a tensor. */

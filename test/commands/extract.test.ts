@@ -76,7 +76,7 @@ describe('maetok extract', () => {
     const json = JSON.parse(readFileSync(join(at, 'latents.json'), 'utf8')) as { meta: Record<string, unknown> };
     expect(json).toMatchObject({ count: 11, tokens: 16, channels: 3, grid: [4, 4], flips: true });
     expect(json.meta).toMatchObject({
-      tokenizer: { name: 'sd-vae', spec: vae, digest: expect.stringMatching(/^[0-9a-f]{64}$/) },
+      tokenizer: { name: 'kl-vae', spec: vae, digest: expect.stringMatching(/^[0-9a-f]{64}$/) },
       data: { count: 11, digest: expect.any(String) },
       image_size: 16,
       crop: 'center (ADM)',

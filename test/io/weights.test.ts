@@ -1,7 +1,14 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
-import { openWeights, readSafetensors, readWeights, writeNpz, writeSafetensors } from '../../src/io/index.js';
+import {
+  openWeightArrays,
+  openWeights,
+  readSafetensors,
+  readWeights,
+  writeNpz,
+  writeSafetensors,
+} from '../../src/io/index.js';
 import type { NdArray } from '../../src/io/index.js';
 import { describeWithShared, SHARED } from '../helpers/shared.js';
 import { tempFolder } from '../helpers/temp.js';
@@ -236,5 +243,23 @@ describeWithShared('golden/lightningdit/published-xl-switches', 'a LightningDiT 
   test('its ema equals the safetensors twin', async () => {
     const path = `${SHARED}/golden/lightningdit/published-xl-switches`;
     expectSame(await readWeights(`${path}/checkpoint.pt`), await readSafetensors(`${path}/weights.safetensors`));
+  });
+});
+
+describe('arrays of weights that are read when they are looked at', () => {
+  test.each(['checkpoint.pt', 'expected.safetensors'])('hold what the file holds: %s', async name => {
+    const { arrays, close } = await openWeightArrays(`${GOLDEN}/${name}`);
+    expect({ ...arrays }).toEqual(await readWeights(`${GOLDEN}/${name}`));
+    await close();
+  });
+
+  test('are not in memory before: what has been written since is found', async () => {
+    await writeSafetensors(at('seen.safetensors'), { 'module.a': one(1), 'module.b': one(2) });
+    const { arrays, close } = await openWeightArrays(at('seen.safetensors'));
+    const bytes = await readFile(at('seen.safetensors'));
+    bytes.writeFloatLE(5, bytes.length - 4);
+    await writeFile(at('seen.safetensors'), bytes);
+    expect([arrays.a.data[0], arrays.b.data[0]]).toEqual([1, 5]);
+    await close();
   });
 });
