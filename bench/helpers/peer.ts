@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
+import { setTimeout } from 'node:timers/promises';
 
 /** A program that is measured beside ours and works when asked, so that the two take turns. */
 export interface Peer<Ready, Answer> {
@@ -9,6 +10,9 @@ export interface Peer<Ready, Answer> {
   ask(line: string): Promise<Answer>;
   end(): void;
 }
+
+/** OpenMP's threads keep spinning after their last work, 200 ms by default, and would take a core from whoever is next. */
+const REST_MS = 400;
 
 /** Starts a peer and waits until it is ready; `needs` says what it may lack where it ends before that. */
 export async function openPeer<Ready, Answer>(
@@ -26,9 +30,11 @@ export async function openPeer<Ready, Answer>(
   };
   return {
     ready: (await answer()) as Ready,
-    ask: line => {
+    ask: async line => {
       child.stdin.write(`${line}\n`);
-      return answer() as Promise<Answer>;
+      const found = (await answer()) as Answer;
+      await setTimeout(REST_MS);
+      return found;
     },
     end: () => void child.kill(),
   };

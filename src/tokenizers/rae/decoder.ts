@@ -20,11 +20,16 @@ import { sinCosTable } from './positions.js';
  * token of its own. Keys are those of diffusers' AutoencoderRAE under `decoder.`.
  */
 
-/** Queries, keys and values as one layer, under the names that this room's layers have. Differentiable. */
-export function joinedLayers(params: Params): Params {
-  const layers = children(params, 'decoder_layers').flatMap((layer, i) =>
-    Object.entries(joinedLayer(layer)).map(([key, tensor]) => [`decoder_layers.${i}.${key}`, tensor] as const),
-  );
+/**
+ * Queries, keys and values as one layer, under the names that this room's layers have. Differentiable; or, with
+ * `release`, for good: what has been joined is freed layer by layer, so that it is not held twice.
+ */
+export function joinedLayers(params: Params, { release = false } = {}): Params {
+  const layers = children(params, 'decoder_layers').flatMap((layer, i) => {
+    const joined = Object.entries(joinedLayer(layer));
+    if (release) tf.dispose(PARTS.flatMap(part => apart(layer, part)));
+    return joined.map(([key, tensor]) => [`decoder_layers.${i}.${key}`, tensor] as const);
+  });
   const others = Object.entries(params).filter(([key]) => !key.startsWith('decoder_layers.'));
   return Object.fromEntries([...others, ...layers]);
 }
@@ -38,13 +43,16 @@ const LAYERS = {
   'mlp.fc2': 'output.dense',
 };
 
+const PARTS = ['weight', 'bias'] as const;
+
+/** Queries', keys' and values' weights or biases. */
+const apart = (layer: Params, part: string): Tensor[] =>
+  ['to_q', 'to_k', 'to_v'].map(name => layer[`attention.${name}.${part}`]);
+
 function joinedLayer(layer: Params): Params {
-  const parts = ['weight', 'bias'] as const;
-  const joined = (part: string): Tensor =>
-    tf.concat(['to_q', 'to_k', 'to_v'].map(name => layer[`attention.${name}.${part}`]));
   return Object.fromEntries(
-    parts.flatMap(part => [
-      [`attn.qkv.${part}`, joined(part)] as const,
+    PARTS.flatMap(part => [
+      [`attn.qkv.${part}`, tf.concat(apart(layer, part))] as const,
       ...Object.entries(LAYERS).map(([ours, theirs]) => [`${ours}.${part}`, layer[`${theirs}.${part}`]] as const),
     ]),
   );

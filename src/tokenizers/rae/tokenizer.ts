@@ -58,7 +58,7 @@ function ownNetworks({ name, weights }: TokenizerSource, { config, vision }: Rae
 function ready(params: Record<'encoder' | 'decoder', Params>): Pick<RaeNetworks, 'encoder' | 'decoder'> {
   const made = {
     encoder: roundedOnce(params.encoder),
-    decoder: tf.tidy(() => roundedOnce(joinedLayers(params.decoder))),
+    decoder: tf.tidy(() => roundedOnce(joinedLayers(params.decoder, { release: true }))),
   };
   tf.dispose(params);
   return made;
