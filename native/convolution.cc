@@ -3,8 +3,8 @@
  * where the definition has 144. An image is cut into tiles of 6 × 6 that overlap by 2; tiles and filters are transformed,
  * multiplied channel by channel for each of the 36 places (TensorFlow's product of matrices), and transformed back.
  *
- * Interpolation at 0, ±√½, ±√2 and infinity: symmetric, and of all such points among those that round the least; in
- * float32 the result is about five times as far off as the direct sum, which is some 1e-6 of its spread.
+ * Interpolation at 0, ±√½, ±√2 and infinity, which are symmetric, so that the transforms need few multiplications. In
+ * float32 the result is off by 1e-6 to 2e-6 of its spread, about five times as far as a direct sum.
  */
 #include "runtime.h"
 
