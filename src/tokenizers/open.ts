@@ -234,6 +234,6 @@ function unknownWeights({ name, weights }: TokenizerSource): UserError {
   const names = FAMILIES.map(family => family.name).join(', ');
   const keys = Object.keys(weights).slice(0, 3).join(', ') || 'none';
   return new UserError(
-    `${name}: not the weights of a tokenizer that maetok knows (${names}); its tensors begin ${keys}`,
+    `${name}: not the weights of a tokenizer that maetok knows (${names}); its tensors begin ${keys} (features of a vision transformer: vit:${name})`,
   );
 }

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { startEngine, tf, type Tensor, type Tensor4D } from '../../src/engine/index.js';
-import { readSafetensors, type NdArray } from '../../src/io/index.js';
+import { readSafetensors, writeSafetensors, type NdArray } from '../../src/io/index.js';
 import { openTokenizer, type Tokenizer } from '../../src/tokenizers/index.js';
 import { verifyCase } from '../../src/verify/index.js';
 import { describeWithShared, SHARED } from '../helpers/shared.js';
@@ -24,6 +24,14 @@ const failing = async (folder: string): Promise<string[]> =>
 
 it('agrees with diffusers', async () => {
   expect(await failing(`${GOLDEN}/dinov2`)).toEqual([]);
+});
+
+it('refuses diffusers’ weights with half of their statistics', async () => {
+  const { _latents_std: _, ...rest } = await readSafetensors(`${GOLDEN}/dinov2/weights.safetensors`);
+  const path = join(folder, 'half.safetensors');
+  await writeSafetensors(path, rest);
+  const opening = openTokenizer(path, { config: `${GOLDEN}/dinov2/config.json` });
+  await expect(opening).rejects.toThrow(/half\.safetensors: tensor '_latents_std' is missing, without which/);
 });
 
 describeWithShared('golden/rae', 'the encoder in either spelling', () => {

@@ -1,3 +1,4 @@
+import { UserError } from '../../base/index.js';
 import { asFloat64, type NdArray } from '../../io/index.js';
 import { tf, type Tensor, type Tensor3D } from '../../engine/index.js';
 import type { Params } from '../../nn/index.js';
@@ -23,6 +24,7 @@ export function raeNormalisation(
   factor: number,
   latents: readonly [tokens: number, channels: number],
 ): Normalisation {
+  refuseHalf(name, weights);
   const read = (key: string, otherwise: number): ReturnType<typeof arranged> => {
     const field = nested(raw[key.slice(1)]);
     const found: Statistic = field ?? { shape: [1], data: Float64Array.of(otherwise) };
@@ -39,6 +41,15 @@ export function raeNormalisation(
       ? `${STATISTICS.mean}, ${STATISTICS.std}`
       : 'config latents_mean, latents_std',
   };
+}
+
+function refuseHalf(name: string, weights: Record<string, NdArray>): void {
+  const [mean, std] = Object.values(STATISTICS);
+  if (Object.hasOwn(weights, mean) === Object.hasOwn(weights, std)) return;
+  const missing = Object.hasOwn(weights, mean) ? std : mean;
+  throw new UserError(
+    `${name}: tensor '${missing}' is missing, without which latents are not normalised as they were; is the file complete?`,
+  );
 }
 
 /** One number or one per channel, as often as there are positions. */
