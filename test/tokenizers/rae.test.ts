@@ -27,9 +27,9 @@ it('agrees with diffusers', async () => {
 });
 
 it('refuses diffusers’ weights with half of their statistics', async () => {
-  const { _latents_std: _, ...rest } = await readSafetensors(`${GOLDEN}/dinov2/weights.safetensors`);
+  const whole = Object.entries(await readSafetensors(`${GOLDEN}/dinov2/weights.safetensors`));
   const path = join(folder, 'half.safetensors');
-  await writeSafetensors(path, rest);
+  await writeSafetensors(path, Object.fromEntries(whole.filter(([key]) => key !== '_latents_std')));
   const opening = openTokenizer(path, { config: `${GOLDEN}/dinov2/config.json` });
   await expect(opening).rejects.toThrow(/half\.safetensors: tensor '_latents_std' is missing, without which/);
 });
