@@ -44,7 +44,9 @@ const inputsOf = ({ inputs }: Command): string[] => Array.from({ length: inputs 
 
 /** What the words say for this option, everything that is required beside it given; undefined where they are refused. */
 async function meant({ command, name }: Option, value: string | string[]): Promise<unknown> {
-  const required = Object.fromEntries(['out', 'data', 'latents', 'tokenizer', 'reference', 'encoder'].map(key => [key, 'x']));
+  const required = Object.fromEntries(
+    ['out', 'data', 'latents', 'tokenizer', 'reference', 'encoder'].map(key => [key, 'x']),
+  );
   const known = Object.keys(flagsOf(command.options));
   const beside = Object.fromEntries(Object.entries(required).filter(([key]) => known.includes(key)));
   try {
