@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { UserError } from '../../base/index.js';
 import { children } from '../../nn/index.js';
-import { only } from '../config-field.js';
+import { configFields, only } from '../config-field.js';
 import type { DcAeConfig } from './model.js';
 import type { DcAeArchitecture, Side } from './shapes.js';
 
@@ -22,12 +22,7 @@ type Weights = Record<string, Shaped>;
 
 /** The config that diffusers' config.json spells out, completed from the weights, whose keys are diffusers' names. */
 export function readDcAeConfig(name: string, raw: Record<string, unknown>, weights: Weights): LoadedConfig {
-  const parsed = FIELDS.safeParse({ ...raw, ...(raw.parameters as object | undefined) });
-  if (!parsed.success) {
-    const [issue] = parsed.error.issues;
-    throw new UserError(`${name}: config field ${issue.path.join('.')}: ${issue.message}`);
-  }
-  const fields = parsed.data;
+  const fields = configFields(name, FIELDS, { ...raw, ...(raw.parameters as object | undefined) });
   const found = architectureOf(name, weights);
   const architecture: DcAeArchitecture = {
     latentChannels: fields.latent_channels ?? found.latentChannels,

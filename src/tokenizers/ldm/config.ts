@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { UserError } from '../../base/index.js';
 import type { HostArray } from '../../nn/index.js';
-import { only } from '../config-field.js';
+import { configFields, only } from '../config-field.js';
 import { scalarNormalisation, type Normalisation } from '../normalisation.js';
 import { BATCH_NORM_EPS, batchNormalisation } from './batch-norm.js';
 import type { NormConfig } from './model.js';
@@ -27,12 +27,7 @@ export function readLdmConfig(
   weights: Record<string, HostArray>,
   spelling: Spelling,
 ): LdmConfig {
-  const parsed = FIELDS.safeParse(flattened(raw));
-  if (!parsed.success) {
-    const [issue] = parsed.error.issues;
-    throw new UserError(`${name}: config field ${issue.path.join('.')}: ${issue.message}`);
-  }
-  const fields = parsed.data;
+  const fields = configFields(name, FIELDS, flattened(raw));
   const found = architectureOf(name, weights);
   const architecture = { ...found, ...toldByConfig(fields, found) };
   return {

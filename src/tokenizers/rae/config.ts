@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { isRecord, UserError } from '../../base/index.js';
-import { only } from '../config-field.js';
+import { configFields, only } from '../config-field.js';
 
 /** What the decoder's forward pass needs besides its weights. */
 export interface RaeDecoder {
@@ -82,10 +82,7 @@ export function raeFields(name: string, raw: Record<string, unknown>): RaeFields
     throw new UserError(
       `${name}: config field ${strange[0]}: is not known of an RAE (${JSON.stringify(strange[1])}); set it to null if it does not change the numbers`,
     );
-  const parsed = FIELDS.safeParse(fields);
-  if (parsed.success) return parsed.data;
-  const [issue] = parsed.error.issues;
-  throw new UserError(`${name}: config field ${issue.path.join('.')}: ${issue.message}`);
+  return configFields(name, FIELDS, fields);
 }
 
 /** Recorded cases keep the fields under `parameters`, the authors' YAML under `stage_1.params`. */

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { UserError } from '../../base/index.js';
+import { configFields } from '../config-field.js';
 import { CODEWORDS } from './codebook.js';
 import { vitConfigSchema, type VitConfig } from './config.js';
 
@@ -53,10 +54,10 @@ export function readHubConfig(
   weights: Weights,
   backbones: Backbones = {},
 ): VitConfig {
-  const hub = parse(name, HUB, raw);
+  const hub = configFields(name, HUB, raw);
   const shown = shownByWeights(weights);
   const [imageSize, patchSize] = [hub.image_size ?? shown.imageSize, hub.enc_patch_size ?? shown.patchSize];
-  return parse(name, vitConfigSchema, {
+  return configFields(name, vitConfigSchema, {
     ...shown,
     imageSize,
     patchSize,
@@ -92,14 +93,6 @@ function readCodebook(name: string, { tau, codebook_l2_norm: unitLength }: Hub, 
     );
   const [parts, codewords] = weights[CODEWORDS].shape;
   return { parts, codewords, temperature: tau, unitLength };
-}
-
-function parse<T extends z.ZodType>(name: string, schema: T, value: unknown): z.output<T> {
-  const result = schema.safeParse(value);
-  if (result.success) return result.data;
-  const [issue] = result.error.issues;
-  const field = issue.path.join('.');
-  throw new UserError(`${name}: ${field ? `config field ${field}: ` : ''}${issue.message}`);
 }
 
 function positionsOf({ use_rope: rotary, rope_mixed: mixed }: Hub): VitConfig['positions'] | undefined {

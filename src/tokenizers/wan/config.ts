@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { UserError } from '../../base/index.js';
 import { children, under } from '../../nn/index.js';
+import { configFields } from '../config-field.js';
 import { UNNORMALISED, type Normalisation } from '../normalisation.js';
 import type { WanArchitecture } from './shapes.js';
 import { publishedStatistics } from './statistics.js';
@@ -23,12 +24,7 @@ export interface WanConfig {
 
 /** The config that diffusers' config.json spells out, completed from the weights, whose keys are diffusers' names. */
 export function readWanConfig(name: string, raw: Record<string, unknown>, weights: Weights): WanConfig {
-  const parsed = FIELDS.safeParse({ ...raw, ...(raw.parameters as object | undefined) });
-  if (!parsed.success) {
-    const [issue] = parsed.error.issues;
-    throw new UserError(`${name}: config field ${issue.path.join('.')}: ${issue.message}`);
-  }
-  const fields = parsed.data;
+  const fields = configFields(name, FIELDS, { ...raw, ...(raw.parameters as object | undefined) });
   const found = architectureOf(name, weights);
   const architecture = { ...found, ...toldByConfig(fields) };
   checkColours(name, fields, architecture);
