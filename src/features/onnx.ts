@@ -5,6 +5,7 @@ import { UserError } from '../base/index.js';
 import { openOnnx, tf, type OnnxNetwork, type Tensor, type Tensor2D, type Tensor4D } from '../engine/index.js';
 import { checked, readYaml, sha256OfFile } from '../io/index.js';
 import { channelsFirst } from '../nn/index.js';
+import { IMAGENET } from '../vision/index.js';
 import type { FeatureExtractor, FeatureSet, FeatureTensors } from './extractor.js';
 import { IMAGE_LAYOUTS } from './names.js';
 
@@ -20,8 +21,8 @@ const SCHEMA = z.strictObject({
   layout: z.enum(IMAGE_LAYOUTS).default('nchw'),
   /** Values of black and white, before mean and standard deviation; ImageNet's are the default. */
   range: z.array(z.number()).length(2).default([0, 1]),
-  mean: three.default([0.485, 0.456, 0.406]),
-  std: three.default([0.229, 0.224, 0.225]),
+  mean: three.default(IMAGENET.mean),
+  std: three.default(IMAGENET.std),
   /** Names of the network's outputs; default: the first one is `pooled`. */
   outputs: z
     .strictObject({ pooled: z.string().optional(), spatial: z.string().optional(), logits: z.string().optional() })

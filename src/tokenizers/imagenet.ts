@@ -1,8 +1,7 @@
 import { tf, type Tensor4D } from '../engine/index.js';
+import { IMAGENET } from '../vision/index.js';
 
-/** ImageNet's channel means and standard deviations, of pixels in [0, 1]. */
-const MEAN = [0.485, 0.456, 0.406];
-const STD = [0.229, 0.224, 0.225];
+const { mean: MEAN, std: STD } = IMAGENET;
 
 /** Images in [−1, 1] → with ImageNet's normalisation. */
 export const toImagenet = (images: Tensor4D): Tensor4D =>

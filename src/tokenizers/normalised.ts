@@ -10,15 +10,19 @@ import type { Tokenizer } from './tokenizer.js';
  */
 export function normalisedBy(normalisation: Normalisation, tokenizer: Tokenizer): Tokenizer {
   refuseMisfit(normalisation, tokenizer);
+  if (isIdentity(normalisation)) return { ...tokenizer, normalisation };
   return {
     ...tokenizer,
     normalisation,
     encode: async (images, options) => {
       const z = await tokenizer.encode(images, options);
-      return isIdentity(normalisation) ? z : replaced(z, () => scaled(normalisation, z) as Tensor3D);
+      try {
+        return scaled(normalisation, z) as Tensor3D;
+      } finally {
+        z.dispose();
+      }
     },
     decode: async latents => {
-      if (isIdentity(normalisation)) return await tokenizer.decode(latents);
       const z = unscaled(normalisation, latents) as Tensor3D;
       try {
         return await tokenizer.decode(z);
@@ -31,14 +35,6 @@ export function normalisedBy(normalisation: Normalisation, tokenizer: Tokenizer)
 
 const isIdentity = ({ shift, scale }: Normalisation): boolean =>
   shift.every(value => value === 0) && scale.every(value => value === 1);
-
-function replaced<T extends Tensor3D>(old: T, f: () => T): T {
-  try {
-    return f();
-  } finally {
-    old.dispose();
-  }
-}
 
 function refuseMisfit({ per, shift, scale, source }: Normalisation, { name, latentShape }: Tokenizer): void {
   const [tokens, channels] = latentShape;

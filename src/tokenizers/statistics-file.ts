@@ -122,7 +122,11 @@ export function configuredNormalisation(
   if (mean === undefined && std === undefined) return undefined;
   if (mean === undefined || std === undefined)
     throw new UserError(`${name}: config has latents_${mean === undefined ? 'std' : 'mean'} without its counterpart`);
-  const [shift, spread] = [nested(name, 'latents_mean', mean, latents), nested(name, 'latents_std', std, latents)];
+  const read = (key: string, value: unknown): Arranged => {
+    const field = `${name}: config field ${key}`;
+    return arranged(field, nestedArray(field, value), latents);
+  };
+  const [shift, spread] = [read('latents_mean', mean), read('latents_std', std)];
   if (shift.per !== spread.per)
     throw new UserError(`${name}: config fields latents_mean and latents_std differ in shape`);
   return standardising(shift.per, shift.data, spread.data, 'config latents_mean, latents_std');
@@ -130,11 +134,12 @@ export function configuredNormalisation(
 
 const isGiven = (value: unknown): boolean => value !== null;
 
-function nested(name: string, field: string, value: unknown, latents: LatentShape): Arranged {
+/** The array that a config holds as a nested list, or as one number. @throws UserError where it is neither. */
+export function nestedArray(field: string, value: unknown): { shape: number[]; data: Float64Array } {
   const shape: number[] = [];
   for (let at = value as Nested; Array.isArray(at); [at] = at) shape.push(at.length);
   const data = [value].flat(Infinity) as number[];
   if (data.some(number => typeof number !== 'number') || data.length !== shape.reduce((a, b) => a * b, 1))
-    throw new UserError(`${name}: config field ${field}: must be an array of numbers`);
-  return arranged(`${name}: config field ${field}`, { shape, data: Float64Array.from(data) }, latents);
+    throw new UserError(`${field}: must be an array of numbers`);
+  return { shape, data: Float64Array.from(data) };
 }

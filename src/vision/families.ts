@@ -19,7 +19,8 @@ export interface InputConfig {
   resample: 'bilinear' | 'bicubic';
 }
 
-const IMAGENET = { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] };
+/** ImageNet's channel means and standard deviations, of pixels in [0, 1]. */
+export const IMAGENET = { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] };
 
 /** What a family's publications fix where no config says otherwise. */
 export interface Family {

@@ -2,6 +2,7 @@ import { UserError, type RandomNumbers } from '../../base/index.js';
 import { tf, type RandomStream, type Tensor, type Tensor4D } from '../../engine/index.js';
 import { readWeights, sha256OfFile } from '../../io/index.js';
 import { children, paramsFrom, prefixed, type Params, type Shapes } from '../../nn/index.js';
+import { IMAGENET } from '../../vision/index.js';
 import { dinoDiscriminator, type DinoConfig } from './dino.js';
 import type { Judgement, JudgeOptions } from './discriminator.js';
 import { patchGan } from './patchgan.js';
@@ -46,8 +47,7 @@ export function newPatchGan(random: RandomStream, width = 64, layers = 3): Criti
   };
 }
 
-const MEAN = [0.485, 0.456, 0.406];
-const STD = [0.229, 0.224, 0.225];
+const { mean: MEAN, std: STD } = IMAGENET;
 /** Width of the heads' circular convolution. */
 const KERNEL = 9;
 

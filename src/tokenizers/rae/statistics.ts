@@ -1,17 +1,15 @@
 import { UserError } from '../../base/index.js';
-import { asFloat64, type NdArray } from '../../io/index.js';
+import type { NdArray } from '../../io/index.js';
 import { tf, type Tensor, type Tensor3D } from '../../engine/index.js';
 import type { Params } from '../../nn/index.js';
 import type { Normalisation } from '../normalisation.js';
-import { arranged, readStatistics } from '../statistics-file.js';
+import { arranged, nestedArray, readStatistics } from '../statistics-file.js';
 
 /** diffusers adds this to the standard deviations. */
 const STD_EPS = 1e-5;
 
 /** Buffers of diffusers' AutoencoderRAE. */
 export const STATISTICS = { mean: '_latents_mean', std: '_latents_std' } as const;
-
-type Statistic = Pick<NdArray, 'shape' | 'data'>;
 
 /**
  * The normalisation of diffusers' AutoencoderRAE, (z − mean) / (std + ε) · scaling_factor, by the buffers in its weights
@@ -26,9 +24,9 @@ export function raeNormalisation(
 ): Normalisation {
   refuseHalf(name, weights);
   const read = (key: string, otherwise: number): ReturnType<typeof arranged> => {
-    const field = nested(raw[key.slice(1)]);
-    const found: Statistic = field ?? { shape: [1], data: Float64Array.of(otherwise) };
-    return arranged(`${name}: ${key}`, Object.hasOwn(weights, key) ? weights[key] : found, latents);
+    if (Object.hasOwn(weights, key)) return arranged(`${name}: ${key}`, weights[key], latents);
+    const field = `${name}: config field ${key.slice(1)}`;
+    return arranged(field, nestedArray(field, raw[key.slice(1)] ?? otherwise), latents);
   };
   const [mean, std] = [read(STATISTICS.mean, 0), read(STATISTICS.std, 1)];
   const per = (['position', 'channel', 'all'] as const).find(one => mean.per === one || std.per === one)!;
@@ -55,14 +53,6 @@ function refuseHalf(name: string, weights: Record<string, NdArray>): void {
 /** One number or one per channel, as often as there are positions. */
 const repeated = (data: Float64Array, size: number): Float64Array =>
   Float64Array.from({ length: size }, (_, i) => data[i % data.length]);
-
-/** A config's nested list. */
-function nested(value: unknown): Statistic | undefined {
-  if (!Array.isArray(value)) return undefined;
-  const shape: number[] = [];
-  for (let at: unknown = value; Array.isArray(at); at = at[0] as unknown) shape.push(at.length);
-  return { shape, data: asFloat64(Float64Array.from(value.flat(Infinity) as number[])) };
-}
 
 /** The authors add this to the variances, and diffusers' converter takes the roots with it. */
 const VARIANCE_EPS = 1e-5;
