@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { kebab } from '../base/index.js';
-import type { Flags, Study } from './study.js';
+import { trains, type Flags, type Study } from './study.js';
 
 /** One command line of a study. */
 export interface StudyStep {
@@ -39,7 +39,7 @@ export interface Plan {
 export function planStudy(study: Study, out: string): Plan {
   const spaces = study.seeds.flatMap(seed => Object.keys(study.tokenizers).map(name => space(study, out, name, seed)));
   const steps = [
-    ...spaces.flatMap(one => latentSteps(study, one)),
+    ...spaces.flatMap(one => latentSteps(study, out, one)),
     ...study.seeds.flatMap(seed => mixtureSteps(study, out, seed, ofSeed(spaces, seed))),
     ...spaces.flatMap(one => [
       ...probeSteps(study, out, one),
@@ -54,7 +54,7 @@ const ofSeed = (spaces: StudySpace[], seed: number): StudySpace[] => spaces.filt
 
 function space(study: Study, out: string, tokenizer: string, seed: number): StudySpace {
   const { train, tokenizer: ready, same, latents, test, ...flags } = study.tokenizers[tokenizer];
-  const named = (one: string): string => (study.seeds.length > 1 ? `${one}-${seed}` : one);
+  const named = (one: string): string => underSeed(study, one, seed);
   const name = named(tokenizer);
   const trained = train === undefined ? same : tokenizer;
   return {
@@ -63,7 +63,7 @@ function space(study: Study, out: string, tokenizer: string, seed: number): Stud
     name,
     latents: latents ?? join(out, 'latents', name),
     test: latents !== undefined ? test : study.test === undefined ? undefined : join(out, 'latents', `${name}-test`),
-    decoder: trained === undefined ? ready : join(out, 'tokenizers', named(trained)),
+    decoder: trained === undefined ? ready : runOf(study, out, trained, seed),
     // The keys next to `train` are flags of the training.
     opening: train === undefined ? flags : {},
     diffusion: join(out, 'diffusion', name),
@@ -71,14 +71,22 @@ function space(study: Study, out: string, tokenizer: string, seed: number): Stud
   };
 }
 
-function latentSteps(study: Study, one: StudySpace): StudyStep[] {
-  const { train, latents, ...own } = study.tokenizers[one.tokenizer];
+const underSeed = ({ seeds }: Study, name: string, seed: number): string =>
+  seeds.length > 1 ? `${name}-${seed}` : name;
+
+/** The folder in which the study trains a tokenizer. */
+const runOf = (study: Study, out: string, tokenizer: string, seed: number): string =>
+  join(out, 'tokenizers', underSeed(study, tokenizer, seed));
+
+function latentSteps(study: Study, out: string, one: StudySpace): StudyStep[] {
+  const { train, latents, from, ...own } = study.tokenizers[one.tokenizer];
   if (latents !== undefined) return [];
   const steps: StudyStep[] = [];
+  const start = from === undefined || !trains(study, from) ? from : runOf(study, out, from, one.seed);
   if (train !== undefined)
     steps.push({
       name: `train ${one.name}`,
-      argv: ['train', train, ...words({ data: study.data, ...own, seed: one.seed, out: one.decoder })],
+      argv: ['train', train, ...words({ data: study.data, from: start, ...own, seed: one.seed, out: one.decoder })],
       output: one.decoder!,
       resumable: true,
     });

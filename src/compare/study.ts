@@ -20,6 +20,7 @@ const tokenizer = z
     train: z.string().optional().describe('model to train, as in `maetok train MODEL`'),
     tokenizer: z.string().optional().describe('a ready-made tokenizer, as in `maetok extract --tokenizer`'),
     same: z.string().optional().describe('a tokenizer trained by this study, opened with the flags given here'),
+    from: z.string().optional().describe('where its training starts: a tokenizer trained by this study, or a run'),
     latents: z.string().optional().describe('existing latents'),
     test: z.string().optional().describe('latents of the test images, in addition to `latents`'),
   })
@@ -66,6 +67,11 @@ const schema = z.strictObject({
 });
 
 export type Study = z.output<typeof schema>;
+
+/** Whether the study itself trains a tokenizer of this name. */
+export const trains = ({ tokenizers }: Study, name: string): boolean =>
+  (tokenizers[name] as StudyTokenizer | undefined)?.train !== undefined;
+
 type StudyTokenizer = z.output<typeof tokenizer>;
 export type Flags = z.output<typeof flags>;
 
@@ -115,9 +121,12 @@ export function checkStudy(content: unknown, name: string, base: string): Study 
   }
   const study = outcome.data;
   if (Object.keys(study.tokenizers).length === 0) throw new UserError(`${name}: tokenizers: name at least one`);
-  for (const [key, { latents, test, same }] of Object.entries(study.tokenizers)) {
-    if (same !== undefined && (study.tokenizers[same] as StudyTokenizer | undefined)?.train === undefined)
+  const order = Object.keys(study.tokenizers);
+  for (const [key, { latents, test, same, from }] of Object.entries(study.tokenizers)) {
+    if (same !== undefined && !trains(study, same))
       throw new UserError(`${name}: tokenizers.${key}.same: this study trains no '${same}'`);
+    if (from !== undefined && trains(study, from) && order.indexOf(from) >= order.indexOf(key))
+      throw new UserError(`${name}: tokenizers.${key}.from: '${from}' must come before it`);
     if (latents === undefined && study.data === undefined)
       throw new UserError(`${name}: tokenizers.${key}: needs images; give their location under 'data'`);
     if (test !== undefined && latents === undefined)
@@ -136,9 +145,15 @@ export function checkStudy(content: unknown, name: string, base: string): Study 
 
 function relocated(study: Study, base: string): Study {
   const at = (path: string | undefined): string | undefined => (path === undefined ? path : located(path, base));
-  const tokenizers = Object.entries(study.tokenizers).map(([name, { tokenizer, latents, test, ...rest }]) => [
+  const tokenizers = Object.entries(study.tokenizers).map(([name, { tokenizer, latents, test, from, ...rest }]) => [
     name,
-    defined({ ...rest, tokenizer: at(tokenizer), latents: at(latents), test: at(test) }),
+    defined({
+      ...rest,
+      tokenizer: at(tokenizer),
+      latents: at(latents),
+      test: at(test),
+      from: from !== undefined && trains(study, from) ? from : at(from),
+    }),
   ]);
   return defined({
     ...study,

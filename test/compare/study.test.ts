@@ -62,6 +62,17 @@ describe('a study', () => {
     );
   });
 
+  it('trains a tokenizer further from one that it trained before, under the same seed', () => {
+    const tokenizers = { mae: { train: 'maetok' }, tuned: { train: 'maetok', from: 'mae', stage: 'decoder' } };
+    const all = lines({ tokenizers, gmm: false, probe: false, diffusion: false, evaluate: false, seeds: [0, 3] });
+    expect(all.filter(line => line.includes('--stage decoder'))).toEqual(
+      [0, 3].map(
+        seed =>
+          `train maetok --data /base/images/train --from out/tokenizers/mae-${seed} --stage decoder --seed ${seed} --out out/tokenizers/tuned-${seed}`,
+      ),
+    );
+  });
+
   it('with several seeds repeats everything under separate names', () => {
     const { spaces, steps } = planStudy(checkStudy({ ...STUDY, seeds: [1, 2] }, 'study', '/base'), 'out');
     expect(spaces.map(({ name }) => name)).toEqual(['mae-1', 'taef2-1', 'theirs-1', 'mae-2', 'taef2-2', 'theirs-2']);
@@ -75,6 +86,11 @@ describe('a study', () => {
     ['two origins', { tokenizers: { a: { train: 'ae', latents: 'x' } } }, /tokenizers\.a: needs exactly one of/],
     ['no images', { data: undefined }, /tokenizers\.mae: needs images/],
     ['the same as nothing', { tokenizers: { a: { same: 'b' } } }, /tokenizers\.a\.same: this study trains no 'b'/],
+    [
+      'a training that starts from a later one',
+      { tokenizers: { a: { train: 'ae', from: 'b' }, b: { train: 'ae' } } },
+      /tokenizers\.a\.from: 'b' must come before it/,
+    ],
     ['a name that is no file name', { tokenizers: { 'a/b': { train: 'ae' } } }, /tokenizers/],
     [
       'a claim about nobody',
