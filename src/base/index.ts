@@ -5,6 +5,7 @@ export { nodeSupport } from './node-support.js';
 export { begunWith, changes, refuseOtherWork, shown, type Change } from './other-work.js';
 export { RandomNumbers } from './random.js';
 export { isRecord } from './record.js';
+export { definitions, padded, wrap } from './text.js';
 export { VERSION } from './version.js';
 export { explained, namesOf } from './vocabulary.js';
 export { camel, closest, kebab, readBoolean, readNumber } from './words.js';

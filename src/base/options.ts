@@ -3,6 +3,13 @@ import { readNumber } from './words.js';
 
 /** Option schemas that mean the same in every command. camelCase here is --kebab-case on the command line. */
 
+/** Options that --help-all lists together under a heading. */
+export function grouped<Shape extends Record<string, z.ZodType>>(group: string, shape: Shape): Shape {
+  const marked: Record<string, z.ZodType> = {};
+  for (const [name, schema] of Object.entries(shape)) marked[name] = schema.meta({ group });
+  return marked as Shape;
+}
+
 /** A number that may also be written as a word. What zod would coerce by `Number` is refused: '', null, true, [5]. */
 const WordedNumber: z.core.$constructor<z.ZodNumber> = z.core.$constructor('WordedNumber', (schema, definition) => {
   z.ZodNumber.init(schema, definition);

@@ -12,6 +12,8 @@ export interface Flag {
   fallback: string | undefined;
   /** The allowed words; absent where other values are allowed too. */
   choices: string[] | undefined;
+  /** The heading under which --help-all lists it. */
+  group: string | undefined;
 }
 
 interface Property {
@@ -20,6 +22,7 @@ interface Property {
   default?: string | number | boolean | (string | number)[];
   enum?: string[];
   items?: { enum?: string[] } | false;
+  group?: string;
 }
 
 const KINDS: Record<string, FlagKind> = { boolean: 'boolean', number: 'number', integer: 'number', array: 'list' };
@@ -39,17 +42,24 @@ function readFlags(schema: z.ZodObject): Record<string, Flag> {
     properties?: Record<string, Property>;
   };
   return Object.fromEntries(
-    Object.entries(properties).map(([name, { type = '', description, default: fallback, enum: choices, items }]) => [
-      name,
-      {
-        kind: Object.hasOwn(KINDS, type) ? KINDS[type] : 'string',
-        describe: description,
-        fallback: fallback === undefined || String(fallback) === '' ? undefined : String(fallback),
-        choices: choices ?? (items ? items.enum : undefined),
-      },
-    ]),
+    Object.entries(properties).map(
+      ([name, { type = '', description, default: fallback, enum: choices, items, group }]) => [
+        name,
+        {
+          kind: Object.hasOwn(KINDS, type) ? KINDS[type] : 'string',
+          describe: description,
+          fallback: fallback === undefined || String(fallback) === '' ? undefined : typedAs(fallback),
+          choices: choices ?? (items ? items.enum : undefined),
+          group,
+        },
+      ],
+    ),
   );
 }
+
+/** A default as one would type it: 1e-6, not 0.000001. */
+const typedAs = (value: NonNullable<Property['default']>): string =>
+  typeof value === 'number' && value !== 0 && Math.abs(value) < 1e-3 ? value.toExponential() : String(value);
 
 /** A flag as it is typed: `--batch-size`, `-c`. */
 export const dashed = (name: string): string => (name.length === 1 ? `-${name}` : `--${kebab(name)}`);

@@ -5,6 +5,8 @@ import type { Log, Progress } from '../base/index.js';
 export interface TextSink {
   write(text: string): unknown;
   isTTY?: boolean;
+  /** Its width, if it is a terminal. */
+  columns?: number;
 }
 
 /** Notes, warnings and progress on stderr; `quiet` keeps the warnings only. */

@@ -1,16 +1,9 @@
-import yargs, { type Options } from 'yargs';
-import { camel, closest, kebab, readBoolean, UserError, VERSION } from '../base/index.js';
-import { COMMANDS, type Command } from '../commands/index.js';
-import { flagsOf, type Flag, type FlagKind } from './flags.js';
+import yargs from 'yargs';
+import { camel, closest, kebab, readBoolean, UserError } from '../base/index.js';
+import type { Command } from '../commands/index.js';
+import { flagsOf, type Flag } from './flags.js';
 
 export class UsageError extends UserError {}
-
-/** Thrown when --help or --version was asked for: the text is the result. */
-export class HelpShown extends Error {
-  constructor(readonly text: string) {
-    super('help');
-  }
-}
 
 /** What was typed: flags by camelCase name, and the positional words after the command. */
 export interface Typed {
@@ -19,89 +12,51 @@ export interface Typed {
   inputs: string[];
 }
 
-/** Parses `argv` for one command (or none: the list of commands). Values stay words, as typed. */
-export async function buildParser(command: Command | undefined, argv: string[]): Promise<Typed> {
-  let shown: string | undefined;
-  const flags = command ? flagsOf(command.options) : {};
-  const parser = command ? commandParser(command, flags, { forHelp: asksForHelp(argv) }) : await overviewParser();
-  const parsed = await parser
-    .scriptName('maetok')
-    .version(VERSION)
-    .help()
-    .alias('help', 'h')
-    .strictOptions()
-    .recommendCommands()
-    .wrap(Math.min(110, process.stderr.columns || 110))
-    .exitProcess(false)
-    .fail((message: string | undefined, error: Error | undefined) => {
-      const wrong = onceEach((message ?? error?.message ?? 'wrong usage').replace(/\s+/g, ' '));
-      const help = ['maetok', ...(command ? [command.name] : []), '--help'].join(' ');
-      throw new UsageError(`${wrong}${suggestion(wrong, flags)}; \`${help}\` shows what fits`);
-    })
-    .parseAsync(spelledOut(argv, flags), {}, (_error, _argv, output) => {
-      if (output) shown = output;
-    });
-  if (shown !== undefined) throw new HelpShown(shown);
-  const { _: words, ...rest } = parsed as Record<string, unknown> & { _: (string | number)[] };
-  // A command's name may be several words.
-  const own = command?.name.split(' ').length ?? 1;
-  return { flags: typedFlags(rest, flags), inputs: words.slice(own).map(String) };
-}
-
-const upToInputs = (argv: string[]): string[] => argv.slice(0, argv.includes('--') ? argv.indexOf('--') : undefined);
-const asksForHelp = (argv: string[]): boolean => upToInputs(argv).some(word => word === '--help' || word === '-h');
-
-async function overviewParser(): Promise<ReturnType<typeof yargs>> {
+/** Parses `argv` for one command. Values stay words, as typed. */
+export async function parseWords(command: Command, argv: string[]): Promise<Typed> {
+  const flags = flagsOf(command.options);
   const parser = yargs()
-    .usage('maetok <command> [inputs…] [--options]')
-    .epilogue('`maetok <command> --help` shows options and examples.');
-  for (const load of Object.values(COMMANDS)) {
-    const { name, describe } = await load();
-    parser.command(name, describe);
-  }
-  return parser.strict().demandCommand(1, 'no command given');
-}
-
-function commandParser(
-  command: Command,
-  flags: Record<string, Flag>,
-  { forHelp }: { forHelp: boolean },
-): ReturnType<typeof yargs> {
-  const { inputs } = command;
-  const many = (inputs?.max ?? 1) > 1 ? '…' : '';
-  const word = inputs ? ((inputs.min ?? 1) > 0 ? ` <${inputs.name}>${many}` : ` [${inputs.name}]${many}`) : '';
-  const note = inputs ? `\n\n${inputs.name}: ${inputs.describe}` : '';
-  const parser = yargs()
-    .usage(`maetok ${command.name}${word} [--options]\n\n${command.describe}${note}`)
     .parserConfiguration({
       'parse-positional-numbers': false,
       'camel-case-expansion': true,
       'boolean-negation': false,
       'dot-notation': false,
+    })
+    .help(false)
+    .version(false)
+    .strictOptions()
+    .exitProcess(false)
+    .fail((message: string | undefined, error: Error | undefined) => {
+      const wrong = onceEach((message ?? error?.message ?? 'wrong usage').replace(/\s+/g, ' '));
+      throw new UsageError(`${wrong}${suggestion(wrong, flags)}; \`maetok ${command.name} --help\` shows what fits`);
     });
-  for (const [line, meaning] of command.examples) parser.example(line, meaning);
-  for (const [name, flag] of Object.entries(flags))
-    parser.option(kebab(name), forHelp ? shownOption(flag) : { type: 'string', requiresArg: true });
-  return parser;
+  // As strings: yargs would turn 0x10 and '' into numbers and `--pca=True` into false. Without defaults, or an untyped
+  // flag would override the config file.
+  for (const name of Object.keys(flags)) parser.option(kebab(name), { type: 'string', requiresArg: true });
+  const parsed: Record<string, unknown> = await parser.parseAsync(spelledOut(argv, flags));
+  // A command's name may be several words.
+  const own = command.name.split(' ').length;
+  return { flags: typedFlags(parsed, flags), inputs: (parsed._ as (string | number)[]).slice(own).map(String) };
 }
 
-const SHOWN_TYPES: Record<FlagKind, Options['type']> = {
-  boolean: 'boolean',
-  number: 'number',
-  list: 'array',
-  string: 'string',
+const upToInputs = (argv: string[]): string[] => argv.slice(0, argv.includes('--') ? argv.indexOf('--') : undefined);
+
+/** What is to be printed instead of running the command. */
+export type Question = 'help' | 'help-all' | 'version';
+
+const QUESTIONS: Record<string, Question> = {
+  '--help-all': 'help-all',
+  '--help': 'help',
+  '-h': 'help',
+  '--version': 'version',
 };
 
-/**
- * How help describes a flag. It is always parsed as a string: yargs would turn 0x10 and '' into numbers and
- * `--pca=True` into false. Nor does it get a default there, or an untyped flag would override the config file.
- */
-const shownOption = ({ kind, describe, fallback, choices }: Flag): Options => ({
-  type: SHOWN_TYPES[kind],
-  describe,
-  defaultDescription: fallback,
-  choices,
-});
+/** The question that a command line asks, if any. */
+export function questionOf(argv: string[]): Question | undefined {
+  const words = upToInputs(argv);
+  const asked = Object.keys(QUESTIONS).find(word => words.includes(word));
+  return asked === undefined ? undefined : QUESTIONS[asked];
+}
 
 /**
  * Boolean flags with their value: `--pca` is `--pca=true`, `--no-pca` is `--pca=false`, and the word after

@@ -2,8 +2,9 @@ import { EXIT, faultOf, messageOf, UserError, VERSION, type Log } from '../base/
 import { withHint, type Command } from '../commands/index.js';
 import type { Precision } from '../engine/names.js';
 import { findCommand } from './find.js';
+import { commandHelp, helpWidth, overviewHelp } from './help.js';
 import { makeLog, type TextSink } from './log.js';
-import { buildParser, HelpShown, UsageError } from './parser.js';
+import { parseWords, questionOf, UsageError, type Question } from './parser.js';
 import { resolveOptions, type Resolved } from './resolve.js';
 
 export interface CliStreams {
@@ -19,18 +20,27 @@ export interface CliStreams {
 export async function runCli(argv: string[], streams: CliStreams): Promise<number> {
   let verbose = argv.includes('--verbose');
   try {
+    const question = questionOf(argv);
+    if (question !== undefined) {
+      streams.stdout.write(`${await answer(question, argv, streams.stdout.columns)}\n`);
+      return EXIT.done;
+    }
     const prepared = await prepare(argv);
     verbose = prepared.options.verbose === true;
     await runPrepared(prepared, streams, makeLog(streams.stderr, { quiet: prepared.options.quiet === true }));
     return EXIT.done;
   } catch (error) {
-    if (error instanceof HelpShown) {
-      streams.stdout.write(`${error.text}\n`);
-      return EXIT.done;
-    }
     streams.stderr.write(`${describe(error, verbose)}\n`);
     return error instanceof UserError ? error.exitCode : EXIT.failed;
   }
+}
+
+/** What --help, --help-all or --version prints, in a terminal of so many columns. */
+async function answer(question: Question, argv: string[], columns: number | undefined): Promise<string> {
+  if (question === 'version') return VERSION;
+  const command = await findCommand(argv);
+  const width = helpWidth(columns);
+  return command ? commandHelp(command, { all: question === 'help-all', width }) : await overviewHelp(width);
 }
 
 interface Prepared extends Resolved {
@@ -40,9 +50,8 @@ interface Prepared extends Resolved {
 
 async function prepare(argv: string[]): Promise<Prepared> {
   const command = await findCommand(argv);
-  const typed = await buildParser(command, argv);
   if (!command) throw new UsageError('no command given; `maetok --help` lists them');
-  return { command, argv, ...(await resolveOptions(command, typed)) };
+  return { command, argv, ...(await resolveOptions(command, await parseWords(command, argv))) };
 }
 
 async function runPrepared({ command, argv, options, inputs }: Prepared, streams: CliStreams, log: Log): Promise<void> {

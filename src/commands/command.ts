@@ -26,8 +26,8 @@ export interface Inputs {
 }
 
 /**
- * One subcommand. `options` declares every flag once: its type, default, meaning (`.describe`) and group; yargs is
- * assembled from it and every value passes through it, so `run` gets checked values only.
+ * One subcommand. `options` declares every flag once: its type, default, meaning (`.describe`); parser and help
+ * are assembled from it and every value passes through it, so `run` gets checked values only.
  */
 export interface Command<S extends z.ZodObject = z.ZodObject> {
   name: string;
@@ -37,6 +37,8 @@ export interface Command<S extends z.ZodObject = z.ZodObject> {
   /** Positional inputs, if the command takes any. */
   inputs?: Inputs;
   options: S;
+  /** The options that --help shows, in its order; --help-all shows the others too. Absent: all are shown. */
+  main?: readonly (keyof z.input<S> & string)[];
   /** More specific commands by the word after the name, each with its own options: `train maetok`. */
   variants?: Record<string, () => Promise<Command>>;
   /** Values that override the defaults but not the typed flags, and depend on those: e.g. those of a run to resume. */

@@ -61,6 +61,7 @@ export const convert = defineCommand({
   ],
   inputs: { name: 'input', describe: 'weights, or latents in any form that commands read' },
   options,
+  main: ['out', 'key', 'dtype', 'limit', 'resume', 'force'],
   saves: () => true,
   async run(chosen, [input], context) {
     const { convertLatents, convertWeights } = await import('../jobs/convert.js');

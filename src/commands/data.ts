@@ -54,6 +54,7 @@ export const data = defineCommand({
   ],
   inputs: { name: 'data', describe: 'a folder, file or synthetic:scenes', min: 0, max: 64 },
   options,
+  main: ['limit', 'check', 'grid', 'num', 'out', 'force'],
   async run(chosen, specs, context) {
     const { DATA_SPECS, openImages } = await import('../data/index.js');
     if (specs.length === 0) {

@@ -49,6 +49,7 @@ export const diagnose = defineCommand({
   ],
   inputs: { name: 'latents', describe: 'latents folders or files, each optionally named (mae=PATH)', max: 64 },
   options,
+  main: ['measure', 'features', 'masks', 'sample', 'limit', 'out', 'force'],
   async run(chosen, inputs, context) {
     await refuseOutputs([chosen.out], chosen.force);
     if (chosen.masks !== undefined && !chosen.measure.includes('diffusability'))

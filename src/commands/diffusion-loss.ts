@@ -53,6 +53,7 @@ export const diffusionLoss = defineCommand({
   ],
   inputs: { name: 'run', describe: 'a run of `train sit-…`, or published weights' },
   options,
+  main: ['latents', 'floor', 'bins', 'samples', 'out', 'force'],
   async run(chosen, [checkpoint], context) {
     await refuseOutputs([chosen.out], chosen.force);
     const { startEngine } = await import('../engine/index.js');

@@ -100,6 +100,7 @@ export const evaluate = defineCommand({
     max: 64,
   },
   options,
+  main: ['reference', 'tokenizer', 'data', 'metrics', 'features', 'sweep', 'num', 'limit', 'out', 'force'],
   saves: ({ sweep }) => sweep !== undefined,
   async run(chosen, inputs, context) {
     checkUsage(chosen, inputs);

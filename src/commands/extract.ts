@@ -43,6 +43,7 @@ export const extract = defineCommand({
     ['maetok extract --tokenizer taef2_encoder.pth --image-size 128 --data photos --out latents/taef2', 'a tiny one'],
   ],
   options,
+  main: ['tokenizer', 'data', 'out', 'split', 'limit', 'flips', 'batchSize', 'resume', 'force'],
   saves: () => true,
   async run(chosen, _inputs, context) {
     const { startEngine } = await import('../engine/index.js');

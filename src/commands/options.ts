@@ -1,17 +1,17 @@
 import { z } from 'zod';
-import { count, whole } from '../base/options.js';
+import { count, grouped, whole } from '../base/options.js';
 import { ENGINES, PRECISIONS } from '../engine/names.js';
 import type { Decoding } from '../io/index.js';
 
 /** Every command has these. */
-export const common = {
+export const common = grouped('Every command', {
   seed: whole.default(0).describe('seed of every random stream'),
   engine: z.enum(ENGINES).optional().describe('numeric engine; default: the fastest that loads'),
   precision: z.enum(PRECISIONS).default('f32').describe('precision of matrix products; master weights stay f32'),
   quiet: z.boolean().default(false).describe('no progress, warnings only'),
   verbose: z.boolean().default(false).describe('stack traces and the engine’s own messages'),
   config: z.string().optional().describe('YAML file of options; flags take precedence'),
-};
+});
 
 /** The options that say how images are decoded, for the protocol card. */
 export const decodingOf = ({ exif, alpha, grey16 }: Decoding): Decoding => ({ exif, alpha, grey16 });

@@ -42,6 +42,7 @@ export const plot = defineCommand({
     max: 64,
   },
   options,
+  main: ['out', 'kind', 'x', 'y', 'color', 'facet', 'logX', 'logY', 'title', 'where', 'force'],
   async run(chosen, inputs, context) {
     const { chartOf, filter, leftOut, renderSvg, requireSameProtocol, stack } = await import('../report/index.js');
     const files = chartFiles('--out', chosen.out);

@@ -82,6 +82,7 @@ export const probe = defineCommand({
     max: 64,
   },
   options,
+  main: ['probe', 'control', 'test', 'split', 'dims', 'perClass', 'confusion', 'out', 'force'],
   async run(chosen, inputs, context) {
     await refuseOutputs([chosen.out, chosen.perClass, chosen.confusion], chosen.force);
     const { startEngine } = await import('../engine/index.js');

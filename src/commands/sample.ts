@@ -19,6 +19,21 @@ export const sample = defineCommand({
   ],
   inputs: { name: 'run', describe: 'a run of `train sit-…`, or weights of SiT, DiT, REPA, MAETok’s SiT, LightningDiT' },
   options,
+  main: [
+    'out',
+    'num',
+    'labels',
+    'guidance',
+    'interval',
+    'sampler',
+    'steps',
+    'shift',
+    'tokenizer',
+    'grid',
+    'npz',
+    'resume',
+    'force',
+  ],
   saves: () => true,
   async run(chosen, [input], context) {
     const { startEngine } = await import('../engine/index.js');

@@ -1,11 +1,11 @@
 import { z } from 'zod';
 import type { Log } from '../base/index.js';
 import type { Tokenizer } from '../tokenizers/index.js';
-import { count } from '../base/options.js';
+import { count, grouped } from '../base/options.js';
 import { weights } from '../io/options.js';
 import { latentStatistics } from '../tokenizers/options.js';
 /** Flags of every command that opens a tokenizer. */
-export const openingOptions = {
+export const openingOptions = grouped('Tokenizer', {
   tokenizer: z
     .string()
     .min(1)
@@ -21,7 +21,7 @@ export const openingOptions = {
   weights: weights.describe(`${weights.description}; for run folders only`),
   offline: z.boolean().default(false).describe('read hf: repositories from the cache only, as HF_HUB_OFFLINE=1 does'),
   allowMissing: z.boolean().default(false).describe('continue even if tensors are missing or unexpected'),
-};
+});
 
 type Chosen = z.output<z.ZodObject<typeof openingOptions>>;
 

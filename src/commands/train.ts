@@ -4,11 +4,11 @@ import { UserError } from '../base/index.js';
 import { TRAINABLES } from '../jobs/train/names.js';
 import { SCHEDULES } from '../training/names.js';
 import { defineCommand, type Command } from './command.js';
-import { count, nonNegative, positive, whole } from '../base/options.js';
+import { count, grouped, nonNegative, positive, whole } from '../base/options.js';
 import { common, force } from './options.js';
 
 /** Flags of every training. They have no defaults: what is not typed is decided by the model. */
-const loop = {
+const loop = grouped('Training', {
   steps: count.optional().describe('number of weight updates'),
   batchSize: count.optional().describe('samples per gradient'),
   lr: positive.optional().describe('learning rate'),
@@ -25,7 +25,7 @@ const loop = {
   logEvery: count.optional().describe('steps per row of metrics.csv'),
   evaluateEvery: count.optional().describe('steps between evaluations; there is always one after the last step'),
   keep: count.optional().describe('how many of the newest checkpoints to keep'),
-};
+});
 
 const run = {
   out: z.string().min(1).describe('run folder'),
@@ -59,13 +59,14 @@ export const train = defineCommand({
 
 /** `maetok train <model>` with the model's own options in addition to the shared ones. */
 async function trainOne(model: string): Promise<Command> {
-  const { describe, examples, options } = await TRAINABLES[model]();
+  const { describe, examples, options, main } = await TRAINABLES[model]();
   const own = Object.keys(options.shape);
   return defineCommand({
     name: `train ${model}`,
     describe,
     examples,
     options: z.object({ ...options.shape, ...shared }),
+    main: [...(main ?? own), 'steps', 'batchSize', 'lr', ...Object.keys(run)] as (keyof typeof shared)[],
     remembered: typed => rememberedOptions(model, typed),
     saves: ({ dryRun }) => !dryRun,
     async run(chosen, _inputs, context) {

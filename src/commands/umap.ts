@@ -58,6 +58,7 @@ export const umap = defineCommand({
   ],
   inputs: { name: 'latents', describe: 'latents folders or files, each optionally named (mae=PATH)', max: 64 },
   options,
+  main: ['method', 'neighbours', 'perplexity', 'sample', 'chart', 'quality', 'out', 'force'],
   async run(chosen, inputs, context) {
     const files = chartFiles('--chart', chosen.chart);
     await refuseOutputs([...files, chosen.out, chosen.quality], chosen.force);

@@ -1,8 +1,9 @@
 import { z } from 'zod';
+import { grouped } from '../base/options.js';
 import { NAMELESS_DTYPES, WEIGHTS } from './names.js';
 
 /** How images that are more than 8-bit RGB become that; part of what every number measured on them means. */
-export const decoding = {
+export const decoding = grouped('Decoding of images', {
   /** The orientation that EXIF (in AVIF: the file's own boxes) asks for: left as it is, or applied. */
   exif: z.enum(['ignore', 'turn']).default('ignore').describe('EXIF orientation: ignored, as in Pillow, or applied'),
   /** Transparency: its channel dropped, whatever colours lie beneath; or laid over white. */
@@ -15,7 +16,7 @@ export const decoding = {
     .enum(['clip', 'scale'])
     .default('clip')
     .describe('16-bit grey: clipped at 255, as in Pillow, or reduced to its upper eight bits'),
-};
+});
 export type Decoding = z.output<z.ZodObject<typeof decoding>>;
 
 /** Which weights a model is opened with; where no average was kept, `ema` is the weights themselves. */

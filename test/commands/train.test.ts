@@ -105,8 +105,8 @@ describe('maetok train', () => {
   });
 
   it('shows a model’s own options and the shared ones', async () => {
-    const { stdout } = await maetok('train', 'tiny', '--help');
-    expect(stdout).toMatch(/--rows +rows of a batch/);
+    const { stdout } = await maetok('train', 'tiny', '--help-all');
+    expect(stdout).toMatch(/--rows NUMBER +rows of a batch/);
     expect(stdout).toMatch(/--checkpoint-every/);
     expect((await maetok('train', '--help')).stdout).toMatch(/model: .*tiny/);
   });

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { explained, namesOf } from '../../base/index.js';
-import { count, nonNegative, positive, whole } from '../../base/options.js';
+import { count, grouped, nonNegative, positive, whole } from '../../base/options.js';
 import { AUGMENTATIONS } from '../../data/names.js';
 import { decoding } from '../../io/options.js';
 import { ADVERSARIAL, CRITICS } from '../../tokenizers/losses/names.js';
@@ -8,7 +8,7 @@ import { ADVERSARIAL, CRITICS } from '../../tokenizers/losses/names.js';
 /* Flags that every training of a tokenizer has. */
 
 /** Its images. */
-export const trainingImages = {
+export const trainingImages = grouped('Images', {
   data: z.string().describe('images to train on: a folder, .npz, .tar or synthetic:scenes'),
   augmentation: z
     .enum(AUGMENTATIONS)
@@ -17,10 +17,10 @@ export const trainingImages = {
   ...decoding,
   heldOut: positive.max(0.9).default(0.1).describe('fraction held out for validation if the data have no such part'),
   evaluationImages: count.default(256).describe('validation images per evaluation'),
-};
+});
 
 /** The losses besides the pixels' own. */
-export const fidelity = {
+export const fidelity = grouped('Losses', {
   perceptual: nonNegative.optional().describe('weight of the perceptual loss; default 0 for tiny, 1 for others'),
   lpips: z
     .string()
@@ -52,7 +52,7 @@ export const fidelity = {
       'weight of the consistency loss between the discriminator’s outputs for plain and strongly augmented images',
     ),
   lecam: nonNegative.default(0.001).describe('weight of the LeCam regularisation'),
-};
+});
 
 export type TrainingImagesOptions = Output<typeof trainingImages>;
 export type FidelityOptions = Output<typeof fidelity>;

@@ -33,6 +33,8 @@ export interface Trainable<S extends z.ZodObject = z.ZodObject> {
   examples: [command: string, meaning: string][];
   /** Its own flags, in addition to those of every training (steps, lr, …). */
   options: S;
+  /** Those that --help shows; absent: all of them. */
+  main?: readonly (keyof z.input<S> & string)[];
   /**
    * Names of options that a resumed run may change because they do not touch the numbers: paths whose contents are
    * among `inputs`, what only evaluations read.

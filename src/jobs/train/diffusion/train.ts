@@ -20,6 +20,7 @@ export function trainableDiffusion(model: string): Trainable<typeof diffusionOpt
       [`maetok train ${model} --latents latents/mae --repa latents/dinov2 --out runs/repa`, 'aligned with features'],
     ],
     options: diffusionOptions,
+    main: ['latents', 'patch', 'prediction', 'times', 'labelDropout', 'repa'],
     free: ['latents', 'repa', 'evaluationSamples', 'bins', 'floor'],
     settings: () => settingsOf(model),
     prepare: request => prepare(model, request),

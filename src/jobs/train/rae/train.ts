@@ -21,6 +21,7 @@ export const trainableRaeDecoder = (): Trainable<typeof raeDecoderOptions> =>
       ],
     ],
     options: raeDecoderOptions,
+    main: ['encoder', 'data', 'preset', 'imageSize', 'noiseTau', 'latentStatistics', 'disc', 'perceptual'],
     // The contents of these files are identified by their digests.
     free: ['data', 'evaluationImages', 'encoder', 'latentStatistics', 'lpips', 'discBackbone'],
     settings: ({ preset }) => (preset === 'tiny' ? TINY : PUBLISHED),
