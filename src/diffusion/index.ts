@@ -12,4 +12,5 @@ export * from './samplers/index.js';
 export { sampleLatents, type SamplingPlan } from './sampling.js';
 export { isBuffer, isTable, shapes } from './shapes.js';
 export { timeGrid } from './times.js';
+export { PathRuler, type PathMeasures } from './trajectory.js';
 export { trainingLoss, type Recipe } from './training.js';

@@ -21,6 +21,8 @@ export interface SamplingPlan {
 }
 
 export interface SamplingHooks {
+  /** The states [n, tokens, channels] from the start on, one a step; the sampler's: read them now. */
+  onState?: ((states: Tensor) => void) | undefined;
   /** After every step, with the expected data of the first samples if those are asked for. */
   onStep?: ((step: number, steps: number) => void) | undefined;
   /** Called with the expected data [rows, tokens, channels] at a few times; it disposes of them. */
@@ -37,7 +39,7 @@ export async function sampleLatents(
   plan: SamplingPlan,
   samples: ArrayLike<number>,
   labels: Int32Array,
-  { onStep, onExpectedData, signal }: SamplingHooks = {},
+  { onState, onStep, onExpectedData, signal }: SamplingHooks = {},
 ): Promise<Tensor3D> {
   const { tokens, channels } = plan.model.config;
   const draw = (purpose: string, step: number): Tensor3D =>
@@ -50,9 +52,11 @@ export async function sampleLatents(
   // One sum per step: no number among its terms, no number itself. Read once, at the end.
   const sums: Tensor[] = [];
   try {
+    onState?.(start);
     const latents = await sampler(fieldOf(ready, labels), start, times, {
       onStep: async ({ step, t, x }) => {
         sums.push(x.sum());
+        onState?.(x);
         expected?.(x, step, t);
         onStep?.(step, steps);
         await nextTurn();

@@ -24,6 +24,7 @@ import {
   type NdArray,
 } from '../../src/io/index.js';
 import { maetok, maetokWith } from '../helpers/cli.js';
+import { rowsOf } from '../helpers/csv.js';
 import { tempFolder } from '../helpers/temp.js';
 
 const GOLDEN = fileURLToPath(new URL('../../fixtures/golden/convolutional/sdvae-quant', import.meta.url));
@@ -178,6 +179,41 @@ describe('maetok sample', () => {
     expect((await readNpz(join(parts, 'samples.npz'))).arr_0.shape).toEqual([4, 16, 16, 3]);
   });
 
+  test('how straight paths are: a row a sample, guided or not, and means on stdout', async () => {
+    const out = fresh();
+    const table = join(out, 'trajectories.csv');
+    const words = ['--trajectory-measures', '--batch-size', '2'];
+    const pathsOf = (): unknown =>
+      (JSON.parse(readFileSync(`${table}.protocol.json`, 'utf8')) as { paths: unknown }).paths;
+    await sample(out, '--num', '2', '--guidance', '4');
+    const { code, stdout, stderr } = await sample(out, '--num', '5', '--guidance', '4', '--resume', ...words);
+    expect({ code, stderr }).toMatchObject({
+      code: 0,
+      stderr: expect.stringMatching(/: 2 samples are made again, because their paths were not measured/),
+    });
+    expect(pathsOf()).toBe('normalised latents, guided');
+    const rows = rowsOf(readFileSync(table, 'utf8'));
+    expect(rows.map(row => row.sample)).toEqual(['0', '1', '2', '3', '4']);
+    for (const { straightness, efficiency } of rows)
+      for (const value of [straightness, efficiency].map(Number)) expect(value > 0 && value <= 1).toBe(true);
+    const means = rowsOf(stdout);
+    expect(means.map(row => [row.source, row.measure, row.samples])).toEqual([
+      ['run', 'straightness', '5'],
+      ['run', 'efficiency', '5'],
+    ]);
+    for (const { measure, value, low, high } of means) {
+      expect(Number(value)).toBeCloseTo(
+        rows.reduce((sum, row) => sum + Number(row[measure]) / 5, 0),
+        6,
+      );
+      expect(Number(low) < Number(value) && Number(value) < Number(high)).toBe(true);
+    }
+
+    const unguided = await sample(out, '--num', '2', '--force', ...words);
+    expect(rowsOf(unguided.stdout).map(row => row.samples)).toEqual(['2', '2']);
+    expect(pathsOf()).toBe('normalised latents, unguided');
+  });
+
   test('a folder that another process samples into is refused', async () => {
     const out = fresh();
     const refused = await holdFolder(out, {}, () => sample(out, '--num', '1'));
@@ -288,6 +324,12 @@ describe('bad input is one clear line', () => {
     ['a class of no name', ['--labels', 'zebra'], /--labels zebra: no class of this name/],
     ['a tokenizer that does not fit', ['--tokenizer', 'onnx'], /--tokenizer .*: has \d+×\d+ latents, .* makes \d+×\d+/],
     ['another shape of the bad version', ['--bad', 'wide'], /--bad .*: was trained on 4×3 latents, .* on /],
+    [
+      'paths with noise',
+      ['--trajectory-measures', '--sampler', 'sde'],
+      /--trajectory-measures: .* sde adds noise .* euler/,
+    ],
+    ['paths of one step', ['--trajectory-measures'], /--trajectory-measures: a path of one step has no turns/],
     ['no numbers', ['--guidance', 'much'], /--guidance must be a number/],
     ['an --out that is a file', ['--out', join(vae, 'config.json')], /--out .*config\.json/],
   ])('%s', async (_, words, message) => {

@@ -67,6 +67,12 @@ export const sampleOptions = z.object({
   npz: z.boolean().default(true).describe('also write samples.npz in the layout of ADM’s evaluator'),
   grid: z.string().optional().describe('image grid of the first samples: FILE.png; default <out>-grid.png'),
   gridNum: count.default(64).describe('number of samples in the grid'),
+  trajectoryMeasures: z
+    .boolean()
+    .default(false)
+    .describe(
+      'measure how straight and how efficient the samples’ paths are: a row a sample in <out>/trajectories.csv, means on stdout; not with sde samplers',
+    ),
   trajectory: z.string().optional().describe('predicted data of the first samples at each step: FILE.png'),
   weights,
   latents: z

@@ -1,4 +1,4 @@
-import { UserError, type Log } from '../../base/index.js';
+import { namesOf, UserError, type Log } from '../../base/index.js';
 import {
   CONVENTIONS,
   guidanceOf,
@@ -11,6 +11,7 @@ import {
   type SamplerChoice,
   type SamplingPlan,
 } from '../../diffusion/index.js';
+import { SAMPLERS } from '../../diffusion/samplers/names.js';
 import { RandomStream } from '../../engine/index.js';
 import { openLatents } from '../../latents/index.js';
 import { normalisationCard, openTokenizer, type Tokenizer } from '../../tokenizers/index.js';
@@ -29,6 +30,7 @@ export async function sampleRun(
   chosen: SampleRunOptions,
   context: SampleContext,
 ): Promise<SampleResult> {
+  if (chosen.trajectoryMeasures) refuseWithoutTurns(chosen);
   const diffusion = await opened(input, chosen, context.log);
   try {
     const bad = chosen.bad === undefined ? undefined : await opened(chosen.bad, chosen, context.log);
@@ -91,6 +93,18 @@ async function sampled(
   } finally {
     tokenizer.dispose();
   }
+}
+
+/** Paths are measured where they are curves and have at least one turn. */
+function refuseWithoutTurns(chosen: SampleRunOptions): void {
+  const { sampler, convention } = chosen;
+  const curves = namesOf(SAMPLERS).filter(name => SAMPLERS[name].solves === 'ode');
+  if (!curves.includes(sampler))
+    throw new UserError(
+      `--trajectory-measures: --sampler ${sampler} adds noise on the way, so its paths are no curves; choose ${curves.join(', ')}`,
+    );
+  if (sampler !== 'dopri5' && toInner(convention, chosen).steps < 2)
+    throw new UserError('--trajectory-measures: a path of one step has no turns; give more --steps');
 }
 
 const definedChannels = ({ guidedChannels }: SampleRunOptions): Partial<InnerTerms> =>

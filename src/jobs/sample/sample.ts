@@ -3,7 +3,7 @@ import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { begunWith, EXIT, refuseOtherWork, UserError, VERSION, type Log } from '../../base/index.js';
-import { sampleLatents, type Diffusion, type SamplingPlan } from '../../diffusion/index.js';
+import { PathRuler, sampleLatents, type Diffusion, type SamplingPlan } from '../../diffusion/index.js';
 import { tf, type Tensor3D } from '../../engine/index.js';
 import {
   decodeImage,
@@ -21,6 +21,7 @@ import {
   type RawImage,
 } from '../../io/index.js';
 import type { Tokenizer } from '../../tokenizers/index.js';
+import { TrajectoryTable, type TrajectoryRow } from './trajectories.js';
 
 export interface SampleSettings {
   num: number;
@@ -39,6 +40,8 @@ export interface SampleSettings {
   gridNum: number;
   /** The expected data of the first samples along the way. */
   trajectory?: string | undefined;
+  /** Also measure every sample's path. */
+  trajectoryMeasures: boolean;
   resume: boolean;
   force: boolean;
 }
@@ -53,6 +56,8 @@ export interface SampleResult {
   samples: number;
   /** Speed of this call, including decoding and writing. */
   samplesPerSecond: number;
+  /** All paths of the folder, where they are measured, and what they depend on. */
+  trajectories?: { rows: TrajectoryRow[]; card: Record<string, unknown> } | undefined;
 }
 
 const TRAJECTORY_ROWS = 6;
@@ -72,25 +77,42 @@ export async function sampleImages(
 ): Promise<SampleResult> {
   return await holdFolder(settings.out, {}, async () => {
     await openFolder(settings);
-    const missing = await missingSamples(settings, context.log);
+    const trajectories = settings.trajectoryMeasures ? await TrajectoryTable.open(settings.out) : undefined;
+    const missing = await missingSamples(settings, trajectories, context.log);
     const started = performance.now();
-    await generate(missing, diffusion, plan, tokenizer, settings, context);
+    await generate(missing, diffusion, plan, tokenizer, settings, trajectories, context);
     const seconds = (performance.now() - started) / 1000;
     await writeOverview(settings);
     if (settings.npz) await writeSampleNpz(settings, context);
-    return { samples: settings.num, samplesPerSecond: missing.length / seconds };
+    return {
+      samples: settings.num,
+      samplesPerSecond: missing.length / seconds,
+      trajectories: trajectories && {
+        rows: trajectories.rows(),
+        card: { ...settings.card, paths: `normalised latents, ${plan.guidance.scale === 1 ? 'unguided' : 'guided'}` },
+      },
+    };
   });
 }
 
-/** Numbers of the samples that are not there, or only in part. */
-async function missingSamples({ out, num }: SampleSettings, log: Log): Promise<number[]> {
+/** Numbers of the samples that are not there, or only in part, or whose path was to be measured and was not. */
+async function missingSamples(
+  { out, num }: SampleSettings,
+  trajectories: TrajectoryTable | undefined,
+  log: Log,
+): Promise<number[]> {
   const missing: number[] = [];
+  let unmeasured = 0;
   for (let k = 0; k < num; k++) {
     const path = pngPath(out, k);
-    if (existsSync(path) && (await isWholePng(path))) continue;
-    if (existsSync(path)) log.warn(`${path}: is damaged; it is sampled again`);
+    const whole = existsSync(path) && (await isWholePng(path));
+    const measured = trajectories?.has(k) ?? true;
+    if (whole && measured) continue;
+    if (whole) unmeasured++;
+    else if (existsSync(path)) log.warn(`${path}: is damaged; it is sampled again`);
     missing.push(k);
   }
+  if (unmeasured > 0) log.note(`${out}: ${unmeasured} samples are made again, because their paths were not measured`);
   return missing;
 }
 
@@ -114,7 +136,7 @@ async function refuseOccupied({ out, grid, trajectory, force }: SampleSettings):
 }
 
 /** Names of what is written into the folder. */
-const isOwn = /^(\d{6,}\.png|samples\.(json|npz))$/;
+const isOwn = /^(\d{6,}\.png|samples\.(json|npz)|trajectories\.csv(\.protocol\.json)?)$/;
 
 /** A folder is continued only with samples of the same model, made in the same way. */
 async function requireSameSamples({ out, card }: SampleSettings): Promise<void> {
@@ -133,9 +155,11 @@ async function generate(
   plan: SamplingPlan,
   tokenizer: Tokenizer,
   settings: SampleSettings,
+  trajectories: TrajectoryTable | undefined,
   { log, signal }: SampleContext,
 ): Promise<void> {
   const { batchSize, num, out, label } = settings;
+  const ruler = trajectories && new PathRuler();
   const progress = log.progress('sampling', num, 'samples');
   const done = num - missing.length;
   try {
@@ -145,6 +169,7 @@ async function generate(
       const frames = at === 0 && settings.trajectory !== undefined ? new Map<number, Tensor3D>() : undefined;
       const latents = await sampleLatents(plan, samples, Int32Array.from(samples, label), {
         signal,
+        onState: ruler && (states => ruler.take(states)),
         onStep: (step, steps) => progress.update(done + at, `step ${step}/${steps}`),
         onExpectedData: frames && {
           rows: TRAJECTORY_ROWS,
@@ -154,11 +179,13 @@ async function generate(
       }).catch(savedUpTo(done + at, out));
       const images = await decoded(diffusion, tokenizer, latents, settings.pixelOffset);
       await Promise.all(images.map((image, i) => writePng(pngPath(out, samples[i]), image, { force: true })));
+      if (ruler) trajectories.append(samples, label, await ruler.read());
       if (frames) await writeTrajectory([...frames.values()], diffusion, tokenizer, settings);
       progress.update(done + at + samples.length);
       await nextTurn();
     }
   } finally {
+    ruler?.dispose();
     progress.stop();
   }
 }
