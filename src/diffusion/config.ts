@@ -10,8 +10,15 @@ export const side = z.number().int().positive();
 export const BETA_INPUTS = ['linear', 'mlp', '3_layer_mlp'] as const;
 
 /**
+ * What the time's embedding is computed from: cosines and sines at geometric frequencies (Peebles & Xie 2023), or at
+ * frequencies that were drawn once from a normal distribution and are stored with the weights (Zheng et al. 2025).
+ */
+export const TIME_FEATURES = ['geometric', 'drawn'] as const;
+
+/**
  * Architecture of a diffusion transformer over latent tokens: DiT (Peebles & Xie 2023), SiT (Ma et al. 2024) on grids
- * or on MAETok's lines of tokens, LightningDiT (Yao et al. 2025), with REPA's projectors or GFT's guidance input.
+ * or on MAETok's lines of tokens, LightningDiT (Yao et al. 2025), with REPA's projectors, GFT's guidance input, or DDT's
+ * head (Wang et al. 2025) as RAE has it (Zheng et al. 2025).
  */
 export const networkSchema = z.object({
   /** Latent tokens of one image and numbers per token. */
@@ -24,6 +31,12 @@ export const networkSchema = z.object({
   width: side,
   depth: side,
   heads: side,
+  /**
+   * DDT's head: `depth` further blocks of their own width, which see the noisy latents again. What modulates each of
+   * their tokens is the token of the `blocks` in the same place.
+   */
+  head: z.object({ width: side, depth: side, heads: side }).optional(),
+  timeFeatures: z.enum(TIME_FEATURES).default('geometric'),
   mlpRatio: z.number().positive(),
   /** Number of classes; the label `classes` is the null class. */
   classes: side,
@@ -108,5 +121,9 @@ export function networkConfig(
 /** Tokens inside the transformer. */
 export const sequenceLength = ({ tokens, patch }: NetworkConfig): number => tokens / patch ** 2;
 
+/** The config as it reads for the blocks of the head and for the last layer, which differ from the others in size alone. */
+export const headConfig = (config: NetworkConfig): NetworkConfig => ({ ...config, ...config.head });
+
 /** Hidden width of the SwiGLU layer: two thirds of the plain one's, rounded down. */
-export const swiGluWidth = ({ width, mlpRatio }: NetworkConfig): number => Math.floor((2 / 3) * mlpRatio * width);
+export const swiGluWidth = ({ width, mlpRatio }: Pick<NetworkConfig, 'width' | 'mlpRatio'>): number =>
+  Math.floor((2 / 3) * mlpRatio * width);

@@ -90,6 +90,17 @@ export const CONVENTIONS = {
     pixelOffset: 127.5,
     written: repaFlags,
   },
+  rae: {
+    describe: 'RAE (bytetriper/RAE): t = 0 data; guidance on all channels within an interval',
+    objective: REVERSED,
+    scale: 'w',
+    interval: 'both',
+    shift: true,
+    steps: 'points',
+    pixelOffset: 127.5,
+    written: ({ guidance, interval: [low, high], shift, steps }) =>
+      `guidance: {method: cfg, scale: ${guidance}, t-min: ${low}, t-max: ${high}}, num_steps: ${steps}, time shift: ${shift}`,
+  },
   gft: {
     describe: 'guidance-free DiT (thu-ml/GFT): DDPM’s steps 0 … 999 from data to noise; the scale is an input',
     objective: { path: 'ddpm', prediction: 'noise', time: 'data-to-noise', timeScale: 999 },

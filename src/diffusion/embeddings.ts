@@ -2,7 +2,7 @@ import { tf, type Tensor, type Tensor3D } from '../engine/index.js';
 import { linear, patchify, patchWeight, silu, under, unpatchify, type Params } from '../nn/index.js';
 import type { NetworkConfig } from './config.js';
 import { tokenGrid } from './positions.js';
-import { BETA_FEATURES, TIME_FEATURES } from './shapes.js';
+import { BETA_NUMBERS, TIME_NUMBERS } from './shapes.js';
 
 const LONGEST_PERIOD = 10_000;
 
@@ -21,6 +21,17 @@ export function sinusoid(values: ArrayLike<number>, features: number): Tensor {
   return tf.tensor2d(out, [values.length, features]);
 }
 
+/** Sines, then cosines, of times at the given frequencies in cycles: [n, 2 · frequencies]. */
+function drawnSinusoid(frequencies: Tensor, t: ArrayLike<number>): Tensor {
+  const angles = tf
+    .tensor2d(
+      Float32Array.from(t, time => 2 * Math.PI * time),
+      [t.length, 1],
+    )
+    .mul(frequencies);
+  return tf.concat([angles.sin(), angles.cos()], -1);
+}
+
 /** Times, and GFT's reciprocal guidance scales where given, → [n, width]. */
 export function timeEmbedding(
   config: NetworkConfig,
@@ -29,12 +40,13 @@ export function timeEmbedding(
   beta?: ArrayLike<number>,
 ): Tensor {
   const time = under(params, 't_embedder');
-  const features = sinusoid(t, TIME_FEATURES);
+  if (config.timeFeatures === 'drawn') return perceptron(time, drawnSinusoid(time.W, t));
+  const features = sinusoid(t, TIME_NUMBERS);
   if (!config.beta || !beta) return perceptron(time, features);
   const thousandths = Float64Array.from(beta, b => 1000 * b);
   if (config.beta === 'linear')
-    return perceptron(time, features.add(linear(under(time, 'cond_proj'), sinusoid(thousandths, BETA_FEATURES))));
-  const guidance = perceptron(under(params, 'beta_embedder'), sinusoid(thousandths, TIME_FEATURES));
+    return perceptron(time, features.add(linear(under(time, 'cond_proj'), sinusoid(thousandths, BETA_NUMBERS))));
+  const guidance = perceptron(under(params, 'beta_embedder'), sinusoid(thousandths, TIME_NUMBERS));
   return perceptron(time, features).add(guidance);
 }
 
@@ -55,15 +67,10 @@ export function labelEmbedding({ weight }: Params, labels: ArrayLike<number>): T
   return tf.matMul(tf.tensor2d(oneHot, [labels.length, classes]), weight);
 }
 
-/** Latents [n, tokens, channels] → tokens of the transformer [n, sequence, width], positions added. */
+/** Latents [n, tokens, channels] → tokens of the transformer [n, sequence, width]; positions are still to be added. */
 export function tokenEmbedding(config: NetworkConfig, params: Params, x: Tensor): Tensor {
-  const tokens = config.grid
-    ? linear(
-        { weight: patchWeight(params['x_embedder.proj.weight']), bias: params['x_embedder.proj.bias'] },
-        patches(config, x),
-      )
-    : linear(under(params, 'x_embedder'), x);
-  return tokens.add(params.pos_embed);
+  if (!config.grid) return linear(params, x);
+  return linear({ weight: patchWeight(params['proj.weight']), bias: params['proj.bias'] }, patches(config, x));
 }
 
 function patches({ grid, patch }: NetworkConfig, x: Tensor): Tensor {

@@ -20,13 +20,14 @@ export function inferNetwork(name: string, tensors: ShapeTable, hints: Inference
     const found = tensors[key];
     if (!found)
       throw new UserError(
-        `${name}: holds no tensor '${key}'; expected a run folder or weights of SiT, DiT or LightningDiT`,
+        `${name}: holds no tensor '${key}'; expected a run folder or weights of SiT, DiT, LightningDiT or RAE’s DiT`,
       );
     return found.shape;
   };
   const [, sequence, width] = shape('pos_embed');
   const onGrid = tensors['x_embedder.proj.weight'];
   const [, channels, patch] = onGrid ? onGrid.shape : [...shape('x_embedder.weight'), 1];
+  const head = headOf(name, tensors, width);
   const outputs = shape('final_layer.linear.bias')[0];
   const projectors = projectorsOf(tensors);
   return networkSchema.parse({
@@ -35,8 +36,10 @@ export function inferNetwork(name: string, tensors: ShapeTable, hints: Inference
     grid: onGrid && squareGrid(name, sequence, patch),
     patch,
     width,
-    depth: countUnder(tensors, 'blocks'),
+    depth: countUnder(tensors, 'blocks') - (head?.depth ?? 0),
     heads: hints.heads ?? headsOf(name, tensors, width),
+    head,
+    timeFeatures: tensors['t_embedder.W'] ? 'drawn' : 'geometric',
     mlpRatio: 4,
     classes: shape('y_embedder.embedding_table.weight')[0] - 1,
     learnSigma: outputs === 2 * channels * patch ** 2,
@@ -54,6 +57,7 @@ export function inferNetwork(name: string, tensors: ShapeTable, hints: Inference
 export function inferConvention(config: NetworkConfig): ConventionName {
   if (config.beta) return 'gft';
   if (config.projectors) return 'repa';
+  if (config.head || config.timeFeatures === 'drawn') return 'rae';
   if (config.rope || config.norm === 'rms' || config.mlp === 'swiglu') return 'lightningdit';
   return config.grid ? 'sit' : 'maetok';
 }
@@ -64,8 +68,23 @@ function squareGrid(name: string, sequence: number, patch: number): [number, num
   return [side * patch, side * patch];
 }
 
+/** Blocks of DDT's head in the published weights, which do not tell where it is as wide as the blocks before it. */
+const USUAL_HEAD_DEPTH = 2;
+
+function headOf(name: string, tensors: ShapeTable, width: number): NetworkConfig['head'] {
+  if (!tensors['s_embedder.proj.weight'] && !tensors['s_embedder.weight']) return undefined;
+  const own = (tensors['x_embedder.proj.bias'] ?? tensors['x_embedder.bias'])!.shape[0];
+  const wide = Array.from({ length: countUnder(tensors, 'blocks') }, (_, i) => tensors[`blocks.${i}.attn.proj.bias`]);
+  const depth = own === width ? USUAL_HEAD_DEPTH : wide.filter(bias => bias?.shape[0] === own).length;
+  const perHead = tensors['dec_feat_rope.freqs_cos']?.shape[1];
+  if (perHead === undefined)
+    throw new UserError(`${name}: the heads of its DDT head cannot be inferred, because it stores no rotary positions`);
+  return { width: own, depth, heads: own / perHead };
+}
+
 function headsOf(name: string, tensors: ShapeTable, width: number): number {
-  const perHead = tensors['blocks.0.attn.q_norm.weight']?.shape[0] ?? tensors['feat_rope.freqs_cos']?.shape[1];
+  const rotary = tensors['feat_rope.freqs_cos'] ?? tensors['enc_feat_rope.freqs_cos'];
+  const perHead = tensors['blocks.0.attn.q_norm.weight']?.shape[0] ?? rotary?.shape[1];
   if (perHead !== undefined) return width / perHead;
   const known = Object.values(MODELS).find(model => model.width === width);
   if (!known)

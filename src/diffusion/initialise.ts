@@ -1,6 +1,6 @@
 import { tf, type RandomStream, type Tensor } from '../engine/index.js';
 import { normal, xavierUniform, type Float32Data, type Params } from '../nn/index.js';
-import type { NetworkConfig } from './config.js';
+import { headConfig, type NetworkConfig } from './config.js';
 import { positionTable, rotaryTables } from './positions.js';
 import { shapes } from './shapes.js';
 
@@ -22,10 +22,11 @@ export function initialise(config: NetworkConfig, random: RandomStream): Params 
 
 /** The fixed tables of a state dict: positions, and cosines and sines of the rotation. */
 export function initialTables(config: NetworkConfig): Record<string, Float32Data> {
-  const rotary = config.rope ? rotaryTables(config) : undefined;
   const tables = {
     pos_embed: positionTable(config),
-    ...(rotary && { 'feat_rope.freqs_cos': rotary.cos, 'feat_rope.freqs_sin': rotary.sin }),
+    ...(config.head
+      ? { ...rotation(config, 'enc_feat_rope'), ...rotation(headConfig(config), 'dec_feat_rope') }
+      : rotation(config, 'feat_rope')),
   };
   const all = shapes(config);
   return Object.fromEntries(
@@ -33,13 +34,20 @@ export function initialTables(config: NetworkConfig): Record<string, Float32Data
   );
 }
 
+function rotation(config: NetworkConfig, at: string): Record<string, Float32Array> {
+  if (!config.rope) return {};
+  const { cos, sin } = rotaryTables(config);
+  return { [`${at}.freqs_cos`]: cos, [`${at}.freqs_sin`]: sin };
+}
+
 function initial(name: string, shape: number[], random: RandomStream): Tensor {
   if (name.endsWith('.bias')) return tf.zeros(shape);
   if (name.includes('adaLN_modulation') || name === 'final_layer.linear.weight' || name.includes('cond_proj'))
     return tf.zeros(shape);
+  if (name === 't_embedder.W') return normal(random, shape, 1);
   if (name.includes('norm')) return tf.ones(shape);
   if (name.includes('embedding_table') || /^(t|beta)_embedder/.test(name)) return normal(random, shape, 0.02);
-  return name === 'x_embedder.proj.weight' ? patchKernel(random, shape) : xavierUniform(random, shape);
+  return name.endsWith('_embedder.proj.weight') ? patchKernel(random, shape) : xavierUniform(random, shape);
 }
 
 /** The patch embedding starts as the linear layer that it is, [d, c·p·p], not as a convolution. */

@@ -5,7 +5,7 @@ export const DIFFUSION_FORMS = ['constant', 'sbdm', 'sigma', 'linear', 'decreasi
 export type DiffusionForm = (typeof DIFFUSION_FORMS)[number];
 
 /** Ours first, then the published codes (`conventions.ts`). */
-export const CONVENTION_NAMES = ['own', 'maetok', 'sit', 'lightningdit', 'repa', 'gft', 'scale-s'] as const;
+export const CONVENTION_NAMES = ['own', 'maetok', 'sit', 'lightningdit', 'repa', 'rae', 'gft', 'scale-s'] as const;
 export type ConventionName = (typeof CONVENTION_NAMES)[number];
 
 /** How the stochastic samplers take the last step, into the data: drift without noise, the expected data, the ODE's step. */

@@ -1,21 +1,7 @@
 import { tf, type Tensor, type Tensor3D } from '../engine/index.js';
-import {
-  attention,
-  children,
-  gatedResidual,
-  geluTanh,
-  layerNorm,
-  linear,
-  mlp,
-  modulatedNorm,
-  rmsNorm,
-  silu,
-  swiGlu,
-  under,
-  type Params,
-  type Rotation,
-} from '../nn/index.js';
-import type { NetworkConfig } from './config.js';
+import { children, linear, silu, under, type Params, type Rotation } from '../nn/index.js';
+import { block, finalLayer } from './blocks.js';
+import { headConfig, type NetworkConfig } from './config.js';
 import { labelEmbedding, timeEmbedding, tokenEmbedding, tokensToLatents } from './embeddings.js';
 
 export interface NetworkInput {
@@ -32,7 +18,7 @@ export interface NetworkInput {
 export interface NetworkOutput {
   /** [n, tokens, channels], twice the channels with `learnSigma`. */
   prediction: Tensor3D;
-  /** The intermediates selected by `keep`, from `embed`, `t_embed`, `y_embed`, `blocks.<i>` [n, sequence, width], `projectors.<k>`. */
+  /** The intermediates selected by `keep`, from `embed`, `t_embed`, `y_embed`, `blocks.<i>` [n, sequence, width], a head's blocks after the others, `projectors.<k>`. */
   activations: Record<string, Tensor>;
 }
 
@@ -52,15 +38,19 @@ export function forward(
       if (keep(name)) activations[name] = value;
       return value;
     };
-    const time = named('t_embed', timeEmbedding(config, params, t, beta));
-    const label = named('y_embed', labelEmbedding(under(params, 'y_embedder.embedding_table'), labels));
-    // Every modulation starts with the SiLU of the same condition.
-    const condition = silu(time.add(label));
-    const rotation = storedRotation(params);
-
-    let tokens = named('embed', tokenEmbedding(config, params, x));
-    children(params, 'blocks').forEach((blockParams, i) => {
-      tokens = named(`blocks.${i}`, block(config, blockParams, tokens, condition, rotation));
+    const time = forAllTokens(named('t_embed', timeEmbedding(config, params, t, beta)));
+    const label = forAllTokens(named('y_embed', labelEmbedding(under(params, 'y_embedder.embedding_table'), labels)));
+    // Every modulation starts with the SiLU of the same condition. RAE's encoder in front of a head takes it twice.
+    const once = silu(time.add(label));
+    const conditioning = {
+      condition: config.head ? silu(once) : once,
+      rotation: storedRotation(params, config.head ? 'enc_feat_rope' : 'feat_rope'),
+    };
+    const embedder = under(params, config.head ? 's_embedder' : 'x_embedder');
+    let tokens = named('embed', tokenEmbedding(config, embedder, x).add(params.pos_embed));
+    const blocks = children(params, 'blocks');
+    blocks.slice(0, config.depth).forEach((blockParams, i) => {
+      tokens = named(`blocks.${i}`, block(config, blockParams, tokens, conditioning));
       if (i + 1 === config.projectors?.after) {
         config.projectors.features.forEach((_, k) => {
           const name = `projectors.${k}`;
@@ -68,79 +58,39 @@ export function forward(
         });
       }
     });
-    const prediction = tokensToLatents(config, finalLayer(config, under(params, 'final_layer'), tokens, condition));
-    return { prediction, activations };
+    const outputs = config.head
+      ? headOutputs(config, params, x, silu(time.add(tokens)), named)
+      : finalLayer(config, under(params, 'final_layer'), tokens, conditioning);
+    return { prediction: tokensToLatents(config, outputs), activations };
   });
 }
 
-function block(
+/** [n, width] → [n, 1, width]. */
+const forAllTokens = (x: Tensor): Tensor => x.reshape([x.shape[0], 1, -1]);
+
+/** DDT's head on the noisy latents x; `guide` [n, sequence, width] are the tokens that tell each of its own what to do. */
+function headOutputs(
   config: NetworkConfig,
   params: Params,
   x: Tensor,
-  condition: Tensor,
-  rotation: Rotation | undefined,
+  guide: Tensor,
+  named: (name: string, value: Tensor) => Tensor,
 ): Tensor {
-  return tf.tidy(() => {
-    const { heads, norm, qkNorm } = config;
-    const [first, second] = blockModulation(config, under(params, 'adaLN_modulation.1'), condition);
-    const attended = attention(under(params, 'attn'), modulate(config, under(params, 'norm1'), x, first), {
-      heads,
-      rotation,
-      qkNorm: qkNorm ? { kind: norm, eps: norm === 'rms' ? 1e-6 : 1e-5 } : undefined,
-    });
-    const y = gatedResidual(x, attended, first.gate);
-    const inner = modulate(config, under(params, 'norm2'), y, second);
-    const mixed =
-      config.mlp === 'swiglu' ? swiGlu(under(params, 'mlp'), inner) : mlp(under(params, 'mlp'), inner, geluTanh);
-    return gatedResidual(y, mixed, second.gate);
-  });
-}
-
-/** What the condition does to normalised tokens; each part [n, 1, width]. */
-interface Modulation {
-  shift?: Tensor | undefined;
-  scale: Tensor;
-}
-
-/** Two times (shift, scale, gate), or (scale, gate) without shifts. */
-function blockModulation(
-  { shift: shifts }: NetworkConfig,
-  params: Params,
-  condition: Tensor,
-): (Modulation & { gate: Tensor })[] {
-  const parts = modulationParts(params, condition, shifts ? 6 : 4);
-  return [0, 1].map(half => {
-    const [shift, scale, gate] = shifts
-      ? parts.slice(3 * half, 3 * half + 3)
-      : [undefined, ...parts.slice(2 * half, 2 * half + 2)];
-    return { shift, scale: scale!, gate: gate! };
-  });
-}
-
-function modulationParts(params: Params, condition: Tensor, parts: number): Tensor[] {
-  const [n, width] = condition.shape as [number, number];
-  return tf.unstack(linear(params, condition).reshape([n, parts, 1, width]), 1);
-}
-
-function modulate(config: NetworkConfig, params: Params, x: Tensor, { shift, scale }: Modulation): Tensor {
-  if (config.norm === 'layer' && shift && !('weight' in params)) return modulatedNorm(x, scale, shift);
-  const normal = config.norm === 'rms' ? rmsNorm(params, x) : layerNorm(params, x);
-  const scaled = normal.mul(scale.add(1));
-  return shift ? scaled.add(shift) : scaled;
-}
-
-function finalLayer(config: NetworkConfig, params: Params, x: Tensor, condition: Tensor): Tensor {
-  return tf.tidy(() => {
-    const [shift, scale] = modulationParts(under(params, 'adaLN_modulation.1'), condition, 2);
-    return linear(under(params, 'linear'), modulate(config, under(params, 'norm_final'), x, { shift, scale }));
-  });
+  const own = headConfig(config);
+  const projector = under(params, 's_projector');
+  const condition = silu(own.width === config.width ? guide : linear(projector, guide));
+  const conditioning = { condition, rotation: storedRotation(params, 'dec_feat_rope') };
+  const blocks = children(params, 'blocks').slice(config.depth);
+  const tokens = blocks.reduce(
+    (inner, blockParams, i) => named(`blocks.${config.depth + i}`, block(own, blockParams, inner, conditioning)),
+    tokenEmbedding(own, under(params, 'x_embedder'), x),
+  );
+  return finalLayer(own, under(params, 'final_layer'), tokens, conditioning);
 }
 
 /** Cosines and sines as stored, [1, sequence, d]. */
-function storedRotation({
-  'feat_rope.freqs_cos': cos,
-  'feat_rope.freqs_sin': sin,
-}: Record<string, Tensor | undefined>): Rotation | undefined {
+function storedRotation(params: Params, at: string): Rotation | undefined {
+  const { freqs_cos: cos, freqs_sin: sin } = under<Tensor | undefined>(params, at);
   return cos && sin && { cos: cos.expandDims(0), sin: sin.expandDims(0) };
 }
 

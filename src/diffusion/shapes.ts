@@ -1,37 +1,68 @@
 import type { Shapes } from '../nn/index.js';
-import { sequenceLength, swiGluWidth, type NetworkConfig } from './config.js';
+import { headConfig, sequenceLength, swiGluWidth, type NetworkConfig } from './config.js';
 
 /** Numbers in the time's sinusoid, and in that of GFT's guidance input. */
-export const TIME_FEATURES = 256;
-export const BETA_FEATURES = 512;
+export const TIME_NUMBERS = 256;
+export const BETA_NUMBERS = 512;
+/** Frequencies at which a time is embedded where they were drawn; each gives a sine and a cosine. */
+const DRAWN_FREQUENCIES = 256;
 
 /** Every key of the published state dicts with its shape; nothing is allocated. */
 export function shapes(config: NetworkConfig): Shapes {
-  const { width, channels, patch, classes } = config;
-  const outputs = patch ** 2 * channels * (config.learnSigma ? 2 : 1);
+  const { width, classes, depth, head } = config;
   return {
     pos_embed: [1, sequenceLength(config), width],
-    ...(config.grid
-      ? { 'x_embedder.proj.weight': [width, channels, patch, patch], 'x_embedder.proj.bias': [width] }
-      : linear('x_embedder', channels, width)),
-    ...linear('t_embedder.mlp.0', TIME_FEATURES, width),
-    ...linear('t_embedder.mlp.2', width, width),
+    ...embedderShapes(config, head ? 's_embedder' : 'x_embedder'),
+    ...timeShapes(config),
     ...betaShapes(config),
     'y_embedder.embedding_table.weight': [classes + 1, width],
-    ...rotaryShapes(config),
-    ...merged(Array.from({ length: config.depth }, (_, i) => blockShapes(config, `blocks.${i}`))),
-    ...(config.norm === 'rms' ? { 'final_layer.norm_final.weight': [width] } : {}),
-    ...linear('final_layer.adaLN_modulation.1', width, 2 * width),
-    ...linear('final_layer.linear', width, outputs),
+    ...rotaryShapes(config, head ? 'enc_feat_rope' : 'feat_rope'),
+    ...merged(Array.from({ length: depth }, (_, i) => blockShapes(config, `blocks.${i}`))),
+    ...headShapes(config),
+    ...finalShapes(headConfig(config), 'final_layer'),
     ...projectorShapes(config),
   };
 }
 
-/** Stored tables that no gradient moves. Authors who count parameters count `pos_embed` and not the rotation. */
-export const isTable = (key: string): boolean => key === 'pos_embed' || key.startsWith('feat_rope.');
+/** Stored tables that no gradient moves. Authors who count parameters count all of them but the rotation. */
+export const isTable = (key: string): boolean => key === 'pos_embed' || key === 't_embedder.W' || isBuffer(key);
 
 /** Stored under the state dict's buffers. */
-export const isBuffer = (key: string): boolean => key.startsWith('feat_rope.');
+export const isBuffer = (key: string): boolean => key.includes('feat_rope.');
+
+function embedderShapes({ grid, width, channels, patch }: NetworkConfig, at: string): Shapes {
+  return grid
+    ? { [`${at}.proj.weight`]: [width, channels, patch, patch], [`${at}.proj.bias`]: [width] }
+    : linear(at, channels, width);
+}
+
+function timeShapes({ timeFeatures, width }: NetworkConfig): Shapes {
+  const drawn = timeFeatures === 'drawn';
+  return {
+    ...(drawn ? { 't_embedder.W': [DRAWN_FREQUENCIES] } : {}),
+    ...linear('t_embedder.mlp.0', drawn ? 2 * DRAWN_FREQUENCIES : TIME_NUMBERS, width),
+    ...linear('t_embedder.mlp.2', width, width),
+  };
+}
+
+function headShapes(config: NetworkConfig): Shapes {
+  if (!config.head) return {};
+  const own = headConfig(config);
+  return {
+    ...embedderShapes(own, 'x_embedder'),
+    ...(own.width === config.width ? {} : linear('s_projector', config.width, own.width)),
+    ...rotaryShapes(own, 'dec_feat_rope'),
+    ...merged(Array.from({ length: own.depth }, (_, i) => blockShapes(own, `blocks.${config.depth + i}`))),
+  };
+}
+
+function finalShapes({ width, norm, patch, channels, learnSigma }: NetworkConfig, at: string): Shapes {
+  return {
+    ...(norm === 'rms' ? { [`${at}.norm_final.weight`]: [width] } : {}),
+    ...linear(`${at}.adaLN_modulation.1`, width, 2 * width),
+    ...linear(`${at}.linear`, width, patch ** 2 * channels * (learnSigma ? 2 : 1)),
+  };
+}
 
 function linear(name: string, inputs: number, outputs: number): Shapes {
   return { [`${name}.weight`]: [outputs, inputs], [`${name}.bias`]: [outputs] };
@@ -39,9 +70,9 @@ function linear(name: string, inputs: number, outputs: number): Shapes {
 
 function betaShapes({ beta, width }: NetworkConfig): Shapes {
   if (!beta) return {};
-  if (beta === 'linear') return { 't_embedder.cond_proj.weight': [TIME_FEATURES, BETA_FEATURES] };
+  if (beta === 'linear') return { 't_embedder.cond_proj.weight': [TIME_NUMBERS, BETA_NUMBERS] };
   return {
-    ...linear('beta_embedder.mlp.0', TIME_FEATURES, width),
+    ...linear('beta_embedder.mlp.0', TIME_NUMBERS, width),
     ...linear('beta_embedder.mlp.2', width, width),
     ...(beta === '3_layer_mlp' ? linear('beta_embedder.mlp.4', width, width) : {}),
   };
@@ -67,11 +98,11 @@ function headNorm({ width, heads, norm }: NetworkConfig, name: string): Shapes {
   return norm === 'rms' ? { [`${name}.weight`]: shape } : { [`${name}.weight`]: shape, [`${name}.bias`]: shape };
 }
 
-/** The rotation is stored once for all blocks, as LightningDiT does. */
-function rotaryShapes(config: NetworkConfig): Shapes {
+/** The rotation is stored once for all blocks of a width, as LightningDiT does. */
+function rotaryShapes(config: NetworkConfig, at: string): Shapes {
   if (!config.rope) return {};
   const table = [sequenceLength(config), config.width / config.heads];
-  return { 'feat_rope.freqs_cos': table, 'feat_rope.freqs_sin': table };
+  return { [`${at}.freqs_cos`]: table, [`${at}.freqs_sin`]: table };
 }
 
 function projectorShapes({ projectors, width }: NetworkConfig): Shapes {

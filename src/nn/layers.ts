@@ -50,7 +50,7 @@ export const residual = differentiable(
 
 /**
  * x + y ∘ gate, the end of a residual branch: x, y [n, t, c]; gate [c] as in LayerScale (Touvron et al. 2021), or
- * [n, 1, c] as in adaLN-Zero (Peebles & Xie 2023).
+ * [n, 1, c] as in adaLN-Zero (Peebles & Xie 2023), or [n, t, c].
  */
 export function gatedResidual(x: Tensor, y: Tensor, gate: Tensor): Tensor {
   if (hasKernels()) return fusedResidual(x, y, gate);
@@ -75,7 +75,7 @@ export function layerNorm(params: Params | undefined, x: Tensor, eps = 1e-6): Te
 
 /**
  * Adaptive layer normalisation (Peebles & Xie 2023): normal(x) ∘ (1 + scale) + shift, without weights of its own.
- * x [n, t, c]; scale, shift [n, 1, c].
+ * x [n, t, c]; scale, shift [n, 1, c] or [n, t, c].
  */
 export function modulatedNorm(x: Tensor, scale: Tensor, shift: Tensor, eps = 1e-6): Tensor {
   if (hasKernels()) return fusedNorm(x, scale, shift, { eps, offset: 1 });

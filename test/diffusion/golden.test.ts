@@ -57,7 +57,15 @@ async function expectAgreement(folder: string): Promise<void> {
 }
 
 describe('agreement with the published code', () => {
-  for (const name of ['sit-1d-qknorm', 'lightningdit-2d', 'edm-heun', 'gft-beta-mlp', 'gft-beta-3-layer-mlp']) {
+  for (const name of [
+    'sit-1d-qknorm',
+    'lightningdit-2d',
+    'edm-heun',
+    'gft-beta-mlp',
+    'gft-beta-3-layer-mlp',
+    'rae-wide-head',
+    'rae-equal-head',
+  ]) {
     it(`everything recorded of ${name}`, () => expectAgreement(`${FIXTURES}/${name}`));
   }
 });

@@ -67,6 +67,16 @@ const VARIANTS: Record<string, NetworkConfig> = {
     { ...SMALL, patch: 2 },
   ),
   'LightningDiT on a line': networkConfig('lightningdit-tiny', { tokens: 6, channels: 4 }, { ...SMALL, qkNorm: true }),
+  'SiT on a line with a wide head': networkConfig(
+    'sit-tiny',
+    { tokens: 6, channels: 4 },
+    { ...SMALL, depth: 1, head: { width: 24, depth: 1, heads: 2 }, timeFeatures: 'drawn' },
+  ),
+  'LightningDiT on a grid with a wide head and patches of two': networkConfig(
+    'lightningdit-tiny',
+    { tokens: 16, channels: 4, grid: [4, 4] },
+    { ...SMALL, depth: 1, patch: 2, head: { width: 24, depth: 1, heads: 3 }, timeFeatures: 'drawn' },
+  ),
   'LightningDiT on a grid': networkConfig('lightningdit-tiny', { tokens: 8, channels: 4, grid: [2, 4] }, SMALL),
 };
 
@@ -75,7 +85,7 @@ function moved(config: NetworkConfig): Params {
   return Object.fromEntries(
     Object.entries(initialise(config, random)).map(([name, value]) => [
       name,
-      isTable(name) ? value : value.add(random.for(`move ${name}`).normalTensor(value.shape).mul(0.3)),
+      isTable(name) ? value : value.add(random.for(`move ${name}`).normalTensor(value.shape).mul(0.1)),
     ]),
   );
 }

@@ -2,6 +2,7 @@ import type { VerifiedSystem } from '../case.js';
 import { verifyAutoguidance } from './autoguidance.js';
 import { verifyGft } from './gft.js';
 import { verifyLightningDit, verifyLightningDitTraces } from './lightningdit.js';
+import { verifyRae } from './rae.js';
 import { verifyRepa } from './repa.js';
 import { verifySit1d } from './sit-1d.js';
 import { verifySit2d } from './sit-2d.js';
@@ -18,6 +19,7 @@ export const DIFFUSION_SYSTEMS: VerifiedSystem[] = [
   { name: 'lightningdit', recognises: ({ kind }) => kind === 'lightningdit', verify: verifyLightningDitTraces },
   { name: 'lightningdit', recognises: isSystem('LightningDiT'), verify: verifyLightningDit },
   { name: 'repa', recognises: isSystem('REPA'), verify: verifyRepa },
+  { name: 'rae-dit', recognises: isSystem('RAE (DiTDH)'), verify: verifyRae },
   { name: 'gft', recognises: isSystem('Guidance-Free Training'), verify: verifyGft },
   { name: 'autoguidance', recognises: isSystem('Autoguidance'), verify: verifyAutoguidance },
 ];

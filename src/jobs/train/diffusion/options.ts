@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { count, nonNegative, positive } from '../../../base/options.js';
+import { count, nonNegative, positive, whole } from '../../../base/options.js';
 import { TIME_DISTRIBUTIONS, TRAINED_PATHS, TRAINED_PREDICTIONS, WEIGHTINGS } from '../../../diffusion/names.js';
 import { namelessDtype } from '../../../io/options.js';
 
@@ -12,6 +12,13 @@ export const diffusionOptions = z.object({
     .default(1)
     .describe('patch size: side of the square of latent tokens that becomes one token of the transformer'),
   qkNorm: z.boolean().default(false).describe('normalise queries and keys: more stable, at some cost in quality'),
+  headDepth: whole
+    .default(0)
+    .describe(
+      'blocks of a wide DDT head after the others, as in RAE, whose latents have more channels than the network is wide: 2 as published; 0: none',
+    ),
+  headWidth: count.optional().describe('width of the head; default 2048, or twice the width of a tiny network'),
+  headHeads: count.optional().describe('attention heads of the head; default: one for each 128 of its width'),
   path: z.enum(TRAINED_PATHS).default('linear').describe('path from noise (t = 0) to data (t = 1)'),
   prediction: z.enum(TRAINED_PREDICTIONS).default('velocity').describe('what the network predicts'),
   weighting: z

@@ -18,6 +18,7 @@ export function trainableDiffusion(model: string): Trainable<typeof diffusionOpt
     examples: [
       [`maetok train ${model} --latents latents/mae --out runs/${model}`, 'loss.csv has the loss by timestep'],
       [`maetok train ${model} --latents latents/mae --repa latents/dinov2 --out runs/repa`, 'aligned with features'],
+      [`maetok train ${model} --latents latents/rae --head-depth 2 --out runs/wide`, 'with RAE’s wide head'],
     ],
     options: diffusionOptions,
     main: ['latents', 'patch', 'prediction', 'times', 'labelDropout', 'repa'],
@@ -36,6 +37,10 @@ function settingsOf(model: string): Partial<TrainingSettings> {
     return { ...common, betas: [0.9, 0.95], steps: 80_000, batchSize: 1024, lr: 2e-4, ema: 0.9999, clip: 0 };
   return { ...common, betas: [0.9, 0.999], steps: 400_000, batchSize: 256, lr: 1e-4, ema: 0.9999, clip: 1 };
 }
+
+/** Width of RAE's head, and of each of its attention heads. */
+const PUBLISHED_HEAD = 2048;
+const NUMBERS_PER_HEAD = 128;
 
 interface LatentBatch {
   latents: Float32Array;
@@ -56,6 +61,7 @@ async function prepare(
   const config = await architecture(model, options, latents, features);
   const recipe = recipeOf(model, options);
   warn(options, settings, latents, log);
+  warnOfNarrowness(model, config, log);
   const { train, heldout } = splitImages(latents, options.split, settings.seed);
   const rowsOf = batchRows(latents, train, settings.seed);
   const { tokens, channels } = config;
@@ -105,10 +111,14 @@ async function prepare(
   };
 }
 
-function refuseCombinations({ prediction, weighting, gft, repa, labelDropout }: DiffusionOptions): void {
+function refuseCombinations(options: DiffusionOptions): void {
+  const { prediction, weighting, gft, repa, labelDropout, headDepth, headWidth, headHeads } = options;
   if (prediction === 'velocity' && weighting !== 'none')
     throw new UserError(`--weighting ${weighting}: applies to --prediction noise or data only, not to velocity`);
   if (gft && repa !== undefined) throw new UserError('--gft and --repa cannot be combined');
+  if (headDepth === 0 && (headWidth ?? headHeads) !== undefined)
+    throw new UserError(`--head-${headWidth === undefined ? 'heads' : 'width'}: needs --head-depth, e.g. 2`);
+  if (gft && headDepth > 0) throw new UserError('--gft and --head-depth cannot be combined');
   if (gft && labelDropout === 0) throw new UserError('--gft: needs --label-dropout, which trains its null class');
 }
 
@@ -138,7 +148,7 @@ async function architecture(
     throw new UserError(
       `${name}: --patch ${patch} needs latents on a grid whose sides it divides; these are ${grid ? `${grid.join('×')} tokens` : `a sequence of ${tokens} tokens`}`,
     );
-  const { depth } = MODELS[model];
+  const { depth, width } = MODELS[model];
   const after = options.repaAfter ?? Math.min(8, Math.ceil(depth / 2));
   if (features && after > depth) throw new UserError(`--repa-after ${after}: ${model} has ${depth} blocks`);
   return networkConfig(
@@ -148,10 +158,28 @@ async function architecture(
       classes,
       patch,
       qkNorm,
+      ...headOf(model, width, options),
       beta: gft && 'linear',
       ...(features && { projectors: { after, width: repaWidth, features: [features.channels] } }),
     },
   );
+}
+
+/** DDT's head and, as it was published, times embedded at drawn frequencies. */
+function headOf(
+  model: string,
+  width: number,
+  { headDepth, headWidth, headHeads }: DiffusionOptions,
+): Partial<NetworkConfig> {
+  if (headDepth === 0) return {};
+  const own = headWidth ?? (model.endsWith('-tiny') ? 2 * width : PUBLISHED_HEAD);
+  const heads = headHeads ?? own / NUMBERS_PER_HEAD;
+  // Rotary positions on a grid turn pairs of numbers along two axes.
+  if (own % (4 * heads) !== 0 || !Number.isInteger(heads))
+    throw new UserError(
+      `--head-width ${own}: must be a multiple of 4 times ${headHeads === undefined ? `its heads, of ${NUMBERS_PER_HEAD} numbers each; set --head-heads` : `--head-heads ${heads}`}`,
+    );
+  return { head: { width: own, depth: headDepth, heads }, timeFeatures: 'drawn' };
 }
 
 function warn(
@@ -168,6 +196,17 @@ function warn(
     log.warn(
       `--ema ${ema} averages over ${Math.round(window)} steps, long for a run of ${steps}; ` +
         `--ema ${suggestedEma(steps)} suits it better`,
+    );
+}
+
+/** A network narrower than the noise that it is to predict cannot pass it on (Zheng et al. 2025, §4). */
+function warnOfNarrowness(model: string, { head, width, channels, patch }: NetworkConfig, log: Log): void {
+  const numbers = channels * patch ** 2;
+  const narrowest = head?.width ?? width;
+  if (narrowest < numbers)
+    log.warn(
+      `${model}: each of its tokens stands for ${numbers} numbers of the latents but is ${narrowest} wide, which limits what it can predict; ` +
+        (head ? '--head-width makes the head wider' : '--head-depth 2 adds a wide head'),
     );
 }
 
