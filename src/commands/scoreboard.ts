@@ -10,6 +10,14 @@ const options = z.object({
     .optional()
     .describe('column with the quality of generated images; default: the first present of gfid, fid, generation, fd'),
   measures: words.pipe(z.array(z.string()).min(1)).optional().describe('columns to judge; default: all numeric ones'),
+  partial: words
+    .pipe(z.array(z.string()).min(1))
+    .optional()
+    .describe('columns to hold fixed: also the partial rank correlation, e.g. given dims,reconstruction'),
+  leaveOut: z
+    .string()
+    .optional()
+    .describe('a column that groups tokenizers, e.g. family: also the range of the correlation without each group'),
   out: outFile,
   force,
   ...common,
@@ -23,6 +31,10 @@ export const scoreboard = defineCommand({
     ['maetok scoreboard', 'the numbers that MAETok’s authors published'],
     ['maetok scoreboard table.csv', 'a row per tokenizer, a column per measure, one called gfid'],
     ['maetok scoreboard study/summary.csv --measures gain,probe', 'of a study run by `maetok compare`'],
+    [
+      'maetok scoreboard study/summary.csv --partial dims,reconstruction --leave-out family',
+      'is it more than size and fidelity, and does one family make it?',
+    ],
     ['maetok scoreboard table.csv | maetok plot --kind bar --x measure --y spearman', 'as a chart'],
   ],
   inputs: {
@@ -32,22 +44,26 @@ export const scoreboard = defineCommand({
     max: 1,
   },
   options,
-  async run({ target, measures, seed, out, force: replace }, inputs, context) {
+  async run({ out, force: replace, ...chosen }, inputs, context) {
     const { sha256OfFile } = await import('../io/index.js');
     const { readTable } = await import('../report/index.js');
     const job = await import('../jobs/scoreboard/index.js');
     const path = inputs.at(0) ?? job.PUBLISHED;
     const table = await readTable(path);
-    const rows = job.scoreboard(table, { target, measures, seed });
-    for (const line of job.omissions(table, { target, measures, seed }, rows)) context.log.warn(line);
+    const { seed, partial, leaveOut } = chosen;
+    const rows = job.scoreboard(table, chosen);
+    for (const line of job.omissions(table, chosen, rows)) context.log.warn(line);
     for (const line of job.explanations(rows)) context.log.note(line);
-    await writeTable(context, job.SCOREBOARD_COLUMNS, rows as unknown as Row[], {
+    await writeTable(context, job.scoreboardColumns(chosen), rows as unknown as Row[], {
       out,
       force: replace,
       protocol: card('scoreboard', {
         argv: context.argv,
         table: { path, digest: await sha256OfFile(path) },
         interval: 'Gaussian copula, 95%',
+        partial,
+        partialInterval: partial && 'Fisher’s z, Bonett and Wright, 95%',
+        leaveOut,
         seed,
       }),
     });

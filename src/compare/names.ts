@@ -1,7 +1,11 @@
-/** What a study's summary says of a latent space, in the order of its columns. */
+/** The measures of a latent space that a study's claims may be about, in the order of the summary's columns. */
 export const MEASURE_NAMES = [
   'nll_per_dim',
   'gain',
+  'best_components',
+  'effective_components',
+  'modes',
+  'floor',
   'probe',
   'diffusion_loss',
   'reconstruction',

@@ -16,6 +16,7 @@ export interface StudyStep {
 /** One latent space under one seed, and where its parts are in the study's folder. */
 export interface StudySpace {
   tokenizer: string;
+  family: string | undefined;
   seed: number;
   /** `mae`, or with several seeds `mae-0`, … */
   name: string;
@@ -26,7 +27,15 @@ export interface StudySpace {
   decoder: string | undefined;
   /** Flags for opening it. */
   opening: Flags;
-  diffusion: string;
+  runs: DiffusionRun[];
+}
+
+/** One diffusion model trained on a latent space. */
+export interface DiffusionRun {
+  /** The space's name, or with several seeds of diffusion `mae-d0`, … */
+  name: string;
+  seed: number;
+  folder: string;
   samples: string;
 }
 
@@ -43,7 +52,8 @@ export function planStudy(study: Study, out: string): Plan {
     ...study.seeds.flatMap(seed => mixtureSteps(study, out, seed, ofSeed(spaces, seed))),
     ...spaces.flatMap(one => [
       ...probeSteps(study, out, one),
-      ...diffusionSteps(study, one),
+      ...diagnoseSteps(study, out, one),
+      ...one.runs.flatMap(run => diffusionSteps(study, one, run)),
       ...evaluationSteps(study, out, one),
     ]),
   ];
@@ -53,12 +63,12 @@ export function planStudy(study: Study, out: string): Plan {
 const ofSeed = (spaces: StudySpace[], seed: number): StudySpace[] => spaces.filter(one => one.seed === seed);
 
 function space(study: Study, out: string, tokenizer: string, seed: number): StudySpace {
-  const { train, tokenizer: ready, same, latents, test, ...flags } = study.tokenizers[tokenizer];
-  const named = (one: string): string => underSeed(study, one, seed);
-  const name = named(tokenizer);
+  const { train, tokenizer: ready, same, latents, test, family, ...flags } = study.tokenizers[tokenizer];
+  const name = underSeed(study, tokenizer, seed);
   const trained = train === undefined ? same : tokenizer;
   return {
     tokenizer,
+    family,
     seed,
     name,
     latents: latents ?? join(out, 'latents', name),
@@ -66,8 +76,10 @@ function space(study: Study, out: string, tokenizer: string, seed: number): Stud
     decoder: trained === undefined ? ready : runOf(study, out, trained, seed),
     // The keys next to `train` are flags of the training.
     opening: train === undefined ? flags : {},
-    diffusion: join(out, 'diffusion', name),
-    samples: join(out, 'samples', name),
+    runs: (study['diffusion-seeds'] ?? [undefined]).map(own => {
+      const run = own === undefined ? name : `${name}-d${own}`;
+      return { name: run, seed: own ?? seed, folder: join(out, 'diffusion', run), samples: join(out, 'samples', run) };
+    }),
   };
 }
 
@@ -86,7 +98,11 @@ function latentSteps(study: Study, out: string, one: StudySpace): StudyStep[] {
   if (train !== undefined)
     steps.push({
       name: `train ${one.name}`,
-      argv: ['train', train, ...words({ data: study.data, from: start, ...own, seed: one.seed, out: one.decoder })],
+      argv: [
+        'train',
+        train,
+        ...words({ data: study.data, from: start, ...own, family: undefined, seed: one.seed, out: one.decoder }),
+      ],
       output: one.decoder!,
       resumable: true,
     });
@@ -109,53 +125,62 @@ function mixtureSteps({ gmm }: Study, out: string, seed: number, spaces: StudySp
   if (gmm === false) return [];
   const output = join(out, 'tables', `nll-${seed}.csv`);
   const inputs = spaces.map(({ tokenizer, latents }) => `${tokenizer}=${latents}`);
+  // Further tables of the same fits, which `true` asks for: they stand beside the sweep's own.
+  const wanted = FURTHER_TABLES.filter(flag => gmm[flag] === true);
+  const further: Flags = Object.fromEntries(wanted.map(flag => [flag, join(out, 'tables', `${flag}-${seed}.csv`)]));
   return [
     {
       name: `mixtures, seed ${seed}`,
-      argv: ['analyze-gmm', ...inputs, ...words({ ...gmm, seed, out: output })],
+      argv: ['analyze-gmm', ...inputs, ...words({ ...gmm, ...further, seed, out: output })],
       output,
       resumable: false,
     },
   ];
 }
+
+/** Flags of `analyze-gmm` that name a further table. */
+const FURTHER_TABLES = ['modes', 'diffusion-floor', 'stats', 'paired'];
 
 function probeSteps({ probe }: Study, out: string, one: StudySpace): StudyStep[] {
-  if (probe === false) return [];
-  const output = join(out, 'tables', `probe-${one.name}.csv`);
-  return [
-    {
-      name: `probe ${one.name}`,
-      argv: [
-        'probe',
-        `${one.tokenizer}=${one.latents}`,
-        ...words({ test: one.test, ...probe, seed: one.seed, out: output }),
-      ],
-      output,
-      resumable: false,
-    },
-  ];
+  return probe === false ? [] : [latentsTable('probe', { test: one.test, ...probe }, out, one)];
 }
 
-function diffusionSteps({ diffusion, sample }: Study, one: StudySpace): StudyStep[] {
+function diagnoseSteps({ diagnose }: Study, out: string, one: StudySpace): StudyStep[] {
+  return diagnose === false ? [] : [latentsTable('diagnose', diagnose, out, one)];
+}
+
+/** A command that turns one space's latents into a table. */
+function latentsTable(command: string, flags: OptionalFlags, out: string, one: StudySpace): StudyStep {
+  const output = join(out, 'tables', `${command}-${one.name}.csv`);
+  const settings = words({ ...flags, seed: one.seed, out: output });
+  return {
+    name: `${command} ${one.name}`,
+    argv: [command, `${one.tokenizer}=${one.latents}`, ...settings],
+    output,
+    resumable: false,
+  };
+}
+
+function diffusionSteps({ diffusion, sample }: Study, one: StudySpace, run: DiffusionRun): StudyStep[] {
   if (diffusion === false) return [];
   const { model, ...own } = diffusion;
   const train: StudyStep = {
-    name: `diffusion on ${one.name}`,
-    argv: ['train', model, ...words({ latents: one.latents, ...own, seed: one.seed, out: one.diffusion })],
-    output: one.diffusion,
+    name: `diffusion on ${run.name}`,
+    argv: ['train', model, ...words({ latents: one.latents, ...own, seed: run.seed, out: run.folder })],
+    output: run.folder,
     resumable: true,
   };
   if (sample === false || one.decoder === undefined) return [train];
   return [
     train,
     {
-      name: `sample ${one.name}`,
+      name: `sample ${run.name}`,
       argv: [
         'sample',
-        one.diffusion,
-        ...words({ tokenizer: one.decoder, ...one.opening, ...sample, seed: one.seed, out: one.samples }),
+        run.folder,
+        ...words({ tokenizer: one.decoder, ...one.opening, ...sample, seed: run.seed, out: run.samples }),
       ],
-      output: one.samples,
+      output: run.samples,
       resumable: true,
     },
   ];
@@ -163,24 +188,35 @@ function diffusionSteps({ diffusion, sample }: Study, one: StudySpace): StudySte
 
 /** Evaluates reconstructions and samples against the test images. */
 function evaluationSteps(study: Study, out: string, one: StudySpace): StudyStep[] {
-  const { evaluate, data, test, diffusion, sample } = study;
-  if (evaluate === false || one.decoder === undefined || data === undefined) return [];
-  const step = (kind: string, argv: string[]): StudyStep => {
-    const output = join(out, 'tables', `${kind}-${one.name}.csv`);
+  const { evaluate, evaluations, data, test, diffusion, sample } = study;
+  if (one.decoder === undefined || data === undefined) return [];
+  const step = (kind: string, { name, seed }: { name: string; seed: number }, argv: string[]): StudyStep => {
+    const output = join(out, 'tables', `${kind}-${name}.csv`);
     return {
-      name: `evaluate ${one.name} (${kind})`,
-      argv: ['evaluate', ...argv, ...words({ ...evaluate, seed: one.seed, out: output })],
+      name: `evaluate ${name} (${kind})`,
+      argv: ['evaluate', ...argv, ...words({ seed, out: output })],
       output,
       resumable: false,
     };
   };
-  const reconstruction = step('reconstruction', words({ tokenizer: one.decoder, ...one.opening, data: test ?? data }));
-  if (diffusion === false || sample === false) return [reconstruction];
-  return [reconstruction, step('generation', [one.samples, ...words({ reference: data })])];
+  const reconstruction = (kind: string, flags: Flags): StudyStep => {
+    const own = Object.entries(flags).map(([flag, value]) => [flag, value === '$latents' ? one.latents : value]);
+    const settings = Object.fromEntries(own) as Flags;
+    return step(kind, one, words({ tokenizer: one.decoder, ...one.opening, data: test ?? data, ...settings }));
+  };
+  const further = Object.entries(evaluations).map(([kind, flags]) => reconstruction(kind, flags));
+  if (evaluate === false) return further;
+  const generation =
+    diffusion === false || sample === false
+      ? []
+      : one.runs.map(run => step('generation', run, [run.samples, ...words({ reference: data, ...evaluate })]));
+  return [reconstruction('reconstruction', evaluate), ...further, ...generation];
 }
 
+type OptionalFlags = Record<string, Flags[string] | undefined>;
+
 /** Flags as one would type them: `--steps 500`, lists with commas, `--force` and `--no-force`. */
-function words(flags: Record<string, Flags[string] | undefined>): string[] {
+function words(flags: OptionalFlags): string[] {
   return Object.entries(flags).flatMap(([name, value]) => {
     if (value === undefined) return [];
     if (value === true) return [`--${kebab(name)}`];

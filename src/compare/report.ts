@@ -31,7 +31,7 @@ interface Chart {
 
 /** Draws the charts, writes summary.csv, claims.csv, summary.md and report.html, and returns the summary. */
 export async function writeReport(study: Study, plan: Plan, tables: StudyTables, out: string): Promise<Table> {
-  const summary = summarise(study, plan, tables);
+  const summary = summarise(study, tables);
   const claims = judgeClaims(study, tables);
   const charts = chartsOf(tables).filter(({ table }) => table.rows.length > 0);
   const sections: Section[] = [summarySection(study, summary), ...claimsSection(study, claims)];
@@ -153,7 +153,7 @@ async function imageSections({ spaces }: Plan): Promise<Section[]> {
     ),
   );
   const samples = await Promise.all(
-    spaces.map(({ name, samples }) => captioned(`${name}: samples`, `${samples}-grid.png`)),
+    spaces.flatMap(({ runs }) => runs.map(({ name, samples }) => captioned(`${name}: samples`, `${samples}-grid.png`))),
   );
   const sections = [
     { heading: 'Reconstructions', images: reconstructions.filter(one => one !== undefined) },

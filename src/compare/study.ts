@@ -23,6 +23,7 @@ const tokenizer = z
     from: z.string().optional().describe('where its training starts: a tokenizer trained by this study, or a run'),
     latents: z.string().optional().describe('existing latents'),
     test: z.string().optional().describe('latents of the test images, in addition to `latents`'),
+    family: z.string().optional().describe('what it is a kind of, for `maetok scoreboard --leave-out family`'),
   })
   .catchall(flag)
   .refine(
@@ -36,6 +37,8 @@ const schema = z.strictObject({
   data: z.string().optional(),
   test: z.string().optional(),
   seeds: z.array(z.int().nonnegative()).min(1).default([0]),
+  /** Of the diffusion models on each latent space; absent: one, with the seed of its tokenizer. */
+  'diffusion-seeds': z.array(z.int().nonnegative()).min(1).optional(),
   tokenizers: z.record(
     z.string().regex(/^[\w.-]+$/, 'may contain letters, digits, dots, dashes and underscores'),
     tokenizer,
@@ -43,9 +46,12 @@ const schema = z.strictObject({
   extract: flags.default({}),
   gmm: analysis.default({}),
   probe: analysis.default({}),
+  diagnose: analysis.default(false),
   diffusion: z.union([flags.and(z.object({ model: z.string() })), z.literal(false)]).default(false),
   sample: analysis.default({}),
   evaluate: analysis.default(false),
+  /** Further evaluations of the tokenizers' reconstructions, each under its own name: iFID, noise on the latents. */
+  evaluations: z.record(z.string().regex(/^\w+$/, 'may contain letters, digits and underscores'), flags).default({}),
   /** The paper's measurements of the same tokenizers, for comparison. */
   paper: z
     .strictObject({
@@ -102,15 +108,30 @@ export async function readStudy(path: string, overrides: StudyOverrides = {}): P
 
 function overridden(content: unknown, { data, test, features }: StudyOverrides): unknown {
   if (content === null || typeof content !== 'object') return content;
-  const { evaluate, ...study } = content as { evaluate?: unknown };
+  const { evaluate, evaluations, ...study } = content as { evaluate?: unknown; evaluations?: Record<string, object> };
   return {
     ...study,
     // The study's test images belong to its training images and are dropped with them.
     ...(data === undefined ? {} : { data: located(data, process.cwd()), test: undefined }),
     ...(test === undefined ? {} : { test: located(test, process.cwd()) }),
-    ...(features === undefined ? { evaluate } : { evaluate: { ...(evaluate as object), features } }),
+    ...(features === undefined
+      ? { evaluate, evaluations }
+      : { evaluate: { ...(evaluate as object), features }, evaluations: replaced(evaluations, { features }) }),
   };
 }
+
+/** The further evaluations with these flags, each where it has them already. */
+const replaced = (evaluations: Record<string, object> | undefined, flags: Flags): Record<string, object> | undefined =>
+  evaluations &&
+  Object.fromEntries(
+    Object.entries(evaluations).map(([name, own]) => [
+      name,
+      { ...own, ...Object.fromEntries(Object.entries(flags).filter(([flag]) => Object.hasOwn(own, flag))) },
+    ]),
+  );
+
+/** Tables that every study may have, by the start of their file names. */
+const RESERVED = ['nll', 'probe', 'diagnose', 'reconstruction', 'generation'];
 
 /** Checks a study that is already in memory. Relative paths are resolved against `base`. */
 export function checkStudy(content: unknown, name: string, base: string): Study {
@@ -134,6 +155,9 @@ export function checkStudy(content: unknown, name: string, base: string): Study 
         `${name}: tokenizers.${key}.test: requires 'latents'; test images go under 'test' of the study`,
       );
   }
+  const reserved = Object.keys(study.evaluations).find(key => RESERVED.includes(key));
+  if (reserved !== undefined)
+    throw new UserError(`${name}: evaluations.${reserved}: a table of the study has this name; choose another`);
   for (const { better, worse } of study.expect)
     for (const key of [better, worse])
       if (!Object.hasOwn(study.tokenizers, key)) throw new UserError(`${name}: expect: there is no tokenizer '${key}'`);

@@ -1,41 +1,85 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { openLatents } from '../latents/index.js';
 import { readTable, type Table, type TableRow } from '../report/index.js';
-import type { Plan, StudySpace } from './plan.js';
+import type { DiffusionRun, Plan, StudySpace } from './plan.js';
 import { estimate } from '../statistics/index.js';
 import type { Study } from './study.js';
 
-/** Everything that a study has measured, each table with a `source` and a `seed` column. */
+/**
+ * Everything that a study has measured, each table with a `source` and a `seed` column, those of diffusion models also
+ * with a `diffusion_seed`.
+ */
 export interface StudyTables {
+  /** The latents themselves: tokens, channels and numbers of one image. */
+  latents: Table;
   nll: Table;
+  /** The lowest diffusion loss on each mixture, by t. */
+  floor: Table;
   probe: Table;
+  diagnose: Table;
   /** Held-out loss by timestep and step. */
   diffusion: Table;
   /** Validation metrics of the tokenizers' training runs. */
   validation: Table;
   reconstruction: Table;
+  /** The study's further evaluations, by their names in the column `evaluation`. */
+  evaluations: Table;
   generation: Table;
 }
 
 /** Reads the existing tables; one that no step made has no rows. */
 export async function readTables(study: Study, { spaces }: Plan, out: string): Promise<StudyTables> {
-  const perSpace = async (name: string, path: (one: StudySpace) => string | undefined): Promise<Table> =>
-    stacked(
-      name,
-      await Promise.all(
-        spaces.map(async one => tagged(await tableAt(path(one)), { source: one.tokenizer, seed: one.seed })),
-      ),
+  const all = async (name: string, tables: Promise<Table | undefined>[]): Promise<Table> =>
+    stacked(name, await Promise.all(tables));
+  const csv = (kind: string, name: string | number): string => join(out, 'tables', `${kind}-${name}.csv`);
+  const ofSpaces = (path: (one: StudySpace) => string | undefined, tags: TableRow = {}) =>
+    spaces.map(async one => tagged(await tableAt(path(one)), { source: one.tokenizer, seed: one.seed, ...tags }));
+  const ofRuns = (path: (run: DiffusionRun) => string) =>
+    spaces.flatMap(({ tokenizer: source, seed, runs }) =>
+      runs.map(async run => tagged(await tableAt(path(run)), { source, seed, diffusion_seed: run.seed })),
     );
-  const table = (kind: string) => (one: StudySpace) => join(out, 'tables', `${kind}-${one.name}.csv`);
-  const sweeps = study.seeds.map(async seed => tagged(await tableAt(join(out, 'tables', `nll-${seed}.csv`)), { seed }));
+  const ofSeeds = (kind: string) => study.seeds.map(async seed => tagged(await tableAt(csv(kind, seed)), { seed }));
+  const perSpace = (kind: string) =>
+    all(
+      kind,
+      ofSpaces(({ name }) => csv(kind, name)),
+    );
   return {
-    nll: stacked('nll', await Promise.all(sweeps)),
-    probe: await perSpace('probe', table('probe')),
-    diffusion: await perSpace('diffusion', one => join(one.diffusion, 'loss.csv')),
-    validation: await perSpace('validation', one => one.decoder && join(one.decoder, 'validation.csv')),
-    reconstruction: await perSpace('reconstruction', table('reconstruction')),
-    generation: await perSpace('generation', table('generation')),
+    latents: await all('latents', spaces.map(latentsTable)),
+    nll: await all('nll', ofSeeds('nll')),
+    floor: await all('floor', ofSeeds('diffusion-floor')),
+    probe: await perSpace('probe'),
+    diagnose: await perSpace('diagnose'),
+    diffusion: await all(
+      'diffusion',
+      ofRuns(({ folder }) => join(folder, 'loss.csv')),
+    ),
+    validation: await all(
+      'validation',
+      ofSpaces(({ decoder }) => decoder && join(decoder, 'validation.csv')),
+    ),
+    reconstruction: await perSpace('reconstruction'),
+    evaluations: await all(
+      'evaluations',
+      Object.keys(study.evaluations).flatMap(evaluation =>
+        ofSpaces(({ name }) => csv(evaluation, name), { evaluation }),
+      ),
+    ),
+    generation: await all(
+      'generation',
+      ofRuns(({ name }) => csv('generation', name)),
+    ),
   };
+}
+
+async function latentsTable({ tokenizer: source, seed, latents: path }: StudySpace): Promise<Table | undefined> {
+  if (!existsSync(path.replace(/#[^/#]*$/, ''))) return undefined;
+  const latents = await openLatents(path);
+  const { tokens, channels } = latents;
+  await latents.close();
+  const row = { source, seed, tokens, channels, dims: tokens * channels };
+  return { name: path, columns: Object.keys(row), rows: [row] };
 }
 
 const tableAt = async (path: string | undefined): Promise<Table | undefined> =>

@@ -3,4 +3,5 @@ export { bootstrapMean, bootstrapMeans } from './bootstrap.js';
 export { estimate, type Estimate } from './estimate.js';
 export { studentQuantile } from './student.js';
 export { wilson } from './wilson.js';
+export { partialInterval, partialSpearman } from './partial.js';
 export { kendall, permutationTest, spearman, spearmanInterval } from './rank-correlation.js';

@@ -73,6 +73,34 @@ describe('a study', () => {
     );
   });
 
+  it('trains several diffusion models on each latent space where it is told to', () => {
+    const content = { ...STUDY, tokenizers: { mae: STUDY.tokenizers.mae }, 'diffusion-seeds': [0, 1], evaluate: {} };
+    const all = lines(content);
+    expect(all.filter(line => line.startsWith('train maetok'))).toHaveLength(1);
+    expect(all.filter(line => line.startsWith('train sit')).map(line => line.split(' --seed ')[1])).toEqual([
+      '0 --out out/diffusion/mae-d0',
+      '1 --out out/diffusion/mae-d1',
+    ]);
+    expect(all.filter(line => line.startsWith('evaluate out/samples/mae-d1'))).toHaveLength(1);
+  });
+
+  it('diagnoses latents, evaluates reconstructions in several ways and keeps further tables of the mixtures', () => {
+    const all = lines({
+      tokenizers: { mae: { ...STUDY.tokenizers.mae, family: 'masked' } },
+      gmm: { components: [2], modes: true, 'diffusion-floor': true },
+      diagnose: { measure: ['diffusability'] },
+      evaluations: { interpolation: { latents: '$latents', metrics: ['ifid'] } },
+      diffusion: false,
+      probe: false,
+    });
+    expect(all.join('\n')).not.toContain('masked');
+    expect(all.slice(-3)).toEqual([
+      'analyze-gmm mae=out/latents/mae --components 2 --modes out/tables/modes-0.csv --diffusion-floor out/tables/diffusion-floor-0.csv --seed 0 --out out/tables/nll-0.csv',
+      'diagnose mae=out/latents/mae --measure diffusability --seed 0 --out out/tables/diagnose-mae.csv',
+      'evaluate --tokenizer out/tokenizers/mae --data /base/images/val --latents out/latents/mae --metrics ifid --seed 0 --out out/tables/interpolation-mae.csv',
+    ]);
+  });
+
   it('with several seeds repeats everything under separate names', () => {
     const { spaces, steps } = planStudy(checkStudy({ ...STUDY, seeds: [1, 2] }, 'study', '/base'), 'out');
     expect(spaces.map(({ name }) => name)).toEqual(['mae-1', 'taef2-1', 'theirs-1', 'mae-2', 'taef2-2', 'theirs-2']);
@@ -91,6 +119,7 @@ describe('a study', () => {
       { tokenizers: { a: { train: 'ae', from: 'b' }, b: { train: 'ae' } } },
       /tokenizers\.a\.from: 'b' must come before it/,
     ],
+    ['an evaluation called like another table', { evaluations: { probe: {} } }, /evaluations\.probe: a table/],
     ['a name that is no file name', { tokenizers: { 'a/b': { train: 'ae' } } }, /tokenizers/],
     [
       'a claim about nobody',

@@ -1,5 +1,4 @@
 import { describe, expect, it } from '@jest/globals';
-import { planStudy } from '../../src/compare/index.js';
 import { checkStudy } from '../../src/compare/study.js';
 import { judgeClaims, summarise } from '../../src/compare/summary.js';
 import type { StudyTables } from '../../src/compare/tables.js';
@@ -37,7 +36,11 @@ function tables(accuracies: Record<string, number[]>): StudyTables {
   });
   const none = table();
   return {
+    latents: none,
     nll: none,
+    floor: none,
+    diagnose: none,
+    evaluations: none,
     probe: table(...probe),
     diffusion: table(loss(100, 0.8), loss(50, 0.9)),
     validation: none,
@@ -61,7 +64,7 @@ const study = (seeds: number[]) =>
 describe('the summary of a study', () => {
   it('of one seed gives each measurement with its own interval, and the loss after the last step', () => {
     const one = study([0]);
-    const { rows, columns } = summarise(one, planStudy(one, 'out'), tables({ mae: [0.5], ae: [0.4] }));
+    const { rows, columns } = summarise(one, tables({ mae: [0.5], ae: [0.4] }));
     expect(columns).toEqual(expect.arrayContaining(['probe', 'diffusion_loss']));
     // Nothing was measured of mixtures, so there is no column for them.
     expect(columns).not.toContain('gain');
@@ -73,9 +76,9 @@ describe('the summary of a study', () => {
     const one = study([0]);
     const fit = { source: 'mae', seed: 0, control: 'none', dims: 15, components: 50, nll_per_dim: 1.2, gain: 3 };
     const fd = { source: 'mae', seed: 0, metric: 'fd', features: 'hog', images: 64, value: 7 };
-    const { rows, columns } = summarise(one, planStudy(one, 'out'), {
+    const { rows, columns } = summarise(one, {
       ...tables({ mae: [0.5] }),
-      nll: table({ ...fit, components: 10 }, fit),
+      nll: table({ ...fit, components: 10, nll_per_dim: 1.3 }, fit),
       generation: table(fd),
     });
     expect(columns).not.toContain('dims');
@@ -101,13 +104,88 @@ describe('the summary of a study', () => {
       dims,
       accuracy: 0.5,
     }));
-    const { rows } = summarise(two, planStudy(two, 'out'), { ...tables({}), probe: table(...probe) });
+    const { rows } = summarise(two, { ...tables({}), probe: table(...probe) });
     expect(rows[0]).toMatchObject({ probe_dims: '15; 16', probe_kind: 'logistic' });
+  });
+
+  it('has a column for every number that the tables hold, named by the measure and what tells its rows apart', () => {
+    const one = study([0]);
+    const of = (source: string) => (measure: string, setting: string, value: number) => ({
+      source,
+      seed: 0,
+      measure,
+      setting,
+      value,
+    });
+    const mae = of('mae');
+    const diagnose = table(
+      mae('viv', 'classes=4 rows=89-116', 1.1),
+      mae('lnc', 'k=5 cosine', 0.7),
+      mae('lnc', 'k=5 l2', 0.6),
+      mae('sec', 'above=0.25', 0.4),
+      mae('sec', 'above=0.5', 0.2),
+      mae('cds', 'cells 1-8', 0.1),
+      mae('cds', 'px 24-104 per 16', 0.3),
+      of('ae')('viv', 'classes=4 rows=90-110', 1.2),
+    );
+    const psnr = { source: 'mae', seed: 0, metric: 'psnr', variant: '', value: 20 };
+    const { columns, rows } = summarise(one, {
+      ...tables({ mae: [0.5], ae: [0.4] }),
+      latents: table({ source: 'mae', seed: 0, tokens: 8, channels: 4, dims: 32 }),
+      diagnose,
+      reconstruction: table(psnr, { ...psnr, metric: 'ssim', value: 0.9 }),
+      evaluations: table({ ...psnr, evaluation: 'interpolation', metric: 'ifid', value: 14 }),
+    });
+    expect(rows[0]).toMatchObject({
+      ...{ dims: 32, viv: 1.1, lnc_k5_cosine: 0.7, lnc_k5_l2: 0.6, 'sec_above_0.25': 0.4, 'sec_above_0.5': 0.2 },
+      ...{ cds_cells: 0.1, cds_px: 0.3, reconstruction: 20, reconstruction_ssim: 0.9, interpolation_ifid: 14 },
+    });
+    expect(rows[1]).toMatchObject({ viv: 1.2, lnc_k5_l2: null });
+    // What has a name of its own already, and what is empty throughout, has no further column.
+    for (const column of ['reconstruction_psnr', 'probe_logistic', 'viv_low', 'family'])
+      expect(columns).not.toContain(column);
+  });
+
+  it('describes mixtures where held-out rows do it best, not where the fit has most components', () => {
+    const one = study([0]);
+    const fit = (components: number, nll_per_dim: number, gain: number, control = 'none') => ({
+      ...{ source: 'mae', seed: 0, control, dims: 10, components, nll_per_dim, gain, modes: components - 1 },
+      ...{ nll_low: 10 * nll_per_dim - 1, nll_high: 10 * nll_per_dim + 1, effective_components: components / 2 },
+    });
+    const floor = (components: number, loss: number) => ({ source: 'mae', seed: 0, components, t: 0.5, loss });
+    const { rows } = summarise(one, {
+      ...tables({}),
+      nll: table(fit(5, 1.2, 2), fit(20, 1.1, 3), fit(50, 1.3, 1), fit(20, 1.4, 0.1, 'surrogate')),
+      floor: table(floor(5, 9), floor(20, 0.5), floor(20, 0.7), floor(50, 0.1)),
+    });
+    expect(rows[0]).toMatchObject({
+      nll_per_dim: 1.1,
+      gain: 3,
+      best_components: 20,
+      effective_components: 10,
+      modes: 19,
+    });
+    expect(rows[0]).toMatchObject({ gain_surrogate: 0.1, nll_components: 20 });
+    expect(rows[0].floor).toBeCloseTo(0.6, 12);
+    expect(rows[0].nll_per_dim_low).toBeCloseTo(1, 12);
+  });
+
+  it('of several diffusion models on one latent space gives their mean and spread', () => {
+    const one = { ...study([0]), 'diffusion-seeds': [0, 1] };
+    const loss = (diffusion_seed: number, loss_normalised: number) => ({
+      ...{ source: 'mae', seed: 0, diffusion_seed, split: 'heldout', weights: 'ema', bin: 'all', step: 9 },
+      loss_normalised,
+    });
+    const { rows } = summarise(one, { ...tables({ mae: [0.5] }), diffusion: table(loss(0, 0.7), loss(1, 0.9)) });
+    expect(rows[0].diffusion_loss).toBeCloseTo(0.8, 12);
+    // 0.8 ± 12.71 · 0.1
+    expect(rows[0].diffusion_loss_high).toBeCloseTo(0.8 + 1.2706, 3);
+    expect(rows[0]).toMatchObject({ probe: 0.5, diffusion_seeds: 2 });
   });
 
   it('of several seeds gives means with Student’s interval', () => {
     const three = study([0, 1, 2]);
-    const { rows } = summarise(three, planStudy(three, 'out'), tables({ mae: [0.5, 0.6, 0.7], ae: [0.4, 0.4, 0.4] }));
+    const { rows } = summarise(three, tables({ mae: [0.5, 0.6, 0.7], ae: [0.4, 0.4, 0.4] }));
     expect(rows[0].probe).toBeCloseTo(0.6, 12);
     // 0.6 ± 4.303 · 0.1 / √3
     expect(rows[0].probe_low).toBeCloseTo(0.6 - 0.24843, 4);
@@ -121,7 +199,7 @@ describe('what a paper measured of the same tokenizers', () => {
 
   it('precedes what is measured here', () => {
     const one = beside({ mae: { rfid: 0.85 }, ae: { rfid: 0.67, gfid: 24.47 } });
-    const { rows, columns } = summarise(one, planStudy(one, 'out'), tables({ mae: [0.5], ae: [0.4] }));
+    const { rows, columns } = summarise(one, tables({ mae: [0.5], ae: [0.4] }));
     expect(columns.slice(0, 5)).toEqual(['source', 'paper_rfid', 'paper_gfid', 'probe', 'probe_low']);
     expect(rows[0]).toMatchObject({ paper_rfid: 0.85, probe: 0.5 });
     expect(rows[1]).toMatchObject({ paper_gfid: 24.47 });

@@ -2,6 +2,7 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from '@jest/globals';
 import { RandomNumbers } from '../../src/base/index.js';
 import { explanations, omissions, PUBLISHED, scoreboard } from '../../src/jobs/scoreboard/scoreboard.js';
+import { partialInterval, partialSpearman } from '../../src/statistics/index.js';
 import { kendall, permutationTest, ranks, spearman, spearmanInterval } from '../../src/statistics/rank-correlation.js';
 import { parseTable, readTable } from '../../src/report/index.js';
 
@@ -56,7 +57,50 @@ describe('rank correlation', () => {
   });
 });
 
+describe('partial rank correlation', () => {
+  const [x, y] = [
+    [3, 1, 4, 1, 5, 9, 2, 6, 5],
+    [2, 7, 1, 8, 2, 8, 1, 8, 3],
+  ];
+  const controls = [
+    [1, 2, 2, 3, 4, 4, 6, 7, 7],
+    [5, 3, 8, 1, 9, 2, 6, 4, 7],
+  ];
+
+  // Pearson's correlation of the residuals of SciPy's ranks under NumPy's lstsq
+  test.each([
+    ['nothing', [], spearman(x, y)],
+    ['one column', controls.slice(0, 1), 0.12808759062566746],
+    ['two columns', controls, 0.5352445113851249],
+    ['the same column twice', [controls[0], controls[0]], 0.12808759062566746],
+  ])('with %s held fixed', (_, fixed, expected) => {
+    expect(partialSpearman(x, y, fixed)).toBeCloseTo(expected, 12);
+  });
+
+  test('of a column that is itself held fixed nothing is left', () => {
+    expect(partialSpearman(x, y, [x])).toBeNaN();
+    expect(partialInterval(0.5, 5, 2)).toBeUndefined();
+  });
+});
+
 describe('scoreboard', () => {
+  test('with columns held fixed and groups left out: one group may make the whole correlation', () => {
+    const rows = [
+      ...[3, 1, 2].map((gfid, i) => `a${i},a,${i},${gfid},1`),
+      ...[3, 1, 2].map((gfid, i) => `b${i},b,${i},${gfid},2`),
+      ...[30, 31, 32].map((gfid, i) => `c${i},c,${10 + i},${gfid},3`),
+    ];
+    const table = parseTable(['tokenizer,family,viv,gfid,dims', ...rows].join('\n'), 't.csv');
+    const [row] = scoreboard(table, { measures: ['viv'], partial: ['dims'], leaveOut: 'family', seed: 0 });
+    expect(row).toMatchObject({ weakest_without: 'c', partial_tokenizers: 9 });
+    expect(row.spearman).toBeGreaterThan(0.5);
+    expect(row.leave_out_low).toBeLessThan(0);
+    expect(row.partial).toBeLessThan(row.spearman!);
+    const settings = { measures: ['viv'], seed: 0 };
+    expect(() => scoreboard(table, { ...settings, leaveOut: 'kind' })).toThrow(/has no column 'kind'/);
+    expect(() => scoreboard(table, { ...settings, partial: ['family'] })).toThrow(/no numbers in a column 'family'/);
+  });
+
   const line = (i: number): string => `t${i},${i},${[3, 1, 2, 6, 4, 5][i]},${i * i},${i + 1}`;
   const table = parseTable(`name,good,poor,gfid,good_low\n${[0, 1, 2, 3, 4, 5].map(line).join('\n')}`, 'table.csv');
 

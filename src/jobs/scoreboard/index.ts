@@ -1,1 +1,1 @@
-export { explanations, omissions, PUBLISHED, scoreboard, SCOREBOARD_COLUMNS } from './scoreboard.js';
+export { explanations, omissions, PUBLISHED, scoreboard, scoreboardColumns } from './scoreboard.js';

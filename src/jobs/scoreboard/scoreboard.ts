@@ -1,7 +1,14 @@
 import { fileURLToPath } from 'node:url';
 import { RandomNumbers, UserError } from '../../base/index.js';
 import { isNumeric, wordIn, type Table, type TableRow } from '../../report/index.js';
-import { kendall, permutationTest, spearman, spearmanInterval } from '../../statistics/index.js';
+import {
+  kendall,
+  partialInterval,
+  partialSpearman,
+  permutationTest,
+  spearman,
+  spearmanInterval,
+} from '../../statistics/index.js';
 /** The numbers that MAETok's authors published; every row says where. */
 export const PUBLISHED = fileURLToPath(new URL('../../../studies/maetok-paper.csv', import.meta.url));
 
@@ -9,7 +16,7 @@ export const PUBLISHED = fileURLToPath(new URL('../../../studies/maetok-paper.cs
 const TARGETS = ['gfid', 'fid', 'generation', 'fd'];
 /** Columns that are about a measurement and no measure themselves. */
 const NO_MEASURE =
-  /(_low|_high|_std)$|^(index|seeds?|images|rows)$|^(nll|probe|diffusion|reconstruction|generation)_(dims|components|step|images)$/;
+  /(_low|_high|_std)$|^(index|seeds?|diffusion_seeds|images|rows)$|^(nll|probe|diffusion|reconstruction|generation)_(dims|components|step|images)$/;
 const SETTING = 'setting';
 /** Below this many a rank correlation is ±1 or nothing. */
 const FEWEST = 3;
@@ -31,16 +38,32 @@ export interface ScoreboardRow {
   /** Holm's correction for the number of measures that were tried in the setting. */
   p_holm: number | null;
   verdict: CorrelationVerdict;
+  /** With the columns of `partial` held fixed, over the tokenizers that have all of them. */
+  partial?: number | null;
+  partial_low?: number | null;
+  partial_high?: number | null;
+  partial_tokenizers?: number;
+  /** The range of Spearman's coefficient when each group of `leaveOut` is left out, and the group without which it is weakest. */
+  leave_out_low?: number | null;
+  leave_out_high?: number | null;
+  weakest_without?: string | null;
 }
 
-export const SCOREBOARD_COLUMNS: (keyof ScoreboardRow)[] = [
+/** The columns of a scoreboard's table with these settings. */
+export const scoreboardColumns = ({ partial, leaveOut }: ScoreboardSettings): (keyof ScoreboardRow)[] => [
   ...(['setting', 'measure', 'target', 'tokenizers', 'spearman', 'spearman_low', 'spearman_high'] as const),
   ...(['kendall', 'p', 'p_holm', 'verdict'] as const),
+  ...(partial ? (['partial', 'partial_low', 'partial_high', 'partial_tokenizers'] as const) : []),
+  ...(leaveOut === undefined ? [] : (['leave_out_low', 'leave_out_high', 'weakest_without'] as const)),
 ];
 
 export interface ScoreboardSettings {
   target?: string | undefined;
   measures?: readonly string[] | undefined;
+  /** Numeric columns to hold fixed. */
+  partial?: readonly string[] | undefined;
+  /** A column that groups tokenizers. */
+  leaveOut?: string | undefined;
   seed: number;
 }
 
@@ -48,7 +71,11 @@ export interface ScoreboardSettings {
  * Correlates each measure with the target over tokenizers. Rows of different settings (another generator, resolution or
  * decoder) are never mixed: each value of a `setting` column has a scoreboard of its own.
  */
-export function scoreboard(table: Table, { target, measures, seed }: ScoreboardSettings): ScoreboardRow[] {
+export function scoreboard(table: Table, chosen: ScoreboardSettings): ScoreboardRow[] {
+  const { target, measures, seed, partial, leaveOut } = chosen;
+  if (partial) requireNumbers(table, partial);
+  if (leaveOut !== undefined && !table.columns.includes(leaveOut))
+    throw new UserError(`${table.name}: has no column '${leaveOut}' (columns: ${table.columns.join(', ')})`);
   const goal = targetOf(table, target);
   const columns = measuresOf(table, goal, measures);
   const settings = table.columns.includes(SETTING) ? [...new Set(table.rows.map(row => row[SETTING]))] : [null];
@@ -57,7 +84,11 @@ export function scoreboard(table: Table, { target, measures, seed }: ScoreboardS
     return holm(
       columns
         .filter(measure => varies(rows, measure, goal))
-        .map(measure => scored(rows, measure, goal, String(setting ?? ''), new RandomNumbers(seed, 'scoreboard'))),
+        .map(measure => ({
+          ...scored(rows, measure, goal, String(setting ?? ''), new RandomNumbers(seed, 'scoreboard')),
+          ...(partial && heldFixed(rows, measure, goal, partial)),
+          ...(leaveOut !== undefined && withoutEach(rows, measure, goal, leaveOut)),
+        })),
     );
   });
   if (board.length === 0)
@@ -77,19 +108,63 @@ function targetOf(table: Table, named: string | undefined): string {
 }
 
 function measuresOf(table: Table, target: string, named: readonly string[] | undefined): readonly string[] {
-  const absent = named?.find(column => !isNumeric(table, column));
-  if (absent !== undefined)
-    throw new UserError(`${table.name}: has no numbers in a column '${absent}' (columns: ${table.columns.join(', ')})`);
+  if (named) requireNumbers(table, named);
   const found = named ?? table.columns.filter(column => isNumeric(table, column) && !NO_MEASURE.test(column));
   const measures = found.filter(column => column !== target && column !== SETTING);
   if (measures.length === 0) throw new UserError(`${table.name}: has no numeric column other than '${target}'`);
   return measures;
 }
 
-/** Values of rows that have both. */
-function pairsOf(rows: readonly TableRow[], measure: string, target: string): [x: number[], y: number[]] {
-  const both = rows.filter(row => Number.isFinite(row[measure]) && Number.isFinite(row[target]));
-  return [both.map(row => row[measure] as number), both.map(row => row[target] as number)];
+function requireNumbers(table: Table, columns: readonly string[]): void {
+  const absent = columns.find(column => !isNumeric(table, column));
+  if (absent !== undefined)
+    throw new UserError(`${table.name}: has no numbers in a column '${absent}' (columns: ${table.columns.join(', ')})`);
+}
+
+/** Each column's values over the rows that have all of them. */
+function valuesOf(rows: readonly TableRow[], columns: readonly string[]): number[][] {
+  const complete = rows.filter(row => columns.every(column => Number.isFinite(row[column])));
+  return columns.map(column => complete.map(row => row[column] as number));
+}
+
+const pairsOf = (rows: readonly TableRow[], measure: string, target: string): [x: number[], y: number[]] =>
+  valuesOf(rows, [measure, target]) as [number[], number[]];
+
+/** The correlation that is left with these columns held fixed; null where nothing is, or too few rows are. */
+function heldFixed(rows: readonly TableRow[], measure: string, target: string, fixed: readonly string[]) {
+  const [x, y, ...controls] = valuesOf(rows, [measure, target, ...fixed]);
+  const partial = x.length < FEWEST + fixed.length ? NaN : partialSpearman(x, y, controls);
+  const [low, high] = partialInterval(partial, x.length, fixed.length) ?? [null, null];
+  return {
+    partial: Number.isNaN(partial) ? null : partial,
+    partial_low: low,
+    partial_high: high,
+    partial_tokenizers: x.length,
+  };
+}
+
+/** Whether one group of tokenizers makes the correlation: its range when each is left out. */
+function withoutEach(rows: readonly TableRow[], measure: string, target: string, column: string) {
+  const groups = [...new Set(rows.map(row => row[column] ?? null))];
+  const found = groups.flatMap(group => {
+    const [x, y] = pairsOf(
+      rows.filter(row => (row[column] ?? null) !== group),
+      measure,
+      target,
+    );
+    const value = x.length < FEWEST ? NaN : spearman(x, y);
+    return Number.isNaN(value) ? [] : [{ group, value }];
+  });
+  if (found.length === 0) return { leave_out_low: null, leave_out_high: null, weakest_without: null };
+  const values = found.map(({ value }) => value);
+  const [x, y] = pairsOf(rows, measure, target);
+  const direction = Math.sign(spearman(x, y));
+  const weakest = found.reduce((least, one) => (direction * one.value < direction * least.value ? one : least));
+  return {
+    leave_out_low: Math.min(...values),
+    leave_out_high: Math.max(...values),
+    weakest_without: String(weakest.group ?? ''),
+  };
 }
 
 const varies = (rows: readonly TableRow[], measure: string, target: string): boolean =>
