@@ -7,7 +7,7 @@ import { count, counts, whole, words } from '../base/options.js';
 import { SPLITS } from '../data/names.js';
 import { POSTERIORS } from '../io/names.js';
 import { decoding } from '../io/options.js';
-import { METRICS } from '../metrics/names.js';
+import { INTERPOLATIONS, LATENT_METRICS, METRICS } from '../metrics/names.js';
 import { common, decodingOf, force, limit, outFile } from './options.js';
 import { card, writeTable, type Row } from './table.js';
 import { openChosenTokenizer, openingOptions } from './tokenizer-options.js';
@@ -34,11 +34,23 @@ const options = z.object({
       'inception:WEIGHTS (FID), vit:WEIGHTS (DINOv2 for FD-DINOv2, MAE, SigLIP, CLIP), effnet-lite0:WEIGHTS, onnx:FILE, hog or pixels (their distances are called fd, kd)',
     ),
   metrics: words
-    .pipe(z.array(z.enum(namesOf(METRICS))).min(1))
+    .pipe(z.array(z.enum([...namesOf(METRICS), ...namesOf(LATENT_METRICS)])).min(1))
     .optional()
     .describe(
-      `feature-based metrics; default: all that the features allow but mind and cmmd, of reconstructions the Fréchet distance only; ${explained(METRICS)}`,
+      `feature-based metrics; default: all that the features allow but mind and cmmd, of reconstructions the Fréchet distance only; ${explained(METRICS)}; ${explained(LATENT_METRICS)}`,
     ),
+  latents: z
+    .string()
+    .optional()
+    .describe('with --tokenizer: its latents of training images (maetok extract), for iFID of --data'),
+  interpolation: z
+    .enum(namesOf(INTERPOLATIONS))
+    .default('slerp')
+    .describe(`how iFID interpolates; ${explained(INTERPOLATIONS)}`),
+  withinClass: z
+    .boolean()
+    .default(false)
+    .describe('iFID interpolates with training latents of the image’s own class only'),
   lpips: z.string().optional().describe('LPIPS’s weights: one file, or VGG16_FILE,LIN_FILE'),
   posterior: z
     .enum(POSTERIORS)
@@ -81,6 +93,10 @@ export const evaluate = defineCommand({
     [
       'maetok evaluate --tokenizer runs/mae --data imagenet/val --size 256 --lpips vgg16.pth,vgg.pth',
       'how well a tokenizer reconstructs',
+    ],
+    [
+      'maetok evaluate --tokenizer runs/mae --data imagenet/val --latents latents/mae --metrics ifid --features inception:pt_inception-2015-12-05-6726825d.pth',
+      'iFID: held-out latents interpolated with training latents, decoded',
     ],
     [
       'maetok evaluate samples --reference photos --features vit:hf:facebook/dinov2-large',
@@ -153,17 +169,28 @@ export const evaluate = defineCommand({
   },
 });
 
-function checkSweep({ reference, features, out, data, paired }: Options, inputs: string[]): void {
+const NO_LATENTS = 'ifid interpolates a tokenizer’s latents: give --tokenizer, --data and --latents';
+
+function checkSweep({ reference, features, out, data, paired, metrics }: Options, inputs: string[]): void {
   if (inputs.length !== 1)
     throw new UserError(`--sweep samples one diffusion checkpoint, ${inputs.length} inputs were given`);
   if (data !== undefined || paired) throw new UserError('--sweep draws its own samples; leave out --data and --paired');
+  if (metrics?.includes('ifid')) throw new UserError(NO_LATENTS);
   if (reference === undefined) throw new UserError('--sweep needs --reference: the images to compare with');
   if (features === undefined) throw new UserError(`--sweep needs --features, e.g. inception:WEIGHTS or hog`);
   if (out === undefined) throw new UserError('--sweep needs --out FILE.csv; samples and charts are written next to it');
 }
 
+function checkInterpolation({ latents, metrics, features }: Options): void {
+  const asked = metrics?.includes('ifid') ?? latents !== undefined;
+  if (asked && latents === undefined)
+    throw new UserError('--metrics ifid needs --latents: this tokenizer’s latents of training images (maetok extract)');
+  if (!asked && latents !== undefined) throw new UserError('--latents is for --metrics ifid, which is not among them');
+  if (asked && features === undefined) throw new UserError('ifid needs --features, e.g. inception:WEIGHTS or hog');
+}
+
 function checkUsage(chosen: Options, inputs: string[]): void {
-  const { tokenizer, data, reference, paired, sweep, resume } = chosen;
+  const { tokenizer, data, reference, paired, sweep, resume, latents, metrics } = chosen;
   if (sweep !== undefined) {
     checkSweep(chosen, inputs);
     return;
@@ -173,8 +200,10 @@ function checkUsage(chosen: Options, inputs: string[]): void {
     if (data === undefined) throw new UserError('--tokenizer needs --data: the images to reconstruct');
     if (inputs.length > 0 || reference !== undefined)
       throw new UserError('--tokenizer reconstructs --data itself; leave out the input images and --reference');
+    checkInterpolation(chosen);
     return;
   }
+  if (latents !== undefined || metrics?.includes('ifid')) throw new UserError(NO_LATENTS);
   if (inputs.length === 0) throw new UserError('evaluate needs images, or --tokenizer and --data; --help has examples');
   if (reference === undefined) throw new UserError(`${inputs[0]}: needs --reference: the images to compare with`);
   if (paired && inputs.length > 1) throw new UserError(`--paired takes one input, ${inputs.length} were given`);

@@ -1,5 +1,6 @@
 export { frechetDistance } from './frechet.js';
 export { gaussianBuilder, momentsOf, type FeatureMoments } from './gaussian.js';
+export { drawNeighbour, INTERPOLATION, isCopy, moved, nearestLatents, type TrainingBlock } from './interpolation.js';
 export type { DistributionMetric, MetricContext, Score } from './metric.js';
 export { PAIR_METRICS } from './pairs.js';
 export { openMetrics } from './registry.js';

@@ -35,3 +35,18 @@ export const METRICS = {
   },
 } satisfies Record<string, { about: string; load: () => Promise<DistributionMetric> }>;
 export type MetricName = keyof typeof METRICS;
+
+/** Measures of a tokenizer that change its latents before they are decoded. */
+export const LATENT_METRICS = {
+  ifid: {
+    about: 'Fréchet distance after latents were interpolated with training latents (needs --tokenizer and --latents)',
+  },
+} as const;
+export type LatentMetricName = keyof typeof LATENT_METRICS;
+
+/** How held-out latents are interpolated with training latents. */
+export const INTERPOLATIONS = {
+  slerp: 'along the arc, with one of the nearest by cosine',
+  linear: 'along the line, with one of the nearest by Euclidean distance',
+} as const;
+export type InterpolationName = keyof typeof INTERPOLATIONS;

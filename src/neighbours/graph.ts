@@ -1,12 +1,5 @@
 import { matMul, tf, type Tensor, type Tensor2D } from '../engine/index.js';
-
-/** For each row its `k` best others, best first, row-major [rows, k]. */
-export interface Ranking {
-  k: number;
-  rows: Int32Array;
-  /** Minus half the squared distance, in float32. */
-  values: Float32Array;
-}
+import { emptyRanking, insertInto, type Ranking } from './ranking.js';
 
 /** Rows whose best value is found before any is looked at on its own. */
 const GROUP = 64;
@@ -18,9 +11,10 @@ const MARGIN = 1e-5;
 const FAR = 1e30;
 
 /**
- * The `k` rows of centred `x` [rows, width] nearest to every row, itself among them: every pair of blocks is multiplied
- * once and seen from both sides. Only the best of each group of rows is kept at first; the k nearest lie in the k groups
- * whose best are nearest, and those groups' values are then found again, group by group for all rows that want it.
+ * The `k` rows of centred `x` [rows, width] nearest to every row, itself among them, with minus half the squared
+ * distance in float32: every pair of blocks is multiplied once and seen from both sides. Only the best of each group of
+ * rows is kept at first; the k nearest lie in the k groups whose best are nearest, and those groups' values are then
+ * found again, group by group for all rows that want it.
  */
 export async function rankAll(x: Tensor2D, k: number): Promise<Ranking> {
   const rows = x.shape[0];
@@ -126,34 +120,9 @@ function inverted({ rows: of, k }: Ranking, groups: number): Int32Array[] {
   return lists;
 }
 
-const emptyRanking = (rows: number, k: number): Ranking => ({
-  k,
-  rows: new Int32Array(rows * k),
-  values: new Float32Array(rows * k).fill(-Infinity),
-});
-
 /** Puts `count` values of what is numbered from `start` on where they belong in a row's list, if they do. */
-function offerTo(
-  { k, rows, values }: Ranking,
-  row: number,
-  found: Float32Array,
-  from: number,
-  count: number,
-  start: number,
-): void {
-  const first = row * k;
-  const last = first + k - 1;
-  let least = values[last];
-  for (let i = 0; i < count; i++) {
-    const value = found[from + i];
-    if (value <= least) continue;
-    let at = last;
-    for (; at > first && values[at - 1] < value; at--) {
-      values[at] = values[at - 1];
-      rows[at] = rows[at - 1];
-    }
-    values[at] = value;
-    rows[at] = start + i;
-    least = values[last];
-  }
+function offerTo(best: Ranking, row: number, found: Float32Array, from: number, count: number, start: number): void {
+  const last = (row + 1) * best.k - 1;
+  for (let i = 0; i < count; i++)
+    if (found[from + i] > best.values[last]) insertInto(best, row, start + i, found[from + i]);
 }

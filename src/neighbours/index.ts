@@ -1,1 +1,2 @@
 export { mostSimilar, nearestNeighbours, unitRows, type Neighbours } from './exact.js';
+export { mostSimilarInStream, type Groups } from './stream.js';

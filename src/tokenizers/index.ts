@@ -1,4 +1,4 @@
-export { normalisationCard } from './normalisation.js';
+export { normalisationCard, scaled, unscaled } from './normalisation.js';
 export { openTokenizer } from './open.js';
 export { FAMILIES } from './registry.js';
 export type { Tokenizer } from './tokenizer.js';

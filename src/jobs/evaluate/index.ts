@@ -3,4 +3,6 @@ export { EVALUATION_COLUMNS, featuresCard } from './rows.js';
 export { comparison, openReference } from './sets.js';
 export { applicable } from './feature-side.js';
 export { parseSweep } from './sweep-settings.js';
-export { evaluateSets, evaluateTokenizer, metricsFor } from './evaluate.js';
+export { evaluateSets } from './evaluate.js';
+export { metricsFor } from './metric-choice.js';
+export { evaluateTokenizer } from './tokenizer.js';

@@ -1,4 +1,4 @@
-import type { FeatureExtractor } from '../../features/index.js';
+import type { FeatureExtractor, Lpips } from '../../features/index.js';
 import type { Score } from '../../metrics/index.js';
 
 /** One number of an evaluation. */
@@ -9,6 +9,18 @@ export interface EvaluationRow extends Score {
   /** Images evaluated, and compared with. */
   images: number;
   reference_images: number | null;
+}
+
+/** The rows of an evaluation, and what its protocol card says of them. */
+export interface Evaluated {
+  rows: EvaluationRow[];
+  card: Record<string, unknown>;
+}
+
+/** The networks through which images are compared. */
+export interface JudgeNetworks {
+  extractor: FeatureExtractor | undefined;
+  perceptual: Lpips | undefined;
 }
 
 export const EVALUATION_COLUMNS = [

@@ -1,0 +1,109 @@
+import { UserError } from '../../base/index.js';
+import { openImages, type ImageDataset } from '../../data/index.js';
+import { NO_FEATURES } from '../../features/index.js';
+import { normalisationCard, type Tokenizer } from '../../tokenizers/index.js';
+import { posteriorOf, seededEncoder } from '../extract.js';
+import { evaluateInterpolations, type InterpolationSettings } from './interpolations.js';
+import { isOfLatents, metricsFor, ofReconstructions, type MetricChoice } from './metric-choice.js';
+import { evaluateReconstructions, through } from './reconstructions.js';
+import type { Evaluated, EvaluationRow, JudgeNetworks } from './rows.js';
+import type { EvaluateContext } from './sets.js';
+import { openTrainingLatents, type TrainingLatents } from './training-latents.js';
+
+export type TokenizerEvaluation = InterpolationSettings &
+  Parameters<typeof openImages>[1] &
+  MetricChoice & {
+    tokenizer: string;
+    data: string;
+    size?: number | undefined;
+    /** Latents of training images, for iFID. */
+    latents?: string | undefined;
+  };
+
+/** How well a tokenizer reconstructs images, and what it makes of interpolated latents where training latents are given. */
+export async function evaluateTokenizer(
+  open: () => Promise<Tokenizer>,
+  settings: TokenizerEvaluation,
+  judges: JudgeNetworks,
+  context: EvaluateContext,
+): Promise<Evaluated> {
+  const tokenizer = await open();
+  const images = await openImages(settings.data, { ...settings, log: context.log });
+  let training: TrainingLatents | undefined;
+  try {
+    refuseOtherSize(tokenizer, settings);
+    const posterior = posteriorOf(tokenizer, settings);
+    if (settings.latents !== undefined)
+      training = await openTrainingLatents(settings.latents, tokenizer, posterior, context.log);
+    const reconstructs = settings.metrics === undefined || !settings.metrics.every(isOfLatents);
+    const rows = reconstructs ? await reconstructed(tokenizer, images, settings, judges, context) : [];
+    if (training) rows.push(...(await interpolated(tokenizer, images, training, settings, judges, context)));
+    const { imageSize, name, digest } = tokenizer;
+    return {
+      rows,
+      card: {
+        task: 'reconstruction',
+        image_size: imageSize,
+        data: { digest: images.digest, count: images.count, split: settings.split },
+        tokenizer: { name, digest, ...(await normalisationCard(tokenizer.normalisation)) },
+        posterior,
+        ...(training && (await interpolationCard(training, settings))),
+      },
+    };
+  } finally {
+    await training?.close();
+    tokenizer.dispose();
+    await images.close();
+  }
+}
+
+function refuseOtherSize({ imageSize, sizeMultiple }: Tokenizer, { tokenizer, size }: TokenizerEvaluation): void {
+  if (size === undefined || size === imageSize) return;
+  throw new UserError(
+    `${tokenizer}: reconstructs images of ${imageSize} pixels, not --size ${size}` +
+      (sizeMultiple === undefined ? '' : `; --image-size ${size} opens it for that size`),
+  );
+}
+
+async function reconstructed(
+  tokenizer: Tokenizer,
+  images: ImageDataset,
+  settings: TokenizerEvaluation,
+  judges: JudgeNetworks,
+  context: EvaluateContext,
+): Promise<EvaluationRow[]> {
+  const all = { ...judges, metrics: await metricsFor(settings, ofReconstructions, judges.extractor) };
+  const encode = seededEncoder(tokenizer, settings);
+  const reconstruct = through({ encode, decode: latents => tokenizer.decode(latents) });
+  return await evaluateReconstructions(
+    tokenizer.name,
+    images,
+    tokenizer.imageSize,
+    reconstruct,
+    all,
+    settings,
+    context,
+  );
+}
+
+async function interpolated(
+  tokenizer: Tokenizer,
+  images: ImageDataset,
+  training: TrainingLatents,
+  settings: TokenizerEvaluation,
+  { extractor }: JudgeNetworks,
+  context: EvaluateContext,
+): Promise<EvaluationRow[]> {
+  if (!extractor) throw new UserError(NO_FEATURES);
+  return await evaluateInterpolations(tokenizer, images, training, extractor, settings, context);
+}
+
+async function interpolationCard(
+  training: TrainingLatents,
+  { interpolation, withinClass }: TokenizerEvaluation,
+): Promise<Record<string, unknown>> {
+  return {
+    training_latents: { digest: await training.digest(), count: training.count },
+    interpolation: { way: interpolation, within_class: withinClass },
+  };
+}
