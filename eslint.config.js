@@ -17,6 +17,18 @@ export default tseslint.config(
   },
   {
     files: ['**/*.js'],
+    ignores: ['src/report/page/client/'],
     languageOptions: { globals: { process: 'readonly', console: 'readonly', URL: 'readonly' } },
   },
+  {
+    files: ['src/report/page/client/*.js'],
+    languageOptions: { sourceType: 'script', globals: browserGlobals() },
+  },
 );
+
+/** What the report's scripts use of the browser. */
+function browserGlobals() {
+  const names = ['Blob', 'IntersectionObserver', 'Option', 'ResizeObserver', 'URL', 'document', 'getComputedStyle'];
+  const more = ['innerHeight', 'innerWidth', 'navigator', 'page', 'structuredClone', 'vegaEmbed'];
+  return Object.fromEntries([...names, ...more].map(name => [name, 'readonly']));
+}

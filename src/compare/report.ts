@@ -11,11 +11,15 @@ import {
   rasterise,
   renderSvg,
   type ChartChoice,
-  type Section,
+  type Measured,
+  type PageSection,
+  type PageTable,
+  type Pictures,
   type Table,
+  type TableRow,
 } from '../report/index.js';
 import { MEASURES } from './measures.js';
-import { MEASURE_NAMES } from './names.js';
+import { MEASURE_NAMES, type MeasureName } from './names.js';
 import type { Plan } from './plan.js';
 import type { Study } from './study.js';
 import { judgeClaims, summarise } from './summary.js';
@@ -34,20 +38,30 @@ export async function writeReport(study: Study, plan: Plan, tables: StudyTables,
   const summary = summarise(study, tables);
   const claims = judgeClaims(study, tables);
   const charts = chartsOf(tables).filter(({ table }) => table.rows.length > 0);
-  const sections: Section[] = [summarySection(study, summary), ...claimsSection(study, claims)];
+  const sources = Object.keys(study.tokenizers);
+  const sections: PageSection[] = [summarySection(study, summary), ...claimsSection(study, claims)];
   for (const { file, heading, text, table, choice } of charts) {
-    const svg = await renderSvg(chartOf(table, choice));
+    const svg = await renderSvg(chartOf(table, { sources, ...choice }));
     await replace(join(out, 'charts', `${file}.svg`), svg);
     await replace(join(out, 'charts', `${file}.png`), rasterise(svg));
     await replace(join(out, 'charts', `${file}.csv`), csv(table));
-    sections.push({ heading, text: [text], charts: [svg] });
+    sections.push({ heading, charts: [{ name: file, caption: text, table, choice }] });
   }
   sections.push(...(await imageSections(plan)));
   await replace(join(out, 'summary.csv'), csv(summary));
   if (claims.rows.length > 0) await replace(join(out, 'claims.csv'), csv(claims));
   await replace(join(out, 'summary.md'), markdown(study, summary, claims));
   const subtitle = `maetok ${VERSION}, ${new Date().toISOString().slice(0, 10)}, seeds ${study.seeds.join(', ')}`;
-  await replace(join(out, 'report.html'), htmlReport({ title: study.name, subtitle, sections }));
+  const page = {
+    title: study.name,
+    subtitle,
+    question: 'Which latent space does a diffusion model learn best?',
+    answer: answerOf(study, claims),
+    wouldChange: study.seeds.length > 1 ? [] : ['More seeds: with one, no difference has an uncertainty of its own.'],
+    sources,
+    sections,
+  };
+  await replace(join(out, 'report.html'), await htmlReport(page));
   return summary;
 }
 
@@ -125,9 +139,44 @@ const distances = (table: Table): Table => ({
   rows: table.rows.filter(({ metric }) => metric === 'fid' || metric === 'fd'),
 });
 
-function summarySection(study: Study, summary: Table): Section {
-  return { heading: 'Summary', text: remarks(study), table: summary };
+function answerOf({ expect, seeds }: Study, claims: Table): string[] {
+  if (expect.length === 0) return [];
+  const held = claims.rows.filter(({ verdict }) => verdict === 'holds' || verdict === 'as expected (one seed)').length;
+  const how = seeds.length > 1 ? `over ${seeds.length} seeds, with 95% confidence` : 'at one seed, by sign only';
+  return [`Of ${claims.rows.length} expected orderings ${held} show ${how}.`];
 }
+
+function summarySection(study: Study, summary: Table): PageSection {
+  const measures = MEASURE_NAMES.filter(name => summary.columns.includes(name));
+  const conditions = (name: MeasureName): string =>
+    Object.keys(MEASURES[name].context ?? {})
+      .map(column => `${column.split('_').at(-1)!} ${[...new Set(summary.rows.map(row => row[column]))].join(', ')}`)
+      .join('; ');
+  const table: PageTable = {
+    name: 'summary',
+    caption: 'Every measure with its 95% interval',
+    columns: [
+      { key: 'source', title: 'latent space' },
+      ...measures.map(name => ({
+        key: name,
+        title: MEASURES[name].title,
+        better: MEASURES[name].better,
+        note: conditions(name),
+      })),
+    ],
+    rows: summary.rows.map(row => ({
+      source: row.source,
+      ...Object.fromEntries(measures.map(name => [name, measured(row, name)])),
+    })),
+  };
+  return { heading: 'Summary', text: remarks(study), tables: [table] };
+}
+
+const measured = (row: TableRow, column: string): Measured => ({
+  value: row[column] as number | null,
+  low: row[`${column}_low`] as number | null,
+  high: row[`${column}_high`] as number | null,
+});
 
 /** Explains the table's numbers. */
 const remarks = ({ about, paper }: Study): string[] => [
@@ -135,9 +184,16 @@ const remarks = ({ about, paper }: Study): string[] => [
   ...(paper ? [`Columns that begin with “paper” are not measured here: ${paper.from}`] : []),
 ];
 
-function claimsSection({ expect, seeds }: Study, claims: Table): Section[] {
+function claimsSection({ expect, seeds }: Study, claims: Table): PageSection[] {
   if (expect.length === 0) return [];
-  return [{ heading: 'Expected orderings', text: [claimsNote(seeds.length)], table: claims }];
+  const table: PageTable = {
+    name: 'claims',
+    caption: 'Expected orderings',
+    columns: ['claim', 'measure', 'advantage', 'seeds', 'verdict'].map(key => ({ key, title: key })),
+    rows: claims.rows.map(row => ({ ...row, advantage: measured(row, 'advantage') })),
+    notes: [claimsNote(seeds.length)],
+  };
+  return [{ heading: 'Expected orderings', tables: [table] }];
 }
 
 const claimsNote = (seeds: number): string =>
@@ -146,7 +202,7 @@ const claimsNote = (seeds: number): string =>
     : 'One seed only: the verdict gives the direction of the difference here, not whether it would recur.';
 
 /** Reconstructions at the end of each tokenizer's training, and samples. */
-async function imageSections({ spaces }: Plan): Promise<Section[]> {
+async function imageSections({ spaces }: Plan): Promise<PageSection[]> {
   const reconstructions = await Promise.all(
     spaces.map(async ({ name, decoder }) =>
       captioned(`${name}: originals and reconstructions`, await newestGrid(decoder)),
@@ -156,10 +212,10 @@ async function imageSections({ spaces }: Plan): Promise<Section[]> {
     spaces.flatMap(({ runs }) => runs.map(({ name, samples }) => captioned(`${name}: samples`, `${samples}-grid.png`))),
   );
   const sections = [
-    { heading: 'Reconstructions', images: reconstructions.filter(one => one !== undefined) },
-    { heading: 'Samples', images: samples.filter(one => one !== undefined) },
+    { heading: 'Reconstructions', pictures: reconstructions.filter(one => one !== undefined) },
+    { heading: 'Samples', pictures: samples.filter(one => one !== undefined) },
   ];
-  return sections.filter(({ images }) => images.length > 0);
+  return sections.filter(({ pictures }) => pictures.length > 0);
 }
 
 async function newestGrid(run: string | undefined): Promise<string | undefined> {
@@ -171,8 +227,8 @@ async function newestGrid(run: string | undefined): Promise<string | undefined> 
   return newest === undefined ? undefined : join(folder, newest);
 }
 
-async function captioned(caption: string, path: string | undefined) {
-  return path !== undefined && existsSync(path) ? { caption, png: await readFile(path) } : undefined;
+async function captioned(caption: string, path: string | undefined): Promise<Pictures | undefined> {
+  return path !== undefined && existsSync(path) ? { kind: 'grid', caption, image: await readFile(path) } : undefined;
 }
 
 function markdown(study: Study, summary: Table, claims: Table): string {

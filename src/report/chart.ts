@@ -2,7 +2,7 @@ import type { TopLevelSpec } from 'vega-lite';
 import { RandomNumbers, UserError } from '../base/index.js';
 import type { ChartKind } from './names.js';
 import { distinct, isNumeric, wordIn, type Table, type TableRow, type Value } from './table.js';
-import { PALETTE, THEME, titleOf } from './theme.js';
+import { PALETTE, SHAPES, THEME, titleOf } from './theme.js';
 
 /** What to draw; whatever is left out is inferred from the table's columns. */
 export interface ChartChoice {
@@ -17,6 +17,8 @@ export interface ChartChoice {
   rows?: string | undefined;
   /** Column that distinguishes series of one colour by dashes. */
   dash?: string | undefined;
+  /** Latent spaces whose order fixes the colours, those included that are not in this table. */
+  sources?: string[] | undefined;
   logX?: boolean | undefined;
   logY?: boolean | undefined;
   title?: string | undefined;
@@ -27,7 +29,8 @@ export interface ChartChoice {
 
 /** The options that were given. */
 type Typed = { [option in keyof ChartChoice]: NonNullable<ChartChoice[option]> };
-type Chosen = ChartChoice & { kind: ChartKind; x: string; y: string };
+/** A choice whose chart is known. */
+export type Chosen = ChartChoice & { kind: ChartKind; x: string; y: string };
 
 /** A table that some command writes, and its usual chart. The first rule whose columns are all present applies. */
 interface Rule {
@@ -150,7 +153,8 @@ export function leftOut(table: Table, choice: ChartChoice = {}): string | undefi
   return `${missing.length} of ${measured.length} points are not drawn: ${axes.join(' or ')} is ${what} there`;
 }
 
-function choose(table: Table, choice: ChartChoice): Chosen {
+/** What is drawn where the choice leaves it open. @throws UserError where no rule fits the table. */
+export function choose(table: Table, choice: ChartChoice): Chosen {
   const typed = Object.fromEntries(Object.entries(choice).filter(([, value]) => value !== undefined)) as Typed;
   const { x, y } = typed;
   if (x !== undefined && y !== undefined) return { kind: isNumeric(table, x) ? 'line' : 'bar', ...typed, x, y };
@@ -232,12 +236,12 @@ const fielded = (row: TableRow, changed: TableRow): TableRow =>
   );
 
 /** A column name that is safe in Vega, where `k's`, `a.b` and `x[0]` would be expressions and paths. */
-const field = (column: string): string =>
+export const field = (column: string): string =>
   /^[a-z]\w*$/i.test(column) ? column : `column_${Buffer.from(column).toString('hex')}`;
 
 type Encoding = Record<string, unknown>;
 
-function axes(table: Table, { x, y, logX, logY, color, dash }: Chosen): Encoding {
+function axes(table: Table, { x, y, logX, logY, color, dash, sources }: Chosen): Encoding {
   const numericX = isNumeric(table, x);
   return {
     x: {
@@ -264,23 +268,54 @@ function axes(table: Table, { x, y, logX, logY, color, dash }: Chosen): Encoding
             field: field(color),
             type: 'nominal',
             title: titleOf(color),
-            ...palette(table, color),
+            ...palette(colourValues(table, color, sources), distinct(table, color)),
           },
         }),
     ...(dash === undefined
       ? {}
-      : { strokeDash: { field: field(dash), type: 'nominal', title: titleOf(dash), sort: distinct(table, dash) } }),
+      : {
+          strokeDash: {
+            field: field(dash),
+            type: 'nominal',
+            title: titleOf(dash),
+            // The same legend as the colour's, so that the two are one.
+            ...(dash === color ? dashes(table, dash, sources) : { sort: distinct(table, dash) }),
+          },
+        }),
   };
 }
 
-/** Colours of a column's values: the theme's where they suffice, a larger palette for up to twenty, a colour wheel without a legend beyond that. */
-function palette(table: Table, color: string): Encoding {
+/** Values that get a colour each, in the order of the colours. */
+export function colourValues(table: Table, color: string, sources: string[] = []): Value[] {
   const values = distinct(table, color);
-  const sort = isNumeric(table, color) ? values.map(Number).sort((a, b) => a - b) : values;
-  const legend = { symbolOpacity: 1, symbolSize: 60 };
-  if (values.length <= PALETTE.length) return { sort, legend };
-  if (values.length <= 20) return { sort, legend, scale: { scheme: 'tableau20' } };
-  return { sort, legend: null, scale: { range: values.map((_, i) => `hsl(${(360 * i) / values.length}, 65%, 50%)`) } };
+  if (isNumeric(table, color)) return values.map(Number).sort((a, b) => a - b);
+  if (color !== 'source') return values;
+  return [...sources, ...values.filter(value => !sources.includes(String(value)))];
+}
+
+/** Colours of values: the theme's where they suffice, a larger palette for up to twenty, a colour wheel without a legend beyond that. */
+function palette(domain: Value[], shown: Value[]): Encoding {
+  const legend = { symbolOpacity: 1, symbolSize: 60, values: domain.filter(value => shown.includes(value)) };
+  if (domain.length <= PALETTE.length) return { legend, scale: { domain, range: PALETTE.slice(0, domain.length) } };
+  if (domain.length <= 20) return { legend, scale: { domain, scheme: 'tableau20' } };
+  const range = domain.map((_, i) => `hsl(${(360 * i) / domain.length}, 65%, 50%)`);
+  return { legend: null, scale: { domain, range } };
+}
+
+function dashes(table: Table, color: string, sources?: string[]): Encoding {
+  const domain = colourValues(table, color, sources);
+  const { legend } = palette(domain, distinct(table, color));
+  return { legend, scale: { domain } };
+}
+
+/** The colours' series by shape as well, for readers who do not see colours, where the shapes suffice. */
+function shapes(table: Table, { color, sources }: Chosen): Encoding {
+  if (color === undefined) return {};
+  const domain = colourValues(table, color, sources);
+  if (domain.length > SHAPES.length) return {};
+  const { legend } = palette(domain, distinct(table, color));
+  const scale = { domain, range: SHAPES.slice(0, domain.length) };
+  return { shape: { field: field(color), type: 'nominal', title: titleOf(color), scale, legend } };
 }
 
 /** Columns of an interval around `column`, where the table has one. */
@@ -289,6 +324,9 @@ function interval(table: Table, column: string): [string, string] | undefined {
   return isNumeric(table, low) && isNumeric(table, high) ? [low, high] : undefined;
 }
 
+/** Different x values from which a curve is drawn without points. */
+const DENSE = 40;
+
 interface Size {
   width: number;
   height: number;
@@ -296,11 +334,16 @@ interface Size {
 
 const LAYERS: Record<ChartKind, (table: Table, chosen: Chosen, size: Size) => unknown[]> = {
   line(table, chosen) {
-    const encoding = axes(table, chosen);
+    const points = new Set(table.rows.map(row => row[chosen.x])).size;
+    // Points show where something was measured; on a dense curve they would only hide it.
+    const isDense = points > DENSE;
+    const marked = convergence(table);
+    // What no shape distinguishes, dashes do.
+    const dash = chosen.dash ?? (isDense || marked !== undefined ? chosen.color : undefined);
+    const encoding = axes(table, { ...chosen, dash });
     // Areas and points have no dashes, but areas are grouped like the lines.
     const solid = axes(table, { ...chosen, dash: undefined });
     const band = interval(table, chosen.y);
-    const points = new Set(table.rows.map(row => row[chosen.x])).size;
     return [
       ...(band
         ? [
@@ -316,8 +359,9 @@ const LAYERS: Record<ChartKind, (table: Table, chosen: Chosen, size: Size) => un
           ]
         : []),
       { mark: 'line', encoding },
-      // Points show where something was measured; on a dense curve they would only hide it.
-      ...(points > 40 ? [] : [{ mark: { type: 'point', size: 45 }, encoding: { ...solid, ...convergence(table) } }]),
+      ...(isDense
+        ? []
+        : [{ mark: { type: 'point', size: 45 }, encoding: { ...solid, ...(marked ?? shapes(table, chosen)) } }]),
     ];
   },
   bar(table, chosen) {
@@ -342,14 +386,43 @@ const LAYERS: Record<ChartKind, (table: Table, chosen: Chosen, size: Size) => un
     // The denser the panel, the smaller and fainter the marks: a quarter of it is covered at most.
     const share = (0.25 * width * height * panels) / table.rows.length;
     const mark = { size: Math.min(30, Math.max(1.5, share)), opacity: Math.min(0.8, 0.35 + 0.05 * share) };
-    return [{ mark: { type: 'point', filled: true, strokeWidth: 0, ...mark }, encoding: axes(table, chosen) }];
+    const encoding = { ...axes(table, chosen), ...shapes(table, chosen) };
+    return [{ mark: { type: 'point', filled: true, strokeWidth: 0, ...mark }, encoding }];
+  },
+  points(table, chosen) {
+    const encoding = axes(table, chosen);
+    const [across, along] = [interval(table, chosen.x), interval(table, chosen.y)];
+    const rule = { type: 'rule', strokeWidth: 1.5, opacity: 0.7 };
+    const bar = (axis: 'x' | 'y', [low, high]: [string, string]) => ({
+      mark: rule,
+      encoding: {
+        ...encoding,
+        [axis]: { ...(encoding[axis] as Encoding), field: field(low) },
+        [`${axis}2`]: { field: field(high) },
+      },
+    });
+    const { color } = chosen;
+    return [
+      ...(across ? [bar('x', across)] : []),
+      ...(along ? [bar('y', along)] : []),
+      { mark: { type: 'point', size: 110, opacity: 1 }, encoding: { ...encoding, ...shapes(table, chosen) } },
+      // The name stands at its point: a legend would have to be looked up.
+      ...(color === undefined
+        ? []
+        : [
+            {
+              mark: { type: 'text', align: 'left', baseline: 'bottom', dx: 8, dy: -4, fontSize: 12 },
+              encoding: { x: encoding.x, y: encoding.y, text: { field: field(color) } },
+            },
+          ]),
+    ];
   },
 };
 
-/** A fit that stopped before it converged is marked with a cross. */
-function convergence(table: Table): Encoding {
-  if (!table.columns.includes('converged')) return {};
-  if (!distinct(table, 'converged').some(value => String(value) === 'false')) return {};
+/** A fit that stopped before it converged is marked with a cross; undefined where there is none. */
+function convergence(table: Table): Encoding | undefined {
+  if (!table.columns.includes('converged')) return undefined;
+  if (!distinct(table, 'converged').some(value => String(value) === 'false')) return undefined;
   return {
     shape: {
       field: 'converged',

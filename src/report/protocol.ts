@@ -27,7 +27,7 @@ const IDENTITY = new Set([
 
 /** Refuses rows measured in different ways. @throws UserError naming the field, both files and both values. */
 export function requireSameProtocol(cards: ProtocolCard[]): void {
-  const [first, ...others] = cards.map(({ file, fields }) => ({ file, fields: flat(fields) }));
+  const [first, ...others] = cards.map(({ file, fields }) => ({ file, fields: compared(fields) }));
   for (const other of others) {
     for (const field of new Set([...Object.keys(first.fields), ...Object.keys(other.fields)])) {
       const [ours, theirs] = [first.fields[field], other.fields[field]];
@@ -41,15 +41,17 @@ export function requireSameProtocol(cards: ProtocolCard[]): void {
   }
 }
 
-/** Nested fields as `a.b` → JSON text, without those that name what is compared. */
-function flat(fields: Record<string, unknown>, prefix = ''): Record<string, string | undefined> {
+/** Nested fields as `a.b` → JSON text. */
+export function flatFields(fields: Record<string, unknown>, prefix = ''): Record<string, string | undefined> {
   return Object.fromEntries(
-    Object.entries(fields)
-      .filter(([name]) => prefix !== '' || !IDENTITY.has(name))
-      .flatMap(([name, value]) =>
-        isRecord(value)
-          ? Object.entries(flat(value, `${prefix}${name}.`))
-          : [[`${prefix}${name}`, JSON.stringify(value)]],
-      ),
+    Object.entries(fields).flatMap(([name, value]) =>
+      isRecord(value)
+        ? Object.entries(flatFields(value, `${prefix}${name}.`))
+        : [[`${prefix}${name}`, JSON.stringify(value)]],
+    ),
   );
 }
+
+/** The fields, flat, without those that name what is compared. */
+const compared = (fields: Record<string, unknown>): Record<string, string | undefined> =>
+  flatFields(Object.fromEntries(Object.entries(fields).filter(([name]) => !IDENTITY.has(name))));

@@ -1,11 +1,22 @@
 import type { Config } from 'vega-lite';
 import { FONT } from './font.js';
 
-/** Okabe & Ito's colours, which colour-blind readers can distinguish; a source has the same colour everywhere. */
-export const PALETTE = ['#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9', '#5a5a5a', '#b8a900'];
+/**
+ * Okabe & Ito's hues, which colour-blind readers can distinguish, the light ones darkened to a contrast of 3 : 1 on white;
+ * a source has the same colour everywhere.
+ */
+export const PALETTE = ['#0072b2', '#d55e00', '#008a65', '#b8578c', '#b07800', '#2a8fcf', '#5a5a5a', '#857a00'];
+
+/** The same hues on a dark page, by their colour on a light one. */
+export const DARK = ['#4da6e0', '#ff8a3d', '#2fc79a', '#e59bc4', '#e9b13c', '#8fd0fa', '#b8b8b8', '#d6cc3f'];
+
+/** Shapes that go with the colours. */
+export const SHAPES = ['circle', 'square', 'diamond', 'triangle-up', 'triangle-down', 'cross', 'triangle-right'].concat(
+  'triangle-left',
+);
 
 export const THEME: Config = {
-  font: FONT,
+  font: `${FONT}, Verdana, sans-serif`,
   background: 'white',
   padding: 12,
   range: { category: PALETTE },
