@@ -12,7 +12,7 @@ const options = z.object({
   to: z.enum(CONVENTION_NAMES).optional().describe('the code to translate it for; default: all'),
   guidance: nonNegative.default(1).describe('guidance scale'),
   interval: guidanceInterval.default([0, 1]).describe('time interval in which guidance is applied'),
-  shift: positive.default(1).describe('time shift'),
+  shift: positive.default(1).describe('time shift, as that code’s time runs'),
   steps: count.default(50).describe('number of steps, as counted by that code'),
   guidedChannels: count.optional().describe('number of guided channels; default: as in that code'),
   out: outFile,
@@ -22,7 +22,7 @@ const options = z.object({
 
 const COLUMNS = [
   ...['convention', 'data_at', 'guidance', 'interval_low', 'interval_high', 'guided_channels', 'shift'],
-  ...['steps', 'steps_count', 'pixel_offset', 'written', 'lost', 'about'],
+  ...['time_shift', 'steps', 'steps_count', 'pixel_offset', 'written', 'lost', 'about'],
 ];
 
 export const conventions = defineCommand({
@@ -42,7 +42,7 @@ export const conventions = defineCommand({
   ],
   options,
   async run(chosen, _inputs, context) {
-    const { CONVENTIONS, toConvention, toInner } = await import('../diffusion/index.js');
+    const { CONVENTIONS, shiftOf, toConvention, toInner } = await import('../diffusion/index.js');
     const { guidedChannels: channels } = chosen;
     const inner = { ...toInner(chosen.from, chosen), ...(channels !== undefined && { channels }) };
     const names = chosen.to === undefined ? CONVENTION_NAMES : [chosen.to];
@@ -57,6 +57,8 @@ export const conventions = defineCommand({
         interval_high: convention.interval === 'both' ? terms.interval[1] : null,
         guided_channels: terms.channels ?? 'all',
         shift: convention.shift ? terms.shift : null,
+        // As papers give it, whatever the code's time: above 1 towards noise.
+        time_shift: shiftOf(inner.shift),
         steps: terms.steps,
         steps_count: convention.steps,
         pixel_offset: convention.pixelOffset,

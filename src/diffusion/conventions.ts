@@ -1,7 +1,6 @@
 import type { Guidance } from './guidance.js';
 import type { ConventionName } from './names.js';
 import { OWN_OBJECTIVE, type Objective } from './objective.js';
-import { shiftTime } from './times.js';
 
 /** How one published code counts time and guidance. */
 export interface Convention {
@@ -189,9 +188,4 @@ const shownChannels = (channels: number | undefined): string =>
 /** A setting in the form that our samplers take. */
 export function guidanceOf({ guidance, interval, channels }: InnerTerms, rescale: number): Guidance {
   return { scale: guidance, interval, channels, rescale };
-}
-
-/** The times of `steps` steps over [start, 1], shifted. */
-export function shiftedGrid(grid: Float64Array, shift: number): Float64Array {
-  return shift === 1 ? grid : grid.map(t => shiftTime(t, shift));
 }

@@ -28,6 +28,10 @@ export type PredictionName = (typeof PREDICTIONS)[number];
 export const WEIGHTINGS = ['none', 'velocity', 'likelihood'] as const;
 export type Weighting = (typeof WEIGHTINGS)[number];
 
+/** Time shifts by word: that of the latents' size, or none. */
+export const TIME_SHIFTS = ['auto', 'none'] as const;
+export type TimeShift = (typeof TIME_SHIFTS)[number] | number;
+
 /** How training times are drawn. */
 export const TIME_DISTRIBUTIONS = ['uniform', 'lognormal'] as const;
 export type TimeDistribution = (typeof TIME_DISTRIBUTIONS)[number];

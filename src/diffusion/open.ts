@@ -22,6 +22,8 @@ export const runNetworkSchema = z.object({
   /** Names of the classes, where the latents have them. */
   classes: z.array(z.string()).optional(),
   labelDropout: z.number(),
+  /** How training times were shifted, in published terms (`times.ts`); absent: not, as in runs before there was a choice. */
+  timeShift: z.number().positive().optional(),
   /** The tokenizer of the latents, as recorded in latents.json. */
   tokenizer: z.record(z.string(), z.unknown()),
 });
@@ -41,6 +43,8 @@ export interface Diffusion {
   classes?: string[] | undefined;
   /** Share of labels dropped in training; undefined where unknown (published weights). */
   labelDropout?: number | undefined;
+  /** Published time shift of its training; undefined: none, or unknown (published weights). */
+  timeShift?: number | undefined;
   tokenizer: Record<string, unknown>;
   /** Whose terms fit it. */
   convention: ConventionName;
@@ -76,7 +80,7 @@ async function openRun(folder: string, options: OpenDiffusionOptions): Promise<D
     throw new UserError(
       `${folder}: is not a run of a diffusion model (its model is ${JSON.stringify(run.config.model)})`,
     );
-  const { architecture: config, objective, mean, std, classes, labelDropout, tokenizer } = outcome.data;
+  const { architecture: config, objective, mean, std, classes, labelDropout, timeShift, tokenizer } = outcome.data;
   const inputs = run.info.inputs as Record<string, string> | undefined;
   return {
     ...loaded(folder, config, await readWeights(run.weights)),
@@ -85,6 +89,7 @@ async function openRun(folder: string, options: OpenDiffusionOptions): Promise<D
     std: Float32Array.from(std),
     classes,
     labelDropout,
+    timeShift,
     tokenizer,
     convention: 'own',
     step: run.step,

@@ -1,5 +1,4 @@
 import type { Tensor } from '../engine/index.js';
-import { shiftedGrid } from './conventions.js';
 import type { Objective } from './objective.js';
 import { PATHS } from './paths.js';
 import type { OfferedSampler, Sampler, SamplerSettings } from './samplers/index.js';
@@ -32,7 +31,7 @@ export async function openSampler(
 ): Promise<{ sampler: Sampler; times: Float64Array }> {
   const { offered } = await loaded(choice.name);
   const times = offered.times(choice, ...ends(objective, offered.dividesByAlpha?.(choice) ?? false));
-  return { sampler: offered.open(choice, PATHS[objective.path], noise), times: shiftedGrid(times, choice.shift) };
+  return { sampler: offered.open(choice, PATHS[objective.path], noise), times };
 }
 
 /** The settings that a sampler's samples depend on, for the protocol card. */

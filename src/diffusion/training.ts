@@ -3,16 +3,16 @@ import type { LossResult, Params } from '../nn/index.js';
 import type { NetworkConfig } from './config.js';
 import { guidanceFreePrediction } from './gft.js';
 import { alignmentLoss, directionErrors, lossWeight, noisyAt, squaredErrors, targetAt } from './loss.js';
-import type { TimeDistribution, Weighting } from './names.js';
+import type { Weighting } from './names.js';
 import { forward, usedChannels } from './network.js';
 import type { Objective } from './objective.js';
-import { drawTimes } from './times.js';
+import { drawTimes, type TrainingTimes } from './times.js';
 
 /** How a diffusion model is trained. Time runs from noise to data. */
 export interface Recipe {
   objective: Objective;
   weighting: Weighting;
-  times: TimeDistribution;
+  times: TrainingTimes;
   /** Weight of LightningDiT's direction term; 0: none. */
   direction: number;
   /** Share of labels that become the null class. */

@@ -35,6 +35,18 @@ describe('maetok conventions', () => {
     expect(own.lost).toMatch(/guides all channels, this setting 3/);
   });
 
+  test('a published time shift of 4 towards noise is 4 where t = 0 is data, and 0.25 where it is noise', async () => {
+    const { own, lightningdit } = await translated('--from', 'lightningdit', '--shift', '0.25');
+    expect([own.shift, own.time_shift, lightningdit.shift, lightningdit.time_shift]).toEqual([
+      '0.25',
+      '4',
+      '0.25',
+      '4',
+    ]);
+    const { maetok: reversed } = await translated('--from', 'repa', '--shift', '4', '--to', 'maetok');
+    expect(reversed).toMatchObject({ time_shift: '4', lost: 'it does not shift time' });
+  });
+
   test('a scale s of c + s (c − u) is w − 1', async () => {
     const table = await translated('--from', 'scale-s', '--guidance', '0.5');
     expect([table.own.guidance, table['scale-s'].guidance]).toEqual(['1.5', '0.5']);

@@ -251,6 +251,23 @@ describe('maetok sample', () => {
     expect(difference(await pixels(ours, 0), await pixels(theirs, 0))).toBe(0);
   });
 
+  test('time is shifted as it was in training, unless another shift is asked for', async () => {
+    const shifted = await changed('shifted', (_, { network }) => (network.timeShift = 4));
+    const [own, number, none, plain] = [fresh(), fresh(), fresh(), fresh()];
+    const words = ['sample', shifted, '--num', '1', '--steps', '3', '--out'];
+    const { stderr } = await maetok(...words, own);
+    expect(stderr).toMatch(/shifted: sampled with its time shift 4\.00 of training \(--shift 0\.250\)/);
+    const card = JSON.parse(readFileSync(join(own, 'samples.json'), 'utf8')) as object;
+    expect(card).toMatchObject({ sampler: { shift: 0.25 }, trained_time_shift: 4 });
+    await maetok(...words, number, '--shift', '0.25');
+    expect(difference(await pixels(own, 0), await pixels(number, 0))).toBe(0);
+    const departure = await maetok(...words, none, '--shift', 'none');
+    expect(departure.stderr).toMatch(/sampled with no time shift, trained with time shift 4\.00/);
+    await sample(plain, '--num', '1');
+    expect(difference(await pixels(none, 0), await pixels(plain, 0))).toBe(0);
+    expect(difference(await pixels(own, 0), await pixels(plain, 0))).toBeGreaterThan(0);
+  });
+
   test('autoguidance by the model itself changes nothing', async () => {
     const [plain, self] = [fresh(), fresh()];
     await sample(plain, '--num', '1');

@@ -235,7 +235,7 @@ describe('no gradient without a case is used by', () => {
       const whole: Recipe = {
         objective: OWN_OBJECTIVE,
         weighting: 'none',
-        times: 'uniform',
+        times: { distribution: 'uniform', mean: 0, std: 1, timeShift: 1 },
         direction: 1,
         labelDropout: 0.1,
         alignment: 1,

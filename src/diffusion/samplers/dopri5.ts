@@ -1,6 +1,6 @@
 import { EXIT, UserError } from '../../base/index.js';
 import { tf, type Tensor } from '../../engine/index.js';
-import { timeGrid } from '../times.js';
+import { shiftedGrid } from '../times.js';
 import type { OfferedSampler } from './offered.js';
 import type { Sampler, VelocityField } from './types.js';
 
@@ -89,7 +89,7 @@ const REPORTS = 9;
 export const offered: OfferedSampler = {
   // Its steps suit the whole batch.
   reads: ['atol', 'rtol', 'batchSize', 'shift'],
-  times: (_, start, end) => timeGrid(REPORTS, start, end),
+  times: ({ shift }, start, end) => shiftedGrid(REPORTS, start, end, shift),
   open: ({ atol, rtol }) => dopri5({ atol, rtol }),
 };
 

@@ -1,7 +1,7 @@
 import type { Tensor } from '../../engine/index.js';
 import type { DiffusionForm, LastStep } from '../names.js';
 import type { PathPoint } from '../paths.js';
-import { timeGrid } from '../times.js';
+import { shiftedGrid } from '../times.js';
 import type { Sampler } from './types.js';
 
 /** Settings of sampling, each a flag of `maetok sample`. */
@@ -25,7 +25,7 @@ export interface OfferedSampler {
   reads: readonly (keyof SamplerSettings | 'batchSize')[];
   /** Whether it divides by α, which is 0 at t = 0. */
   dividesByAlpha?: (settings: SamplerSettings) => boolean;
-  /** The times that it visits from `start` to `end`, before they are shifted. */
+  /** The times that it visits from `start` to `end`. */
   times(settings: SamplerSettings, start: number, end: number): Float64Array;
   /** `noise` gives standard normal numbers for a step. */
   open(settings: SamplerSettings, path: (t: number) => PathPoint, noise: (step: number) => Tensor): Sampler;
@@ -34,6 +34,6 @@ export interface OfferedSampler {
 /** An offered sampler that takes `steps` equal steps and draws no numbers. */
 export const fixedSteps = (open: (path: (t: number) => PathPoint) => Sampler): OfferedSampler => ({
   reads: ['steps', 'shift'],
-  times: ({ steps }, start, end) => timeGrid(steps + 1, start, end),
+  times: ({ steps, shift }, start, end) => shiftedGrid(steps + 1, start, end, shift),
   open: (_, path) => open(path),
 });

@@ -2,7 +2,7 @@ import type { Tensor } from '../../engine/index.js';
 import type { DiffusionForm, LastStep } from '../names.js';
 import { noiseRate, type PathPoint } from '../paths.js';
 import { scoreFromVelocity } from '../predictions.js';
-import { timeGrid } from '../times.js';
+import { shiftedGrid } from '../times.js';
 import { march } from './march.js';
 import type { OfferedSampler } from './offered.js';
 import type { Sampler, VelocityField } from './types.js';
@@ -72,7 +72,8 @@ export function sde({
 export const stochastic = (method: 'euler' | 'heun'): OfferedSampler => ({
   reads: ['steps', 'shift', 'diffusion', 'diffusionScale', 'lastStep', 'lastStepSize'],
   dividesByAlpha: ({ diffusion }) => diffusion === 'sbdm',
-  times: ({ steps, lastStepSize }, start, end) => Float64Array.of(...timeGrid(steps, start, 1 - lastStepSize), end),
+  times: ({ steps, shift, lastStepSize }, start, end) =>
+    Float64Array.of(...shiftedGrid(steps, start, 1 - lastStepSize, shift), end),
   open: ({ diffusion: form, diffusionScale: scale, lastStep }, path, noise) =>
     sde({ path, form, scale, method, lastStep, noise }),
 });

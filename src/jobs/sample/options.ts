@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { explained, namesOf } from '../../base/index.js';
 import { count, list, nonNegative, number, positive } from '../../base/options.js';
 // Not through the room's door, which would start the engine for --help.
-import { CONVENTION_NAMES, DIFFUSION_FORMS, LAST_STEPS } from '../../diffusion/names.js';
+import { CONVENTION_NAMES, DIFFUSION_FORMS, LAST_STEPS, TIME_SHIFTS } from '../../diffusion/names.js';
 import { SAMPLERS } from '../../diffusion/samplers/names.js';
 import { weights } from '../../io/options.js';
 import { latentStatistics } from '../../tokenizers/options.js';
@@ -52,7 +52,12 @@ export const sampleOptions = z.object({
     .default('euler')
     .describe(`evaluations a step, or kind: ${explained(SAMPLERS)}`),
   steps: count.default(50).describe('steps of the sampler (dopri5 chooses its own)'),
-  shift: positive.default(1).describe('time shift s t / (1 + (s − 1) t); below 1: more steps near noise'),
+  shift: z
+    .union([z.enum(['run', ...TIME_SHIFTS]), positive])
+    .default('run')
+    .describe(
+      'time shift: run: as the model was trained; auto: of its latents’ size (see train); none; or a number s of s t / (1 + (s − 1) t), in --convention’s time: where t = 0 is noise, below 1 more steps are near noise',
+    ),
   atol: positive.default(1e-6).describe('absolute tolerance of dopri5'),
   rtol: positive.default(1e-3).describe('relative tolerance of dopri5'),
   diffusion: z.enum(DIFFUSION_FORMS).default('sigma').describe('diffusion coefficient over time of the sde samplers'),

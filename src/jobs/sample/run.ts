@@ -4,6 +4,8 @@ import {
   guidanceOf,
   openDiffusion,
   samplerCard,
+  shiftOf,
+  timeShiftOf,
   toInner,
   type Diffusion,
   type InnerTerms,
@@ -69,7 +71,8 @@ async function sampled(
   chosen: SampleRunOptions,
   context: SampleContext,
 ): Promise<SampleResult> {
-  const inner = { ...toInner(chosen.convention, chosen), ...definedChannels(chosen) };
+  const inner = innerTerms(diffusion, chosen);
+  saySamplingShift(diffusion, inner, chosen, context.log);
   if (diffusion.config.beta) refuseForGuidanceFree(inner, chosen);
   else warnAboutGuidance(diffusion, bad, inner, context.log);
   if (bad) refuseMisfit(diffusion, bad);
@@ -97,18 +100,43 @@ async function sampled(
 
 /** Paths are measured where they are curves and have at least one turn. */
 function refuseWithoutTurns(chosen: SampleRunOptions): void {
-  const { sampler, convention } = chosen;
+  const { sampler } = chosen;
   const curves = namesOf(SAMPLERS).filter(name => SAMPLERS[name].solves === 'ode');
   if (!curves.includes(sampler))
     throw new UserError(
       `--trajectory-measures: --sampler ${sampler} adds noise on the way, so its paths are no curves; choose ${curves.join(', ')}`,
     );
-  if (sampler !== 'dopri5' && toInner(convention, chosen).steps < 2)
+  if (sampler !== 'dopri5' && termsBeforeOpening(chosen).steps < 2)
     throw new UserError('--trajectory-measures: a path of one step has no turns; give more --steps');
 }
 
-const definedChannels = ({ guidedChannels }: SampleRunOptions): Partial<InnerTerms> =>
-  guidedChannels === undefined ? {} : { channels: guidedChannels };
+/** The setting in our own terms, but for a shift that is given by a word. */
+const termsBeforeOpening = ({ shift, ...chosen }: SampleRunOptions): InnerTerms =>
+  toInner(chosen.convention, { ...chosen, shift: typeof shift === 'number' ? shift : 1 });
+
+/** The setting in our own terms; a shift by word is of the model, whatever the convention. */
+function innerTerms({ config, timeShift = 1 }: Diffusion, chosen: SampleRunOptions): InnerTerms {
+  const { guidedChannels, shift } = chosen;
+  return {
+    ...termsBeforeOpening(chosen),
+    ...(guidedChannels !== undefined && { channels: guidedChannels }),
+    ...(typeof shift === 'string' && { shift: shiftOf(shift === 'run' ? timeShift : timeShiftOf(shift, config)) }),
+  };
+}
+
+function saySamplingShift(
+  { name, timeShift = 1, step }: Diffusion,
+  { shift }: InnerTerms,
+  { shift: meant }: SampleRunOptions,
+  log: Log,
+): void {
+  const used = shiftOf(shift);
+  const shown = (value: number): string => (value === 1 ? 'no time shift' : `time shift ${value.toPrecision(3)}`);
+  if (used !== 1 && meant === 'run')
+    log.note(`${name}: sampled with its ${shown(used)} of training (--shift ${shift.toPrecision(3)})`);
+  else if (step !== undefined && Math.abs(Math.log(used / timeShift)) > 1e-3)
+    log.note(`${name}: sampled with ${shown(used)}, trained with ${shown(timeShift)}`);
+}
 
 function warnAboutGuidance(
   { name, config, labelDropout }: Diffusion,
@@ -213,6 +241,7 @@ async function cardOf(
     guidance,
     sampler: await samplerCard(sampler, chosen.batchSize),
     convention: chosen.convention,
+    trained_time_shift: diffusion.timeShift,
     precision: chosen.precision,
   };
 }

@@ -1,6 +1,12 @@
 import { z } from 'zod';
-import { count, nonNegative, positive, whole } from '../../../base/options.js';
-import { TIME_DISTRIBUTIONS, TRAINED_PATHS, TRAINED_PREDICTIONS, WEIGHTINGS } from '../../../diffusion/names.js';
+import { count, nonNegative, number, positive, whole } from '../../../base/options.js';
+import {
+  TIME_DISTRIBUTIONS,
+  TIME_SHIFTS,
+  TRAINED_PATHS,
+  TRAINED_PREDICTIONS,
+  WEIGHTINGS,
+} from '../../../diffusion/names.js';
 import { namelessDtype } from '../../../io/options.js';
 
 /** Flags of `maetok train sit-… | lightningdit-…`. */
@@ -29,6 +35,18 @@ export const diffusionOptions = z.object({
     .enum(TIME_DISTRIBUTIONS)
     .optional()
     .describe('how training times are drawn; default uniform for sit, lognormal for lightningdit'),
+  timeMean: number
+    .optional()
+    .describe(
+      'lognormal: mean of log(α/σ), the logit of t (t = 0 is noise): below 0 more times near noise; default 0, as SD3',
+    ),
+  timeStd: positive.optional().describe('lognormal: standard deviation of log(α/σ); default 1'),
+  timeShift: z
+    .union([z.enum(TIME_SHIFTS), positive])
+    .optional()
+    .describe(
+      'shift of training times by a, t → a t / (1 + (a − 1) t) for t from data to noise, so that a > 1 is towards the noise: auto is √(numbers of a latent / 4096), as RAE trains; default none, as SiT and LightningDiT train',
+    ),
   direction: nonNegative
     .optional()
     .describe('weight of 1 − cosine between prediction and target; default 0 for sit, 1 for lightningdit'),

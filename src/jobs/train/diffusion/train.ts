@@ -1,6 +1,7 @@
 import type { Tensor } from '../../../engine/index.js';
 import { UserError, type Log } from '../../../base/index.js';
 import { sha256OfFile } from '../../../io/index.js';
+import type { TimeDistribution } from '../../../diffusion/names.js';
 import type { FrozenSet, NetworkConfig, Objective, Predictor, Recipe, RunNetwork } from '../../../diffusion/index.js';
 import type { EvaluationRows, TrainingSettings, TrainingSnapshot, TrainingTask } from '../../../training/index.js';
 import type { NormalisedLatents } from '../../../latents/index.js';
@@ -53,15 +54,18 @@ async function prepare(
   { options, settings, log }: TrainingRequest<DiffusionOptions>,
 ): Promise<PreparedTraining> {
   const { RandomStream, tf } = await import('../../../engine/index.js');
-  const { initialise, isTable, trainingLoss } = await import('../../../diffusion/index.js');
+  const { automaticTimeShift, initialise, isTable, timeShiftOf, trainingLoss } =
+    await import('../../../diffusion/index.js');
   const { batchRows, openNormalised, splitImages } = await import('../../../latents/index.js');
-  refuseCombinations(options);
+  refuseCombinations(model, options);
   const latents = await openNormalised(options.latents, { ...options, log });
   const features = await openFeatures(options, latents, log);
   const config = await architecture(model, options, latents, features);
-  const recipe = recipeOf(model, options);
+  const recipe = recipeOf(model, options, timeShiftOf(options.timeShift ?? 'none', config));
+  const { timeShift } = recipe.times;
   warn(options, settings, latents, log);
   warnOfNarrowness(model, config, log);
+  sayTimeShift(options, timeShift, automaticTimeShift(config), latents, log);
   const { train, heldout } = splitImages(latents, options.split, settings.seed);
   const rowsOf = batchRows(latents, train, settings.seed);
   const { tokens, channels } = config;
@@ -98,6 +102,7 @@ async function prepare(
     std: Array.from(latents.std),
     classes: latents.classNames,
     labelDropout: options.labelDropout,
+    timeShift: timeShift === 1 ? undefined : timeShift,
     tokenizer: tokenizerOf(latents),
   };
   return {
@@ -111,10 +116,15 @@ async function prepare(
   };
 }
 
-function refuseCombinations(options: DiffusionOptions): void {
-  const { prediction, weighting, gft, repa, labelDropout, headDepth, headWidth, headHeads } = options;
+function refuseCombinations(model: string, options: DiffusionOptions): void {
+  const { prediction, weighting, gft, repa, labelDropout, timeMean, timeStd, headDepth, headWidth, headHeads } =
+    options;
   if (prediction === 'velocity' && weighting !== 'none')
     throw new UserError(`--weighting ${weighting}: applies to --prediction noise or data only, not to velocity`);
+  if (timesOf(model, options) !== 'lognormal' && (timeMean ?? timeStd) !== undefined)
+    throw new UserError(
+      `${timeMean === undefined ? '--time-std' : '--time-mean'}: applies to --times lognormal, but these are uniform`,
+    );
   if (gft && repa !== undefined) throw new UserError('--gft and --repa cannot be combined');
   if (headDepth === 0 && (headWidth ?? headHeads) !== undefined)
     throw new UserError(`--head-${headWidth === undefined ? 'heads' : 'width'}: needs --head-depth, e.g. 2`);
@@ -122,18 +132,21 @@ function refuseCombinations(options: DiffusionOptions): void {
   if (gft && labelDropout === 0) throw new UserError('--gft: needs --label-dropout, which trains its null class');
 }
 
-function recipeOf(model: string, options: DiffusionOptions): Recipe {
-  const { path, prediction, weighting, labelDropout, repaWeight } = options;
+function recipeOf(model: string, options: DiffusionOptions, timeShift: number): Recipe {
+  const { path, prediction, weighting, labelDropout, repaWeight, timeMean: mean = 0, timeStd: std = 1 } = options;
   const objective: Objective = { path, prediction, time: 'noise-to-data', timeScale: 1 };
   return {
     objective,
     weighting,
     labelDropout,
-    times: options.times ?? (isLightning(model) ? 'lognormal' : 'uniform'),
+    times: { distribution: timesOf(model, options), mean, std, timeShift },
     direction: options.direction ?? (isLightning(model) ? 1 : 0),
     alignment: repaWeight,
   };
 }
+
+const timesOf = (model: string, { times }: DiffusionOptions): TimeDistribution =>
+  times ?? (isLightning(model) ? 'lognormal' : 'uniform');
 
 async function architecture(
   model: string,
@@ -207,6 +220,28 @@ function warnOfNarrowness(model: string, { head, width, channels, patch }: Netwo
     log.warn(
       `${model}: each of its tokens stands for ${numbers} numbers of the latents but is ${narrowest} wide, which limits what it can predict; ` +
         (head ? '--head-width makes the head wider' : '--head-depth 2 adds a wide head'),
+    );
+}
+
+/** From here on training without a shift is known to cost much: RAE's FID of 23.1 at 6.9 is 4.8 with it. */
+const SHIFT_WORTH_NAMING = 1.5;
+
+function sayTimeShift(
+  { timeShift: meant = 'none' }: DiffusionOptions,
+  timeShift: number,
+  automatic: number,
+  { source: { name, tokens, channels } }: NormalisedLatents,
+  log: Log,
+): void {
+  const latent = `${name}: ${tokens}×${channels} numbers a latent`;
+  if (meant === 'auto')
+    log.note(
+      `${latent}: training times are shifted by ${timeShift.toPrecision(3)}${timeShift === 1 ? '' : `, towards ${timeShift > 1 ? 'noise' : 'data'}`}`,
+    );
+  else if (meant === 'none' && automatic > SHIFT_WORTH_NAMING)
+    log.warn(
+      `${latent}, whose training times others shift by ${automatic.toPrecision(3)} towards noise, without which large ` +
+        'latents are judged too harshly; --time-shift auto does',
     );
 }
 
