@@ -9,7 +9,9 @@ const rooms = [
   room('base', 'errors, the log, locks, counter-based random numbers, the parts that option schemas are made of', []),
   room('distributed', 'processes that work on one job: rank, size, sum, broadcast, barrier', []),
   room('statistics', 'intervals, bootstrap, rank correlation, quantiles: what is said about a few numbers', ['base']),
-  room('io', 'npy, npz, safetensors, PyTorch files, tar, images, run folders, the model hub', ['base']),
+  room('io', 'npy, npz, safetensors, PyTorch files, Parquet, Arrow, HDF5, tar, images, run folders, the model hub', [
+    'base',
+  ]),
   room('rows', '`RowSource`: rows from memory or files, selected, split, sampled, cached', ['base', 'io']),
   room('simd', 'WebAssembly routines for loops that no engine has', ['base']),
   room('engine', 'TensorFlow.js’s backends: start-up, installation, linear algebra, precision, gradients', [

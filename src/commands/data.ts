@@ -4,6 +4,7 @@ import type { ImageDataset } from '../data/index.js';
 import { defineCommand, type Context } from './command.js';
 import { count } from '../base/options.js';
 import { SPLITS } from '../data/names.js';
+import { imageKeys } from '../data/options.js';
 import { decoding } from '../io/options.js';
 import { common, force, limit } from './options.js';
 import { writeTable, type Row } from './table.js';
@@ -15,6 +16,7 @@ const options = z.object({
     .describe('which part; without train/ and val/ folders, the split is drawn by seed'),
   limit: limit.describe('the first N images only'),
   size: count.optional().describe('centre crop to this side, exactly as ADM’s code does with Pillow 13'),
+  ...imageKeys,
   ...decoding,
   check: z
     .boolean()

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { defineCommand } from './command.js';
 import { count } from '../base/options.js';
 import { SPLITS } from '../data/names.js';
+import { imageKeys } from '../data/options.js';
 import { FLOAT_DTYPES, POSTERIORS } from '../io/names.js';
 import { decoding } from '../io/options.js';
 import { common, force, limit } from './options.js';
@@ -21,6 +22,7 @@ const options = z.object({
   batchSize: count.default(8).describe('images per forward pass'),
   dtype: z.enum(FLOAT_DTYPES).default('float32').describe('type of the numbers on disk'),
   shardRows: count.optional().describe('images per shard; default 10000, fewer for large latents'),
+  ...imageKeys,
   ...decoding,
   strict: z.boolean().default(false).describe('stop at an image that cannot be read instead of leaving it out'),
   resume: z.boolean().default(false).describe('resume an interrupted extraction into --out'),

@@ -1,13 +1,18 @@
 import { statSync } from 'node:fs';
-import { basename, join, resolve } from 'node:path';
+import { readFile } from 'node:fs/promises';
+import { basename, dirname, join, resolve } from 'node:path';
 import { RandomNumbers, silentLog, UserError, type Log } from '../base/index.js';
-import { isImageName, PILLOW, sha256OfText, type Decoding } from '../io/index.js';
+import { isImageName, openArrow, openParquet, PILLOW, sha256OfText, type Decoding } from '../io/index.js';
 import { makeDataset, subset, type ImageDataset, type ImageSource } from './dataset.js';
 import type { SplitName } from './names.js';
-import { openNpyImages, openNpzImages } from './sources/arrays.js';
+import { matching, SHARD_KINDS, shardKind, shardName, shardsIn, splitsOf, type ShardKind } from './shards.js';
+import { openNpyImages, openNpzImages, splitKeys } from './sources/arrays.js';
+import { cifarFiles, isCifarName, openCifar } from './sources/cifar.js';
 import { entries, openFolder } from './sources/folder.js';
 import { isIdxImages, openIdx } from './sources/idx.js';
+import type { ImageKeys } from './sources/keys.js';
 import { openScenes, SCENES } from './sources/scenes.js';
+import { openTables } from './sources/tables.js';
 import { openTars } from './sources/tar.js';
 
 /** `exif`, `alpha` and `grey16` say how images are decoded; by default as Pillow does it. */
@@ -21,6 +26,9 @@ export interface OpenImagesOptions extends Partial<Decoding> {
   heldOut?: number;
   /** Seed of that division; apart from the run's seed, so that runs with other seeds hold out the same images. */
   splitSeed?: number;
+  /** The array, column or field that holds the images, and that of their labels; default: one of a usual name. */
+  imagesKey?: string | undefined;
+  labelsKey?: string | undefined;
   /** The first so many images of the split. */
   limit?: number | undefined;
   /** A broken image stops the work; default: it is skipped with a warning. */
@@ -34,11 +42,23 @@ export const DATA_SPECS: readonly [spec: string, meaning: string][] = [
     'FOLDER',
     'images (JPEG, PNG, WebP, TIFF, BMP, PPM, PGM, GIF, AVIF) in class folders (class = folder), or without classes; train/ and val/ folders are splits',
   ],
-  ['FILE.npy, FILE.npz', "uint8 [n, height, width, 3]; in .npz as 'images' or 'arr_0', labels as 'labels' or 'arr_1'"],
+  [
+    'FILE.npy, FILE.npz',
+    "uint8 [n, height, width, 3]; in .npz as 'images' or 'arr_0', labels as 'labels' or 'arr_1'; train_images, val_labels, … are splits",
+  ],
+  [
+    'FILE.parquet, FOLDER, "FOLDER/train-*.parquet"',
+    'Parquet as the Hugging Face hub has it (image {bytes, path} or bytes, label); shards; train-… and validation-… are splits',
+  ],
+  ['FILE.arrow, FOLDER of .arrow', 'what `datasets` caches or save_to_disk writes'],
+  [
+    'data_batch_1.bin, cifar-10-batches-py/, cifar-100-python/, …',
+    'CIFAR as distributed, binary or for Python; of CIFAR-100 the fine labels, by --labels-key coarse the coarse ones',
+  ],
   ['train-images-idx3-ubyte[.gz]', 'MNIST’s format, or a folder with such files; labels next to them'],
   [
-    'FILE.tar, FOLDER of .tar [?picture=FIELD]',
-    'WebDataset shards: images with .cls labels, or class folders inside; FIELD if a sample has several images',
+    'FILE.tar, FOLDER of .tar',
+    'WebDataset shards: images with .cls labels, or class folders inside; --images-key FIELD if a sample has several images',
   ],
   [
     `${SCENES}[?count=&size=&classes=&textures=&backgrounds=&spread=&seed=]`,
@@ -52,8 +72,9 @@ export const DATA_SPECS: readonly [spec: string, meaning: string][] = [
  */
 export async function openImages(spec: string, options: OpenImagesOptions = {}): Promise<ImageDataset> {
   const { split = 'all', heldOut = 0.1, splitSeed = 0, limit, strict = false, log = silentLog } = options;
-  const { train, val } = partsOf(spec, log);
-  const source = val ? await chosenPart(basename(resolve(spec)), await train(), await val(), split) : await train();
+  const keys = { images: options.imagesKey, labels: options.labelsKey };
+  const { train, val } = await partsOf(spec, { log, ...keys });
+  const source = val ? await chosenPart(nameOf(spec), await train(), await val(), split) : await train();
   const { exif = PILLOW.exif, alpha = PILLOW.alpha, grey16 = PILLOW.grey16 } = options;
   const whole = makeDataset(source, { log, strict, decoding: { exif, alpha, grey16 } });
   const dataset = val ? whole : divided(whole, split, heldOut, splitSeed);
@@ -69,22 +90,53 @@ interface Parts {
   val?: Part;
 }
 
-function partsOf(spec: string, log: Log): Parts {
-  if (spec === SCENES || spec.startsWith(`${SCENES}?`)) return { train: () => Promise.resolve(openScenes(spec)) };
-  if (spec.startsWith('synthetic:')) throw new UserError(`${spec}: unknown; ${SCENES} is the procedural data set`);
-  const [, path, field] = /^(.*?)(?:\?picture=(.+))?$/s.exec(spec)!;
-  const found = statSync(path, { throwIfNoEntry: false });
-  if (!found)
-    throw new UserError(`${spec}: no such file or folder; --data names images (\`maetok data\` lists the forms)`);
-  return found.isDirectory() ? folderParts(path, { log, field }) : { train: () => openFile(path, field) };
+interface Reading extends ImageKeys {
+  log: Log;
 }
 
-async function openFile(path: string, field: string | undefined): Promise<ImageSource> {
-  if (path.endsWith('.npz')) return await openNpzImages(path);
+async function partsOf(spec: string, reading: Reading): Promise<Parts> {
+  if (spec === SCENES || spec.startsWith(`${SCENES}?`)) return { train: () => Promise.resolve(openScenes(spec)) };
+  if (spec.startsWith('synthetic:')) throw new UserError(`${spec}: unknown; ${SCENES} is the procedural data set`);
+  const { path, ...keys } = splitSpec(spec);
+  const chosen = { ...reading, ...keys };
+  const found = statSync(path, { throwIfNoEntry: false });
+  if (!found && path.includes('*')) return shardParts(path, matching(path), chosen);
+  if (!found)
+    throw new UserError(`${spec}: no such file or folder; --data names images (\`maetok data\` lists the forms)`);
+  return found.isDirectory() ? folderParts(path, chosen) : await fileParts(path, chosen);
+}
+
+/** A data set of several files is called as its folder, of one as that. */
+function nameOf(spec: string): string {
+  const { path } = splitSpec(spec);
+  return basename(resolve(path.includes('*') ? dirname(path) : path)).replace(/\.npz$/, '');
+}
+
+/** `path?images=KEY&labels=KEY`; `?picture=` is another word for the first. */
+function splitSpec(spec: string): { path: string } & ImageKeys {
+  const [, path, query] = /^(.*?)(?:\?((?:picture|images|labels)=.+))?$/s.exec(spec)!;
+  const asked = new URLSearchParams(query);
+  const images = asked.get('images') ?? asked.get('picture') ?? undefined;
+  const labels = asked.get('labels') ?? undefined;
+  return { path, ...(images !== undefined && { images }), ...(labels !== undefined && { labels }) };
+}
+
+async function fileParts(path: string, reading: Reading): Promise<Parts> {
+  if (path.endsWith('.npz')) {
+    const splits = reading.images === undefined ? await splitKeys(path) : undefined;
+    if (!splits) return { train: () => openNpzImages(path, reading) };
+    const part = (keys: ImageKeys) => () => openNpzImages(path, { labels: reading.labels, ...keys });
+    return { train: part(splits.train), val: part(splits.val) };
+  }
+  return { train: () => openFile(path, reading) };
+}
+
+async function openFile(path: string, reading: Reading): Promise<ImageSource> {
   if (path.endsWith('.npy')) return await openNpyImages(path);
-  if (/\.(tar|tgz|tar\.gz)$/.test(path))
-    return await openTars(basename(path).replace(/\.(tar|tgz)(\.gz)?$/, ''), [path], field);
+  const kind = shardKind(path);
+  if (kind) return await openShards(kind, shardName(path), [path], reading);
   if (isIdxImages(path)) return await openIdx(path);
+  if (isCifarName(path)) return await openCifar(basename(path).replace(/\.bin$/, ''), [path], reading);
   throw new UserError(
     `${path}: is not a known form of images; ${DATA_SPECS.map(([form]) => form).join(', ')} can be read`,
   );
@@ -93,13 +145,7 @@ async function openFile(path: string, field: string | undefined): Promise<ImageS
 const TRAIN = ['train', 'training'];
 const VAL = ['val', 'valid', 'validation', 'test'];
 
-interface FolderReading {
-  log: Log;
-  /** The field of WebDataset's samples that holds the image. */
-  field: string | undefined;
-}
-
-function folderParts(folder: string, reading: FolderReading): Parts {
+function folderParts(folder: string, reading: Reading): Parts {
   const { folders, files } = entries(folder);
   const called = (names: string[]): string | undefined =>
     names.map(name => folders.find(found => found.toLowerCase() === name)).find(found => found !== undefined);
@@ -109,23 +155,74 @@ function folderParts(folder: string, reading: FolderReading): Parts {
       train: folderParts(join(folder, train), reading).train,
       val: folderParts(join(folder, val), reading).train,
     };
-  // If a root's only folder holds the class folders, that folder is meant.
+  const own = filesParts(folder, files, reading);
+  if (own) return own;
+  // If a root's only folder holds the class folders or the files, that folder is meant.
   const only = folders.length === 1 && !files.some(isImageName) ? join(folder, folders[0]) : undefined;
-  if (only !== undefined && entries(only).folders.length > 0) return folderParts(only, reading);
+  if (only !== undefined) {
+    const below = entries(only);
+    if (below.folders.length > 0 || filesParts(only, below.files, reading)) return folderParts(only, reading);
+  }
+  return { train: () => Promise.resolve(openFolder(folder, reading.log)) };
+}
+
+/** A folder of files that hold many images each. */
+function filesParts(folder: string, files: string[], reading: Reading): Parts | undefined {
   const idx = files.filter(isIdxImages);
   if (idx.length > 0) return idxParts(folder, idx);
-  const tars = files.filter(name => name.endsWith('.tar'));
+  const cifar = cifarFiles(files);
+  if (cifar.length > 0) return cifarParts(folder, cifar, reading);
+  const shards = SHARD_KINDS.map(kind => shardsIn(files, kind)).find(found => found.length > 0);
+  return (
+    shards &&
+    shardParts(
+      folder,
+      shards.map(file => join(folder, file)),
+      reading,
+    )
+  );
+}
+
+/** Shards of one kind, in the order of their names; their splits are what their names say. */
+function shardParts(where: string, paths: string[], reading: Reading): Parts {
+  const kind = paths.length > 0 ? shardKind(paths[0]) : undefined;
+  const stray = paths.find(path => shardKind(path) !== kind);
+  if (!kind || stray !== undefined)
+    throw new UserError(
+      paths.length === 0
+        ? `${where}: no file matches`
+        : `${where}: ${stray ?? paths[0]} is not one of several ${kind ?? SHARD_KINDS.join(', ')} files`,
+    );
+  const name = nameOf(where);
+  const { train, val, left } = splitsOf(paths);
+  if (left.length > 0)
+    reading.log.note(`${where}: its test files (${basename(left[0])}, …) are left out; name them to read them`);
+  const part = (files: string[]) => () => openShards(kind, name, files, reading);
+  return val.length > 0 ? { train: part(train), val: part(val) } : { train: part(train) };
+}
+
+async function openShards(kind: ShardKind, name: string, paths: string[], reading: Reading): Promise<ImageSource> {
+  if (kind === 'tar') return await openTars(name, paths, reading.images);
+  const description = await hfDescription(dirname(paths[0]));
+  return await openTables(name, paths, kind === 'parquet' ? openParquet : openArrow, reading, description);
+}
+
+/** What `datasets` writes beside its Arrow files. */
+async function hfDescription(folder: string): Promise<string | undefined> {
+  return await readFile(join(folder, 'dataset_info.json'), 'utf8').catch(() => undefined);
+}
+
+function cifarParts(folder: string, files: string[], reading: Reading): Parts {
   const name = basename(resolve(folder));
-  if (tars.length > 0)
-    return {
-      train: () =>
-        openTars(
-          name,
-          tars.map(file => join(folder, file)),
-          reading.field,
-        ),
-    };
-  return { train: () => Promise.resolve(openFolder(folder, reading.log)) };
+  const isTest = (file: string): boolean => file.startsWith('test');
+  const part = (chosen: string[]) => () =>
+    openCifar(
+      name,
+      chosen.map(file => join(folder, file)),
+      reading,
+    );
+  const [train, val] = [files.filter(file => !isTest(file)), files.filter(isTest)];
+  return train.length > 0 && val.length > 0 ? { train: part(train), val: part(val) } : { train: part(files) };
 }
 
 /** `train-…` and `t10k-…` (or `test-…`), as MNIST and its successors come. */

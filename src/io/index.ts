@@ -8,18 +8,22 @@ export {
   type NdArray,
   type TypedArray,
 } from './array.js';
+export { openArrow } from './arrow.js';
 export { refuseExisting, writeFileAtomic } from './atomic.js';
-export { memoryBytes, openBytes } from './bytes.js';
+export { memoryBytes, openBytes, type ByteSource } from './bytes.js';
 export { classesFrom, labelsByName, namedClasses, presentClasses, type Classes } from './classes.js';
 export { combinedDigest, sha256Of, sha256OfFile, sha256OfText } from './digest.js';
 export { checked, readJson, readYaml } from './documents.js';
 export { makeFolder } from './folder.js';
+export { HF_KEY, hfFeatures, type HfFeature } from './hf-features.js';
 export { holdFolder, LOCK } from './hold.js';
 export type { ArrayFile, ArrayInfo, LazyArray } from './lazy.js';
+export { PickledBytes, readPickledDict } from './numpy-pickle.js';
 export { openNpy, readNpy, writeNpy, type NpyFile } from './npy.js';
 export type { NpyOptions } from './npy-header.js';
 export type { TextArray } from './npy-text.js';
 export { openNpz, readNpz, writeNpz, type NpzFile } from './npz.js';
+export { openParquet } from './parquet.js';
 export { openSafetensors, readSafetensors, writeSafetensors, type SafetensorsFile } from './safetensors.js';
 export { openZip } from './zip.js';
 export { openWeightArrays, openWeights, readWeights, type WeightArrays } from './weights.js';
@@ -43,5 +47,6 @@ export type { FloatDType, NamelessDType, PosteriorName, WeightsName } from './na
 export type { Decoding } from './options.js';
 export { encodePng, imageGrid, stackedImages, toBytes, writeImageGrid, writePng, type RawImage } from './images.js';
 export { isWholePng } from './png.js';
+export type { ColumnKind, FileCell, TableFile } from './table.js';
 export { openTar, type TarFile, type TarMember } from './tar.js';
 export { hubWeights } from './hub.js';

@@ -16,6 +16,9 @@ export class Name {
 
 /** An object of a listed class without meaning here, kept so that the objects around it can be read. */
 export class Inert {
+  /** What the file would have restored it from. */
+  state: unknown;
+
   constructor(
     readonly name: string,
     readonly args: unknown[],
@@ -27,6 +30,8 @@ export interface PickleWorld {
   resolve(name: string): unknown;
   /** What lies outside the pickle, by its persistent id. */
   persistent(id: unknown): unknown;
+  /** What a string of Python 2 is, which may be text or bytes; default: text. */
+  oldString?(bytes: Uint8Array): unknown;
 }
 
 /** The bytes ended before the pickle did. */
@@ -87,7 +92,8 @@ class Machine {
   }
 
   text = (length: number): string => utf8.decode(this.raw(length));
-  byteText = (length: number): string => latin1.decode(this.raw(length));
+  oldString = (length: number): unknown =>
+    this.world.oldString ? this.world.oldString(this.raw(length)) : latin1.decode(this.raw(length));
 
   line(): string {
     const end = this.bytes.indexOf(0x0a, this.position);
@@ -175,12 +181,12 @@ function call(machine: Machine): void {
   machine.push(name.call(args));
 }
 
-/** State for an object: of a dict's attributes (a state dict's `_metadata`) and inert objects nothing is needed. */
+/** State for an object: of a dict's attributes (a state dict's `_metadata`) nothing is needed. */
 function build(machine: Machine): void {
-  machine.pop();
+  const state = machine.pop();
   const target = machine.top();
-  if (!(target instanceof Map) && !(target instanceof Inert))
-    throw new PickleRefused('state for something that has none');
+  if (target instanceof Inert) target.state = state;
+  else if (!(target instanceof Map)) throw new PickleRefused('state for something that has none');
 }
 
 function stackGlobal(machine: Machine): void {
@@ -217,8 +223,8 @@ const OPERATIONS: Partial<Record<number, (machine: Machine) => void>> = {
   0x58: m => m.push(m.text(m.uint32())), // BINUNICODE
   0x8c: m => m.push(m.text(m.byte())), // SHORT_BINUNICODE
   0x8d: m => m.push(m.text(m.uint64())), // BINUNICODE8
-  0x54: m => m.push(m.byteText(m.int32())), // BINSTRING, of Python 2
-  0x55: m => m.push(m.byteText(m.byte())), // SHORT_BINSTRING
+  0x54: m => m.push(m.oldString(m.int32())), // BINSTRING, of Python 2
+  0x55: m => m.push(m.oldString(m.byte())), // SHORT_BINSTRING
   0x42: m => m.push(m.raw(m.uint32())), // BINBYTES
   0x43: m => m.push(m.raw(m.byte())), // SHORT_BINBYTES
   0x8e: m => m.push(m.raw(m.uint64())), // BINBYTES8

@@ -5,6 +5,7 @@ import {
   namedClasses,
   openNpy,
   openNpz,
+  sha256OfText,
   type Classes,
   type NpyFile,
   type NpzFile,
@@ -12,6 +13,7 @@ import {
 } from '../../io/index.js';
 import type { ImageSource } from '../dataset.js';
 import { sampledDigest } from './digest.js';
+import { keysDigest, type ImageKeys } from './keys.js';
 
 /** Names under which archives keep images and labels: our own, ADM's, Keras's. */
 const IMAGES = ['images', 'arr_0', 'x', 'x_train'];
@@ -19,21 +21,60 @@ const LABELS = ['labels', 'arr_1', 'y', 'y_train'];
 
 /** Images in one array of a `.npy` file: uint8, [n, height, width, 3], [n, height, width, 1] or [n, height, width]. */
 export async function openNpyImages(path: string): Promise<ImageSource> {
-  return await arraySource(path, await openNpy(path), undefined);
+  return await arraySource(path, await openNpy(path), undefined, {});
 }
 
 /** Images and, where there are some, labels in a `.npz` archive. Stored uncompressed it is read row by row. */
-export async function openNpzImages(path: string): Promise<ImageSource> {
+export async function openNpzImages(path: string, keys: ImageKeys): Promise<ImageSource> {
   const npz = await openNpz(path);
-  const images = imagesName(npz.names);
-  if (images === undefined) {
+  try {
+    const has = npz.names.join(', ') || 'nothing';
+    const images = keys.images ?? imagesName(npz.names);
+    if (images === undefined)
+      throw new UserError(`${path}: holds ${has}; images are expected as '${IMAGES[0]}', or say which by --images-key`);
+    for (const key of [images, keys.labels])
+      if (key !== undefined && !npz.names.includes(key))
+        throw new UserError(`${path}: has no array ${key}; it holds ${has}`);
+    return await arraySource(
+      path,
+      await npz.open(images),
+      npz,
+      { images, labels: keys.labels ?? labelsName(npz.names, images) },
+      keysDigest(keys),
+    );
+  } catch (error) {
     await npz.close();
-    throw new UserError(`${path}: holds ${npz.names.join(', ') || 'nothing'}; images are expected as '${IMAGES[0]}'`);
+    throw error;
   }
-  return await arraySource(path, await npz.open(images), npz);
 }
 
 const imagesName = (names: readonly string[]): string | undefined => IMAGES.find(name => names.includes(name));
+
+/** The labels of images under a name of their own are called likewise: `train_images` and `train_labels`, `x` and `y`. */
+function labelsName(names: readonly string[], images: string): string | undefined {
+  const likewise = [images.replace('image', 'label'), images.replace(/^x/i, x => (x === 'x' ? 'y' : 'Y'))];
+  return [...likewise.filter(name => name !== images), ...(IMAGES.includes(images) ? LABELS : [])].find(name =>
+    names.includes(name),
+  );
+}
+
+/** Prefixes of MedMNIST's arrays (`train_images`, `val_labels`, …), by split. */
+const SPLIT_PREFIXES: Record<'train' | 'val', string[]> = {
+  train: ['train'],
+  val: ['val', 'valid', 'validation', 'test'],
+};
+
+/** The keys of an archive that holds both splits, as MedMNIST's and Keras's do. */
+export async function splitKeys(path: string): Promise<{ train: ImageKeys; val: ImageKeys } | undefined> {
+  const npz = await openNpz(path);
+  await npz.close();
+  const of = (split: 'train' | 'val'): ImageKeys | undefined => {
+    const prefix = SPLIT_PREFIXES[split].find(word => npz.names.includes(`${word}_images`));
+    return prefix === undefined ? undefined : { images: `${prefix}_images` };
+  };
+  const [train, val] = [of('train'), of('val')];
+  return train && val && imagesName(npz.names) === undefined ? { train, val } : undefined;
+}
 
 /** Whether an archive has images, whatever else it has. */
 export async function holdsImages(npz: NpzFile): Promise<boolean> {
@@ -46,20 +87,27 @@ export async function holdsImages(npz: NpzFile): Promise<boolean> {
   return found !== undefined && isImages(found);
 }
 
-async function arraySource(path: string, images: NpyFile, npz: NpzFile | undefined): Promise<ImageSource> {
+async function arraySource(
+  path: string,
+  images: NpyFile,
+  npz: NpzFile | undefined,
+  keys: ImageKeys,
+  digestOfKeys = '',
+): Promise<ImageSource> {
   const close = async (): Promise<void> => {
     await images.close();
     await npz?.close();
   };
   try {
     const { count, height, width, channels } = layout(path, images);
-    const name = LABELS.find(label => npz?.names.includes(label));
+    const name = keys.labels;
     const classes = name === undefined ? undefined : classesFrom(`${path}#${name}`, await npz!.readValues(name), count);
     return {
       name: basename(path).replace(/\.np[yz]$/, ''),
       count,
       ...named(classes),
-      digest: await sampledDigest(path),
+      digest:
+        digestOfKeys === '' ? await sampledDigest(path) : sha256OfText((await sampledDigest(path)) + digestOfKeys),
       imageName: index => `${path}: image ${index}`,
       stored: async index => rgb((await images.readRows(index, index + 1)).data as Uint8Array, height, width, channels),
       close,

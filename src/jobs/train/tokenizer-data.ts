@@ -30,8 +30,8 @@ export async function openTrainingImages(
   sizes: number[],
   { options, settings, log }: TrainingRequest<TrainingImagesOptions>,
 ): Promise<TrainingImages> {
-  const { data, heldOut, exif, alpha, grey16 } = options;
-  const reading = { heldOut, exif, alpha, grey16, log };
+  const { data, heldOut, imagesKey, labelsKey, exif, alpha, grey16 } = options;
+  const reading = { heldOut, imagesKey, labelsKey, exif, alpha, grey16, log };
   const augmentation = options.augmentation ?? (Math.min(...sizes) >= CROPPED_FROM ? 'random-crop' : 'flip');
   const train = await openImages(data, { ...reading, split: 'train' });
   const val = await openImages(data, { ...reading, split: 'val' });

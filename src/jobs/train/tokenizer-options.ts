@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { explained, namesOf } from '../../base/index.js';
 import { count, grouped, nonNegative, positive, whole } from '../../base/options.js';
 import { AUGMENTATIONS } from '../../data/names.js';
+import { imageKeys } from '../../data/options.js';
 import { decoding } from '../../io/options.js';
 import { ADVERSARIAL, CRITICS } from '../../tokenizers/losses/names.js';
 
@@ -14,6 +15,7 @@ export const trainingImages = grouped('Images', {
     .enum(AUGMENTATIONS)
     .optional()
     .describe('random-crop: as published; default: random-crop for images of 64 pixels or more, else flip'),
+  ...imageKeys,
   ...decoding,
   heldOut: positive.max(0.9).default(0.1).describe('fraction held out for validation if the data have no such part'),
   evaluationImages: count.default(256).describe('validation images per evaluation'),
