@@ -37,6 +37,8 @@ export interface DiffusionRun {
   seed: number;
   folder: string;
   samples: string;
+  /** Names the runs under the same seeds, one per latent space, whose samples are evaluated together. */
+  group: string;
 }
 
 export interface Plan {
@@ -56,6 +58,7 @@ export function planStudy(study: Study, out: string): Plan {
       ...one.runs.flatMap(run => diffusionSteps(study, one, run)),
       ...evaluationSteps(study, out, one),
     ]),
+    ...generationSteps(study, out, spaces),
   ];
   return { spaces, steps };
 }
@@ -78,7 +81,14 @@ function space(study: Study, out: string, tokenizer: string, seed: number): Stud
     opening: train === undefined ? flags : {},
     runs: (study['diffusion-seeds'] ?? [undefined]).map(own => {
       const run = own === undefined ? name : `${name}-d${own}`;
-      return { name: run, seed: own ?? seed, folder: join(out, 'diffusion', run), samples: join(out, 'samples', run) };
+      const [folder, samples] = [join(out, 'diffusion', run), join(out, 'samples', run)];
+      return {
+        name: run,
+        seed: own ?? seed,
+        folder,
+        samples,
+        group: own === undefined ? `${seed}` : `${seed}-d${own}`,
+      };
     }),
   };
 }
@@ -186,32 +196,52 @@ function diffusionSteps({ diffusion, sample }: Study, one: StudySpace, run: Diff
   ];
 }
 
-/** Evaluates reconstructions and samples against the test images. */
+/** Evaluates reconstructions of the test images. */
 function evaluationSteps(study: Study, out: string, one: StudySpace): StudyStep[] {
-  const { evaluate, evaluations, data, test, diffusion, sample } = study;
+  const { evaluate, evaluations, data, test } = study;
   if (one.decoder === undefined || data === undefined) return [];
-  const step = (kind: string, { name, seed }: { name: string; seed: number }, argv: string[]): StudyStep => {
-    const output = join(out, 'tables', `${kind}-${name}.csv`);
-    return {
-      name: `evaluate ${name} (${kind})`,
-      argv: ['evaluate', ...argv, ...words({ seed, out: output })],
-      output,
-      resumable: false,
-    };
-  };
   const reconstruction = (kind: string, flags: Flags): StudyStep => {
     const own = Object.entries(flags).map(([flag, value]) => [flag, value === '$latents' ? one.latents : value]);
     const settings = Object.fromEntries(own) as Flags;
-    return step(kind, one, words({ tokenizer: one.decoder, ...one.opening, data: test ?? data, ...settings }));
+    const output = join(out, 'tables', `${kind}-${one.name}.csv`);
+    const argv = {
+      tokenizer: one.decoder,
+      ...one.opening,
+      data: test ?? data,
+      ...settings,
+      seed: one.seed,
+      out: output,
+    };
+    return { name: `evaluate ${one.name} (${kind})`, argv: ['evaluate', ...words(argv)], output, resumable: false };
   };
-  const further = Object.entries(evaluations).map(([kind, flags]) => reconstruction(kind, flags));
-  if (evaluate === false) return further;
-  const generation =
-    diffusion === false || sample === false
-      ? []
-      : one.runs.map(run => step('generation', run, [run.samples, ...words({ reference: data, ...evaluate })]));
-  return [reconstruction('reconstruction', evaluate), ...further, ...generation];
+  return [
+    ...(evaluate === false ? [] : [reconstruction('reconstruction', evaluate)]),
+    ...Object.entries(evaluations).map(([kind, flags]) => reconstruction(kind, flags)),
+  ];
 }
+
+/** Compares samples with the images: those of all latent spaces at once, so that the images' features are computed once. */
+function generationSteps({ evaluate, data, diffusion, sample }: Study, out: string, spaces: StudySpace[]): StudyStep[] {
+  if (evaluate === false || data === undefined || diffusion === false || sample === false) return [];
+  const sampled = spaces.filter(({ decoder }) => decoder !== undefined);
+  const groups = new Map<string, { seed: number; inputs: string[] }>();
+  for (const { tokenizer, seed, runs } of sampled)
+    for (const { group, samples } of runs) {
+      const inputs = groups.get(group)?.inputs ?? [];
+      groups.set(group, { seed, inputs: [...inputs, `${tokenizer}=${samples}`] });
+    }
+  return [...groups].map(([group, { seed, inputs }]) => {
+    const output = generationTable(out, group);
+    return {
+      name: `evaluate samples, seed ${group}`,
+      argv: ['evaluate', ...inputs, ...words({ reference: data, ...evaluate, seed, out: output })],
+      output,
+      resumable: false,
+    };
+  });
+}
+
+export const generationTable = (out: string, group: string): string => join(out, 'tables', `generation-${group}.csv`);
 
 type OptionalFlags = Record<string, Flags[string] | undefined>;
 

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { openLatents } from '../latents/index.js';
 import { readTable, type Table, type TableRow } from '../report/index.js';
-import type { DiffusionRun, Plan, StudySpace } from './plan.js';
+import { generationTable, type DiffusionRun, type Plan, type StudySpace } from './plan.js';
 import { estimate } from '../statistics/index.js';
 import type { Study } from './study.js';
 
@@ -66,11 +66,16 @@ export async function readTables(study: Study, { spaces }: Plan, out: string): P
         ofSpaces(({ name }) => csv(evaluation, name), { evaluation }),
       ),
     ),
-    generation: await all(
-      'generation',
-      ofRuns(({ name }) => csv('generation', name)),
-    ),
+    generation: await all('generation', generationTables(spaces, out)),
   };
+}
+
+/** The tables of samples, each of the runs on all latent spaces under the same seeds. */
+function generationTables(spaces: StudySpace[], out: string): Promise<Table | undefined>[] {
+  const groups = spaces.flatMap(({ seed, runs }) =>
+    runs.map(run => [run.group, { seed, diffusion_seed: run.seed }] as const),
+  );
+  return [...new Map(groups)].map(async ([group, tags]) => tagged(await tableAt(generationTable(out, group)), tags));
 }
 
 async function latentsTable({ tokenizer: source, seed, latents: path }: StudySpace): Promise<Table | undefined> {

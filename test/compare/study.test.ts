@@ -81,7 +81,11 @@ describe('a study', () => {
       '0 --out out/diffusion/mae-d0',
       '1 --out out/diffusion/mae-d1',
     ]);
-    expect(all.filter(line => line.startsWith('evaluate out/samples/mae-d1'))).toHaveLength(1);
+    expect(all.filter(line => line.includes('mae=out/samples/mae-d1'))).toEqual([
+      expect.stringMatching(
+        /^evaluate mae=out\/samples\/mae-d1 .*--reference \/base\/images\/train .*generation-0-d1\.csv$/,
+      ),
+    ]);
   });
 
   it('diagnoses latents, evaluates reconstructions in several ways and keeps further tables of the mixtures', () => {
