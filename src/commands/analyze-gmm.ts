@@ -128,7 +128,7 @@ export const analyzeGmm = defineCommand({
     const { startEngine } = await import('../engine/index.js');
     const job = await import('../jobs/gmm/index.js');
     await startEngine();
-    const { sources, digests } = await openSources(chosen, inputs, context);
+    const { sources, origins } = await openSources(chosen, inputs, context);
     const settings = await settingsOf(chosen);
     if (chosen.dryRun) {
       const plan = await job.planSweep(sources, settings);
@@ -136,7 +136,7 @@ export const analyzeGmm = defineCommand({
       return;
     }
     const { log, signal, argv } = context;
-    const work = cardOf(chosen, settings, await digests());
+    const work = cardOf(chosen, settings, await origins());
     const { rows, fits } = await job.withState(chosen.state, work, log, state =>
       job.analyzeGmm(sources, settings, { log, signal, state }),
     );
@@ -185,8 +185,8 @@ async function openSources(
   chosen: Chosen,
   inputs: string[],
   { log }: Context,
-): Promise<{ sources: GmmSource[]; digests: () => Promise<Record<string, string>> }> {
-  const { digestsOf, openNamedLatents, openRows } = await import('./open-latents.js');
+): Promise<{ sources: GmmSource[]; origins: () => Promise<Origins> }> {
+  const { digestsOf, hiddenStatesOf, openNamedLatents, openRows } = await import('./open-latents.js');
   if (chosen.test !== undefined && chosen.folds !== undefined)
     throw new UserError('--folds and --test: give one or the other; folds hold out rows of the latents themselves');
   if (chosen.test !== undefined && inputs.length > 1)
@@ -194,7 +194,17 @@ async function openSources(
   const opening = { ...chosen, nameless: chosen.dtype, log };
   const heldout = chosen.test === undefined ? undefined : (await openRows(chosen.test, opening)).rows;
   const opened = await openNamedLatents(inputs, opening);
-  return { sources: opened.map(({ name, rows }) => ({ name, rows, heldout })), digests: () => digestsOf(opened) };
+  const origins = async (): Promise<Origins> => ({
+    sources: await digestsOf(opened),
+    hiddenStates: hiddenStatesOf(opened),
+  });
+  return { sources: opened.map(({ name, rows }) => ({ name, rows, heldout })), origins };
+}
+
+/** What a protocol card says of where the rows come from. */
+interface Origins {
+  sources: Record<string, string>;
+  hiddenStates: Record<string, unknown> | undefined;
 }
 
 async function settingsOf(chosen: Chosen): Promise<GmmSettings> {
@@ -216,9 +226,9 @@ async function settingsOf(chosen: Chosen): Promise<GmmSettings> {
   };
 }
 
-const cardOf = (chosen: Chosen, { algorithm }: GmmSettings, sources: Record<string, string>): Card =>
+const cardOf = (chosen: Chosen, { algorithm }: GmmSettings, origins: Origins): Card =>
   card('analyze-gmm', {
-    sources,
+    ...origins,
     ...picked({ ...chosen, algorithm }, ['covariance', 'algorithm', 'pca', 'standardize', 'variance', 'dims', 'split']),
     ...picked(chosen, ['folds', 'test', 'start', 'initFrom', 'restarts', 'repeats', 'grow', 'regCovar', 'tol']),
     ...picked(chosen, ['maxIter', 'nulls', 'components', ...(chosen.compat ? (['compat'] as const) : [])]),

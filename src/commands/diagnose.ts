@@ -3,6 +3,7 @@ import { explained, namesOf, UserError } from '../base/index.js';
 import { defineCommand } from './command.js';
 import { count, number, words } from '../base/options.js';
 import { MEASURE_GROUPS } from '../diagnose/names.js';
+import { HIDDEN_STATES_FORM } from '../jobs/hidden-states/options.js';
 import { namelessDtype } from '../io/options.js';
 import { common, dropNonfinite, force, limit, outFile } from './options.js';
 import { card, refuseOutputs, writeTable, type Row } from './table.js';
@@ -14,7 +15,12 @@ const options = z.object({
     .pipe(z.array(z.enum(namesOf(MEASURE_GROUPS))).min(1))
     .default(namesOf(MEASURE_GROUPS))
     .describe(explained(MEASURE_GROUPS)),
-  features: z.string().optional().describe('features of the same images in the same order, for CKNNA'),
+  features: z
+    .string()
+    .optional()
+    .describe(
+      `features of the same images in the same order, for CKNNA: latents, or hidden states, ${HIDDEN_STATES_FORM}`,
+    ),
   masks: z
     .string()
     .optional()
@@ -44,6 +50,10 @@ export const diagnose = defineCommand({
   examples: [
     ['maetok diagnose mae=latents/mae ae=latents/ae', 'all measures of two latent spaces'],
     ['maetok diagnose latents/mae --measure alignment --features dino.npy', 'CKNNA against DINOv2’s features'],
+    [
+      'maetok diagnose sit:runs/sit-mae@block8,t=0.5 --measure alignment --features dino.npy',
+      'CKNNA of hidden states, as REPA reports it',
+    ],
     ['maetok diagnose latents/vae --measure diffusability --masks masks', 'VIV, LNC, SEC, LDS, CDS, RMSC, SRSS'],
     ['maetok diagnose latents/mae --measure spectrum,dimension --limit 5000', 'some measures of some rows'],
   ],
@@ -55,11 +65,11 @@ export const diagnose = defineCommand({
     if (chosen.masks !== undefined && !chosen.measure.includes('diffusability'))
       throw new UserError('--masks is for --measure diffusability, which is not among the measures');
     const { startEngine } = await import('../engine/index.js');
-    const { digestsOf, openNamedLatents } = await import('./open-latents.js');
+    const { digestsOf, hiddenStatesOf, openNamedLatents } = await import('./open-latents.js');
     const { diagnoseLatents, openMasks } = await import('../jobs/diagnose/index.js');
     await startEngine();
     const { dropNonfinite, limit, dtype: nameless } = chosen;
-    const opening = { dropNonfinite, limit, nameless, log: context.log };
+    const opening = { dropNonfinite, limit, nameless, seed: chosen.seed, log: context.log };
     const sources = await openNamedLatents(inputs, opening);
     const features = (await openNamedLatents(chosen.features === undefined ? [] : [chosen.features], opening)).at(0);
     const { neighbours, sample, positions, seed, threads } = chosen;
@@ -84,6 +94,7 @@ export const diagnose = defineCommand({
       protocol: card('diagnose', {
         sources: await digestsOf(sources),
         features: await features?.digest(),
+        hiddenStates: hiddenStatesOf(features ? [...sources, features] : sources),
         masks: masks?.digest,
         ...settings,
         limit,

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { basename, dirname, extname, resolve } from 'node:path';
 import { UserError } from '../base/index.js';
+import { hiddenStatesName, isHiddenStates } from '../jobs/hidden-states/options.js';
 
 export interface NamedInput {
   /** What the `source` column calls it. */
@@ -13,6 +14,7 @@ export function namedInput(input: string): NamedInput {
   // A later `=` belongs to the input itself: `synthetic:scenes?count=50`.
   const named = /^([^=/:?]+)=(.+)$/.exec(input);
   if (named && !existsSync(input)) return { name: named[1], path: named[2] };
+  if (isHiddenStates(input)) return { name: hiddenStatesName(input), path: input };
   return { name: basename(input, extname(input)), path: input };
 }
 

@@ -1,6 +1,7 @@
 import type { Log } from '../base/index.js';
 import type { RowSource } from '../rows/index.js';
 import type { ChannelStatistics, LatentsOptions } from '../latents/index.js';
+import { isHiddenStates, readHiddenStates } from '../jobs/hidden-states/options.js';
 import { namedInputs } from './inputs.js';
 
 export interface OpenedLatents {
@@ -17,11 +18,15 @@ export interface OpenedLatents {
   classes?: string[] | undefined;
   /** SHA-256 of the files, for the protocol card; reads them whole. */
   digest(): Promise<string>;
+  /** What hidden states in the place of latents depend on, for the protocol card. */
+  hiddenStates?: Record<string, unknown>;
 }
 
 export interface NamedLatentsOptions extends LatentsOptions {
   /** How many rows to take, from the first. */
   limit?: number | undefined;
+  /** A diffusion model's hidden states (`sit:RUN@block8,t=0.5`) to compute from these latents and take in their place. */
+  hiddenStates?: string | undefined;
   log: Log;
 }
 
@@ -35,11 +40,18 @@ export async function openNamedLatents(inputs: string[], options: NamedLatentsOp
   return opened;
 }
 
-/** Opens the latents at a path under their own name. */
+/** Opens the latents at a path under their own name, or the hidden states that it names. */
 export async function openRows(
   path: string,
-  { limit, ...options }: NamedLatentsOptions,
+  { limit, hiddenStates, ...options }: NamedLatentsOptions,
 ): Promise<Omit<OpenedLatents, 'name'>> {
+  if (hiddenStates !== undefined || isHiddenStates(path)) {
+    const { openHiddenStates } = await import('../jobs/hidden-states/index.js');
+    const spec = readHiddenStates(hiddenStates ?? path);
+    const from = hiddenStates === undefined ? spec : { ...spec, latents: path };
+    const { card, ...opened } = await openHiddenStates(from, { limit, ...options });
+    return { ...opened, hiddenStates: card };
+  }
   const { measuredStatistics, openLatents } = await import('../latents/index.js');
   const { selectedRows } = await import('../rows/index.js');
   const latents = await openLatents(path, options);
@@ -63,4 +75,10 @@ export async function digestsOf(sources: OpenedLatents[]): Promise<Record<string
   const digests: Record<string, string> = {};
   for (const source of sources) digests[source.name] = await source.digest();
   return digests;
+}
+
+/** What a protocol card says of those sources that are hidden states, by name. */
+export function hiddenStatesOf(sources: OpenedLatents[]): Record<string, unknown> | undefined {
+  const hidden = sources.flatMap(({ name, hiddenStates }) => (hiddenStates ? [[name, hiddenStates] as const] : []));
+  return hidden.length > 0 ? Object.fromEntries(hidden) : undefined;
 }

@@ -2,9 +2,10 @@ import { z } from 'zod';
 import { explained, namesOf, UserError, type Log } from '../base/index.js';
 import type { ProbeSource } from '../jobs/probe/index.js';
 import { defineCommand } from './command.js';
-import { digestsOf, openNamedLatents } from './open-latents.js';
+import { digestsOf, hiddenStatesOf, openNamedLatents } from './open-latents.js';
 import { count, counts, list, number, positive, words } from '../base/options.js';
 import { decoding, namelessDtype } from '../io/options.js';
+import { HIDDEN_STATES_FORM, readHiddenStates } from '../jobs/hidden-states/options.js';
 import { CONTROLS, FEATURES, VOTES } from '../probe/names.js';
 import { PROBES } from '../probe/protocols/names.js';
 import { common, decodingOf, dropNonfinite, force, outFile } from './options.js';
@@ -24,6 +25,10 @@ const options = z.object({
     .pipe(z.array(z.enum(namesOf(FEATURES))).min(1))
     .default(namesOf(FEATURES))
     .describe(`input of the probe; ${explained(FEATURES)}`),
+  features: z
+    .string()
+    .optional()
+    .describe(`probe a diffusion model’s hidden states on the latents in their place: ${HIDDEN_STATES_FORM}`),
   probe: words
     .pipe(z.array(z.enum(namesOf(PROBES))).min(1))
     .default(['logistic', 'knn'])
@@ -73,6 +78,10 @@ export const probe = defineCommand({
     ['maetok probe latents/train --test latents/val --probe knn --neighbours 10,20,100,200', 'k-NN on a test set'],
     ['maetok probe latents/mae --control none,shuffled-labels', 'compared with chance'],
     ['maetok probe latents/mae --pixels photos --control none,pca', 'against raw pixels, also at equal dimensions'],
+    [
+      'maetok probe latents/mae --features sit:runs/sit-mae@block8,t=0.5 --feature mean',
+      'hidden states of a diffusion model; labels=given tells it the classes',
+    ],
     ['maetok probe latents/mae --per-class classes.csv --confusion confusion.csv', 'which classes it confuses'],
   ],
   inputs: {
@@ -88,7 +97,7 @@ export const probe = defineCommand({
     const { startEngine } = await import('../engine/index.js');
     const { classRows, confusionRows, probeSources } = await import('../jobs/probe/index.js');
     await startEngine();
-    const { sources, digests } = await openSources(chosen, inputs, context.log);
+    const { sources, digests, hiddenStates } = await openSources(chosen, inputs, context.log);
     const settings = {
       features: chosen.feature,
       probes: chosen.probe,
@@ -109,6 +118,7 @@ export const probe = defineCommand({
       pixelsSize: chosen.pixels === undefined ? null : chosen.pixelsSize,
       decoding: chosen.pixels === undefined ? null : decodingOf(chosen),
       sources: digests,
+      hiddenStates,
     });
     const table = (out: string | undefined, columns: string[], rows: object[]): Promise<void> =>
       writeTable(context, columns, rows as Row[], { out, force: chosen.force, protocol });
@@ -127,19 +137,22 @@ async function openSources(
   chosen: z.output<typeof options>,
   inputs: string[],
   log: Log,
-): Promise<{ sources: ProbeSource[]; digests: Record<string, string> }> {
+): Promise<{ sources: ProbeSource[]; digests: Record<string, string>; hiddenStates: unknown }> {
   const { test: testPath, pixels, pixelsSize: size, dropNonfinite: drop, dtype } = chosen;
   if (inputs.length === 0 && pixels === undefined)
     throw new UserError('nothing to probe: name latents (mae=latents/mae), or images with --pixels');
-  const opening = { log, dropNonfinite: drop, nameless: dtype };
+  const { features: hidden, seed } = chosen;
+  if (hidden !== undefined) readHiddenStates(hidden);
+  const opening = { log, dropNonfinite: drop, nameless: dtype, seed, hiddenStates: hidden };
   const opened = await openNamedLatents(inputs, opening);
   const test = testPath === undefined ? undefined : (await openNamedLatents([testPath], opening))[0];
   const sources: ProbeSource[] = opened.map(latents => ({ latents, test }));
   const digests = await digestsOf(opened);
-  if (pixels === undefined) return { sources, digests };
+  const hiddenStates = hiddenStatesOf(opened);
+  if (pixels === undefined) return { sources, digests, hiddenStates };
   const { pixelSource, warnOfOtherImages } = await import('../jobs/probe/index.js');
   const reading = { ...decodingOf(chosen), size, tested: test !== undefined, log };
   const { source, digest } = await pixelSource(pixels, reading);
   for (const { latents } of sources) warnOfOtherImages(source.latents, latents, log);
-  return { sources: [...sources, source], digests: { ...digests, pixels: digest } };
+  return { sources: [...sources, source], digests: { ...digests, pixels: digest }, hiddenStates };
 }

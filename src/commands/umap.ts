@@ -63,11 +63,11 @@ export const umap = defineCommand({
     const files = chartFiles('--chart', chosen.chart);
     await refuseOutputs([...files, chosen.out, chosen.quality], chosen.force);
     const { startEngine } = await import('../engine/index.js');
-    const { digestsOf, openNamedLatents } = await import('./open-latents.js');
+    const { digestsOf, hiddenStatesOf, openNamedLatents } = await import('./open-latents.js');
     const { embeddingsOf } = await import('../jobs/umap/index.js');
     await startEngine();
     const { dropNonfinite, limit } = chosen;
-    const opening = { dropNonfinite, limit, nameless: chosen.dtype, log: context.log };
+    const opening = { dropNonfinite, limit, nameless: chosen.dtype, seed: chosen.seed, log: context.log };
     const sources = await openNamedLatents(inputs, opening);
     const { method: methods, neighbours, minDist, epochs, perplexity, iterations, sample, seed } = chosen;
     const settings = { methods, neighbours, minDist, perplexity, iterations, sample, seed };
@@ -75,6 +75,7 @@ export const umap = defineCommand({
     for (const { rows } of sources) embeddings.push(...(await embeddingsOf(rows, { ...settings, epochs }, context)));
     const protocol = card('umap', {
       sources: await digestsOf(sources),
+      hiddenStates: hiddenStatesOf(sources),
       ...settings,
       epochs,
       limit,

@@ -1,6 +1,6 @@
 import { tf, type Tensor, type Tensor3D } from '../engine/index.js';
 import { children, linear, silu, under, type Params, type Rotation } from '../nn/index.js';
-import { block, finalLayer } from './blocks.js';
+import { block, finalLayer, type Conditioning } from './blocks.js';
 import { headConfig, type NetworkConfig } from './config.js';
 import { labelEmbedding, timeEmbedding, tokenEmbedding, tokensToLatents } from './embeddings.js';
 
@@ -29,62 +29,85 @@ export interface NetworkOutput {
 export function forward(
   config: NetworkConfig,
   params: Params,
-  { x, t, labels, beta }: NetworkInput,
+  input: NetworkInput,
   keep: (name: string) => boolean = () => false,
 ): NetworkOutput {
   return tf.tidy(() => {
     const activations: Record<string, Tensor> = {};
-    const named = (name: string, value: Tensor): Tensor => {
-      if (keep(name)) activations[name] = value;
-      return value;
+    const named: Named = (name, make) => {
+      if (keep(name)) activations[name] = make();
     };
-    const time = forAllTokens(named('t_embed', timeEmbedding(config, params, t, beta)));
-    const label = forAllTokens(named('y_embed', labelEmbedding(under(params, 'y_embedder.embedding_table'), labels)));
-    // Every modulation starts with the SiLU of the same condition. RAE's encoder in front of a head takes it twice.
-    const once = silu(time.add(label));
-    const conditioning = {
-      condition: config.head ? silu(once) : once,
-      rotation: storedRotation(params, config.head ? 'enc_feat_rope' : 'feat_rope'),
-    };
-    const embedder = under(params, config.head ? 's_embedder' : 'x_embedder');
-    let tokens = named('embed', tokenEmbedding(config, embedder, x).add(params.pos_embed));
-    const blocks = children(params, 'blocks');
-    blocks.slice(0, config.depth).forEach((blockParams, i) => {
-      tokens = named(`blocks.${i}`, block(config, blockParams, tokens, conditioning));
-      if (i + 1 === config.projectors?.after) {
-        config.projectors.features.forEach((_, k) => {
-          const name = `projectors.${k}`;
-          if (keep(name)) activations[name] = project(under(params, name), tokens);
-        });
-      }
-    });
+    const { tokens, time, conditioning } = encoded(config, params, input, named);
     const outputs = config.head
-      ? headOutputs(config, params, x, silu(time.add(tokens)), named)
+      ? headOutputs(config, params, input.x, silu(time.add(tokens)), named)
       : finalLayer(config, under(params, 'final_layer'), tokens, conditioning);
     return { prediction: tokensToLatents(config, outputs), activations };
   });
+}
+
+/** The tokens after so many blocks (0: before the first), [n, sequence, width]; the caller owns them. */
+export function hiddenStates(config: NetworkConfig, params: Params, input: NetworkInput, after: number): Tensor3D {
+  if (after <= config.depth)
+    return tf.tidy(() => encoded({ ...config, depth: after }, params, input, () => undefined).tokens as Tensor3D);
+  const name = `blocks.${after - 1}`;
+  const { prediction, activations } = forward(config, params, input, wanted => wanted === name);
+  prediction.dispose();
+  return activations[name] as Tensor3D;
+}
+
+/** Takes note of an intermediate, which is made only where it is asked for. */
+type Named = (name: string, make: () => Tensor) => void;
+
+/** The blocks before the last layer, or before the head: their tokens, and the time's embedding [n, 1, width]. */
+function encoded(
+  config: NetworkConfig,
+  params: Params,
+  { x, t, labels, beta }: NetworkInput,
+  named: Named,
+): { tokens: Tensor; time: Tensor; conditioning: Conditioning } {
+  const time = timeEmbedding(config, params, t, beta);
+  const label = labelEmbedding(under(params, 'y_embedder.embedding_table'), labels);
+  named('t_embed', () => time);
+  named('y_embed', () => label);
+  // Every modulation starts with the SiLU of the same condition. RAE's encoder in front of a head takes it twice.
+  const once = forAllTokens(silu(time.add(label)));
+  const conditioning = {
+    condition: config.head ? silu(once) : once,
+    rotation: storedRotation(params, config.head ? 'enc_feat_rope' : 'feat_rope'),
+  };
+  const embedder = under(params, config.head ? 's_embedder' : 'x_embedder');
+  let tokens = tokenEmbedding(config, embedder, x).add(params.pos_embed);
+  named('embed', () => tokens);
+  children(params, 'blocks')
+    .slice(0, config.depth)
+    .forEach((blockParams, i) => {
+      tokens = block(config, blockParams, tokens, conditioning);
+      named(`blocks.${i}`, () => tokens);
+      if (i + 1 === config.projectors?.after)
+        config.projectors.features.forEach((_, k) => {
+          const name = `projectors.${k}`;
+          named(name, () => project(under(params, name), tokens));
+        });
+    });
+  return { tokens, time: forAllTokens(time), conditioning };
 }
 
 /** [n, width] → [n, 1, width]. */
 const forAllTokens = (x: Tensor): Tensor => x.reshape([x.shape[0], 1, -1]);
 
 /** DDT's head on the noisy latents x; `guide` [n, sequence, width] are the tokens that tell each of its own what to do. */
-function headOutputs(
-  config: NetworkConfig,
-  params: Params,
-  x: Tensor,
-  guide: Tensor,
-  named: (name: string, value: Tensor) => Tensor,
-): Tensor {
+function headOutputs(config: NetworkConfig, params: Params, x: Tensor, guide: Tensor, named: Named): Tensor {
   const own = headConfig(config);
   const projector = under(params, 's_projector');
   const condition = silu(own.width === config.width ? guide : linear(projector, guide));
   const conditioning = { condition, rotation: storedRotation(params, 'dec_feat_rope') };
-  const blocks = children(params, 'blocks').slice(config.depth);
-  const tokens = blocks.reduce(
-    (inner, blockParams, i) => named(`blocks.${config.depth + i}`, block(own, blockParams, inner, conditioning)),
-    tokenEmbedding(own, under(params, 'x_embedder'), x),
-  );
+  let tokens = tokenEmbedding(own, under(params, 'x_embedder'), x);
+  children(params, 'blocks')
+    .slice(config.depth)
+    .forEach((blockParams, i) => {
+      tokens = block(own, blockParams, tokens, conditioning);
+      named(`blocks.${config.depth + i}`, () => tokens);
+    });
   return finalLayer(own, under(params, 'final_layer'), tokens, conditioning);
 }
 

@@ -1,10 +1,11 @@
 import { z } from 'zod';
-import { tf, type Tensor } from '../engine/index.js';
+import { tf, type Tensor, type Tensor3D } from '../engine/index.js';
 import type { Params } from '../nn/index.js';
 import type { NetworkConfig } from './config.js';
 import type { ConditionalField } from './guidance.js';
 import { PATH_NAMES, PREDICTIONS } from './names.js';
-import { forward, usedChannels } from './network.js';
+import { noisyAt } from './loss.js';
+import { forward, hiddenStates, usedChannels } from './network.js';
 import { PATHS } from './paths.js';
 import { TO_VELOCITY } from './predictions.js';
 
@@ -67,6 +68,24 @@ export function predictAt(
       beta: config.beta ? each(beta) : undefined,
     });
     return usedChannels(config, prediction);
+  });
+}
+
+/**
+ * The tokens after so many blocks, [n, sequence, width], of latents that were noised to an inner time. data and noise
+ * [n, tokens, channels].
+ */
+export function hiddenStatesAt(
+  { config, params, objective }: Predictor,
+  { data, noise, labels }: { data: Tensor; noise: Tensor; labels: Int32Array },
+  t: number,
+  after: number,
+): Tensor3D {
+  const each = (value: number): Float64Array => new Float64Array(labels.length).fill(value);
+  return tf.tidy(() => {
+    const x = noisyAt(objective.path, data, noise, each(t));
+    const input = { x, t: each(networkTime(objective, t)), labels, beta: config.beta ? each(1) : undefined };
+    return hiddenStates(config, params, input, after);
   });
 }
 

@@ -2,10 +2,16 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from '@jest/globals';
 import { parse } from 'yaml';
-import { RandomNumbers } from '../../src/base/index.js';
-import type { RunNetwork } from '../../src/diffusion/index.js';
+import { RandomNumbers, silentLog } from '../../src/base/index.js';
+import { forward, openDiffusion, type RunNetwork } from '../../src/diffusion/index.js';
+import { tf } from '../../src/engine/index.js';
 import { writeNpz } from '../../src/io/index.js';
+import { openHiddenStates } from '../../src/jobs/hidden-states/index.js';
+import { readHiddenStates } from '../../src/jobs/hidden-states/options.js';
+import { openLatents } from '../../src/latents/index.js';
+import type { RowSource } from '../../src/rows/index.js';
 import { maetok } from '../helpers/cli.js';
+import { rowsOf } from '../helpers/csv.js';
 import { tempFolder } from '../helpers/temp.js';
 
 const root = tempFolder();
@@ -32,6 +38,13 @@ const train = (out: string, ...words: string[]) =>
   maetok('train', 'sit-tiny', '--latents', grid, '--out', join(root, out), ...QUICK, ...words);
 const architecture = (run: string): RunNetwork['architecture'] =>
   (parse(readFileSync(join(root, run, 'config.yaml'), 'utf8')) as { network: RunNetwork }).network.architecture;
+
+const floats = async (source: RowSource): Promise<Float32Array> => {
+  for await (const { data } of source.chunks()) return data;
+  throw new Error('no rows');
+};
+const hidden = (words: string, options: { limit?: number; seed?: number } = {}) =>
+  openHiddenStates(readHiddenStates(`sit:${join(root, 'wide')}@${words}`), { ...options, log: silentLog });
 
 describe('a wide head', () => {
   test('is trained and opened again', async () => {
@@ -70,5 +83,91 @@ describe('a wide head', () => {
     expect(stderr).toMatch(message);
     expect(stderr.trim().split('\n')).toHaveLength(1);
     expect(existsSync(join(root, 'refused'))).toBe(false);
+  });
+});
+
+describe('hidden states of a diffusion run', () => {
+  test('a row has the same ones whatever the rows beside it; another seed, time or block gives others', async () => {
+    const all = await hidden('block2,t=0.5');
+    expect([all.tokens, all.channels, all.grid, all.rows.rows]).toEqual([16, 128, [4, 4], ROWS]);
+    const states = await floats(all.rows);
+    const first = await floats((await hidden('block2,t=0.5', { limit: 5 })).rows);
+    expect(first).toBeAllClose(states.subarray(0, first.length));
+    for (const [words, seed] of [
+      ['block2,t=0.5', 1],
+      ['block2,t=0.6', 0],
+      ['block1,t=0.5', 0],
+    ] as const) {
+      const other = await floats((await hidden(words, { seed, limit: 5 })).rows);
+      expect(other).not.toEqual(first);
+    }
+  });
+
+  test('at t = 1 those of the latents themselves, and their mean over tokens', async () => {
+    const { config, params, mean, std, dispose } = await openDiffusion(join(root, 'wide'));
+    const latents = await openLatents(grid);
+    const x = tf
+      .tensor3d(await latents.read([0, 1]), [2, 16, CHANNELS])
+      .sub(tf.tensor1d(mean))
+      .div(tf.tensor1d(std));
+    const input = { x, t: [1, 1], labels: [config.classes, config.classes] };
+    const { activations } = forward(config, params, input, name => name === 'blocks.4');
+    const expected = activations['blocks.4'];
+    const states = await hidden('block5,t=1', { limit: 2 });
+    expect(await floats(states.rows)).toBeAllClose(await expected.data(), { rtol: 1e-4 });
+    const means = await hidden('block5,t=1,tokens=mean', { limit: 2 });
+    expect(await floats(means.rows)).toBeAllClose(await expected.mean(1).data(), { rtol: 1e-4 });
+    dispose();
+    await latents.close();
+  });
+
+  test('are probed like latents, and the card says whether the network was told the classes', async () => {
+    const out = join(root, 'probe.csv');
+    const spec = `sit:${join(root, 'wide')}@block3,t=0.5,labels=given`;
+    const probed = await maetok(
+      ...[
+        'probe',
+        `h3=${grid}`,
+        '--features',
+        spec,
+        '--feature',
+        'mean',
+        '--probe',
+        'knn',
+        '--neighbours',
+        '3',
+        '--out',
+        out,
+      ],
+    );
+    expect(probed).toMatchObject({ code: 0 });
+    expect(probed.stderr).toMatch(/was told the classes/);
+    expect(rowsOf(readFileSync(out, 'utf8'))[0]).toMatchObject({ source: 'h3', dims: '128', classes: '3' });
+    const card = JSON.parse(readFileSync(`${out}.protocol.json`, 'utf8')) as { hiddenStates: unknown };
+    expect(card.hiddenStates).toMatchObject({ h3: { block: 3, t: 0.5, labels: 'given', seed: 0, step: 2 } });
+  });
+
+  test('of the latents that the run was trained on, aligned with features', async () => {
+    const aligned = await maetok(
+      ...['diagnose', `sit:${join(root, 'wide')}@block3,t=0.5`, '--features', grid, '--measure', 'alignment'],
+    );
+    expect(aligned).toMatchObject({ code: 0 });
+    const [row] = rowsOf(aligned.stdout);
+    expect(row).toMatchObject({ source: 'wide@block3,t=0.5', measure: 'cknna', rows: String(ROWS) });
+  });
+
+  test.each([
+    ['block9,t=0.5', /block 9 is beyond the last of its 5 blocks/],
+    ['block2', /has no t; write sit:RUN@block8,t=0\.5/],
+    ['block2,t=1.5', /t must be 1 or less/],
+    ['block2,t=0.5,labels=own', /labels/],
+    ['block2,t=0.5,layer=3', /only t, labels, tokens, latents, weights, heads can be set/],
+    ['t=0.5', /hidden states are named sit:RUN@block8/],
+    ['block2,t=0.5,latents=nowhere', /nowhere: no such latents/],
+  ])('%s is refused in one line', async (words, message) => {
+    const { code, stderr } = await maetok('diagnose', `sit:${join(root, 'wide')}@${words}`, '--measure', 'tokens');
+    expect(code).toBe(2);
+    expect(stderr).toMatch(message);
+    expect(stderr.trim().split('\n')).toHaveLength(1);
   });
 });

@@ -2,8 +2,9 @@ import { EXIT, UserError, type Log } from '../../base/index.js';
 import { lossByTime, openDiffusion, type Diffusion, type FrozenSet, type TimeLoss } from '../../diffusion/index.js';
 import { isRun, readRunConfig, sha256OfFile, type NamelessDType, type WeightsName } from '../../io/index.js';
 import { floorSubtraction, type BeyondFloor } from './floor.js';
-import { openNormalised, splitImages, type NormalisedLatents } from '../../latents/index.js';
+import { splitImages, type NormalisedLatents } from '../../latents/index.js';
 import { diffusionOptions } from '../train/diffusion/options.js';
+import { openFitting } from './open-fitting.js';
 import { FROZEN_SEED, frozenSet } from './frozen.js';
 
 export interface LossSettings {
@@ -80,26 +81,6 @@ const objectOf = (value: unknown): Record<string, unknown> => (value ?? {}) as R
 function weightsOf(checkpoint: string, { weights }: LossSettings): WeightsName[] {
   if (weights !== 'both') return [weights];
   return isRun(checkpoint) ? ['raw', 'ema'] : ['ema'];
-}
-
-async function openFitting(diffusion: Diffusion, settings: LossSettings, log: Log): Promise<NormalisedLatents> {
-  const { config, mean, std, step } = diffusion;
-  const latents = await openNormalised(settings.latents, {
-    flips: false,
-    classes: config.classes,
-    classNames: diffusion.classes,
-    // Published weights do not tell theirs: the latents' own it is.
-    normalisation: step === undefined ? undefined : { mean, std },
-    dropNonfinite: settings.dropNonfinite,
-    dtype: settings.dtype,
-    log,
-  });
-  const { tokens, channels } = latents.source;
-  if (tokens === config.tokens && channels === config.channels) return latents;
-  await latents.source.close();
-  throw new UserError(
-    `--latents ${settings.latents}: latents are ${tokens}×${channels}, but ${diffusion.name} was trained on ${config.tokens}×${config.channels}`,
-  );
 }
 
 /** The run's own split for the run's latents; all rows of any other latents. */

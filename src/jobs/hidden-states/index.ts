@@ -1,0 +1,1 @@
+export { openHiddenStates, type HiddenStates } from './hidden-states.js';
