@@ -87,7 +87,7 @@ describe('a wide head', () => {
 });
 
 describe('hidden states of a diffusion run', () => {
-  test('a row has the same ones whatever the rows beside it; another seed, time or block gives others', async () => {
+  test('a row has the same ones whatever the rows beside it; another seed or time gives others', async () => {
     const all = await hidden('block2,t=0.5');
     expect([all.tokens, all.channels, all.grid, all.rows.rows]).toEqual([16, 128, [4, 4], ROWS]);
     const states = await floats(all.rows);
@@ -96,7 +96,6 @@ describe('hidden states of a diffusion run', () => {
     for (const [words, seed] of [
       ['block2,t=0.5', 1],
       ['block2,t=0.6', 0],
-      ['block1,t=0.5', 0],
     ] as const) {
       const other = await floats((await hidden(words, { seed, limit: 5 })).rows);
       expect(other).not.toEqual(first);
