@@ -13,6 +13,9 @@ export function wrap(text: string, width: number): string[] {
   return lines;
 }
 
+/** Up to the first full stop, semicolon or question mark. */
+export const firstSentence = (text: string): string => /^.*?[.;?](?=\s|$)/s.exec(text)?.[0].replace(/;$/, '.') ?? text;
+
 /** `text` with spaces up to `width` characters. */
 export const padded = (text: string, width: number): string => text + ' '.repeat(Math.max(0, width - text.length));
 

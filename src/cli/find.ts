@@ -1,6 +1,6 @@
 import { closest } from '../base/index.js';
 import { COMMANDS, type Command } from '../commands/index.js';
-import { UsageError } from './parser.js';
+import { UsageError } from './usage-error.js';
 
 /**
  * The command that a command line names, down to its variant (`train maetok`); undefined where it names none.

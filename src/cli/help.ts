@@ -1,4 +1,4 @@
-import { definitions, kebab, wrap } from '../base/index.js';
+import { definitions, firstSentence, kebab, wrap } from '../base/index.js';
 import { COMMAND_GROUPS, type Command } from '../commands/index.js';
 import { dashed, flagsOf, type Flag, type FlagKind } from './flags.js';
 
@@ -128,6 +128,3 @@ function exampleLines([line, meaning]: [string, string], width: number): string[
     ...wrap(meaning, width - 6).map(part => `      ${part}`),
   ];
 }
-
-/** Up to the first full stop, semicolon or question mark. */
-const firstSentence = (text: string): string => /^.*?[.;?](?=\s|$)/s.exec(text)?.[0].replace(/;$/, '.') ?? text;

@@ -1,9 +1,8 @@
 import yargs from 'yargs';
-import { camel, closest, kebab, readBoolean, UserError } from '../base/index.js';
+import { camel, closest, kebab, readBoolean } from '../base/index.js';
 import type { Command } from '../commands/index.js';
 import { flagsOf, type Flag } from './flags.js';
-
-export class UsageError extends UserError {}
+import { UsageError } from './usage-error.js';
 
 /** What was typed: flags by camelCase name, and the positional words after the command. */
 export interface Typed {

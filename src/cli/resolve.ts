@@ -3,7 +3,8 @@ import type { Command } from '../commands/index.js';
 import { closest, kebab, readBoolean, readNumber } from '../base/index.js';
 import { readConfig, type Said } from './config-file.js';
 import { dashed, flagsOf, type Flag } from './flags.js';
-import { UsageError, type Typed } from './parser.js';
+import type { Typed } from './parser.js';
+import { UsageError } from './usage-error.js';
 
 export interface Resolved {
   options: Record<string, unknown>;

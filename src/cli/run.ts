@@ -4,8 +4,9 @@ import type { Precision } from '../engine/names.js';
 import { findCommand } from './find.js';
 import { commandHelp, helpWidth, overviewHelp } from './help.js';
 import { makeLog, type TextSink } from './log.js';
-import { parseWords, questionOf, UsageError, type Question } from './parser.js';
+import { parseWords, questionOf, type Question } from './parser.js';
 import { resolveOptions, type Resolved } from './resolve.js';
+import { UsageError } from './usage-error.js';
 
 export interface CliStreams {
   stdout: TextSink;

@@ -23,6 +23,8 @@ export interface Inputs {
   /** How many there may be; default: exactly one. */
   min?: number;
   max?: number;
+  /** The words that it may be, for completion, where these are few. */
+  choices?: readonly string[];
 }
 
 /**

@@ -26,7 +26,7 @@ export const engine = defineCommand({
     ['maetok engine list', 'what is installed'],
     ['maetok engine remove --gpu', 'remove the GPU build'],
   ],
-  inputs: { name: 'action', describe: Object.keys(ACTIONS).join(', ') },
+  inputs: { name: 'action', describe: Object.keys(ACTIONS).join(', '), choices: Object.keys(ACTIONS) },
   options,
   // An incomplete download is removed.
   saves: () => true,

@@ -37,10 +37,10 @@ export {
   readCheckpointState,
   readRun,
   readRunConfig,
-  RUN,
   STATE,
   verifiedDigest,
 } from './run-folder.js';
+export { RUN } from './names.js';
 export { decodeImage, imageSize, isImageName, PILLOW } from './decode.js';
 export { listed } from './listed.js';
 export type { FloatDType, NamelessDType, PosteriorName, WeightsName } from './names.js';

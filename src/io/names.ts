@@ -25,3 +25,6 @@ export type Float8 = (typeof FLOAT8_DTYPES)[number];
 /** Types of numbers that NumPy itself lacks; a library beside it writes their bytes under no name. */
 export const NAMELESS_DTYPES = ['bfloat16', ...FLOAT8_DTYPES] as const;
 export type NamelessDType = (typeof NAMELESS_DTYPES)[number];
+
+/** What stands in the folder of a training run. */
+export const RUN = { config: 'config.yaml', info: 'run.json', checkpoints: 'checkpoints', latest: 'latest' } as const;

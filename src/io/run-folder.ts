@@ -4,7 +4,7 @@ import { basename, join } from 'node:path';
 import { silentLog, UserError, type Log } from '../base/index.js';
 import { sha256OfFile } from './digest.js';
 import { readJson, readYaml } from './documents.js';
-import type { WeightsName } from './names.js';
+import { RUN, type WeightsName } from './names.js';
 import { openSafetensors } from './safetensors.js';
 
 /** A training run on disk, as far as reading it goes. */
@@ -29,9 +29,8 @@ export interface ReadRunOptions {
   log?: Log | undefined;
 }
 
-/** Names in a run folder. */
+/** What a checkpoint's folder says of it. */
 export const STATE = 'state.json';
-export const RUN = { config: 'config.yaml', info: 'run.json', checkpoints: 'checkpoints', latest: 'latest' } as const;
 
 /** Whether a folder holds a run, with or without a checkpoint. */
 export function isRun(folder: string): boolean {

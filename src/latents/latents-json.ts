@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { checked, readJson } from '../io/index.js';
 import { FLOAT_DTYPES } from '../io/names.js';
+import { LATENTS_JSON } from './names.js';
 
 /** The description of a latents folder, next to LightningDiT's shards. */
 export const latentsJson = z.object({
@@ -31,8 +32,6 @@ export const latentsJson = z.object({
 });
 
 export type LatentsJson = z.infer<typeof latentsJson>;
-
-export const LATENTS_JSON = 'latents.json';
 
 /** LightningDiT's name of a shard. */
 export const shardName = (rank: number, shard: number): string =>

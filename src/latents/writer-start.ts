@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { EXIT, messageOf, silentLog, UserError, type Log } from '../base/index.js';
 import { alone } from '../distributed/index.js';
 import { makeFolder, openSafetensors } from '../io/index.js';
-import { LATENTS_JSON, readLatentsJson } from './latents-json.js';
+import { readLatentsJson } from './latents-json.js';
+import { LATENTS_JSON } from './names.js';
 import { readState, requireSameWork, stateFile, writeState, type WriterState } from './writer-state.js';
 import type { LatentsDescription, LatentsWriterOptions } from './writer-options.js';
 
