@@ -1,4 +1,4 @@
-import { chartOf } from '../chart.js';
+import { chartOf, choose } from '../chart.js';
 import { describeChart } from '../describe.js';
 import { rasterise, renderSvg } from '../render.js';
 import { interactiveOf } from './interactive.js';
@@ -14,7 +14,7 @@ export async function htmlChart(chart: PageChart): Promise<string> {
   const alt = escape(describeChart(chart.table, chart.choice));
   const svg = await renderSvg(chartOf(chart.table, chart.choice));
   const still = svg.length > LARGE ? `<img alt="" src="${dataUrl(rasterise(svg))}">` : svg;
-  return `<figure class="chart" data-chart="${escape(chart.name)}">
+  return `<figure class="chart${hasPanels(chart) ? ' wide' : ''}" data-chart="${escape(chart.name)}">
 <div class="controls"></div>
 <div class="plot" role="img" aria-label="${alt}">${still}</div>
 <figcaption>${escape(chart.caption)}</figcaption>
@@ -22,4 +22,10 @@ export async function htmlChart(chart: PageChart): Promise<string> {
 ${provenance(chart)}
 <script type="application/json">${scriptJson(interactiveOf(chart))}</script>
 </figure>`;
+}
+
+/** Whether there are several panels, which need the page's width. */
+function hasPanels({ table, choice }: PageChart): boolean {
+  const { facet, rows } = choose(table, choice);
+  return facet !== undefined || rows !== undefined;
 }

@@ -97,7 +97,7 @@ async function section(
   const drawn = await Promise.all(charts.map(chart => htmlChart(coloured(chart, sources))));
   return `<section aria-labelledby="section-${index}">
 <h2 id="section-${index}">${escape(heading)}</h2>
-${[paragraphs(text), ...tables.map(htmlTable), ...drawn, ...pictures.map(htmlPictures)].join('\n')}
+${[paragraphs(text), ...tables.map(htmlTable), `<div class="charts">${drawn.join('\n')}</div>`, ...pictures.map(htmlPictures)].join('\n')}
 </section>`;
 }
 

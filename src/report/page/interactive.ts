@@ -36,7 +36,7 @@ interface Panel {
 
 interface Layer {
   mark: string | { type: string };
-  encoding: Record<string, { type?: string; field?: string; legend?: unknown } | undefined>;
+  encoding: Record<string, { type?: string; field?: string; legend?: unknown; scale?: object } | undefined>;
   params?: object[];
 }
 
@@ -96,6 +96,9 @@ function prepare(panel: Panel, index: number, chosen: Chosen, columns: string[],
     }
   }
   if (chosen.kind === 'bar') return;
+  // Marks at the ends of an axis would be cut in half.
+  for (const { encoding } of layers)
+    for (const axis of [encoding.x, encoding.y]) if (axis?.scale) axis.scale = { ...axis.scale, padding: 8 };
   const zoom = 'wheel![event.ctrlKey || event.metaKey]';
   layers[0].params = [{ name: `zoom${index}`, select: { type: 'interval', zoom }, bind: 'scales' }];
 }

@@ -18,7 +18,7 @@ export function themeStyle(): string {
   const properties = (colors: string[]): string => colors.map((color, i) => `--series-${i}: ${color};`).join(' ');
   const replaced = [...PALETTE.map((color, i) => [color, `series-${i}`]), ...Object.entries(INKS)].flatMap(
     ([color, property]) =>
-      ['fill', 'stroke'].map(kind => `.plot svg [${kind}="${color}"] { ${kind}: var(--${property}); }`),
+      ['fill', 'stroke'].map(kind => `.chart svg [${kind}="${color}"] { ${kind}: var(--${property}); }`),
   );
   return [
     `:root { ${properties(PALETTE)} }`,

@@ -59,7 +59,7 @@ for (const figure of document.querySelectorAll('.chart')) {
   }
 
   function symbol(color, shape) {
-    const box = element('span', { className: 'plot-symbol' });
+    const box = element('span');
     const paths = {
       circle: 'M5,1a4,4 0 1,0 0.01,0z',
       square: 'M1.5,1.5h7v7h-7z',
@@ -70,7 +70,6 @@ for (const figure of document.querySelectorAll('.chart')) {
       'triangle-right': 'M9,5l-8,4v-8z',
       'triangle-left': 'M1,5l8,4v-8z',
     };
-    box.className = 'plot';
     box.innerHTML = `<svg viewBox="0 0 10 10" aria-hidden="true"><path d="${paths[shape] ?? paths.square}" fill="${color}"/></svg>`;
     return box.firstChild;
   }
@@ -93,7 +92,7 @@ for (const figure of document.querySelectorAll('.chart')) {
       button('SVG', async () => save(`${name}.svg`, await view.toSVG(), 'image/svg+xml')),
       button('PNG', async () => save(`${name}.png`, await view.toImageURL('png', 2))),
       button('CSV', () => save(`${name}.csv`, text(), 'text/csv')),
-      button('Reset zoom', () => draw()),
+      button('Reset zoom', () => draw(), { title: 'Ctrl + wheel zooms, dragging moves' }),
     );
   }
 
@@ -155,7 +154,7 @@ function fitted(spec, width) {
   const autosize = { type: 'fit-x', contains: 'padding' };
   if (!spec.facet) return { ...spec, autosize, width };
   const columns = Math.max(1, Math.min(spec.columns, Math.floor(width / 280)));
-  const side = Math.max(120, Math.floor(width / columns) - 70);
+  const side = Math.max(120, Math.floor((width - 80) / columns) - 24);
   const isSquare = spec.spec.width === spec.spec.height;
   return { ...spec, columns, spec: { ...spec.spec, width: side, ...(isSquare && { height: side }) } };
 }
@@ -164,8 +163,10 @@ function fitted(spec, width) {
 function scaled(part, axes) {
   if (part === null || typeof part !== 'object') return part;
   for (const [key, value] of Object.entries(part)) {
-    if ((key === 'x' || key === 'y') && axes.has(key) && value?.type === 'quantitative')
-      value.scale = { ...value.scale, type: 'log', nice: false };
+    if (axes.has(key) && value?.type === 'quantitative') {
+      Object.assign(value.scale, { type: 'log', nice: false });
+      delete value.scale.zero;
+    }
     scaled(value, axes);
   }
   return part;
