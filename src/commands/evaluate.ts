@@ -3,7 +3,7 @@ import { explained, namesOf, UserError } from '../base/index.js';
 import { defineCommand } from './command.js';
 import { evaluateSweep } from './evaluate-sweep.js';
 import { namedInputs } from './inputs.js';
-import { count, counts, whole, words } from '../base/options.js';
+import { count, counts, list, nonNegative, whole, words } from '../base/options.js';
 import { SPLITS } from '../data/names.js';
 import { POSTERIORS } from '../io/names.js';
 import { decoding } from '../io/options.js';
@@ -51,6 +51,12 @@ const options = z.object({
     .boolean()
     .default(false)
     .describe('iFID interpolates with training latents of the image’s own class only'),
+  latentNoise: list(z.array(nonNegative).min(1))
+    .refine(levels => new Set(levels).size === levels.length, 'names a level twice')
+    .optional()
+    .describe(
+      'with --tokenizer: decode latents with this much noise, in standard deviations of each channel, e.g. 0,0.1,0.2,0.4; a row per level',
+    ),
   lpips: z.string().optional().describe('LPIPS’s weights: one file, or VGG16_FILE,LIN_FILE'),
   posterior: z
     .enum(POSTERIORS)
@@ -97,6 +103,10 @@ export const evaluate = defineCommand({
     [
       'maetok evaluate --tokenizer runs/mae --data imagenet/val --latents latents/mae --metrics ifid --features inception:pt_inception-2015-12-05-6726825d.pth',
       'iFID: held-out latents interpolated with training latents, decoded',
+    ],
+    [
+      'maetok evaluate --tokenizer runs/mae --data imagenet/val --latent-noise 0,0.1,0.2,0.4,0.8 --out noise.csv',
+      'how a decoder bears noise on its latents; `maetok plot noise.csv` draws it',
     ],
     [
       'maetok evaluate samples --reference photos --features vit:hf:facebook/dinov2-large',
@@ -146,7 +156,8 @@ export const evaluate = defineCommand({
               context,
             )
           : await job.evaluateSets(namedInputs(inputs), { ...chosen, reference: reference! }, judges, context);
-      await writeTable(context, job.EVALUATION_COLUMNS, rows as unknown as Row[], {
+      const columns = [...job.EVALUATION_COLUMNS, ...(chosen.latentNoise ? ['latent_noise'] : [])];
+      await writeTable(context, columns, rows as unknown as Row[], {
         out: chosen.out,
         force: chosen.force,
         protocol: card('evaluate', {
@@ -190,7 +201,7 @@ function checkInterpolation({ latents, metrics, features }: Options): void {
 }
 
 function checkUsage(chosen: Options, inputs: string[]): void {
-  const { tokenizer, data, reference, paired, sweep, resume, latents, metrics } = chosen;
+  const { tokenizer, data, reference, paired, sweep, resume, latents, metrics, latentNoise } = chosen;
   if (sweep !== undefined) {
     checkSweep(chosen, inputs);
     return;
@@ -204,6 +215,8 @@ function checkUsage(chosen: Options, inputs: string[]): void {
     return;
   }
   if (latents !== undefined || metrics?.includes('ifid')) throw new UserError(NO_LATENTS);
+  if (latentNoise !== undefined)
+    throw new UserError('--latent-noise is added to a tokenizer’s latents: give --tokenizer and --data');
   if (inputs.length === 0) throw new UserError('evaluate needs images, or --tokenizer and --data; --help has examples');
   if (reference === undefined) throw new UserError(`${inputs[0]}: needs --reference: the images to compare with`);
   if (paired && inputs.length > 1) throw new UserError(`--paired takes one input, ${inputs.length} were given`);

@@ -104,6 +104,16 @@ const RULES: Rule[] = [
     }),
   },
   {
+    needs: ['latent_noise'],
+    chart: table => ({
+      kind: 'line',
+      x: 'latent_noise',
+      y: 'value',
+      color: 'source',
+      rows: varied(table, 'metric'),
+    }),
+  },
+  {
     needs: ['guidance'],
     chart: table => ({
       kind: 'line',
@@ -167,14 +177,16 @@ export function choose(table: Table, choice: ChartChoice): Chosen {
 }
 
 function specOf(table: Table, chosen: Chosen): TopLevelSpec {
-  const { rows, title, subtitle } = chosen;
+  const { x, rows, title, subtitle } = chosen;
+  // What has no place along the axis, as a slope has none among levels, gets no panel either.
+  const placed = { ...table, rows: table.rows.filter(row => row[x] !== null) };
   const body =
     rows === undefined
       ? panels(table, chosen)
       : {
-          vconcat: distinct(table, rows).map(value => ({
+          vconcat: distinct(placed, rows).map(value => ({
             title: { text: String(value), anchor: 'start', fontSize: 12 },
-            ...panels({ ...table, rows: table.rows.filter(row => row[rows] === value) }, chosen),
+            ...panels({ ...table, rows: placed.rows.filter(row => row[rows] === value) }, chosen),
           })),
         };
   return {

@@ -5,3 +5,4 @@ export { studentQuantile } from './student.js';
 export { wilson } from './wilson.js';
 export { partialInterval, partialSpearman } from './partial.js';
 export { kendall, permutationTest, spearman, spearmanInterval } from './rank-correlation.js';
+export { leastSquares } from './least-squares.js';

@@ -2,6 +2,8 @@ import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, test } from '@jest/globals';
+import { startEngine, tf } from '../../src/engine/index.js';
+import { withNoise } from '../../src/jobs/evaluate/latent-noise.js';
 import { writeNpz } from '../../src/io/index.js';
 import { maetok } from '../helpers/cli.js';
 import { rowsOf } from '../helpers/csv.js';
@@ -76,5 +78,62 @@ describe('latents interpolated with training latents', () => {
     expect(code).toBe(2);
     expect(stderr.trim().split('\n')).toHaveLength(1);
     expect(stderr).toMatch(message);
+  });
+});
+
+describe('latents decoded with noise', () => {
+  test('the noise is σ · s · n: in proportion to σ and to each channel, the same in every batch', async () => {
+    await startEngine();
+    const seen = async (indices: number[]): Promise<Float32Array[]> => {
+      const decoded: Float32Array[] = [];
+      // The latents are 5 everywhere and the decoder hands on what it is given.
+      const { of } = withNoise(
+        {
+          encode: () => Promise.resolve(tf.fill<typeof tf.Rank.R3>([indices.length, 200, 2], 5)),
+          decode: latents => Promise.resolve(latents.expandDims<ReturnType<typeof tf.tensor4d>>(0)),
+        },
+        [0, 1, 0.5],
+        Float64Array.of(1, 3),
+        0,
+      );
+      const batch = { images: new Float32Array(0), size: 0, indices: Int32Array.from(indices) };
+      const none = tf.zeros<typeof tf.Rank.R4>([1, 1, 1, 1]);
+      for await (const latents of of(batch, none)) {
+        decoded.push(latents.dataSync<'float32'>().map(value => value - 5));
+        latents.dispose();
+      }
+      none.dispose();
+      return decoded;
+    };
+    const before = tf.memory().numTensors;
+    const [none, whole, half] = await seen([3, 4]);
+    expect(tf.memory().numTensors).toBe(before);
+    expect(none.every(value => value === 0)).toBe(true);
+    expect(half).toBeAllClose(
+      whole.map(value => value / 2),
+      { atol: 1e-5 },
+    );
+    const rms = [0, 1].map(c =>
+      Math.sqrt(whole.filter((_, i) => i % 2 === c).reduce((sum, x) => sum + (x * x) / 400, 0)),
+    );
+    expect(rms[0]).toBeCloseTo(1, 0);
+    expect(rms[1]).toBeCloseTo(3, 0);
+    const [, alone] = await seen([4]);
+    expect(alone).toBeAllClose(whole.subarray(400), { atol: 1e-6 });
+  });
+
+  test('a row per level and measure, that of no noise as without, and the slope of each', async () => {
+    const noisy = await evaluated(10, '--latent-noise', '0,0.5,1', '--bootstrap', '0', '--quiet');
+    const plain = await evaluated(10, '--bootstrap', '0', '--quiet');
+    const of = (metric: string) => noisy.rows.filter(row => row.metric === metric);
+    for (const metric of ['psnr', 'ssim', 'rfd']) {
+      expect(of(metric).map(row => row.latent_noise)).toEqual(['0', '0.5', '1']);
+      expect(of(metric)[0].value).toBe(plain.rows.find(row => row.metric === metric)!.value);
+      const [first, , last] = of(metric).map(row => Number(row.value));
+      // Of three levels at equal distances the middle one does not count.
+      expect(Number(of(`${metric}_slope`)[0].value)).toBeCloseTo(last - first, 6);
+    }
+    expect(of('psnr')[1].variant).toBe('noise=0.5 uint8');
+    expect(plain.rows[0]).not.toHaveProperty('latent_noise');
   });
 });

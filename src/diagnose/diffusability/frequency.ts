@@ -1,4 +1,4 @@
-import { leastSquares } from '../spectrum.js';
+import { leastSquares } from '../../statistics/index.js';
 
 /** Rows and columns of a grid of tokens. */
 export type Grid = readonly [height: number, width: number];

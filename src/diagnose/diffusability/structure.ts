@@ -1,4 +1,4 @@
-import { leastSquares } from '../spectrum.js';
+import { leastSquares } from '../../statistics/index.js';
 import type { Grid } from './frequency.js';
 
 /** The side, in pixels, of the image that distances in pixels are those of, whatever was encoded. */

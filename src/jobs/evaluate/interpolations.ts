@@ -1,11 +1,12 @@
 import { EXIT, RandomNumbers, UserError } from '../../base/index.js';
-import { loadBatch, type ImageBatch, type ImageDataset } from '../../data/index.js';
+import type { ImageBatch, ImageDataset } from '../../data/index.js';
 import { tf, type Tensor2D, type Tensor4D } from '../../engine/index.js';
 import type { FeatureExtractor } from '../../features/index.js';
 import { drawNeighbour, INTERPOLATION, isCopy, moved, nearestLatents, openMetrics } from '../../metrics/index.js';
 import type { InterpolationName } from '../../metrics/names.js';
 import type { Tokenizer } from '../../tokenizers/index.js';
 import { seededEncoder } from '../extract.js';
+import { imageBatches, shapeOf } from './batches.js';
 import { applicable, caveats, featureSide, scoresOf } from './feature-side.js';
 import { fromPublished, toPublished } from './published-latents.js';
 import type { ReconstructionSettings } from './reconstructions.js';
@@ -33,9 +34,9 @@ export async function evaluateInterpolations(
   training: TrainingLatents,
   extractor: FeatureExtractor,
   settings: InterpolationSettings,
-  context: EvaluateContext,
+  { log, signal }: EvaluateContext,
 ): Promise<EvaluationRow[]> {
-  const { log } = context;
+  const size = tokenizer.imageSize;
   const [{ metric, name }] = applicable(extractor, await openMetrics(['fid']));
   const entry = { metric, name: `i${name}` };
   const side = (bootstrap: number) => featureSide(extractor, [metric], images.count, { ...settings, bootstrap });
@@ -49,13 +50,13 @@ export async function evaluateInterpolations(
     for (let first = 0; first < images.count; first += atOnce) {
       const end = Math.min(first + atOnce, images.count);
       const batches: LatentBatch[] = [];
-      for await (const batch of loaded(images, first, end, tokenizer.imageSize, settings, context)) {
+      for await (const batch of imageBatches(images, { ...settings, size, first, end }, signal)) {
         await addImages(truths, tf.tensor4d(batch.images, shapeOf(batch)));
         batches.push(await encoded(tokenizer, batch, settings));
       }
       const nearest = await neighboursOf(batches, training, classes, settings.interpolation);
       for (const batch of batches) {
-        if (context.signal.aborted) throw interrupted();
+        if (signal.aborted) throw new UserError('interrupted', EXIT.interrupted);
         const found = await interpolated(batch, nearest, training, settings);
         copies += found.copies;
         await addImages(interpolations, await decoded(tokenizer, found.latents));
@@ -79,26 +80,6 @@ export async function evaluateInterpolations(
 
 const variantOf = ({ interpolation, withinClass }: InterpolationSettings): string =>
   `${interpolation} to one of ${INTERPOLATION.neighbours} nearest${withinClass ? ' of its class' : ''}, images unrounded`;
-
-const interrupted = (): UserError => new UserError('interrupted', EXIT.interrupted);
-
-const shapeOf = ({ indices, size }: ImageBatch): [number, number, number, number] => [indices.length, size, size, 3];
-
-async function* loaded(
-  images: ImageDataset,
-  first: number,
-  end: number,
-  size: number,
-  { batchSize }: InterpolationSettings,
-  { signal }: EvaluateContext,
-): AsyncGenerator<ImageBatch> {
-  for (let start = first; start < end; start += batchSize) {
-    if (signal.aborted) throw interrupted();
-    const indices = Array.from({ length: Math.min(batchSize, end - start) }, (_, i) => start + i);
-    const batch = await loadBatch(images, indices, { size, crop: 'center', flip: false });
-    if (batch.indices.length > 0) yield batch;
-  }
-}
 
 /** Features are taken of images as the decoder gives them, neither rounded nor clipped, as published. Frees them. */
 async function addImages(side: ReturnType<typeof featureSide>, images: Tensor4D): Promise<void> {

@@ -1,9 +1,10 @@
-import { EXIT, UserError } from '../../base/index.js';
+import { UserError } from '../../base/index.js';
 import { loadBatch, type ImageBatch, type ImageDataset } from '../../data/index.js';
 import { tf, type Tensor3D, type Tensor4D } from '../../engine/index.js';
 import type { FeatureExtractor, Lpips } from '../../features/index.js';
 import { toBytes, type PosteriorName } from '../../io/index.js';
 import type { DistributionMetric } from '../../metrics/index.js';
+import { imageBatches, shapeOf } from './batches.js';
 import { pairScores } from './pairs.js';
 import type { EvaluateContext } from './sets.js';
 import type { EvaluationRow } from './rows.js';
@@ -22,8 +23,13 @@ export interface Judges {
   perceptual?: Lpips | undefined;
 }
 
-/** Anything that turns images [n, h, w, 3] in [−1, 1] into others of the same shape, in order. */
-export type Reconstruct = (batch: ImageBatch, images: Tensor4D) => Promise<Tensor4D>;
+/** Anything that turns images [n, h, w, 3] in [−1, 1] into others of the same shape, in one or several ways. */
+export interface Reconstructions {
+  /** What rows say of each way. */
+  kinds: readonly Pick<EvaluationRow, 'latent_noise'>[];
+  /** One batch per way, in their order; the reader owns it. */
+  of: (batch: ImageBatch, images: Tensor4D) => AsyncIterable<Tensor4D>;
+}
 
 /** What turns images into latents and back, the images' numbers in their data set given. */
 export interface Codec {
@@ -32,40 +38,41 @@ export interface Codec {
 }
 
 /** Encodes and decodes images. */
-export function through({ encode, decode }: Codec): Reconstruct {
-  return async ({ indices }, images) => {
+export const through = ({ encode, decode }: Codec): Reconstructions => ({
+  kinds: [{}],
+  async *of({ indices }, images) {
     const latents = await encode(images, indices);
     try {
-      return await decode(latents);
+      yield await decode(latents);
     } finally {
       latents.dispose();
     }
-  };
-}
+  },
+});
 
 /** Takes reconstructions made elsewhere: image k of another data set. */
-export function fromImages(reconstructions: ImageDataset): Reconstruct {
-  return async ({ indices, size }) => {
+export const fromImages = (reconstructions: ImageDataset): Reconstructions => ({
+  kinds: [{}],
+  async *of({ indices, size }) {
     const batch = await loadBatch(reconstructions, indices, { size, crop: 'center', flip: false });
     if (batch.indices.length < indices.length)
       throw new UserError(
         `${reconstructions.name}: a reconstruction cannot be read, so images can no longer be paired`,
       );
-    return tf.tensor4d(batch.images, [indices.length, size, size, 3]);
-  };
-}
+    yield tf.tensor4d(batch.images, shapeOf(batch));
+  },
+});
 
-/** Compares images, centre-cropped as ADM does it, with what `reconstruct` makes of them. */
+/** Compares images, centre-cropped as ADM does it, with what is made of them. */
 export async function evaluateReconstructions(
   source: string,
   images: ImageDataset,
   size: number,
-  reconstruct: Reconstruct,
+  reconstructions: Reconstructions,
   { extractor, metrics, perceptual }: Judges,
   settings: ReconstructionSettings,
   { log, signal }: EvaluateContext,
 ): Promise<EvaluationRow[]> {
-  const pairs = pairScores(perceptual);
   const wanted = extractor ? applicable(extractor, metrics) : [];
   const side = (bootstrap: number) =>
     extractor &&
@@ -75,55 +82,63 @@ export async function evaluateReconstructions(
       images.count,
       { ...settings, bootstrap },
     );
-  const [truths, reconstructions] = [side(0), side(settings.bootstrap)];
+  const truths = side(0);
+  const judged = reconstructions.kinds.map(kind => ({
+    kind,
+    pairs: pairScores(perceptual),
+    features: side(settings.bootstrap),
+  }));
   const progress = log.progress(`reconstructing ${images.name}`, images.count, 'images');
   let count = 0;
   try {
-    for (let start = 0; start < images.count; start += settings.batchSize) {
-      if (signal.aborted) throw new UserError('interrupted', EXIT.interrupted);
-      const end = Math.min(images.count, start + settings.batchSize);
-      const indices = Array.from({ length: end - start }, (_, i) => start + i);
-      const batch = await loadBatch(images, indices, { size, crop: 'center', flip: false });
-      if (batch.indices.length > 0) {
-        const shape: [number, number, number, 3] = [batch.indices.length, size, size, 3];
-        const reconstruction = await reconstructed(reconstruct, batch, shape);
+    for await (const batch of imageBatches(images, { ...settings, size }, signal)) {
+      const shape = shapeOf(batch);
+      await addPixels(truths, batch.images, shape);
+      let way = 0;
+      for await (const reconstruction of made(reconstructions, batch)) {
+        const { pairs, features } = judged[way++];
         await pairs.add({ truth: batch.images, reconstruction, shape });
-        await addPixels(truths, batch.images, shape);
-        await addPixels(reconstructions, reconstruction, shape);
-        count += batch.indices.length;
+        await addPixels(features, reconstruction, shape);
       }
-      progress.update(end);
+      count += batch.indices.length;
+      progress.update(batch.end);
     }
   } finally {
     progress.stop();
   }
   if (count < 2) throw new UserError(`${images.name}: ${count} readable images; an evaluation needs at least 2`);
   const common = { source, images: count, reference_images: count };
-  const rows: EvaluationRow[] = pairs.scores().map(score => ({ ...score, ...common, features: '' }));
-  if (!extractor || !reconstructions || !truths) return rows;
   const warn = caveats(log);
-  for (const entry of wanted) {
-    const named = { ...entry, name: `r${entry.name}` };
-    const scores = await scoresOf(named, extractor, reconstructions, { side: truths }, settings);
-    warn(source, named, scores, extractor, count);
-    rows.push(...scores.map(score => ({ ...score, ...common, features: extractor.name })));
+  const rows: EvaluationRow[] = [];
+  for (const { kind, pairs, features } of judged) {
+    rows.push(...pairs.scores().map(score => ({ ...score, ...common, ...kind, features: '' })));
+    if (!extractor || !features || !truths) continue;
+    for (const entry of wanted) {
+      const named = { ...entry, name: `r${entry.name}` };
+      const scores = await scoresOf(named, extractor, features, { side: truths }, settings);
+      warn(source, named, scores, extractor, count);
+      rows.push(...scores.map(score => ({ ...score, ...common, ...kind, features: extractor.name })));
+    }
   }
   return rows;
 }
 
-async function reconstructed(
-  reconstruct: Reconstruct,
-  batch: ImageBatch,
-  shape: [number, number, number, 3],
-): Promise<Float32Array> {
+/** The reconstructions of a batch, as numbers. */
+async function* made({ of }: Reconstructions, batch: ImageBatch): AsyncGenerator<Float32Array> {
+  const shape = shapeOf(batch);
   const input = tf.tensor4d(batch.images, shape);
-  const output = await reconstruct(batch, input);
   try {
-    if (output.shape.join() !== shape.join())
-      throw new UserError(`the decoder returns images of [${output.shape.join(', ')}] for [${shape.join(', ')}]`);
-    return (await output.data()) as Float32Array;
+    for await (const output of of(batch, input)) {
+      try {
+        if (output.shape.join() !== shape.join())
+          throw new UserError(`the decoder returns images of [${output.shape.join(', ')}] for [${shape.join(', ')}]`);
+        yield (await output.data()) as Float32Array;
+      } finally {
+        output.dispose();
+      }
+    }
   } finally {
-    tf.dispose([input, output]);
+    input.dispose();
   }
 }
 

@@ -9,6 +9,8 @@ export interface EvaluationRow extends Score {
   /** Images evaluated, and compared with. */
   images: number;
   reference_images: number | null;
+  /** Noise that was added to latents before they were decoded, in standard deviations of their channels. */
+  latent_noise?: number | null;
 }
 
 /** The rows of an evaluation, and what its protocol card says of them. */

@@ -5,7 +5,8 @@ import { normalisationCard, type Tokenizer } from '../../tokenizers/index.js';
 import { posteriorOf, seededEncoder } from '../extract.js';
 import { evaluateInterpolations, type InterpolationSettings } from './interpolations.js';
 import { isOfLatents, metricsFor, ofReconstructions, type MetricChoice } from './metric-choice.js';
-import { evaluateReconstructions, through } from './reconstructions.js';
+import { channelDeviations, curves, withNoise } from './latent-noise.js';
+import { evaluateReconstructions, through, type Codec, type Reconstructions } from './reconstructions.js';
 import type { Evaluated, EvaluationRow, JudgeNetworks } from './rows.js';
 import type { EvaluateContext } from './sets.js';
 import { openTrainingLatents, type TrainingLatents } from './training-latents.js';
@@ -18,6 +19,8 @@ export type TokenizerEvaluation = InterpolationSettings &
     size?: number | undefined;
     /** Latents of training images, for iFID. */
     latents?: string | undefined;
+    /** Noise to add to latents before they are decoded, in standard deviations of their channels. */
+    latentNoise?: readonly number[] | undefined;
   };
 
 /** How well a tokenizer reconstructs images, and what it makes of interpolated latents where training latents are given. */
@@ -35,7 +38,7 @@ export async function evaluateTokenizer(
     const posterior = posteriorOf(tokenizer, settings);
     if (settings.latents !== undefined)
       training = await openTrainingLatents(settings.latents, tokenizer, posterior, context.log);
-    const reconstructs = settings.metrics === undefined || !settings.metrics.every(isOfLatents);
+    const reconstructs = settings.latentNoise !== undefined || !settings.metrics?.every(isOfLatents);
     const rows = reconstructs ? await reconstructed(tokenizer, images, settings, judges, context) : [];
     if (training) rows.push(...(await interpolated(tokenizer, images, training, settings, judges, context)));
     const { imageSize, name, digest } = tokenizer;
@@ -47,6 +50,7 @@ export async function evaluateTokenizer(
         data: { digest: images.digest, count: images.count, split: settings.split },
         tokenizer: { name, digest, ...(await normalisationCard(tokenizer.normalisation)) },
         posterior,
+        latent_noise: settings.latentNoise?.join(','),
         ...(training && (await interpolationCard(training, settings))),
       },
     };
@@ -72,18 +76,14 @@ async function reconstructed(
   judges: JudgeNetworks,
   context: EvaluateContext,
 ): Promise<EvaluationRow[]> {
+  const { latentNoise: levels, batchSize, seed } = settings;
   const all = { ...judges, metrics: await metricsFor(settings, ofReconstructions, judges.extractor) };
-  const encode = seededEncoder(tokenizer, settings);
-  const reconstruct = through({ encode, decode: latents => tokenizer.decode(latents) });
-  return await evaluateReconstructions(
-    tokenizer.name,
-    images,
-    tokenizer.imageSize,
-    reconstruct,
-    all,
-    settings,
-    context,
-  );
+  const codec: Codec = { encode: seededEncoder(tokenizer, settings), decode: latents => tokenizer.decode(latents) };
+  const evaluated = (reconstructions: Reconstructions): Promise<EvaluationRow[]> =>
+    evaluateReconstructions(tokenizer.name, images, tokenizer.imageSize, reconstructions, all, settings, context);
+  if (!levels) return await evaluated(through(codec));
+  const deviations = await channelDeviations(tokenizer, images, codec.encode, batchSize, context);
+  return curves(await evaluated(withNoise(codec, levels, deviations, seed)));
 }
 
 async function interpolated(
