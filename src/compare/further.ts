@@ -31,7 +31,11 @@ const NAMINGS: Partial<Record<keyof StudyTables, Naming>> = {
   reconstruction: evaluation(() => 'reconstruction'),
   evaluations: evaluation(row => String(row.evaluation)),
   generation: evaluation(() => 'generation'),
+  trajectories: { value: 'value', name: ({ measure }) => String(measure), setting: () => '' },
 };
+
+/** Tables of which every diffusion model on a latent space has rows of its own. */
+const PER_RUN: readonly (keyof StudyTables)[] = ['generation', 'trajectories'];
 
 function evaluation(kind: (row: TableRow) => string): Naming {
   return {
@@ -51,7 +55,7 @@ export function furtherMeasures(tables: StudyTables, covered: ReadonlySet<TableR
         const own = new Set(rows);
         return {
           name: Object.hasOwn(MEASURES, name) ? `${kind}_${name}` : name,
-          perRun: kind === 'generation',
+          perRun: PER_RUN.includes(kind),
           find: unit =>
             found(
               unit[kind].rows.find(row => own.has(row)),

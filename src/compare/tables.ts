@@ -26,6 +26,8 @@ export interface StudyTables {
   /** The study's further evaluations, by their names in the column `evaluation`. */
   evaluations: Table;
   generation: Table;
+  /** How straight the paths of the samples were. */
+  trajectories: Table;
 }
 
 /** Reads the existing tables; one that no step made has no rows. */
@@ -67,6 +69,13 @@ export async function readTables(study: Study, { spaces }: Plan, out: string): P
       ),
     ),
     generation: await all('generation', generationTables(spaces, out)),
+    trajectories: averaged(
+      await all(
+        'trajectories',
+        ofRuns(({ samples }) => join(samples, 'trajectories.csv')),
+      ),
+      ['straightness', 'efficiency'],
+    ),
   };
 }
 
@@ -76,6 +85,15 @@ function generationTables(spaces: StudySpace[], out: string): Promise<Table | un
     runs.map(run => [run.group, { seed, diffusion_seed: run.seed }] as const),
   );
   return [...new Map(groups)].map(async ([group, tags]) => tagged(await tableAt(generationTable(out, group)), tags));
+}
+
+/** A table of one row per sample as one of means: a row per diffusion model and measure. */
+function averaged(table: Table, measures: readonly string[]): Table {
+  const keys = ['source', 'seed', 'diffusion_seed'];
+  const means = measures.flatMap(measure =>
+    overSeeds(table, keys, measure).rows.map(row => ({ ...row, measure, value: row[measure] ?? null })),
+  );
+  return { name: table.name, columns: [...keys, 'measure', 'value'], rows: means };
 }
 
 async function latentsTable({ tokenizer: source, seed, latents: path }: StudySpace): Promise<Table | undefined> {

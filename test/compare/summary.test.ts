@@ -46,6 +46,7 @@ function tables(accuracies: Record<string, number[]>): StudyTables {
     validation: none,
     reconstruction: none,
     generation: none,
+    trajectories: none,
   };
 }
 
@@ -135,8 +136,10 @@ describe('the summary of a study', () => {
       diagnose,
       reconstruction: table(psnr, { ...psnr, metric: 'ssim', value: 0.9 }),
       evaluations: table({ ...psnr, evaluation: 'interpolation', metric: 'ifid', value: 14 }),
+      trajectories: table({ source: 'mae', seed: 0, measure: 'straightness', value: 0.9 }),
     });
     expect(rows[0]).toMatchObject({
+      straightness: 0.9,
       ...{ dims: 32, viv: 1.1, lnc_k5_cosine: 0.7, lnc_k5_l2: 0.6, 'sec_above_0.25': 0.4, 'sec_above_0.5': 0.2 },
       ...{ cds_cells: 0.1, cds_px: 0.3, reconstruction: 20, reconstruction_ssim: 0.9, interpolation_ifid: 14 },
     });
