@@ -57,6 +57,7 @@ const rooms = [
     'io',
     'engine',
     'neighbours',
+    'nn',
     'features',
   ]),
   room('synth', 'planted mixtures and the networks that learn their scores', [

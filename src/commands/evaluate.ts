@@ -180,13 +180,14 @@ export const evaluate = defineCommand({
   },
 });
 
-const NO_LATENTS = 'ifid interpolates a tokenizer’s latents: give --tokenizer, --data and --latents';
+const OF_LATENTS: readonly string[] = namesOf(LATENT_METRICS);
+const NO_LATENTS = `${OF_LATENTS.join(' and ')} are of a tokenizer’s latents: give --tokenizer and --data (ifid: --latents too)`;
 
 function checkSweep({ reference, features, out, data, paired, metrics }: Options, inputs: string[]): void {
   if (inputs.length !== 1)
     throw new UserError(`--sweep samples one diffusion checkpoint, ${inputs.length} inputs were given`);
   if (data !== undefined || paired) throw new UserError('--sweep draws its own samples; leave out --data and --paired');
-  if (metrics?.includes('ifid')) throw new UserError(NO_LATENTS);
+  if (metrics?.some(name => OF_LATENTS.includes(name))) throw new UserError(NO_LATENTS);
   if (reference === undefined) throw new UserError('--sweep needs --reference: the images to compare with');
   if (features === undefined) throw new UserError(`--sweep needs --features, e.g. inception:WEIGHTS or hog`);
   if (out === undefined) throw new UserError('--sweep needs --out FILE.csv; samples and charts are written next to it');
@@ -214,7 +215,7 @@ function checkUsage(chosen: Options, inputs: string[]): void {
     checkInterpolation(chosen);
     return;
   }
-  if (latents !== undefined || metrics?.includes('ifid')) throw new UserError(NO_LATENTS);
+  if (latents !== undefined || metrics?.some(name => OF_LATENTS.includes(name))) throw new UserError(NO_LATENTS);
   if (latentNoise !== undefined)
     throw new UserError('--latent-noise is added to a tokenizer’s latents: give --tokenizer and --data');
   if (inputs.length === 0) throw new UserError('evaluate needs images, or --tokenizer and --data; --help has examples');

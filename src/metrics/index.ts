@@ -1,3 +1,4 @@
+export { equivarianceError, ROTATIONS, SCALINGS, type Transformation } from './equivariance.js';
 export { frechetDistance } from './frechet.js';
 export { gaussianBuilder, momentsOf, type FeatureMoments } from './gaussian.js';
 export { drawNeighbour, INTERPOLATION, isCopy, moved, nearestLatents, type TrainingBlock } from './interpolation.js';

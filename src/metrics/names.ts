@@ -36,10 +36,13 @@ export const METRICS = {
 } satisfies Record<string, { about: string; load: () => Promise<DistributionMetric> }>;
 export type MetricName = keyof typeof METRICS;
 
-/** Measures of a tokenizer that change its latents before they are decoded. */
+/** Measures of a tokenizer by what it does to latents that no set of images has. */
 export const LATENT_METRICS = {
   ifid: {
     about: 'Fréchet distance after latents were interpolated with training latents (needs --tokenizer and --latents)',
+  },
+  equivariance: {
+    about: 'whether encoding commutes with turning and scaling images (needs --tokenizer)',
   },
 } as const;
 export type LatentMetricName = keyof typeof LATENT_METRICS;

@@ -137,3 +137,13 @@ describe('latents decoded with noise', () => {
     expect(plain.rows[0]).not.toHaveProperty('latent_noise');
   });
 });
+
+test('equivariance: a row per transformation that the tokenizer can do, no decoder asked', async () => {
+  const { code, rows, stderr } = await evaluated(10, '--metrics', 'equivariance', '--quiet');
+  expect(code).toBe(0);
+  expect(stderr).toBe('');
+  const variants = (metric: string) => rows.filter(row => row.metric === metric).map(row => row.variant);
+  expect(variants('equivariance_rotation')).toEqual(['degrees=90,180,270', 'degrees=90', 'degrees=180', 'degrees=270']);
+  expect(variants('equivariance_scale')).toHaveLength(8);
+  for (const { value } of rows) expect(Number(value)).toBeGreaterThan(0);
+});

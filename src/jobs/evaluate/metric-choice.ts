@@ -9,7 +9,7 @@ export interface MetricChoice {
   metrics?: readonly (MetricName | LatentMetricName)[] | undefined;
 }
 
-/** Whether a metric changes a tokenizer's latents, which no set of images has. */
+/** Whether a metric is of a tokenizer's latents, which no set of images has. */
 export const isOfLatents = (name: MetricName | LatentMetricName): name is LatentMetricName =>
   Object.hasOwn(LATENT_METRICS, name);
 

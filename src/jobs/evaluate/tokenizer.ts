@@ -3,6 +3,7 @@ import { openImages, type ImageDataset } from '../../data/index.js';
 import { NO_FEATURES } from '../../features/index.js';
 import { normalisationCard, type Tokenizer } from '../../tokenizers/index.js';
 import { posteriorOf, seededEncoder } from '../extract.js';
+import { evaluateEquivariance } from './equivariance.js';
 import { evaluateInterpolations, type InterpolationSettings } from './interpolations.js';
 import { isOfLatents, metricsFor, ofReconstructions, type MetricChoice } from './metric-choice.js';
 import { channelDeviations, curves, withNoise } from './latent-noise.js';
@@ -23,7 +24,7 @@ export type TokenizerEvaluation = InterpolationSettings &
     latentNoise?: readonly number[] | undefined;
   };
 
-/** How well a tokenizer reconstructs images, and what it makes of interpolated latents where training latents are given. */
+/** How well a tokenizer reconstructs images, and what is asked of it besides. */
 export async function evaluateTokenizer(
   open: () => Promise<Tokenizer>,
   settings: TokenizerEvaluation,
@@ -40,6 +41,8 @@ export async function evaluateTokenizer(
       training = await openTrainingLatents(settings.latents, tokenizer, posterior, context.log);
     const reconstructs = settings.latentNoise !== undefined || !settings.metrics?.every(isOfLatents);
     const rows = reconstructs ? await reconstructed(tokenizer, images, settings, judges, context) : [];
+    if (settings.metrics?.includes('equivariance'))
+      rows.push(...(await evaluateEquivariance(tokenizer, images, settings, context)));
     if (training) rows.push(...(await interpolated(tokenizer, images, training, settings, judges, context)));
     const { imageSize, name, digest } = tokenizer;
     return {
