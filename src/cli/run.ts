@@ -66,7 +66,7 @@ async function runPrepared({ command, argv, options, inputs }: Prepared, streams
       signal,
       stdin,
       argv,
-      run: async words => runPrepared(await prepare(words), streams, log),
+      run: async (words, own = {}) => runPrepared(await prepare(words), { ...streams, ...own }, own.log ?? log),
     });
   } catch (error) {
     throw withHint(error);

@@ -3,7 +3,7 @@ import { UserError } from '../base/index.js';
 import { ALGORITHMS, COVARIANCE_TYPES, NULLS, STARTS } from '../gmm/names.js';
 import type { GmmSettings, GmmSource } from '../jobs/gmm/index.js';
 import { defineCommand, type Context } from './command.js';
-import { common, dropNonfinite, force, limit, outFile } from './options.js';
+import { common, drawn, dropNonfinite, force, limit, outFile } from './options.js';
 import { bytes, count, counts, nonNegative, number, words } from '../base/options.js';
 import { POSTERIORS } from '../io/names.js';
 import { namelessDtype } from '../io/options.js';
@@ -57,6 +57,10 @@ const options = z.object({
   stats: z.string().optional().describe('CSV of each component’s weight, norms, second moment, nearest mean'),
   diffusionFloor: z.string().optional().describe('CSV of the lowest diffusion loss that any network can reach, by t'),
   modes: z.string().optional().describe('CSV of which components merge, and which converge to the same mode'),
+  best: z
+    .string()
+    .optional()
+    .describe('CSV of each source’s components at the best held-out NLL, effective components, modes; with intervals'),
   paired: z
     .string()
     .optional()
@@ -70,6 +74,7 @@ const options = z.object({
   limit,
   flips: z.boolean().default(false).describe('include the mirrored copies'),
   posterior: z.enum(POSTERIORS).default('mode').describe('of latents stored as moments: take the mean or a sample'),
+  rows: drawn,
   dropNonfinite,
   dtype: namelessDtype,
   dryRun: z.boolean().default(false).describe('only report what it would take: dimensions, memory, passes, time'),
@@ -123,7 +128,7 @@ export const analyzeGmm = defineCommand({
   saves: ({ state }) => state !== undefined,
   async run(chosen, inputs, context) {
     if (chosen.compat === 'official') refuseUnofficial(chosen);
-    const tables = [chosen.out, chosen.stats, chosen.diffusionFloor, chosen.modes, chosen.paired];
+    const tables = [chosen.out, chosen.stats, chosen.diffusionFloor, chosen.modes, chosen.best, chosen.paired];
     await refuseOutputs(tables, chosen.force);
     const { startEngine } = await import('../engine/index.js');
     const job = await import('../jobs/gmm/index.js');
@@ -145,6 +150,7 @@ export const analyzeGmm = defineCommand({
     if (chosen.stats !== undefined) await table(chosen.stats, job.componentRows(fits));
     if (chosen.diffusionFloor !== undefined) await table(chosen.diffusionFloor, job.floorRows(fits));
     if (chosen.modes !== undefined) await table(chosen.modes, job.mergeRows(fits), MERGE_COLUMNS);
+    if (chosen.best !== undefined) await table(chosen.best, job.bestMixtures(fits, chosen.seed));
     if (chosen.paired !== undefined)
       await table(chosen.paired, job.pairedDifferences(fits, chosen.seed), PAIRED_COLUMNS);
     if (chosen.saveModel !== undefined) await job.saveFits(chosen.saveModel, fits, chosen.force);
@@ -191,8 +197,9 @@ async function openSources(
     throw new UserError('--folds and --test: give one or the other; folds hold out rows of the latents themselves');
   if (chosen.test !== undefined && inputs.length > 1)
     throw new UserError('--test takes one input only: held-out latents belong to one tokenizer');
-  const opening = { ...chosen, nameless: chosen.dtype, log };
-  const heldout = chosen.test === undefined ? undefined : (await openRows(chosen.test, opening)).rows;
+  const opening = { ...chosen, drawn: chosen.rows, nameless: chosen.dtype, log };
+  const heldout =
+    chosen.test === undefined ? undefined : (await openRows(chosen.test, { ...opening, drawn: undefined })).rows;
   const opened = await openNamedLatents(inputs, opening);
   const origins = async (): Promise<Origins> => ({
     sources: await digestsOf(opened),
@@ -221,7 +228,7 @@ async function settingsOf(chosen: Chosen): Promise<GmmSettings> {
     controls: ['none', ...chosen.nulls],
     memory: chosen.memory ?? totalmem() / 4,
     floor: chosen.diffusionFloor !== undefined,
-    modes: chosen.modes !== undefined,
+    modes: chosen.modes !== undefined || chosen.best !== undefined,
     trainShare: chosen.split,
   };
 }
@@ -232,6 +239,6 @@ const cardOf = (chosen: Chosen, { algorithm }: GmmSettings, origins: Origins): C
     ...picked({ ...chosen, algorithm }, ['covariance', 'algorithm', 'pca', 'standardize', 'variance', 'dims', 'split']),
     ...picked(chosen, ['folds', 'test', 'start', 'initFrom', 'restarts', 'repeats', 'grow', 'regCovar', 'tol']),
     ...picked(chosen, ['maxIter', 'nulls', 'components', ...(chosen.compat ? (['compat'] as const) : [])]),
-    ...picked(chosen, ['limit', 'flips', 'posterior', 'dropNonfinite', 'seed']),
+    ...picked(chosen, ['limit', 'rows', 'flips', 'posterior', 'dropNonfinite', 'seed']),
     nll: 'nats per row of the reduced space; of held-out rows where there are any',
   });

@@ -12,8 +12,11 @@ export interface Context {
   stdin: NodeJS.ReadableStream;
   /** The command line as typed, for run.json and protocol cards. */
   argv: string[];
-  /** Runs another command line as part of this one: same streams, log and signal. Throws what that command throws. */
-  run(argv: string[]): Promise<void>;
+  /**
+   * Runs another command line as part of this one: same signal, and the same streams and log unless it is given its own.
+   * Throws what that command throws.
+   */
+  run(argv: string[], own?: Partial<Pick<Context, 'stdout' | 'log'>>): Promise<void>;
 }
 
 export interface Inputs {

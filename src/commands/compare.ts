@@ -59,10 +59,10 @@ export async function runStudy(
   chosen: z.output<typeof studyOptions>,
   context: Context,
 ): Promise<void> {
-  const { planStudy } = await import('../compare/index.js');
+  const { commandLine, planStudy } = await import('../compare/index.js');
   const plan = planStudy(study, out);
   if (chosen.dryRun) {
-    for (const { argv } of plan.steps) context.stdout.write(`maetok ${argv.map(quoted).join(' ')}\n`);
+    for (const { argv } of plan.steps) context.stdout.write(`${commandLine(argv)}\n`);
     return;
   }
   const { holdFolder } = await import('../io/index.js');
@@ -138,5 +138,3 @@ async function removeStudy(out: string): Promise<void> {
     throw new UserError(`${out}: already exists and holds no study; choose another --out`, EXIT.failed);
   for (const name of names) await rm(join(out, name), { recursive: true });
 }
-
-const quoted = (word: string): string => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`);

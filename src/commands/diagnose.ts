@@ -5,7 +5,7 @@ import { count, number, words } from '../base/options.js';
 import { MEASURE_GROUPS } from '../diagnose/names.js';
 import { HIDDEN_STATES_FORM } from '../jobs/hidden-states/options.js';
 import { namelessDtype } from '../io/options.js';
-import { common, dropNonfinite, force, limit, outFile } from './options.js';
+import { common, drawn, dropNonfinite, force, limit, outFile } from './options.js';
 import { card, refuseOutputs, writeTable, type Row } from './table.js';
 
 const COLUMNS = ['source', 'group', 'measure', 'value', 'setting', 'rows'];
@@ -36,6 +36,7 @@ const options = z.object({
   positions: count.default(10_000).describe('number of tokens, one from each image, for the uniformity'),
   threads: count.optional().describe('threads to use; default: all cores'),
   limit,
+  rows: drawn,
   dropNonfinite,
   dtype: namelessDtype,
   out: outFile,
@@ -64,12 +65,16 @@ export const diagnose = defineCommand({
     await refuseOutputs([chosen.out], chosen.force);
     if (chosen.masks !== undefined && !chosen.measure.includes('diffusability'))
       throw new UserError('--masks is for --measure diffusability, which is not among the measures');
+    if (chosen.masks !== undefined && chosen.rows !== undefined)
+      throw new UserError(
+        '--masks belong to the images in order; take the first ones by --limit instead of drawing --rows',
+      );
     const { startEngine } = await import('../engine/index.js');
     const { digestsOf, hiddenStatesOf, openNamedLatents } = await import('./open-latents.js');
     const { diagnoseLatents, openMasks } = await import('../jobs/diagnose/index.js');
     await startEngine();
-    const { dropNonfinite, limit, dtype: nameless } = chosen;
-    const opening = { dropNonfinite, limit, nameless, seed: chosen.seed, log: context.log };
+    const { dropNonfinite, limit, rows: drawn, dtype: nameless } = chosen;
+    const opening = { dropNonfinite, limit, drawn, nameless, seed: chosen.seed, log: context.log };
     const sources = await openNamedLatents(inputs, opening);
     const features = (await openNamedLatents(chosen.features === undefined ? [] : [chosen.features], opening)).at(0);
     const { neighbours, sample, positions, seed, threads } = chosen;
@@ -98,6 +103,7 @@ export const diagnose = defineCommand({
         masks: masks?.digest,
         ...settings,
         limit,
+        rows: drawn,
         dropNonfinite,
         argv: context.argv,
       }),

@@ -1,4 +1,4 @@
-import type { Log } from '../base/index.js';
+import { UserError, type Log } from '../base/index.js';
 import type { RowSource } from '../rows/index.js';
 import type { ChannelStatistics, LatentsOptions } from '../latents/index.js';
 import { isHiddenStates, readHiddenStates } from '../jobs/hidden-states/options.js';
@@ -25,6 +25,8 @@ export interface OpenedLatents {
 export interface NamedLatentsOptions extends LatentsOptions {
   /** How many rows to take, from the first. */
   limit?: number | undefined;
+  /** How many of those to draw by `seed`. */
+  drawn?: number | undefined;
   /** A diffusion model's hidden states (`sit:RUN@block8,t=0.5`) to compute from these latents and take in their place. */
   hiddenStates?: string | undefined;
   log: Log;
@@ -43,9 +45,11 @@ export async function openNamedLatents(inputs: string[], options: NamedLatentsOp
 /** Opens the latents at a path under their own name, or the hidden states that it names. */
 export async function openRows(
   path: string,
-  { limit, hiddenStates, ...options }: NamedLatentsOptions,
+  { limit, drawn, hiddenStates, ...options }: NamedLatentsOptions,
 ): Promise<Omit<OpenedLatents, 'name'>> {
   if (hiddenStates !== undefined || isHiddenStates(path)) {
+    if (drawn !== undefined)
+      throw new UserError(`${hiddenStates ?? path}: hidden states are of the first rows (--limit); leave out --rows`);
     const { openHiddenStates } = await import('../jobs/hidden-states/index.js');
     const spec = readHiddenStates(hiddenStates ?? path);
     const from = hiddenStates === undefined ? spec : { ...spec, latents: path };
@@ -53,17 +57,12 @@ export async function openRows(
     return { ...opened, hiddenStates: card };
   }
   const { measuredStatistics, openLatents } = await import('../latents/index.js');
-  const { selectedRows } = await import('../rows/index.js');
+  const { randomRows, selectedRows } = await import('../rows/index.js');
   const latents = await openLatents(path, options);
   const all = latents.rows();
-  const count = Math.min(limit ?? all.rows, all.rows);
-  const rows =
-    count === all.rows
-      ? all
-      : selectedRows(
-          all,
-          Int32Array.from({ length: count }, (_, row) => row),
-        );
+  const first = Math.min(limit ?? all.rows, all.rows);
+  const count = Math.min(drawn ?? first, first);
+  const rows = count === all.rows ? all : selectedRows(all, randomRows(first, count, options.seed ?? 0));
   const { tokens, channels, grid, classes } = latents;
   const statistics = (): Promise<ChannelStatistics> =>
     count === all.rows ? latents.statistics() : measuredStatistics(rows, latents);

@@ -23,4 +23,7 @@ export const outFile = z
   .optional()
   .describe('write the CSV here instead of stdout');
 export const limit = count.optional().describe('use the first N rows only');
+export const drawn = count
+  .optional()
+  .describe('use at most N rows, drawn by seed; sources of the same images get the same rows');
 export const dropNonfinite = z.boolean().default(false).describe('leave out latents that are NaN or infinite');

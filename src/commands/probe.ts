@@ -8,7 +8,7 @@ import { decoding, namelessDtype } from '../io/options.js';
 import { HIDDEN_STATES_FORM, readHiddenStates } from '../jobs/hidden-states/options.js';
 import { CONTROLS, FEATURES, VOTES } from '../probe/names.js';
 import { PROBES } from '../probe/protocols/names.js';
-import { common, decodingOf, dropNonfinite, force, outFile } from './options.js';
+import { common, decodingOf, drawn, dropNonfinite, force, outFile } from './options.js';
 import { card, refuseOutputs, writeTable, type Row } from './table.js';
 
 const NAME = ['source', 'feature', 'probe', 'setting', 'control'];
@@ -63,6 +63,7 @@ const options = z.object({
   shots: counts.default([1, 5, 10]).describe('rows per class of the few-shot probe'),
   perClass: z.string().optional().describe('CSV of the accuracy of every class'),
   confusion: z.string().optional().describe('CSV of the confusion matrix'),
+  rows: drawn,
   dropNonfinite,
   dtype: namelessDtype,
   out: outFile,
@@ -114,6 +115,7 @@ export const probe = defineCommand({
     const protocol = card('probe', {
       argv: context.argv,
       ...settings,
+      rows: chosen.rows,
       test: chosen.test,
       pixelsSize: chosen.pixels === undefined ? null : chosen.pixelsSize,
       decoding: chosen.pixels === undefined ? null : decodingOf(chosen),
@@ -138,13 +140,15 @@ async function openSources(
   inputs: string[],
   log: Log,
 ): Promise<{ sources: ProbeSource[]; digests: Record<string, string>; hiddenStates: unknown }> {
-  const { test: testPath, pixels, pixelsSize: size, dropNonfinite: drop, dtype } = chosen;
+  const { test: testPath, pixels, pixelsSize: size, dropNonfinite: drop, dtype, rows: drawn } = chosen;
   if (inputs.length === 0 && pixels === undefined)
     throw new UserError('nothing to probe: name latents (mae=latents/mae), or images with --pixels');
+  if (pixels !== undefined && drawn !== undefined)
+    throw new UserError('--pixels probes all images; leave out --rows, or --pixels');
   const { features: hidden, seed } = chosen;
   if (hidden !== undefined) readHiddenStates(hidden);
   const opening = { log, dropNonfinite: drop, nameless: dtype, seed, hiddenStates: hidden };
-  const opened = await openNamedLatents(inputs, opening);
+  const opened = await openNamedLatents(inputs, { ...opening, drawn });
   const test = testPath === undefined ? undefined : (await openNamedLatents([testPath], opening))[0];
   const sources: ProbeSource[] = opened.map(latents => ({ latents, test }));
   const digests = await digestsOf(opened);

@@ -29,6 +29,7 @@ const NAMINGS: Partial<Record<keyof StudyTables, Naming>> = {
     setting: ({ setting }) => String(setting ?? ''),
   },
   reconstruction: evaluation(() => 'reconstruction'),
+  umapQuality: { value: 'trustworthiness', name: ({ method }) => `${method}_trustworthiness`, setting: () => '' },
   evaluations: evaluation(row => String(row.evaluation)),
   generation: evaluation(() => 'generation'),
   trajectories: { value: 'value', name: ({ measure }) => String(measure), setting: () => '' },
@@ -46,7 +47,7 @@ function evaluation(kind: (row: TableRow) => string): Naming {
 }
 
 /** Every number that the tables hold besides the named measures. */
-export function furtherMeasures(tables: StudyTables, covered: ReadonlySet<TableRow>): FurtherMeasure[] {
+export function furtherMeasures(tables: StudyTables, covered: ReadonlySet<TableRow> = new Set()): FurtherMeasure[] {
   const named = (Object.keys(NAMINGS) as (keyof StudyTables)[]).flatMap(kind => {
     const { value } = NAMINGS[kind]!;
     return [...columnsOf(tables[kind], NAMINGS[kind]!)]

@@ -71,17 +71,18 @@ export const MEASURES: Record<MeasureName, Measure> = {
   best_components: {
     title: 'components at the best held-out NLL',
     better: 'lower',
-    find: ({ nll }) => found(bestMixture(nll), 'components'),
+    find: ({ nll, best }) => found(best.rows.at(0), 'best_components') ?? found(bestMixture(nll), 'components'),
   },
   effective_components: {
     title: 'effective components (exponential of the weights’ entropy, at the best held-out NLL)',
     better: 'lower',
-    find: ({ nll }) => found(bestMixture(nll), 'effective_components'),
+    find: ({ nll, best }) =>
+      found(best.rows.at(0), 'effective_components') ?? found(bestMixture(nll), 'effective_components'),
   },
   modes: {
     title: 'modes of the density (mean shift, at the best held-out NLL)',
     better: 'lower',
-    find: ({ nll }) => found(bestMixture(nll), 'modes'),
+    find: ({ nll, best }) => found(best.rows.at(0), 'modes') ?? found(bestMixture(nll), 'modes'),
   },
   floor: {
     title: 'lowest diffusion loss on the best mixture (mean over t)',

@@ -51,10 +51,11 @@ export function planStudy(study: Study, out: string): Plan {
   const spaces = study.seeds.flatMap(seed => Object.keys(study.tokenizers).map(name => space(study, out, name, seed)));
   const steps = [
     ...spaces.flatMap(one => latentSteps(study, out, one)),
-    ...study.seeds.flatMap(seed => mixtureSteps(study, out, seed, ofSeed(spaces, seed))),
+    ...mixtureSteps(study, out, spaces),
     ...spaces.flatMap(one => [
       ...probeSteps(study, out, one),
       ...diagnoseSteps(study, out, one),
+      ...umapSteps(study, out, one),
       ...one.runs.flatMap(run => diffusionSteps(study, one, run)),
       ...evaluationSteps(study, out, one),
     ]),
@@ -62,8 +63,6 @@ export function planStudy(study: Study, out: string): Plan {
   ];
   return { spaces, steps };
 }
-
-const ofSeed = (spaces: StudySpace[], seed: number): StudySpace[] => spaces.filter(one => one.seed === seed);
 
 function space(study: Study, out: string, tokenizer: string, seed: number): StudySpace {
   const { train, tokenizer: ready, same, latents, test, family, ...flags } = study.tokenizers[tokenizer];
@@ -130,26 +129,42 @@ function latentSteps(study: Study, out: string, one: StudySpace): StudyStep[] {
   return steps;
 }
 
-/** One sweep over all spaces of a seed, so that they share the number of dimensions. */
-function mixtureSteps({ gmm }: Study, out: string, seed: number, spaces: StudySpace[]): StudyStep[] {
+/**
+ * One sweep over all spaces of a seed, so that they share the number of dimensions; one for each space where that
+ * number is given, so that the others need not be fitted again when a space is added.
+ */
+function mixtureSteps({ gmm, seeds }: Study, out: string, spaces: StudySpace[]): StudyStep[] {
   if (gmm === false) return [];
-  const output = join(out, 'tables', `nll-${seed}.csv`);
-  const inputs = spaces.map(({ tokenizer, latents }) => `${tokenizer}=${latents}`);
-  // Further tables of the same fits, which `true` asks for: they stand beside the sweep's own.
-  const wanted = FURTHER_TABLES.filter(flag => gmm[flag] === true);
-  const further: Flags = Object.fromEntries(wanted.map(flag => [flag, join(out, 'tables', `${flag}-${seed}.csv`)]));
-  return [
-    {
-      name: `mixtures, seed ${seed}`,
+  const step = (of: StudySpace[], name: string, label: string): StudyStep => {
+    const [{ seed }] = of;
+    const output = join(out, 'tables', `nll-${name}.csv`);
+    const inputs = of.map(({ tokenizer, latents }) => `${tokenizer}=${latents}`);
+    // Further tables of the same fits, which `true` asks for: they stand beside the sweep's own.
+    const wanted = FURTHER_TABLES.filter(flag => gmm[flag] === true);
+    const further: Flags = Object.fromEntries(wanted.map(flag => [flag, join(out, 'tables', `${flag}-${name}.csv`)]));
+    return {
+      name: label,
       argv: ['analyze-gmm', ...inputs, ...words({ ...gmm, ...further, seed, out: output })],
       output,
       resumable: false,
-    },
-  ];
+    };
+  };
+  if (fittedApart(gmm)) return spaces.map(one => step([one], one.name, `mixtures of ${one.name}`));
+  return seeds.map(seed =>
+    step(
+      spaces.filter(one => one.seed === seed),
+      String(seed),
+      `mixtures, seed ${seed}`,
+    ),
+  );
 }
 
+/** Whether a space's mixtures do not depend on which other spaces there are. */
+export const fittedApart = (gmm: Flags): boolean =>
+  (typeof gmm.dims === 'number' || gmm.dims === 'own') && gmm.paired !== true;
+
 /** Flags of `analyze-gmm` that name a further table. */
-const FURTHER_TABLES = ['modes', 'diffusion-floor', 'stats', 'paired'];
+const FURTHER_TABLES = ['best', 'modes', 'diffusion-floor', 'stats', 'paired'];
 
 function probeSteps({ probe }: Study, out: string, one: StudySpace): StudyStep[] {
   return probe === false ? [] : [latentsTable('probe', { test: one.test, ...probe }, out, one)];
@@ -157,6 +172,11 @@ function probeSteps({ probe }: Study, out: string, one: StudySpace): StudyStep[]
 
 function diagnoseSteps({ diagnose }: Study, out: string, one: StudySpace): StudyStep[] {
   return diagnose === false ? [] : [latentsTable('diagnose', diagnose, out, one)];
+}
+
+function umapSteps({ umap }: Study, out: string, one: StudySpace): StudyStep[] {
+  if (umap === false) return [];
+  return [latentsTable('umap', { ...umap, quality: join(out, 'tables', `umap-quality-${one.name}.csv`) }, out, one)];
 }
 
 /** A command that turns one space's latents into a table. */
@@ -242,6 +262,11 @@ function generationSteps({ evaluate, data, diffusion, sample }: Study, out: stri
 }
 
 export const generationTable = (out: string, group: string): string => join(out, 'tables', `generation-${group}.csv`);
+
+/** A step as one would type it. */
+export const commandLine = (argv: string[]): string => `maetok ${argv.map(quoted).join(' ')}`;
+
+const quoted = (word: string): string => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`);
 
 type OptionalFlags = Record<string, Flags[string] | undefined>;
 

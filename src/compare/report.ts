@@ -11,19 +11,26 @@ import {
   rasterise,
   renderSvg,
   type ChartChoice,
+  type Mark,
   type Measured,
+  type PageChart,
   type PageSection,
   type PageTable,
   type Pictures,
   type Table,
   type TableRow,
 } from '../report/index.js';
+import { CLAIMS_NOTE, judgeClaims, verdictOf } from './claims.js';
+import { differenceOf } from './difference.js';
+import { furtherMeasures } from './further.js';
 import { MEASURES } from './measures.js';
 import { MEASURE_NAMES, type MeasureName } from './names.js';
 import type { Plan } from './plan.js';
 import type { Study } from './study.js';
-import { judgeClaims, summarise } from './summary.js';
+import { provenanceOf } from './provenance.js';
+import { summarise } from './summary.js';
 import { overSeeds, where, type StudyTables } from './tables.js';
+import { verdict } from './verdict.js';
 
 interface Chart {
   file: string;
@@ -31,21 +38,40 @@ interface Chart {
   text: string;
   table: Table;
   choice: ChartChoice;
+  /** The command whose steps made the numbers. */
+  command: string;
+}
+
+export interface ReportOptions {
+  /** Steps that are still to be done: the page says so, and loads itself again from time to time. */
+  remaining?: number | undefined;
 }
 
 /** Draws the charts, writes summary.csv, claims.csv, summary.md and report.html, and returns the summary. */
-export async function writeReport(study: Study, plan: Plan, tables: StudyTables, out: string): Promise<Table> {
+export async function writeReport(
+  study: Study,
+  plan: Plan,
+  tables: StudyTables,
+  out: string,
+  { remaining = 0 }: ReportOptions = {},
+): Promise<Table> {
   const summary = summarise(study, tables);
   const claims = judgeClaims(study, tables);
   const charts = chartsOf(tables).filter(({ table }) => table.rows.length > 0);
   const sources = Object.keys(study.tokenizers);
-  const sections: PageSection[] = [summarySection(study, summary), ...claimsSection(study, claims)];
-  for (const { file, heading, text, table, choice } of charts) {
+  const sections: PageSection[] = [
+    summarySection(study, tables, summary),
+    ...claimsSection(study, claims),
+    ...furtherSection(study, tables, summary),
+  ];
+  const lead = leadChart(summary);
+  for (const { file, heading, text, table, choice, command } of charts) {
     const svg = await renderSvg(chartOf(table, { sources, ...choice }));
     await replace(join(out, 'charts', `${file}.svg`), svg);
     await replace(join(out, 'charts', `${file}.png`), rasterise(svg));
     await replace(join(out, 'charts', `${file}.csv`), csv(table));
-    sections.push({ heading, charts: [{ name: file, caption: text, table, choice }] });
+    const from = await provenanceOf(plan.steps.filter(({ argv }) => argv[0] === command));
+    sections.push({ heading, charts: [{ name: file, caption: text, table, choice, ...from }] });
   }
   sections.push(...(await imageSections(plan)));
   await replace(join(out, 'summary.csv'), csv(summary));
@@ -54,12 +80,12 @@ export async function writeReport(study: Study, plan: Plan, tables: StudyTables,
   const subtitle = `maetok ${VERSION}, ${new Date().toISOString().slice(0, 10)}, seeds ${study.seeds.join(', ')}`;
   const page = {
     title: study.name,
-    subtitle,
-    question: 'Which latent space does a diffusion model learn best?',
-    answer: answerOf(study, claims),
-    wouldChange: study.seeds.length > 1 ? [] : ['More seeds: with one, no difference has an uncertainty of its own.'],
+    subtitle: remaining > 0 ? `${subtitle}; unfinished: ${remaining} steps are still to be done` : subtitle,
+    ...verdict(study, tables, summary, claims),
+    lead: lead && { ...lead, ...(await provenanceOf(plan.steps.filter(({ argv }) => leadCommands.includes(argv[0])))) },
     sources,
     sections,
+    reload: remaining > 0 ? RELOAD : undefined,
   };
   await replace(join(out, 'report.html'), await htmlReport(page));
   return summary;
@@ -72,13 +98,14 @@ const replace = (path: string, content: string | Uint8Array): Promise<void> =>
 const csv = ({ columns, rows }: Table): string => stringify(rows, { header: true, columns });
 
 /** The paper's Figure 2 and related charts. */
-function chartsOf({ nll, probe, diffusion, generation }: StudyTables): Chart[] {
+function chartsOf({ nll, probe, diffusion, generation, umap }: StudyTables): Chart[] {
   const measured = where(nll, { control: 'none' });
   const heldout = where(diffusion, { split: 'heldout', weights: 'ema' });
   const last = Math.max(...heldout.rows.map(row => Number(row.step)));
   return [
     {
       file: 'nll',
+      command: 'analyze-gmm',
       heading: 'Mixture fits',
       text: 'Negative log-likelihood of held-out latents against the number of components; all latent spaces are reduced to the same number of whitened principal components. Lower: fewer modes describe the space.',
       table: overSeeds(measured, ['source', 'components'], 'nll'),
@@ -86,6 +113,7 @@ function chartsOf({ nll, probe, diffusion, generation }: StudyTables): Chart[] {
     },
     {
       file: 'gain',
+      command: 'analyze-gmm',
       heading: 'Structure beyond one Gaussian',
       text: 'How many nats per latent a mixture gains over a single Gaussian in the same space.',
       table: overSeeds(measured, ['source', 'components'], 'gain'),
@@ -93,6 +121,7 @@ function chartsOf({ nll, probe, diffusion, generation }: StudyTables): Chart[] {
     },
     {
       file: 'diffusion-loss',
+      command: 'train',
       heading: 'Diffusion loss while training',
       text: 'Loss of the moving-average weights on held-out latents with frozen noise and times, divided by the variance of the target, so that latent spaces are comparable.',
       table: overSeeds(where(heldout, { bin: 'all' }), ['source', 'step'], 'loss_normalised'),
@@ -100,6 +129,7 @@ function chartsOf({ nll, probe, diffusion, generation }: StudyTables): Chart[] {
     },
     {
       file: 'diffusion-loss-by-t',
+      command: 'train',
       heading: 'Diffusion loss by timestep',
       text: 'The same loss after the last step, by time (t = 0 is noise, t = 1 is data).',
       table: overSeeds(timed(where(heldout, { step: last })), ['source', 't'], 'loss_normalised'),
@@ -107,6 +137,7 @@ function chartsOf({ nll, probe, diffusion, generation }: StudyTables): Chart[] {
     },
     {
       file: 'probe',
+      command: 'probe',
       heading: 'Probes',
       text: 'Accuracy of classifiers on frozen latents, with 95% intervals.',
       table: overSeeds(labelled(where(probe, { control: 'none' })), ['source', 'probe'], 'accuracy'),
@@ -114,10 +145,19 @@ function chartsOf({ nll, probe, diffusion, generation }: StudyTables): Chart[] {
     },
     {
       file: 'generation',
+      command: 'evaluate',
       heading: 'Samples against images',
       text: 'Fréchet distance between features of samples and of images; comparable only between equal feature extractors.',
       table: overSeeds(distances(generation), ['source', 'features'], 'value'),
       choice: { kind: 'bar', x: 'source', y: 'value', color: 'source' },
+    },
+    {
+      file: 'embedding',
+      command: 'umap',
+      heading: 'In the plane',
+      text: 'Each latent space in two dimensions. Neighbourhoods are kept as far as the trustworthiness among the further measures says; distances between groups are not.',
+      table: umap,
+      choice: {},
     },
   ];
 }
@@ -139,14 +179,29 @@ const distances = (table: Table): Table => ({
   rows: table.rows.filter(({ metric }) => metric === 'fid' || metric === 'fd'),
 });
 
-function answerOf({ expect, seeds }: Study, claims: Table): string[] {
-  if (expect.length === 0) return [];
-  const held = claims.rows.filter(({ verdict }) => verdict === 'holds' || verdict === 'as expected (one seed)').length;
-  const how = seeds.length > 1 ? `over ${seeds.length} seeds, with 95% confidence` : 'at one seed, by sign only';
-  return [`Of ${claims.rows.length} expected orderings ${held} show ${how}.`];
+/** The study's question as a chart: what a diffusion model makes of each latent space, against what mixtures say of it. */
+function leadChart(summary: Table): PageChart | undefined {
+  const filled = (name: MeasureName): boolean => summary.rows.some(row => typeof row[name] === 'number');
+  const y = TARGETS.find(filled);
+  const x = PREDICTORS.find(filled);
+  if (y !== undefined && x !== undefined) {
+    const caption = `${MEASURES[y].title} against ${MEASURES[x].title}, a point per latent space, with 95% intervals where there are any.`;
+    return { name: 'lead', caption, table: summary, choice: { kind: 'points', x, y, color: 'source' } };
+  }
+  const only = [...TARGETS, ...PREDICTORS].find(filled);
+  if (only === undefined) return undefined;
+  const caption = `${MEASURES[only].title} of each latent space, with 95% intervals where there are any.`;
+  return { name: 'lead', caption, table: summary, choice: { kind: 'bar', x: 'source', y: only, color: 'source' } };
 }
 
-function summarySection(study: Study, summary: Table): PageSection {
+/** What the study is about, and what may foretell it: in this order, whatever came out. */
+const TARGETS: MeasureName[] = ['generation', 'diffusion_loss'];
+const PREDICTORS: MeasureName[] = ['effective_components', 'gain', 'probe'];
+const leadCommands = ['analyze-gmm', 'evaluate'];
+/** Seconds after which the page of an unfinished study loads itself again. */
+const RELOAD = 10;
+
+function summarySection(study: Study, tables: StudyTables, summary: Table): PageSection {
   const measures = MEASURE_NAMES.filter(name => summary.columns.includes(name));
   const conditions = (name: MeasureName): string =>
     Object.keys(MEASURES[name].context ?? {})
@@ -166,7 +221,9 @@ function summarySection(study: Study, summary: Table): PageSection {
     ],
     rows: summary.rows.map(row => ({
       source: row.source,
-      ...Object.fromEntries(measures.map(name => [name, measured(row, name)])),
+      ...Object.fromEntries(
+        measures.map(name => [name, { ...measured(row, name), mark: markOf(study, tables, summary, row, name) }]),
+      ),
     })),
   };
   return { heading: 'Summary', text: remarks(study), tables: [table] };
@@ -184,22 +241,57 @@ const remarks = ({ about, paper }: Study): string[] => [
   ...(paper ? [`Columns that begin with “paper” are not measured here: ${paper.from}`] : []),
 ];
 
-function claimsSection({ expect, seeds }: Study, claims: Table): PageSection[] {
+/** Whether a value is the best of its column, or cannot be told from the best by the interval of the difference. */
+function markOf(
+  study: Study,
+  tables: StudyTables,
+  { rows }: Table,
+  row: TableRow,
+  name: MeasureName,
+): Mark | undefined {
+  const finite = rows.filter(row => Number.isFinite(row[name]));
+  if (finite.length < 2 || !finite.includes(row)) return undefined;
+  const ends = finite.map(row => Number(row[name]));
+  const best = MEASURES[name].better === 'higher' ? Math.max(...ends) : Math.min(...ends);
+  if (row[name] === best) return 'best';
+  const first = finite.find(row => row[name] === best)!;
+  const difference = differenceOf(study, tables, name, [String(first.source), String(row.source)]);
+  return difference?.low != null && verdictOf(difference) === 'undecided' ? 'tied' : undefined;
+}
+
+function claimsSection({ expect }: Study, claims: Table): PageSection[] {
   if (expect.length === 0) return [];
   const table: PageTable = {
     name: 'claims',
-    caption: 'Expected orderings',
-    columns: ['claim', 'measure', 'advantage', 'seeds', 'verdict'].map(key => ({ key, title: key })),
+    caption: 'Claims and what the measurements say of them',
+    columns: ['claim', 'measure', 'advantage', 'over', 'verdict'].map(key => ({ key, title: key })),
     rows: claims.rows.map(row => ({ ...row, advantage: measured(row, 'advantage') })),
-    notes: [claimsNote(seeds.length)],
+    notes: [CLAIMS_NOTE],
   };
-  return [{ heading: 'Expected orderings', tables: [table] }];
+  return [{ heading: 'Claims', tables: [table] }];
 }
 
-const claimsNote = (seeds: number): string =>
-  seeds > 1
-    ? `An ordering holds where the paired difference over ${seeds} seeds excludes 0 with 95% confidence.`
-    : 'One seed only: the verdict gives the direction of the difference here, not whether it would recur.';
+/** Every further number, a row per measure and a column per latent space. */
+function furtherSection(study: Study, tables: StudyTables, summary: Table): PageSection[] {
+  const names = furtherMeasures(tables)
+    .map(({ name }) => name)
+    .filter(name => summary.columns.includes(name));
+  if (names.length === 0) return [];
+  const table: PageTable = {
+    name: 'further',
+    caption: 'Every further measure, with its interval where it has one',
+    columns: [
+      { key: 'measure', title: 'measure' },
+      ...Object.keys(study.tokenizers).map(source => ({ key: source, title: source })),
+    ],
+    rows: names.map(name => ({
+      measure: name,
+      ...Object.fromEntries(summary.rows.map(row => [String(row.source), measured(row, name)])),
+    })),
+    notes: ['What each says, its range and what it is confounded with: docs/measures.md.'],
+  };
+  return [{ heading: 'Further measures', tables: [table] }];
+}
 
 /** Reconstructions at the end of each tokenizer's training, and samples. */
 async function imageSections({ spaces }: Plan): Promise<PageSection[]> {
@@ -241,7 +333,7 @@ function markdown(study: Study, summary: Table, claims: Table): string {
     ...remarks(study),
     markdownTable(summary),
     legend.join('\n'),
-    ...(claims.rows.length > 0 ? ['## Expected orderings', claimsNote(study.seeds.length), markdownTable(claims)] : []),
+    ...(claims.rows.length > 0 ? ['## Claims', CLAIMS_NOTE, markdownTable(claims)] : []),
     '',
   ].join('\n\n');
 }

@@ -47,6 +47,7 @@ const schema = z.strictObject({
   gmm: analysis.default({}),
   probe: analysis.default({}),
   diagnose: analysis.default(false),
+  umap: analysis.default(false),
   diffusion: z.union([flags.and(z.object({ model: z.string() })), z.literal(false)]).default(false),
   sample: analysis.default({}),
   evaluate: analysis.default(false),
@@ -131,7 +132,7 @@ const replaced = (evaluations: Record<string, object> | undefined, flags: Flags)
   );
 
 /** Tables that every study may have, by the start of their file names. */
-const RESERVED = ['nll', 'probe', 'diagnose', 'reconstruction', 'generation'];
+const RESERVED = ['nll', 'best', 'probe', 'diagnose', 'umap', 'reconstruction', 'generation'];
 
 /** Checks a study that is already in memory. Relative paths are resolved against `base`. */
 export function checkStudy(content: unknown, name: string, base: string): Study {

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { openLatents } from '../latents/index.js';
 import { readTable, type Table, type TableRow } from '../report/index.js';
-import { generationTable, type DiffusionRun, type Plan, type StudySpace } from './plan.js';
+import { fittedApart, generationTable, type DiffusionRun, type Plan, type StudySpace } from './plan.js';
 import { estimate } from '../statistics/index.js';
 import type { Study } from './study.js';
 
@@ -14,10 +14,15 @@ export interface StudyTables {
   /** The latents themselves: tokens, channels and numbers of one image. */
   latents: Table;
   nll: Table;
+  /** The mixtures at the best held-out NLL, with bootstrap intervals. */
+  best: Table;
   /** The lowest diffusion loss on each mixture, by t. */
   floor: Table;
   probe: Table;
   diagnose: Table;
+  /** Coordinates in the plane, and how well they keep neighbourhoods. */
+  umap: Table;
+  umapQuality: Table;
   /** Held-out loss by timestep and step. */
   diffusion: Table;
   /** Validation metrics of the tokenizers' training runs. */
@@ -42,6 +47,8 @@ export async function readTables(study: Study, { spaces }: Plan, out: string): P
       runs.map(async run => tagged(await tableAt(path(run)), { source, seed, diffusion_seed: run.seed })),
     );
   const ofSeeds = (kind: string) => study.seeds.map(async seed => tagged(await tableAt(csv(kind, seed)), { seed }));
+  const ofMixtures = (kind: string) =>
+    all(kind, study.gmm !== false && fittedApart(study.gmm) ? ofSpaces(({ name }) => csv(kind, name)) : ofSeeds(kind));
   const perSpace = (kind: string) =>
     all(
       kind,
@@ -49,10 +56,13 @@ export async function readTables(study: Study, { spaces }: Plan, out: string): P
     );
   return {
     latents: await all('latents', spaces.map(latentsTable)),
-    nll: await all('nll', ofSeeds('nll')),
-    floor: await all('floor', ofSeeds('diffusion-floor')),
+    nll: await ofMixtures('nll'),
+    best: await ofMixtures('best'),
+    floor: await ofMixtures('diffusion-floor'),
     probe: await perSpace('probe'),
     diagnose: await perSpace('diagnose'),
+    umap: await perSpace('umap'),
+    umapQuality: await perSpace('umap-quality'),
     diffusion: await all(
       'diffusion',
       ofRuns(({ folder }) => join(folder, 'loss.csv')),
@@ -99,9 +109,9 @@ function averaged(table: Table, measures: readonly string[]): Table {
 async function latentsTable({ tokenizer: source, seed, latents: path }: StudySpace): Promise<Table | undefined> {
   if (!existsSync(path.replace(/#[^/#]*$/, ''))) return undefined;
   const latents = await openLatents(path);
-  const { tokens, channels } = latents;
+  const { tokens, channels, count: images } = latents;
   await latents.close();
-  const row = { source, seed, tokens, channels, dims: tokens * channels };
+  const row = { source, seed, tokens, channels, dims: tokens * channels, images };
   return { name: path, columns: Object.keys(row), rows: [row] };
 }
 

@@ -14,7 +14,7 @@ const GROUPS = 2000;
  * within each, so that both kinds of chance count.
  */
 export function bootstrapMean(values: readonly Float32Array[], random: RandomNumbers): Interval {
-  return quantiles(bootstrapMeans(values, random));
+  return percentileInterval(bootstrapMeans(values, random));
 }
 
 /** The replicates of the mean themselves: `values` holds one array of equal length per repeat, over the same rows. */
@@ -50,7 +50,8 @@ function groupMeans(values: Float32Array): Float64Array {
   return sums.map((sum, group) => sum / counts[group]);
 }
 
-function quantiles(replicates: Float64Array): Interval {
+/** 95% interval between percentiles of bootstrap replicates. */
+export function percentileInterval(replicates: Float64Array): Interval {
   const sorted = replicates.toSorted();
   const at = (share: number): number => sorted[Math.round(share * (sorted.length - 1))];
   return { low: at(0.025), high: at(0.975) };

@@ -1,5 +1,5 @@
 export { NORMAL_95, normalCdf, normalQuantile } from './normal.js';
-export { bootstrapMean, bootstrapMeans } from './bootstrap.js';
+export { bootstrapMean, bootstrapMeans, percentileInterval } from './bootstrap.js';
 export { estimate, type Estimate } from './estimate.js';
 export { studentQuantile } from './student.js';
 export { wilson } from './wilson.js';

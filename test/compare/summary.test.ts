@@ -1,6 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
 import { checkStudy } from '../../src/compare/study.js';
-import { judgeClaims, summarise } from '../../src/compare/summary.js';
+import { judgeClaims } from '../../src/compare/claims.js';
+import { summarise } from '../../src/compare/summary.js';
+import { verdict } from '../../src/compare/verdict.js';
 import type { StudyTables } from '../../src/compare/tables.js';
 import type { Table, TableRow } from '../../src/report/index.js';
 
@@ -38,6 +40,9 @@ function tables(accuracies: Record<string, number[]>): StudyTables {
   return {
     latents: none,
     nll: none,
+    best: none,
+    umap: none,
+    umapQuality: none,
     floor: none,
     diagnose: none,
     evaluations: none,
@@ -213,15 +218,48 @@ describe('what a paper measured of the same tokenizers', () => {
   });
 });
 
-describe('an expected ordering', () => {
+describe('a claim', () => {
   it.each([
-    ['clear of zero over seeds', { mae: [0.5, 0.6, 0.55], ae: [0.4, 0.5, 0.46] }, 'holds'],
-    ['clear the other way', { mae: [0.4, 0.5, 0.46], ae: [0.5, 0.6, 0.55] }, 'does not hold'],
+    ['clear of zero over seeds', { mae: [0.5, 0.6, 0.55], ae: [0.4, 0.5, 0.46] }, 'supported'],
+    ['clear the other way', { mae: [0.4, 0.5, 0.46], ae: [0.5, 0.6, 0.55] }, 'not supported'],
     ['not clear', { mae: [0.5, 0.3, 0.4], ae: [0.4, 0.4, 0.41] }, 'undecided'],
-    ['one seed', { mae: [0.5], ae: [0.4] }, 'as expected (one seed)'],
-    ['one seed, the other way', { mae: [0.4], ae: [0.5] }, 'not as expected (one seed)'],
+    ['one seed, within the rows’ own intervals', { mae: [0.5], ae: [0.4] }, 'undecided'],
+    ['one seed, beyond them', { mae: [0.6], ae: [0.4] }, 'supported'],
+    ['not measured', { mae: [0.6] }, 'undecided'],
   ])('%s', (_, accuracies, verdict) => {
     const seeds = accuracies.mae.map((_, seed) => seed);
     expect(judgeClaims(study(seeds), tables(accuracies)).rows[0].verdict).toBe(verdict);
+  });
+
+  it('of one seed says what its interval covers, and is as wide as both measurements', () => {
+    const [row] = judgeClaims(study([0]), tables({ mae: [0.6], ae: [0.4] })).rows;
+    expect(row).toMatchObject({ over: 'rows', seeds: 1 });
+    expect(row.advantage_low).toBeCloseTo(0.2 - Math.hypot(0.1, 0.1), 12);
+  });
+});
+
+describe('what a study says', () => {
+  const said = (seeds: number[], accuracies: Record<string, number[]>) => {
+    const [one, measured] = [study(seeds), tables(accuracies)];
+    // Only the probes are looked at.
+    const all = { ...measured, diffusion: table() };
+    return verdict(one, all, summarise(one, all), judgeClaims(one, all));
+  };
+
+  it('names the best with its uncertainty, and what would tell them apart', () => {
+    const { question, answer, wouldChange } = said([0, 1, 2], { mae: [0.5, 0.6, 0.55], ae: [0.45, 0.6, 0.52] });
+    expect(question).toMatch(/Which of mae and ae/);
+    expect(answer).toHaveLength(2);
+    expect(answer[0]).toMatch(/^mae has the highest probe accuracy, 0\.55 .*cannot be told apart .*over seeds/);
+    expect(answer[1]).toMatch(/1 claim 0 are supported, 0 not supported and 1 undecided/);
+    // 0.0267 ± t · 0.0252 / √n
+    expect(wouldChange[0]).toMatch(/about 6 instead of 3/);
+  });
+
+  it('of one seed never calls a difference certain beyond its rows', () => {
+    const { answer, wouldChange } = said([0], { mae: [0.9], ae: [0.4] });
+    expect(answer[0]).toMatch(/clear of zero .*over rows/);
+    expect(wouldChange[0]).toMatch(/More seeds: with one/);
+    expect(said([0], { mae: [0.5], ae: [0.4] }).wouldChange.join(' ')).toMatch(/2 times as many/);
   });
 });

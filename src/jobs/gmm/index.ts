@@ -1,4 +1,5 @@
 export { analyzeGmm } from './analyze.js';
+export { bestMixtures } from './best.js';
 export { splitMemory } from './memory.js';
 export { pairedDifferences } from './paired.js';
 export { planSweep } from './plan.js';

@@ -32,7 +32,7 @@ export async function htmlReport(page: ReportPage): Promise<string> {
 <meta charset="utf-8">
 <meta http-equiv="Content-Security-Policy" content="${policy(scripts)}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
+<meta name="color-scheme" content="light dark">${page.reload === undefined ? '' : `\n<meta http-equiv="refresh" content="${page.reload}">`}
 <title>${escape(page.title)}</title>
 <style>${themeStyle()}
 ${text('style.css')}</style>

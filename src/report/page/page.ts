@@ -18,6 +18,8 @@ export interface ReportPage {
   /** Latent spaces in the study's order, which fixes their colours in every chart. */
   sources: string[];
   sections: PageSection[];
+  /** Seconds after which an open page loads itself again: while its study runs. */
+  reload?: number | undefined;
 }
 
 /** One part of a report: a heading, and below it whichever of the other fields are given, in this order. */
