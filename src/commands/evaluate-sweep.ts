@@ -3,7 +3,7 @@ import { begunWith, EXIT, refuseOtherWork, UserError } from '../base/index.js';
 import type { FeatureExtractor } from '../features/index.js';
 import type { Decoding } from '../io/index.js';
 import type { DistributionMetric } from '../metrics/index.js';
-import type { SweepPlan, SweepRow } from '../jobs/evaluate/index.js';
+import type { SweepChoice, SweepPlan, SweepRow } from '../jobs/evaluate/index.js';
 import type { Context } from './command.js';
 import { namedInput } from './inputs.js';
 import { decodingOf } from './options.js';
@@ -50,7 +50,8 @@ async function sweepHeld(
   const job = await import('../jobs/evaluate/index.js');
   const { applicable, comparison, featuresCard, openReference, parseSweep, sweep } = job;
   const { name: source, path: model } = namedInput(input);
-  const { settings, varied } = parseSweep(chosen.sweep);
+  const { settings, unguided, varied } = parseSweep(chosen.sweep);
+  if (unguided) context.log.note(`--sweep: no setting is unguided; ${unguided.name} is measured too, to compare with`);
   const { metrics } = chosen;
   const drawn = applicable(extractor, metrics).filter(({ metric }) => metric.sweep !== undefined);
   const rankBy = drawn.find(({ metric }) => metric.sweep === 'ranks')?.name;
@@ -60,6 +61,16 @@ async function sweepHeld(
   const decoding = decodingOf(chosen);
   const reference = await openReference(chosen.reference!, { ...decoding, strict: chosen.strict, log: context.log });
   try {
+    const plan: SweepPlan = {
+      ...chosen,
+      model,
+      source,
+      settings: unguided ? [...settings, unguided] : settings,
+      columns: [...new Set(['guidance', 'interval', ...varied])],
+      samples: [...new Set(chosen.num)].sort((a, b) => a - b),
+      rankBy,
+      folder,
+    };
     const fields = {
       argv: context.argv,
       model,
@@ -71,30 +82,23 @@ async function sweepHeld(
       directions: metrics.some(({ name }) => name === 'mind') ? chosen.directions : undefined,
       precision: chosen.precision,
       seed: chosen.seed,
+      selection: selectionCard(plan),
     };
     const protocol = { command: 'evaluate', task: 'sweep', ...card('evaluate', fields) };
     const known = chosen.resume ? await knownRows(out, protocol) : [];
-    const plan: SweepPlan = {
-      ...chosen,
-      model,
-      source,
-      settings,
-      columns: [...new Set(['guidance', 'interval', ...varied])],
-      samples: [...new Set(chosen.num)].sort((a, b) => a - b),
-      rankBy,
-      folder,
-    };
     const save = (rows: readonly SweepRow[]): Promise<void> =>
       writeTable(context, columnsOf(rows), rows as unknown as Row[], { out, force: true, protocol });
     const compare = await comparison(reference, extractor, metrics, chosen, context);
     const rows = await sweep(plan, compare, { known, save }, context).catch(savedIn(out));
     await save(rows);
     sayBest(rows, plan, context);
+    sayGuidance(rows, plan, context);
     await draw(
       rows,
       varied,
       drawn.map(({ name }) => name),
-      { out, stem },
+      // What was added to compare with is no point of a line along anything but guidance.
+      { out, stem, only: unguided && !varied.includes('guidance') ? settings[0].options.guidance : undefined },
       context,
     );
   } finally {
@@ -110,7 +114,7 @@ async function knownRows(out: string, protocol: Card): Promise<SweepRow[]> {
   const { readTable } = await import('../report/index.js');
   const { readJsonRecord } = await import('../io/index.js');
   const before = await readJsonRecord(`${out}.protocol.json`);
-  refuseOtherWork(out, before, protocol, { free: ['argv', 'version'], say: begunWith('another --out') });
+  refuseOtherWork(out, before, protocol, { free: ['argv', 'version', 'selection'], say: begunWith('another --out') });
   return (await readTable(out)).rows as unknown as SweepRow[];
 }
 
@@ -136,21 +140,48 @@ function sayBest(rows: readonly SweepRow[], { samples, rankBy }: SweepPlan, { lo
   log.note(`best: ${best.setting}, ${rankBy} ${Number(best[rankBy]).toPrecision(5)} of ${most} samples${doubt}`);
 }
 
+const guidedSettings = ({ settings }: SweepPlan): number => settings.filter(({ guided }) => guided).length;
+
+/** Why the best of several settings is to be read with a grain of salt. */
+const SAME_SAMPLES = 'judged by the samples that chose it, which favours it the more settings there are';
+
+/** From how many settings the rows' choices were made. */
+function selectionCard(plan: SweepPlan): Card {
+  const guided = guidedSettings(plan);
+  const unguided = plan.settings.length - guided;
+  const caution = Math.max(guided, unguided) > 1 ? `the least of several is ${SAME_SAMPLES}` : null;
+  return { least: plan.rankBy, guided_settings: guided, unguided_settings: unguided, caution };
+}
+
+/** What guidance gains: the best with it beside the best without. */
+function sayGuidance(rows: readonly SweepRow[], plan: SweepPlan, { log }: Context): void {
+  const { rankBy } = plan;
+  const said = (wanted: SweepChoice): string | undefined => {
+    const row = rows.find(({ choice }) => choice === wanted);
+    return row && `${wanted} ${Number(row[rankBy]).toPrecision(5)} (${row.setting})`;
+  };
+  const [plain, best] = [said('unguided'), said('best guided')];
+  if (plain === undefined || best === undefined) return;
+  const guided = guidedSettings(plan);
+  log.note(`${rankBy}: ${plain}; ${best}${guided === 1 ? '' : `, the least of ${guided}, ${SAME_SAMPLES}`}`);
+}
+
 /** A chart per metric that has one, against guidance or, where that is constant, against whatever varies. */
 async function draw(
   rows: readonly SweepRow[],
   varied: readonly string[],
   metrics: readonly string[],
-  { out, stem }: { out: string; stem: string },
+  { out, stem, only }: { out: string; stem: string; only: number | undefined },
   context: Context,
 ): Promise<void> {
   const x = ['guidance', ...varied].find(column => varied.includes(column) && typeof rows[0][column] === 'number');
   if (x === undefined) return;
   const color = varied.find(column => column !== x);
+  const where = only === undefined ? [] : ['--where', `guidance=${only}`];
   const dash = new Set(rows.map(({ samples }) => samples)).size > 1 ? ['--dash', 'samples'] : [];
   for (const y of metrics.filter(column => Object.hasOwn(rows[0], column)))
     await context.run([
       ...['plot', out, '--kind', 'line', '--x', x, '--y', y, ...(color === undefined ? [] : ['--color', color])],
-      ...[...dash, '--out', `${stem}-${y}.svg`, '--force'],
+      ...[...dash, ...where, '--out', `${stem}-${y}.svg`, '--force'],
     ]);
 }

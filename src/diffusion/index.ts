@@ -12,6 +12,14 @@ export { DEFAULT_SAMPLER, samplerCard, type SamplerChoice } from './sampler.js';
 export * from './samplers/index.js';
 export { sampleLatents, type SamplingPlan } from './sampling.js';
 export { isBuffer, isTable, shapes } from './shapes.js';
-export { automaticTimeShift, drawTimes, shiftOf, timeGrid, timeShiftOf, type TrainingTimes } from './times.js';
+export {
+  automaticTimeShift,
+  drawTimes,
+  missedShift,
+  shiftOf,
+  timeGrid,
+  timeShiftOf,
+  type TrainingTimes,
+} from './times.js';
 export { PathRuler, type PathMeasures } from './trajectory.js';
 export { trainingLoss, type Recipe } from './training.js';

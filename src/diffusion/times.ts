@@ -87,6 +87,12 @@ const UNSHIFTED_NUMBERS = 4096;
 export const automaticTimeShift = ({ tokens, channels }: LatentSize): number =>
   Math.sqrt((tokens * channels) / UNSHIFTED_NUMBERS);
 
+/** The automatic time shift of latents so large that going without is worth a warning: RAE's FID is 23.1 without, 4.8 with 6.9. */
+export function missedShift(latents: LatentSize): number | undefined {
+  const automatic = automaticTimeShift(latents);
+  return automatic > 1.5 ? automatic : undefined;
+}
+
 /** The published time shift that is meant for latents of this shape; 1 is none. */
 export function timeShiftOf(meant: TimeShift, latents: LatentSize): number {
   if (meant === 'auto') return automaticTimeShift(latents);

@@ -18,6 +18,7 @@ const IDENTITY = new Set([
   'name',
   'out',
   'run',
+  'selection',
   'source',
   'sources',
   'started',

@@ -39,6 +39,18 @@ describe('the settings of a sweep', () => {
   });
 
   test.each([
+    ['cfg=1|2,steps=5', undefined],
+    ['steps=5|10', undefined],
+    ['cfg=1.5|2,steps=5|10', { name: 'cfg=1 steps=5', guided: false }],
+    ['steps=5,convention=scale-s', { name: 'steps=5 convention=scale-s guidance=0', guided: false }],
+    ['cfg=0|1,convention=scale-s', undefined],
+  ])('%s lacks an unguided setting: %j', (spec, unguided) => {
+    const parsed = parseSweep(spec);
+    if (unguided) expect(parsed.unguided).toMatchObject(unguided);
+    else expect(parsed.unguided).toBeUndefined();
+  });
+
+  test.each([
     ['cfg=a', /--sweep cfg=a: guidance must be a number/],
     ['cfg=3:1:0.5', /3:1:0\.5 has no values/],
     ['wrong=1', /'wrong=1' is not one of cfg=, interval=/],
@@ -55,24 +67,38 @@ describe('maetok evaluate --sweep', () => {
   const out = join(root, 'sweep.csv');
   const sweep = (...words: string[]) =>
     maetok(
-      ...['evaluate', run, '--sweep', 'cfg=1|3,steps=2', '--reference', SCENES, '--features', 'pixels'],
+      ...['evaluate', run, '--sweep', 'cfg=3|30,steps=2', '--reference', SCENES, '--features', 'pixels'],
       ...['--num', '4,6', '--best', '1', '--bootstrap', '2', '--out', out, ...words],
     );
 
-  test('every setting on few samples, the best on many; a chart; samples kept', async () => {
+  test('every setting on few samples; the best, with guidance and without, on many; a chart; samples kept', async () => {
     const { code, stderr } = await sweep();
     expect({ code, stderr }).toMatchObject({ code: 0 });
+    expect(stderr).toMatch(/no setting is unguided; cfg=1 steps=2 is measured too/);
     const table = rows(out);
-    expect(table.map(({ guidance, samples }) => [guidance, samples])).toEqual([
-      ['1', '4'],
-      ['3', '4'],
-      [table[2].guidance, '6'],
+    const few = table.slice(0, 3);
+    expect(few.map(({ guidance, samples, choice }) => [guidance, samples, choice])).toEqual([
+      ['3', '4', ''],
+      ['30', '4', ''],
+      ['1', '4', ''],
     ]);
-    const best = Number(table[0].fd) < Number(table[1].fd) ? '1' : '3';
-    expect(table[2].guidance).toBe(best);
-    expect(Number(table[2].fd_low)).toBeLessThan(Number(table[2].fd));
+    const best = Number(few[0].fd) < Number(few[1].fd) ? '3' : '30';
+    const many = Object.fromEntries(table.slice(3).map(row => [row.choice, row]));
+    expect(many).toMatchObject({
+      unguided: { guidance: '1', samples: '6' },
+      'best guided': { guidance: best, samples: '6' },
+    });
+    expect(Number(table[3].fd_low)).toBeLessThan(Number(table[3].fd));
     expect(table[0]).not.toHaveProperty('fid');
-    expect(stderr).toContain(`best: cfg=${best} steps=2`);
+    const [plain, guided] = ['unguided', 'best guided'].map(choice => Number(many[choice].fd));
+    expect(stderr).toContain(`best: ${many[guided < plain ? 'best guided' : 'unguided'].setting}, fd`);
+    expect(stderr).toContain(
+      `fd: unguided ${plain.toPrecision(5)} (cfg=1 steps=2); best guided ${guided.toPrecision(5)} (cfg=${best} steps=2), ` +
+        'the least of 2, judged by the samples that chose it',
+    );
+    expect(JSON.parse(readFileSync(`${out}.protocol.json`, 'utf8'))).toMatchObject({
+      selection: { least: 'fd', guided_settings: 2, unguided_settings: 1, caution: expect.stringMatching(/samples/) },
+    });
     expect(readFileSync(join(root, 'sweep-fd.svg'), 'utf8')).toContain('guidance');
     const grids = readdirSync(join(root, 'sweep-samples', `cfg-${best}_steps-2`)).filter(name => /png$/.test(name));
     expect(grids).toHaveLength(6);
@@ -86,7 +112,7 @@ describe('maetok evaluate --sweep', () => {
     rmSync(join(root, 'sweep-fd.svg'));
     const { code, stderr } = await sweep('--resume');
     expect({ code, stderr }).toMatchObject({ code: 0 });
-    expect(stderr).not.toMatch(/cfg=1 steps=2: fd .* of 4 samples/);
+    expect(stderr).not.toMatch(/cfg=3 steps=2: fd .* of 4 samples/);
     expect(readFileSync(out, 'utf8')).toBe(whole);
     expect(existsSync(join(root, 'sweep-fd.svg'))).toBe(true);
   });

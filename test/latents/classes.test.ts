@@ -6,7 +6,7 @@ import { diagnoseLatents } from '../../src/jobs/diagnose/diagnose.js';
 import { modelClasses } from '../../src/latents/classes.js';
 import { classRows, probeSources } from '../../src/jobs/probe/probe.js';
 import { probeParts } from '../../src/probe/parts.js';
-import { labelPlan } from '../../src/jobs/sample/labels.js';
+import { labelPlan, unequalShares } from '../../src/jobs/sample/labels.js';
 
 /** Latents [60, 4] whose class shifts one axis, labelled by `values` instead of 0, 1, 2. */
 function latents(values: readonly number[], classes?: string[]) {
@@ -112,6 +112,32 @@ describe('classes of a diffusion model', () => {
     const numbered = { classes: 3, classNames: ['1', '3', '7'], log };
     expect(modelClasses({ name, labels: labels(3, 7) }, numbered).labels).toEqual(labels(1, 2));
     expect(() => modelClasses({ name, labels: labels(0) }, numbered)).toThrow(/class 0 is not one/);
+  });
+
+  test('equal shares: every class once a round, in another order by seed, whatever the number of samples', () => {
+    const CLASSES = 7;
+    const labelsOf = (seed: number): number[] =>
+      Array.from({ length: 3 * CLASSES }, (_, k) => labelPlan(['equal'], CLASSES, undefined, seed)(k));
+    const [plan, other] = [0, 1].map(labelsOf);
+    const rounds = [0, 1, 2].map(round => plan.slice(round * CLASSES, (round + 1) * CLASSES));
+    for (const round of rounds) expect(round.slice().sort()).toEqual([0, 1, 2, 3, 4, 5, 6]);
+    expect(rounds[1]).not.toEqual(rounds[0]);
+    expect(other).not.toEqual(plan);
+    expect(labelsOf(0)).toEqual(plan);
+  });
+
+  test('what is no multiple of the classes is said', () => {
+    expect(unequalShares(['balanced'], 4, 10)).toMatch(
+      /10 is no multiple of 4 classes; the first 2 have 3 samples, the others 2/,
+    );
+    expect(unequalShares(['equal'], 4, 10)).toMatch(/drawn by seed, 2 have 3 samples/);
+    for (const [words, samples] of [
+      [['balanced'], 8],
+      [['balanced'], 3],
+      [['random'], 10],
+      [['0', '1'], 10],
+    ] as const)
+      expect(unequalShares([...words], 4, samples)).toBeUndefined();
   });
 
   test('a sample is asked for by name, and a number that is no name is no place among numbers', () => {

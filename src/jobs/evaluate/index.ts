@@ -1,4 +1,4 @@
-export { sweep, type SweepPlan, type SweepRow } from './sweep.js';
+export { sweep, type SweepChoice, type SweepPlan, type SweepRow } from './sweep.js';
 export { EVALUATION_COLUMNS, featuresCard } from './rows.js';
 export { comparison, openReference } from './sets.js';
 export { applicable } from './feature-side.js';

@@ -23,6 +23,8 @@ export interface SweepSetting {
   name: string;
   /** The setting as the name of a folder. */
   folder: string;
+  /** Whether its guidance scale is not the one at which the output is the conditional one. */
+  guided: boolean;
   options: Pick<SampleOptions, Swept>;
 }
 
@@ -32,11 +34,19 @@ interface Axis {
   values: string[];
 }
 
+export interface SweepSettings {
+  settings: SweepSetting[];
+  /** Options with several values. */
+  varied: string[];
+  /** The first setting without its guidance, where all settings are guided: what they are to be compared with. */
+  unguided?: SweepSetting | undefined;
+}
+
 /**
  * Reads `cfg=1:3:0.25,interval=0:1|0.2:0.8,steps=25`: options of `maetok sample`, each with one value, several between
  * bars or a range first:last:step; every combination is a setting, the first option varying slowest.
  */
-export function parseSweep(spec: string): { settings: SweepSetting[]; varied: string[] } {
+export function parseSweep(spec: string): SweepSettings {
   const axes = spec.split(',').map(clause => axisOf(spec, clause.trim()));
   const twice = axes.find(({ option }, i) => axes.findIndex(axis => axis.option === option) !== i);
   if (twice) throw new UserError(`--sweep ${spec}: sets ${twice.key} twice`);
@@ -44,8 +54,10 @@ export function parseSweep(spec: string): { settings: SweepSetting[]; varied: st
     (all, { values }) => all.flatMap(chosen => values.map(value => [...chosen, value])),
     [[]],
   );
+  const settings = combinations.map(values => settingOf(spec, axes, values));
   return {
-    settings: combinations.map(values => settingOf(spec, axes, values)),
+    settings,
+    unguided: settings.every(({ guided }) => guided) ? unguidedOf(spec, axes, settings[0]) : undefined,
     varied: axes.filter(({ values }) => values.length > 1).map(({ option }) => option),
   };
 }
@@ -74,6 +86,22 @@ function range(spec: string, word: string): string[] {
   return Array.from({ length: count }, (_, i) => String(Number((first + i * step).toPrecision(12))));
 }
 
+function unguidedOf(spec: string, axes: readonly Axis[], { options }: SweepSetting): SweepSetting {
+  const off: Axis = { key: 'guidance', option: 'guidance', values: [String(noGuidance(options))] };
+  const isSet = axes.some(({ option }) => option === 'guidance');
+  const all = isSet
+    ? axes.map(axis => (axis.option === 'guidance' ? { ...off, key: axis.key } : axis))
+    : [...axes, off];
+  return settingOf(
+    spec,
+    all,
+    all.map(({ values }) => values[0]),
+  );
+}
+
+/** The scale at which a convention's output is the conditional one. */
+const noGuidance = ({ convention }: SweepSetting['options']): number => (convention === 'scale-s' ? 0 : 1);
+
 function settingOf(spec: string, axes: readonly Axis[], values: readonly string[]): SweepSetting {
   const given = Object.fromEntries(
     axes.map(({ option }, i) => [option, option === 'interval' ? values[i].replace(':', ',') : values[i]]),
@@ -87,6 +115,7 @@ function settingOf(spec: string, axes: readonly Axis[], values: readonly string[
   return {
     name: words.join(' '),
     folder: words.map(word => word.replace(/[^\w.-]+/g, '-')).join('_'),
+    guided: outcome.data.guidance !== noGuidance(outcome.data),
     options: outcome.data,
   };
 }

@@ -9,7 +9,9 @@ import type { SweepSetting } from './sweep-settings.js';
 
 export type SweepCell = string | number | null;
 /** One setting measured on so many samples: its options, then each metric under its own name. */
-export type SweepRow = Record<string, SweepCell> & { setting: string; samples: number };
+export type SweepRow = Record<string, SweepCell> & { setting: string; samples: number; choice: SweepChoice | null };
+/** What a row stands for among those of most samples. */
+export type SweepChoice = 'unguided' | 'best guided';
 
 export interface SweepPlan {
   /** The diffusion model. */
@@ -19,7 +21,10 @@ export interface SweepPlan {
   settings: readonly SweepSetting[];
   /** Options that have a column. */
   columns: readonly string[];
-  /** Samples per setting, in ascending order: all settings on the first, only the best few on those that follow. */
+  /**
+   * Samples per setting, in ascending order: all settings on the first; on those that follow only the best few, and in
+   * any case the best with guidance and the best without.
+   */
   samples: readonly number[];
   best: number;
   /** The column that says which is best; the least is. */
@@ -48,24 +53,33 @@ export async function sweep(
   const rows: SweepRow[] = [];
   let settings = plan.settings;
   for (const [stage, samples] of plan.samples.entries()) {
-    const measured: { setting: SweepSetting; row: SweepRow }[] = [];
+    const measured: Measured[] = [];
     for (const [i, setting] of settings.entries()) {
       const before = known.find(row => row.setting === setting.name && row.samples === samples);
       // The first setting's samples are always continued, which fails if another model made them.
       if (!before || (stage === 0 && i === 0)) await sampleSetting(plan, setting, samples, context);
-      const row = before ?? (await measure(plan, setting, samples, compare, context));
+      const row = before ? { ...before, choice: null } : await measure(plan, setting, samples, compare, context);
       measured.push({ setting, row });
       rows.push(row);
       if (before) continue;
       context.log.note(`${setting.name}: ${plan.rankBy} ${shown(row[plan.rankBy])} of ${samples} samples`);
       await save(rows);
     }
-    settings = measured
-      .sort((a, b) => Number(a.row[plan.rankBy]) - Number(b.row[plan.rankBy]))
-      .slice(0, plan.best)
+    const ranked = measured.sort((a, b) => Number(a.row[plan.rankBy]) - Number(b.row[plan.rankBy]));
+    const bestOf = (guided: boolean): Measured | undefined => ranked.find(({ setting }) => setting.guided === guided);
+    const pair = { 'best guided': bestOf(true), unguided: bestOf(false) };
+    settings = ranked
+      .filter((one, rank) => rank < plan.best || Object.values(pair).includes(one))
       .map(({ setting }) => setting);
+    if (stage + 1 < plan.samples.length) continue;
+    for (const [choice, one] of Object.entries(pair)) if (one) one.row.choice = choice as SweepChoice;
   }
   return rows;
+}
+
+interface Measured {
+  setting: SweepSetting;
+  row: SweepRow;
 }
 
 const shown = (value: SweepCell | undefined): string => (typeof value === 'number' ? value.toPrecision(4) : '–');
@@ -99,6 +113,7 @@ async function measure(
       setting: setting.name,
       ...Object.fromEntries(plan.columns.map(column => [column, cell(options[column])])),
       samples,
+      choice: null,
       ...wide(await compare({ name: setting.name, images })),
     };
   } finally {

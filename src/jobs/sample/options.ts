@@ -32,7 +32,9 @@ export const sampleOptions = z.object({
   num: count.default(16).describe('number of samples'),
   labels: list(z.array(z.string().min(1, 'has an empty item between commas')))
     .default(['balanced'])
-    .describe('balanced: cycle through the classes; random: drawn by seed; or class names or numbers, cycled through'),
+    .describe(
+      'balanced: the classes in turn; equal: each as often as the others, in an order by seed; random: each drawn by seed; or class names or numbers, in turn',
+    ),
   guidance: nonNegative.default(1).describe('guidance scale w of u + w (c − u); 1: no guidance'),
   interval: guidanceInterval.default([0, 1]).describe('time interval in which guidance is applied (t = 0 is noise)'),
   guidedChannels: count.optional().describe('guide only the first N channels; default: all'),

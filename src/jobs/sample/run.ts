@@ -2,6 +2,7 @@ import { namesOf, UserError, type Log } from '../../base/index.js';
 import {
   CONVENTIONS,
   guidanceOf,
+  missedShift,
   openDiffusion,
   samplerCard,
   shiftOf,
@@ -18,7 +19,7 @@ import { RandomStream } from '../../engine/index.js';
 import { openLatents } from '../../latents/index.js';
 import { normalisationCard, openTokenizer, type Tokenizer } from '../../tokenizers/index.js';
 import type { SampleOptions } from './options.js';
-import { labelPlan } from './labels.js';
+import { labelPlan, unequalShares } from './labels.js';
 import { sampleImages, type SampleContext, type SampleResult } from './sample.js';
 
 export interface SampleRunOptions extends SampleOptions {
@@ -77,6 +78,8 @@ async function sampled(
   else warnAboutGuidance(diffusion, bad, inner, context.log);
   if (bad) refuseMisfit(diffusion, bad);
   const label = labelPlan(chosen.labels, diffusion.config.classes, diffusion.classes, chosen.seed);
+  const uneven = unequalShares(chosen.labels, diffusion.config.classes, chosen.num);
+  if (uneven !== undefined) context.log.note(uneven);
   const tokenizer = await openFitting(diffusion, chosen, context.log);
   try {
     const plan = planOf(diffusion, bad, inner, chosen);
@@ -125,15 +128,20 @@ function innerTerms({ config, timeShift = 1 }: Diffusion, chosen: SampleRunOptio
 }
 
 function saySamplingShift(
-  { name, timeShift = 1, step }: Diffusion,
+  { name, config, timeShift = 1, step }: Diffusion,
   { shift }: InnerTerms,
   { shift: meant }: SampleRunOptions,
   log: Log,
 ): void {
   const used = shiftOf(shift);
+  const missed = missedShift(config);
   const shown = (value: number): string => (value === 1 ? 'no time shift' : `time shift ${value.toPrecision(3)}`);
   if (used !== 1 && meant === 'run')
     log.note(`${name}: sampled with its ${shown(used)} of training (--shift ${shift.toPrecision(3)})`);
+  else if (step === undefined && meant === 'run' && missed !== undefined)
+    log.note(
+      `${name}: published weights do not tell how their times were shifted, so these are not; --shift auto does by ${missed.toPrecision(3)}`,
+    );
   else if (step !== undefined && Math.abs(Math.log(used / timeShift)) > 1e-3)
     log.note(`${name}: sampled with ${shown(used)}, trained with ${shown(timeShift)}`);
 }
