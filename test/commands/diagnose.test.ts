@@ -11,9 +11,12 @@ const path = (name: string): string => join(folder, `${name}.npz`);
 const ROWS = 300;
 
 /** Latents [rows, 2 tokens, 3 channels]; `directions` of the six vary, and the class shifts the first by `gap`. */
-async function latents(name: string, { directions = 6, gap = 0, labelled = true, rows = ROWS } = {}): Promise<void> {
+async function latents(
+  name: string,
+  { directions = 6, gap = 0, labelled = true, rows = ROWS, classes = 2 } = {},
+): Promise<void> {
   const random = new RandomNumbers(1);
-  const labels = random.for('labels').integers(rows, 2);
+  const labels = random.for('labels').integers(rows, classes);
   const data = random.for('data').normals(rows * 6);
   for (let at = 0; at < data.length; at++) if (at % 6 >= directions) data[at] *= 0.01;
   labels.forEach((label, row) => {
@@ -31,6 +34,7 @@ beforeAll(async () => {
   await latents('apart', { gap: 8 });
   await latents('unlabelled', { labelled: false });
   await latents('few', { rows: 290 });
+  await latents('alone', { rows: 40, classes: 1 });
 });
 
 type Values = Record<string, number>;
@@ -45,6 +49,19 @@ function valuesOf(csv: string, source: string): Values {
 }
 
 describe('maetok diagnose', () => {
+  it('leaves out what needs several classes where there is one, with a word', async () => {
+    const run = (measure: string) => maetok('diagnose', `alone=${path('alone')}`, '--measure', measure, '--quiet');
+    const { code, stdout, stderr } = await run('diffusability,classes');
+    expect(code).toBe(0);
+    expect(Object.keys(valuesOf(stdout, 'alone'))).toEqual(['viv', 'viv_all_dims', 'viv_size_corrected', 'rmsc']);
+    expect(stderr).toMatch(/alone: all images are of one class, so LNC is left out/);
+    expect(stderr).toMatch(/VIV is that without a class, and the within-class share is left out/);
+    expect(stderr).toMatch(/all rows have the same label, so measures of its classes are skipped/);
+    const only = await run('classes');
+    expect(only.code).toBe(2);
+    expect(only.stderr.trim()).toMatch(/^maetok: alone: all rows have the same label; .*$/);
+  });
+
   it('tells a flat latent space from a round one, and classes that stand apart from those that do not', async () => {
     const { code, stdout, stderr } = await maetok(
       ...['diagnose', `round=${path('round')}`, `flat=${path('flat')}`, `apart=${path('apart')}`, '--quiet'],

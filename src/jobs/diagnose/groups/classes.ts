@@ -9,7 +9,7 @@ export async function classes({
   name,
   rows: source,
   sample: draw,
-  settings: { sample: most, seed },
+  settings: { groups, sample: most, seed },
   log,
 }: Task): Promise<Measured[]> {
   if (!source.labels) {
@@ -19,7 +19,12 @@ export async function classes({
   const drawn = randomRows(source.rows, most, seed);
   const { labels, present } = presentClasses(drawn.map(row => source.labels![row]));
   const classes = present.length;
-  if (classes < 2) throw new UserError(`${name}: all rows have the same label; leave classes out of --measure`);
+  if (classes < 2) {
+    if (groups.length === 1)
+      throw new UserError(`${name}: all rows have the same label; --measure classes has nothing to tell apart`);
+    log.warn(`${name}: all rows have the same label, so measures of its classes are skipped`);
+    return [];
+  }
   const sample = { ...(await draw()), labels, classes };
   const { rows } = sample;
   const centres = classCentres(sample);

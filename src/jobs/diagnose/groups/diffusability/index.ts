@@ -78,13 +78,27 @@ function gathered(grid: Grid, tokens: number, masks: Masks | undefined) {
 }
 
 async function ofNeighbours(
-  { rows: { labels } }: Task,
+  { name, rows: { labels }, log }: Task,
   means: Parameters<typeof neighbourConsistency>[0],
   images: Int32Array,
   masks: Masks | undefined,
 ): Promise<Measured[]> {
-  if (!labels || images.length < 2) return [];
+  if (!labels) return [];
   const own = images.map(image => labels[image]);
+  const sizes = classSizes(own);
+  if (sizes.length < 2) {
+    log.warn(
+      `${name}: ${sizes.length === 1 ? 'all images are of one class' : 'no image has any foreground'}, so LNC is left out`,
+    );
+    return [];
+  }
+  for (const k of NEIGHBOURS) {
+    const few = sizes.filter(size => size <= k).length;
+    if (few > 0)
+      log.warn(
+        `${name}: ${few} of ${sizes.length} classes have no more than ${k} images, so LNC@${k} cannot reach 1 for them`,
+      );
+  }
   const measured: Measured[] = [];
   for (const distance of ['cosine', 'l2'] as const) {
     const shares = await neighbourConsistency(means, own, distance, NEIGHBOURS);
@@ -94,4 +108,11 @@ async function ofNeighbours(
     });
   }
   return measured;
+}
+
+/** How many images each class has that occurs. */
+function classSizes(labels: Int32Array): number[] {
+  const sizes = new Map<number, number>();
+  for (const label of labels) sizes.set(label, (sizes.get(label) ?? 0) + 1);
+  return [...sizes.values()];
 }

@@ -18,10 +18,14 @@ export async function ofVelocities(
   progress.stop();
   warnOfFewRows(name, found, latents, log);
   if (found.rows.length === 0) return [];
+  const alone = found.rows.length + found.leftOut === 1;
+  if (alone)
+    log.warn(`${name}: all rows are of one class: VIV is that without a class, and the within-class share is left out`);
   const rows = found.rows.reduce((sum, count) => sum + count, 0);
   const [least, most] = [Math.min(...found.rows), Math.max(...found.rows)];
   const setting = `classes=${found.rows.length} rows=${least === most ? least : `${least}-${most}`}`;
   const dims = latents.rows.width;
+  const withinShare = alone ? [] : [{ measure: 'within_class_share', value: found.withinShare, setting, rows }];
   return [
     { measure: 'viv', value: found.published, setting, rows },
     { measure: 'viv_all_dims', value: found.fair, setting, rows },
@@ -31,7 +35,7 @@ export async function ofVelocities(
       setting: `${setting} dims=${dims}`,
       rows,
     },
-    { measure: 'within_class_share', value: found.withinShare, setting, rows },
+    ...withinShare,
   ];
 }
 
