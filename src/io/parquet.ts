@@ -1,4 +1,4 @@
-import type { AsyncBuffer, FileMetaData, SchemaTree } from 'hyparquet';
+import type { AsyncBuffer, ColumnChunk, FileMetaData, SchemaTree } from 'hyparquet';
 import { messageOf, UserError } from '../base/index.js';
 import { openBytes, type ByteSource } from './bytes.js';
 import type { Column, ColumnKind, TableFile } from './table.js';
@@ -7,14 +7,16 @@ import type { Column, ColumnKind, TableFile } from './table.js';
 interface Run {
   start: number;
   end: number;
+  /** About how many bytes they are when decoded. */
+  bytes: number;
 }
 
 /** Bytes of a column (unpacked) that are decoded at a time, as far as the file's row groups allow. */
 const RUN_BYTES = 16 << 20;
 /** Likewise where an index says in which pages rows lie, so that no more than these are read. */
 const INDEXED_RUN_BYTES = 1 << 20;
-/** Decoded runs of a file that are kept, so that reading on or within a neighbourhood decodes nothing twice. */
-const KEPT_RUNS = 4;
+/** Bytes of decoded runs that are kept of a column, so that reading on or within a neighbourhood decodes nothing twice. */
+const KEPT_BYTES = 128 << 20;
 
 /**
  * Opens a Parquet file (any compression) whose columns can be read row by row. Byte arrays stay bytes unless the schema
@@ -92,7 +94,12 @@ function columnReader(source: ByteSource, metadata: FileMetaData, column: string
     if (!known) last = cells.catch(() => kept.delete(run));
     kept.delete(run);
     kept.set(run, cells);
-    for (const old of kept.keys()) if (kept.size > KEPT_RUNS) kept.delete(old);
+    let total = [...kept.keys()].reduce((sum, { bytes }) => sum + bytes, 0);
+    for (const old of kept.keys()) {
+      if (total <= KEPT_BYTES || old === run) break;
+      kept.delete(old);
+      total -= old.bytes;
+    }
     return cells;
   };
   return async (start, end) => {
@@ -105,7 +112,7 @@ function columnReader(source: ByteSource, metadata: FileMetaData, column: string
   };
 }
 
-/** Row groups, the large ones divided. */
+/** Row groups, the large ones divided; not into more parts than they have pages, which are unpacked as a whole. */
 function runsOf({ row_groups: groups }: FileMetaData, column: string): Run[] {
   const runs: Run[] = [];
   let first = 0;
@@ -114,15 +121,28 @@ function runsOf({ row_groups: groups }: FileMetaData, column: string): Run[] {
     const bytes = chunks.reduce((sum, { meta_data }) => sum + Number(meta_data!.total_uncompressed_size), 0);
     const isIndexed = chunks.every(({ offset_index_length }) => offset_index_length !== undefined);
     const rows = Number(num_rows);
-    const parts = Math.max(1, Math.min(rows, Math.ceil(bytes / (isIndexed ? INDEXED_RUN_BYTES : RUN_BYTES))));
+    const parts = Math.max(
+      1,
+      Math.min(rows, pagesOf(chunks), Math.ceil(bytes / (isIndexed ? INDEXED_RUN_BYTES : RUN_BYTES))),
+    );
     for (let part = 0; part < parts; part++)
       runs.push({
         start: first + Math.floor((part * rows) / parts),
         end: first + Math.floor(((part + 1) * rows) / parts),
+        bytes: bytes / parts,
       });
     first += rows;
   }
   return runs.filter(({ start, end }) => end > start);
+}
+
+/** Data pages of the largest of a column's parts; writers that do not count them are taken to have made one. */
+function pagesOf(chunks: ColumnChunk[]): number {
+  const count = ({ meta_data }: ColumnChunk): number =>
+    (meta_data?.encoding_stats ?? [])
+      .filter(({ page_type }) => page_type !== 'DICTIONARY_PAGE')
+      .reduce((sum, { count }) => sum + count, 0);
+  return Math.max(1, ...chunks.map(count));
 }
 
 function runsWithin(runs: Run[], start: number, end: number): Run[] {
