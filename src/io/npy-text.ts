@@ -1,6 +1,6 @@
 import { UserError } from '../base/index.js';
 import { elementCount, type NdArray } from './array.js';
-import type { ByteSource } from './bytes.js';
+import { openBytes, type ByteSource } from './bytes.js';
 import { checkSize, readNpyPreamble, type NpyPreamble } from './npy-header.js';
 import { openNpy, type NpyFile } from './npy.js';
 
@@ -23,6 +23,12 @@ export async function readValues(source: ByteSource): Promise<NdArray | TextArra
     );
   const file: NpyFile = await openNpy(source);
   return await file.read();
+}
+
+/** The numbers or text of a .npy file. */
+export async function readNpyValues(path: string): Promise<NdArray | TextArray> {
+  const source = await openBytes(path);
+  return await readValues(source).finally(() => source.close());
 }
 
 async function readText(source: ByteSource, preamble: NpyPreamble): Promise<TextArray> {

@@ -51,8 +51,8 @@ export interface Latents extends LatentsLayout {
 
 /**
  * Opens latents: a folder of LightningDiT's shards (with `latents.json` or `latents_stats.pt`), a folder with one .npz
- * per image (MAETok, MAR), .npy moments with `dataset.json` (REPA; EDM2 as a .zip), or one .npy, .npz or safetensors
- * file (`file#array` where it holds several). Two-dimensional latents become tokens in the order of their rows.
+ * per image (MAETok, MAR), .npy moments with `dataset.json` (REPA; EDM2 as a .zip), one .npy, .npz, safetensors, .pt, .h5,
+ * .parquet or .arrow file (`file#array` where it holds several), or a folder of such files.
  */
 export async function openLatents(path: string, options: LatentsOptions = {}): Promise<Latents> {
   const { posterior = 'mode', seed = 0, nameless } = options;

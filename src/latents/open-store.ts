@@ -5,6 +5,7 @@ import { UserError } from '../base/index.js';
 import type { NpyOptions } from '../io/index.js';
 
 import { arrayFileStore, splitFragment } from './array-file.js';
+import { arrayFiles, arrayFolderStore } from './array-folder.js';
 import { DATASET_JSON, npyFolderStore, zipStore } from './dataset-json.js';
 import { npzFolderStore } from './npz-items.js';
 import type { PosteriorChoice } from './posterior.js';
@@ -21,8 +22,6 @@ export async function openStore(
   if (!existsSync(path)) throw new UserError(`${path}: no such latents`);
   if ((await stat(path)).isDirectory()) return await openFolder(path, posterior, options);
   if (path.endsWith('.zip')) return await zipStore(path, posterior, options);
-  if (/\.(pt|pth|ckpt|bin)$/.test(path))
-    throw new UserError(`${path}: is not a file of latents; \`maetok convert ${path} --out x.safetensors\` makes one`);
   return await arrayFileStore(given, options);
 }
 
@@ -41,7 +40,8 @@ async function openFolder(path: string, posterior: PosteriorChoice, options: Npy
   if (top.includes(DATASET_JSON) && npy.length > 0) return await npyFolderStore(path, npy, posterior, options);
   const npz = files.filter(name => name.endsWith('.npz'));
   if (npz.length > 0) return await npzFolderStore(path, npz, posterior, options);
+  if (arrayFiles(files).length > 0) return await arrayFolderStore(path, files, options);
   throw new UserError(
-    `${path}: holds no latents: neither LightningDiT's shards, nor one .npz per image, nor .npy files with ${DATASET_JSON}`,
+    `${path}: holds no latents: neither LightningDiT's shards, nor .npz, .npy or .pt files, nor .parquet, .arrow or .h5`,
   );
 }
