@@ -1,5 +1,3 @@
-import { existsSync } from 'node:fs';
-import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { stringify } from 'csv-stringify/sync';
 import { VERSION } from '../base/index.js';
@@ -16,7 +14,6 @@ import {
   type PageChart,
   type PageSection,
   type PageTable,
-  type Pictures,
   type Table,
   type TableRow,
 } from '../report/index.js';
@@ -25,6 +22,7 @@ import { differenceOf } from './difference.js';
 import { furtherMeasures } from './further.js';
 import { MEASURES } from './measures.js';
 import { MEASURE_NAMES, type MeasureName } from './names.js';
+import { pictureSections } from './pictures.js';
 import type { Plan } from './plan.js';
 import type { Study } from './study.js';
 import { provenanceOf } from './provenance.js';
@@ -73,7 +71,7 @@ export async function writeReport(
     const from = await provenanceOf(plan.steps.filter(({ argv }) => argv[0] === command));
     sections.push({ heading, charts: [{ name: file, caption: text, table, choice, ...from }] });
   }
-  sections.push(...(await imageSections(plan)));
+  sections.push(...(await pictureSections(plan.spaces)));
   await replace(join(out, 'summary.csv'), csv(summary));
   if (claims.rows.length > 0) await replace(join(out, 'claims.csv'), csv(claims));
   await replace(join(out, 'summary.md'), markdown(study, summary, claims));
@@ -291,36 +289,6 @@ function furtherSection(study: Study, tables: StudyTables, summary: Table): Page
     notes: ['What each says, its range and what it is confounded with: docs/measures.md.'],
   };
   return [{ heading: 'Further measures', tables: [table] }];
-}
-
-/** Reconstructions at the end of each tokenizer's training, and samples. */
-async function imageSections({ spaces }: Plan): Promise<PageSection[]> {
-  const reconstructions = await Promise.all(
-    spaces.map(async ({ name, decoder }) =>
-      captioned(`${name}: originals and reconstructions`, await newestGrid(decoder)),
-    ),
-  );
-  const samples = await Promise.all(
-    spaces.flatMap(({ runs }) => runs.map(({ name, samples }) => captioned(`${name}: samples`, `${samples}-grid.png`))),
-  );
-  const sections = [
-    { heading: 'Reconstructions', pictures: reconstructions.filter(one => one !== undefined) },
-    { heading: 'Samples', pictures: samples.filter(one => one !== undefined) },
-  ];
-  return sections.filter(({ pictures }) => pictures.length > 0);
-}
-
-async function newestGrid(run: string | undefined): Promise<string | undefined> {
-  if (run === undefined) return undefined;
-  const folder = join(run, 'reconstructions');
-  if (!existsSync(folder)) return undefined;
-  const step = (file: string): number => Number(/\d+/.exec(file)?.[0] ?? -1);
-  const newest = (await readdir(folder)).sort((a, b) => step(a) - step(b)).at(-1);
-  return newest === undefined ? undefined : join(folder, newest);
-}
-
-async function captioned(caption: string, path: string | undefined): Promise<Pictures | undefined> {
-  return path !== undefined && existsSync(path) ? { kind: 'grid', caption, image: await readFile(path) } : undefined;
 }
 
 function markdown(study: Study, summary: Table, claims: Table): string {

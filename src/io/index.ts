@@ -48,7 +48,17 @@ export { decodeImage, imageSize, isImageName, PILLOW } from './decode.js';
 export { listed } from './listed.js';
 export type { FloatDType, NamelessDType, PosteriorName, WeightsName } from './names.js';
 export type { Decoding } from './options.js';
-export { encodePng, imageGrid, stackedImages, toBytes, writeImageGrid, writePng, type RawImage } from './images.js';
+export {
+  encodePng,
+  encodeWebp,
+  imageGrid,
+  imagesOfGrid,
+  stackedImages,
+  toBytes,
+  writeImageGrid,
+  writePng,
+  type RawImage,
+} from './images.js';
 export { isWholePng } from './png.js';
 export type { ColumnKind, FileCell, TableFile } from './table.js';
 export { openTar, type TarFile, type TarMember } from './tar.js';
