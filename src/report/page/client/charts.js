@@ -17,7 +17,7 @@ for (const figure of document.querySelectorAll('.chart')) {
       if (!entries.some(entry => entry.isIntersecting)) return;
       observer.disconnect();
       new ResizeObserver(() => {
-        if (Math.abs(plot.clientWidth - width) > 4) draw();
+        if (plot.clientWidth > 0 && Math.abs(plot.clientWidth - width) > 4) draw();
       }).observe(plot);
     },
     { rootMargin: '400px' },
