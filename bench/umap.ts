@@ -15,6 +15,7 @@ import { planarStart } from '../src/pca/planar-start.js';
 import { sampleOf } from '../src/rows/sample.js';
 import { openLatents } from '../src/latents/index.js';
 import { embeddingQuality, umap } from '../src/umap/index.js';
+import { clusteredRows } from './helpers/clusters.js';
 
 /*
  * All start from two principal components of the same rows. Ours and umap-js are given the same exact neighbours, so only
@@ -41,23 +42,10 @@ const all = await source(Math.max(...sizes), Number(flags.width));
 process.stdout.write('rows,width,program,neighbours_seconds,layout_seconds,trustworthiness,continuity\n');
 for (const rows of sizes) await compare(rows);
 
-/** Latents, or clusters of Gaussian rows on separate eight-dimensional planes. */
+/** Latents, or clusters. */
 async function source(rows: number, width: number): Promise<RowSource> {
   if (flags.latents !== undefined) return (await openLatents(flags.latents)).rows();
-  const [clusters, inner] = [20, 8];
-  const centres = random.for('centres').normals(clusters * width);
-  const planes = random.for('planes').normals(clusters * inner * width);
-  const cluster = random.for('cluster').integers(rows, clusters);
-  const data = new Float32Array(rows * width);
-  for (let i = 0; i < rows; i++) {
-    const c = cluster[i];
-    const z = random.for('within').at(i).normals(inner);
-    for (let j = 0; j < width; j++) {
-      data[i * width + j] = centres[c * width + j];
-      for (let a = 0; a < inner; a++) data[i * width + j] += 0.3 * z[a] * planes[(c * inner + a) * width + j];
-    }
-  }
-  return arrayRows('clusters', data, rows, width);
+  return arrayRows('clusters', clusteredRows(rows, width, random), rows, width);
 }
 
 async function compare(count: number): Promise<void> {

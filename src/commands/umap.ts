@@ -30,7 +30,7 @@ const options = z.object({
     .min(2, 'must be 2 or more')
     .default(30)
     .describe('t-SNE: perplexity'),
-  iterations: count.default(1000).describe('t-SNE: iterations'),
+  iterations: count.default(750).describe('t-SNE: iterations, the first 250 with early exaggeration'),
   sample: count
     .default(10_000)
     .describe('maximum number of rows per source, drawn by seed; sources of the same images get the same rows'),

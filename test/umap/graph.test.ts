@@ -5,7 +5,7 @@ import { RandomNumbers } from '../../src/base/index.js';
 import { startEngine, tf } from '../../src/engine/index.js';
 import { nearestNeighbours } from '../../src/neighbours/index.js';
 import { embeddingQuality } from '../../src/umap/index.js';
-import { affinities } from '../../src/umap/tsne.js';
+import { affinities } from '../../src/umap/affinities.js';
 import { fuzzyGraph, type Edges } from '../../src/umap/graph.js';
 import { similarityCurve } from '../../src/umap/curve.js';
 

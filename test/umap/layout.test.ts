@@ -4,7 +4,6 @@ import { RandomNumbers } from '../../src/base/index.js';
 import { startEngine } from '../../src/engine/index.js';
 import { nearestNeighbours, type Neighbours } from '../../src/neighbours/index.js';
 import { embeddingQuality, tsne, umap } from '../../src/umap/index.js';
-import { Quadtree } from '../../src/umap/quadtree.js';
 import { tabulated } from '../../src/umap/force.js';
 
 const random = new RandomNumbers(2);
@@ -86,40 +85,6 @@ it('rows that are all alike are drawn without NaN', async () => {
     await tsne(same, new Float32Array(80), { perplexity: 4, iterations: 20, random }),
   ])
     expect(points.every(Number.isFinite)).toBe(true);
-});
-
-describe('repulsion by the quadtree', () => {
-  const points = Float64Array.from(random.for('tree').normals(400));
-  points.copyWithin(40, 0, 8);
-
-  /** Over all pairs. */
-  function exact(at: number): number[] {
-    let [sum, fx, fy] = [0, 0, 0];
-    for (let j = 0; j < points.length; j += 2) {
-      if (j === at) continue;
-      const [dx, dy] = [points[at] - points[j], points[at + 1] - points[j + 1]];
-      const q = 1 / (1 + dx * dx + dy * dy);
-      sum += q;
-      fx += q * q * dx;
-      fy += q * q * dy;
-    }
-    return [sum, fx, fy];
-  }
-
-  it.each([
-    ['no group counts as one', 0, 1e-10],
-    ['far groups count as one', 0.5, 0.02],
-  ])('where %s', (_, angle, rtol) => {
-    const tree = new Quadtree(points.length / 2);
-    // Built twice, as in a layout: nothing of the first is left.
-    tree.build(points.map(value => 3 * value));
-    tree.build(points);
-    for (let at = 0; at < points.length; at += 2) {
-      const forces = new Float64Array(points.length);
-      const sum = tree.repulsion(points[at], points[at + 1], angle ** 2, forces, at);
-      expect([sum, forces[at], forces[at + 1]]).toBeAllClose(exact(at), { rtol });
-    }
-  });
 });
 
 it('tabulated functions agree with the exact ones', () => {

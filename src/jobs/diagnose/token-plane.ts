@@ -4,8 +4,9 @@ import { nearestNeighbours } from '../../neighbours/index.js';
 import { randomRows, sampleOf, type RowSource } from '../../rows/index.js';
 import { planarStart, type RowStatistics } from '../../pca/index.js';
 import { tsne } from '../../umap/index.js';
+
 const PERPLEXITY = 30;
-const ITERATIONS = 1000;
+const ITERATIONS = 750;
 
 /**
  * The points whose evenness LightningDiT measures: one token of each image at random, channels standardised, in the
