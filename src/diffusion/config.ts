@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { DiffusionModel, LightningSize, SitSize } from './names.js';
+import { PROJECTORS, type DiffusionModel, type LightningSize, type SitSize } from './names.js';
 
 export const side = z.number().int().positive();
 
@@ -17,8 +17,8 @@ export const TIME_FEATURES = ['geometric', 'drawn'] as const;
 
 /**
  * Architecture of a diffusion transformer over latent tokens: DiT (Peebles & Xie 2023), SiT (Ma et al. 2024) on grids
- * or on MAETok's lines of tokens, LightningDiT (Yao et al. 2025), with REPA's projectors, GFT's guidance input, or DDT's
- * head (Wang et al. 2025) as RAE has it (Zheng et al. 2025).
+ * or on MAETok's lines of tokens, LightningDiT (Yao et al. 2025), with REPA's projectors, GFT's guidance input, DDT's
+ * head (Wang et al. 2025) as RAE has it (Zheng et al. 2025), or RAEv2's early prediction.
  */
 export const networkSchema = z.object({
   /** Latent tokens of one image and numbers per token. */
@@ -36,7 +36,8 @@ export const networkSchema = z.object({
    * their tokens is the token of the `blocks` in the same place.
    */
   head: z.object({ width: side, depth: side, heads: side }).optional(),
-  timeFeatures: z.enum(TIME_FEATURES).default('geometric'),
+  /** Default: geometric. */
+  timeFeatures: z.enum(TIME_FEATURES).optional(),
   mlpRatio: z.number().positive(),
   /** Number of classes; the label `classes` is the null class. */
   classes: side,
@@ -50,8 +51,18 @@ export const networkSchema = z.object({
   qkNorm: z.boolean(),
   /** Whether the conditioning shifts the blocks' normalised tokens, besides scaling and gating them. */
   shift: z.boolean(),
-  /** REPA: networks on the tokens after `after` blocks that predict a frozen encoder's features, one per encoder. */
-  projectors: z.object({ after: side, width: side, features: z.array(side).min(1) }).optional(),
+  /**
+   * REPA: networks on the tokens after `after` blocks that predict a frozen encoder's features, one per encoder: three
+   * linear layers, the inner ones of `width` (the default kind), or, as in iREPA, a 3 × 3 convolution over their grid.
+   */
+  projectors: z
+    .object({ after: side, kind: z.enum(PROJECTORS).optional(), width: side, features: z.array(side).min(1) })
+    .optional(),
+  /**
+   * Internal guidance: a last layer of its own on the tokens after `after` blocks, whose worse prediction the whole
+   * network's can be guided away from.
+   */
+  early: z.object({ after: side }).optional(),
   /** GFT: how the reciprocal guidance scale enters the network, where it does. Earlier runs say true for `linear`. */
   beta: z.preprocess(value => (value === true ? 'linear' : value), z.union([z.literal(false), z.enum(BETA_INPUTS)])),
 });

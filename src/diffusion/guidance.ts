@@ -1,8 +1,11 @@
 import { tf, type Tensor } from '../engine/index.js';
 import type { VelocityField } from './samplers/index.js';
 
-/** Velocities [n, tokens, channels] in the inner convention (t = 0 noise) of rows with their own labels. */
-export type ConditionalField = (x: Tensor, t: number, labels: Int32Array) => Tensor;
+/**
+ * Velocities [n, tokens, channels] in the inner convention (t = 0 noise) of rows with their own labels. What is guided
+ * within an interval goes by the start of the step, default t.
+ */
+export type ConditionalField = (x: Tensor, t: number, labels: Int32Array, stepStart?: number) => Tensor;
 
 export interface Guidance {
   /** w of u + w (c − u): 1 is the conditional network alone, 0 the unconditional one. */
@@ -15,12 +18,15 @@ export interface Guidance {
   rescale: number;
 }
 
+/** w of e + w (f − e), from the early prediction e to the whole network's f, and where it is applied. */
+export type InternalGuidance = Pick<Guidance, 'scale' | 'interval'>;
+
 export const NO_GUIDANCE: Guidance = { scale: 1, interval: [0, 1], rescale: 0 };
 
 /** Rounding of a reversed time must not decide about a step. */
 const SLACK = 1e-9;
 
-export function isGuided({ scale, interval: [low, high] }: Guidance, t: number): boolean {
+export function isGuided({ scale, interval: [low, high] }: InternalGuidance, t: number): boolean {
   return scale !== 1 && t >= low - SLACK && t <= high + SLACK;
 }
 
@@ -58,10 +64,10 @@ export function classifierFree(
   const both = Int32Array.from([...labels, ...nulls]);
   return (x, t, stepStart) => {
     if (guidance.scale === 0 && isGuided(guidance, stepStart) && guidance.channels === undefined)
-      return network(x, t, nulls);
-    if (!isGuided(guidance, stepStart)) return network(x, t, labels);
+      return network(x, t, nulls, stepStart);
+    if (!isGuided(guidance, stepStart)) return network(x, t, labels, stepStart);
     return tf.tidy(() => {
-      const [conditional, unconditional] = tf.split(network(tf.concat([x, x]), t, both), 2);
+      const [conditional, unconditional] = tf.split(network(tf.concat([x, x]), t, both, stepStart), 2);
       return mix(unconditional, conditional, conditional, guidance);
     });
   };
@@ -79,6 +85,26 @@ export function autoguidance(
     return tf.tidy(() => {
       const target = main(x, t, labels);
       return mix(bad(x, t, labels), target, target, guidance);
+    });
+  };
+}
+
+/**
+ * Internal guidance (as in RAEv2): away from what the network predicts from an early block itself, in one pass. The
+ * result can be guided further, as a network's own.
+ */
+export function internallyGuided(
+  {
+    whole,
+    both,
+  }: { whole: ConditionalField; both: (...at: Parameters<ConditionalField>) => [whole: Tensor, early: Tensor] },
+  guidance: InternalGuidance,
+): ConditionalField {
+  return (x, t, labels, stepStart = t) => {
+    if (!isGuided(guidance, stepStart)) return whole(x, t, labels);
+    return tf.tidy(() => {
+      const [target, early] = both(x, t, labels);
+      return mix(early, target, target, { ...guidance, rescale: 0 });
     });
   };
 }

@@ -39,7 +39,7 @@ export function inferNetwork(name: string, tensors: ShapeTable, hints: Inference
     depth: countUnder(tensors, 'blocks') - (head?.depth ?? 0),
     heads: hints.heads ?? headsOf(name, tensors, width),
     head,
-    timeFeatures: tensors['t_embedder.W'] ? 'drawn' : 'geometric',
+    timeFeatures: tensors['t_embedder.W'] && 'drawn',
     mlpRatio: 4,
     classes: shape('y_embedder.embedding_table.weight')[0] - 1,
     learnSigma: outputs === 2 * channels * patch ** 2,
@@ -110,6 +110,10 @@ function betaOf(tensors: ShapeTable): NetworkConfig['beta'] {
 function projectorsOf(tensors: ShapeTable): NetworkConfig['projectors'] {
   const count = countUnder(tensors, 'projectors');
   if (count === 0) return undefined;
-  const features = Array.from({ length: count }, (_, k) => tensors[`projectors.${k}.4.bias`]!.shape[0]);
-  return { after: 8, width: tensors['projectors.0.0.bias']!.shape[0], features };
+  const kind = tensors['projectors.0.projection_layer.weight']?.shape.length === 4 ? 'conv' : 'mlp';
+  const last = kind === 'conv' ? 'projection_layer' : '4';
+  const features = Array.from({ length: count }, (_, k) => tensors[`projectors.${k}.${last}.bias`]!.shape[0]);
+  // A convolution has no hidden layer.
+  const width = kind === 'conv' ? features[0] : tensors['projectors.0.0.bias']!.shape[0];
+  return { after: 8, kind, width, features };
 }

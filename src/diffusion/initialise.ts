@@ -42,7 +42,7 @@ function rotation(config: NetworkConfig, at: string): Record<string, Float32Arra
 
 function initial(name: string, shape: number[], random: RandomStream): Tensor {
   if (name.endsWith('.bias')) return tf.zeros(shape);
-  if (name.includes('adaLN_modulation') || name === 'final_layer.linear.weight' || name.includes('cond_proj'))
+  if (name.includes('adaLN_modulation') || name.endsWith('final_layer.linear.weight') || name.includes('cond_proj'))
     return tf.zeros(shape);
   if (name === 't_embedder.W') return normal(random, shape, 1);
   if (name.includes('norm')) return tf.ones(shape);

@@ -36,6 +36,12 @@ export type TimeShift = (typeof TIME_SHIFTS)[number] | number;
 export const TIME_DISTRIBUTIONS = ['uniform', 'lognormal'] as const;
 export type TimeDistribution = (typeof TIME_DISTRIBUTIONS)[number];
 
+/** How REPA's tokens are made comparable with a frozen encoder's: by three linear layers, or by iREPA's convolution. */
+export const PROJECTORS = ['mlp', 'conv'] as const;
+
+/** What is done to a frozen encoder's features before REPA's tokens are aligned with them. */
+export const FEATURE_NORMALISATIONS = ['none', 'spatial'] as const;
+
 export const SIT_SIZES = ['tiny', 's', 'b', 'l', 'xl'] as const;
 export const LIGHTNING_SIZES = [...SIT_SIZES, '1p0b', '1p6b'] as const;
 export type SitSize = (typeof SIT_SIZES)[number];

@@ -3,6 +3,8 @@ import { children, linear, silu, under, type Params, type Rotation } from '../nn
 import { block, finalLayer, type Conditioning } from './blocks.js';
 import { headConfig, type NetworkConfig } from './config.js';
 import { labelEmbedding, timeEmbedding, tokenEmbedding, tokensToLatents } from './embeddings.js';
+import { project } from './projectors.js';
+import { EARLY_LAYER } from './shapes.js';
 
 export interface NetworkInput {
   /** Noisy latents [n, tokens, channels]. */
@@ -18,7 +20,7 @@ export interface NetworkInput {
 export interface NetworkOutput {
   /** [n, tokens, channels], twice the channels with `learnSigma`. */
   prediction: Tensor3D;
-  /** The intermediates selected by `keep`, from `embed`, `t_embed`, `y_embed`, `blocks.<i>` [n, sequence, width], a head's blocks after the others, `projectors.<k>`. */
+  /** The intermediates selected by `keep`, from `embed`, `t_embed`, `y_embed`, `blocks.<i>` [n, sequence, width], a head's blocks after the others, `projectors.<k>`, `early` as `prediction`. */
   activations: Record<string, Tensor>;
 }
 
@@ -83,10 +85,12 @@ function encoded(
     .forEach((blockParams, i) => {
       tokens = block(config, blockParams, tokens, conditioning);
       named(`blocks.${i}`, () => tokens);
+      if (i + 1 === config.early?.after)
+        named('early', () => earlyPrediction(config, params, silu(forAllTokens(time).add(tokens))));
       if (i + 1 === config.projectors?.after)
         config.projectors.features.forEach((_, k) => {
           const name = `projectors.${k}`;
-          named(name, () => project(under(params, name), tokens));
+          named(name, () => project(config, under(params, name), tokens));
         });
     });
   return { tokens, time: forAllTokens(time), conditioning };
@@ -94,6 +98,11 @@ function encoded(
 
 /** [n, width] → [n, 1, width]. */
 const forAllTokens = (x: Tensor): Tensor => x.reshape([x.shape[0], 1, -1]);
+
+/** What the tokens after an early block predict; `guide` [n, sequence, width], which also modulates itself, as in a head. */
+export function earlyPrediction(config: NetworkConfig, params: Params, guide: Tensor): Tensor3D {
+  return tokensToLatents(config, finalLayer(config, under(params, EARLY_LAYER), guide, { condition: silu(guide) }));
+}
 
 /** DDT's head on the noisy latents x; `guide` [n, sequence, width] are the tokens that tell each of its own what to do. */
 function headOutputs(config: NetworkConfig, params: Params, x: Tensor, guide: Tensor, named: Named): Tensor {
@@ -115,14 +124,6 @@ function headOutputs(config: NetworkConfig, params: Params, x: Tensor, guide: Te
 function storedRotation(params: Params, at: string): Rotation | undefined {
   const { freqs_cos: cos, freqs_sin: sin } = under<Tensor | undefined>(params, at);
   return cos && sin && { cos: cos.expandDims(0), sin: sin.expandDims(0) };
-}
-
-/** One of REPA's projectors on the tokens of the block that it is attached to: linear, SiLU, linear, SiLU, linear. */
-function project(params: Params, tokens: Tensor): Tensor {
-  return tf.tidy(() => {
-    const hidden = silu(linear(under(params, '2'), silu(linear(under(params, '0'), tokens))));
-    return linear(under(params, '4'), hidden);
-  });
 }
 
 /** The part of a prediction that is used: the first half of the channels with `learnSigma`, else all. */

@@ -93,3 +93,16 @@ export function hiddenStatesAt(
 export function velocityNetwork(model: Predictor, beta?: number): ConditionalField {
   return (x, t, labels) => tf.tidy(() => velocityFrom(model.objective, predictAt(model, x, t, labels, beta), x, t));
 }
+
+/** The velocities that a model with an early prediction stands for: the whole network's and the early one's. */
+export function bothVelocities(
+  { config, params, objective }: Predictor,
+  x: Tensor,
+  t: number,
+  labels: Int32Array,
+): [whole: Tensor, early: Tensor] {
+  const times = new Float64Array(labels.length).fill(networkTime(objective, t));
+  const { prediction, activations } = forward(config, params, { x, t: times, labels }, name => name === 'early');
+  const velocity = (out: Tensor): Tensor => velocityFrom(objective, usedChannels(config, out), x, t);
+  return [velocity(prediction), velocity(activations.early)];
+}

@@ -2,8 +2,15 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { EXIT, UserError } from '../base/index.js';
 import { tf, type RandomStream, type Tensor, type Tensor3D } from '../engine/index.js';
 import { roundedOnce } from '../nn/index.js';
-import { autoguidance, classifierFree, isGuided, type Guidance } from './guidance.js';
-import { velocityNetwork, type Predictor } from './objective.js';
+import {
+  autoguidance,
+  classifierFree,
+  internallyGuided,
+  isGuided,
+  type Guidance,
+  type InternalGuidance,
+} from './guidance.js';
+import { bothVelocities, velocityNetwork, type Predictor } from './objective.js';
 import { PATHS } from './paths.js';
 import { dataFromVelocity } from './predictions.js';
 import { openSampler, type SamplerChoice } from './sampler.js';
@@ -15,6 +22,8 @@ export interface SamplingPlan {
   /** A worse model to be guided away from, in place of the null class. */
   bad?: Predictor | undefined;
   guidance: Guidance;
+  /** Away from the model's own early prediction, before the guidance above. */
+  internal?: InternalGuidance | undefined;
   sampler: SamplerChoice;
   /** Sample k's numbers depend on this and k alone. */
   random: RandomStream;
@@ -77,14 +86,16 @@ function withRoundedWeights(plan: SamplingPlan): SamplingPlan {
 }
 
 /** The guided velocity for rows with these labels. */
-function fieldOf({ model, bad, guidance }: SamplingPlan, labels: Int32Array): VelocityField {
+function fieldOf({ model, bad, guidance, internal }: SamplingPlan, labels: Int32Array): VelocityField {
   const { classes, beta } = model.config;
   if (beta) {
     // The network was told the guidance scale in training: one pass is the guided one.
     const [guided, plain] = [velocityNetwork(model, 1 / guidance.scale), velocityNetwork(model)];
     return (x, t, stepStart) => (isGuided(guidance, stepStart) ? guided : plain)(x, t, labels);
   }
-  const network = velocityNetwork(model);
+  const whole = velocityNetwork(model);
+  const both = (x: Tensor, t: number, rows: Int32Array): [Tensor, Tensor] => bothVelocities(model, x, t, rows);
+  const network = internal ? internallyGuided({ whole, both }, internal) : whole;
   return bad
     ? autoguidance(network, velocityNetwork(bad), labels, guidance)
     : classifierFree(network, labels, classes, guidance);

@@ -7,6 +7,9 @@ export const BETA_NUMBERS = 512;
 /** Frequencies at which a time is embedded where they were drawn; each gives a sine and a cosine. */
 const DRAWN_FREQUENCIES = 256;
 
+/** The layer that predicts from an early block, as RAEv2 calls it. */
+export const EARLY_LAYER = 'base_final_layer';
+
 /** Every key of the published state dicts with its shape; nothing is allocated. */
 export function shapes(config: NetworkConfig): Shapes {
   const { width, classes, depth, head } = config;
@@ -20,6 +23,7 @@ export function shapes(config: NetworkConfig): Shapes {
     ...merged(Array.from({ length: depth }, (_, i) => blockShapes(config, `blocks.${i}`))),
     ...headShapes(config),
     ...finalShapes(headConfig(config), 'final_layer'),
+    ...(config.early ? finalShapes(config, EARLY_LAYER) : {}),
     ...projectorShapes(config),
   };
 }
@@ -107,13 +111,19 @@ function rotaryShapes(config: NetworkConfig, at: string): Shapes {
 
 function projectorShapes({ projectors, width }: NetworkConfig): Shapes {
   if (!projectors) return {};
-  return merged(
-    projectors.features.map((features, k) => ({
-      ...linear(`projectors.${k}.0`, width, projectors.width),
-      ...linear(`projectors.${k}.2`, projectors.width, projectors.width),
-      ...linear(`projectors.${k}.4`, projectors.width, features),
-    })),
-  );
+  const { kind = 'mlp', width: hidden, features } = projectors;
+  const each = {
+    mlp: (at: string, outputs: number): Shapes => ({
+      ...linear(`${at}.0`, width, hidden),
+      ...linear(`${at}.2`, hidden, hidden),
+      ...linear(`${at}.4`, hidden, outputs),
+    }),
+    conv: (at: string, outputs: number): Shapes => ({
+      [`${at}.projection_layer.weight`]: [outputs, width, 3, 3],
+      [`${at}.projection_layer.bias`]: [outputs],
+    }),
+  };
+  return merged(features.map((outputs, k) => each[kind](`projectors.${k}`, outputs)));
 }
 
 const merged = (parts: Shapes[]): Shapes => Object.assign({}, ...parts) as Shapes;

@@ -6,6 +6,7 @@ import { alignmentLoss, directionErrors, lossWeight, noisyAt, squaredErrors, tar
 import type { Weighting } from './names.js';
 import { forward, usedChannels } from './network.js';
 import type { Objective } from './objective.js';
+import { spatiallyNormalised } from './projectors.js';
 import { drawTimes, type TrainingTimes } from './times.js';
 
 /** How a diffusion model is trained. Time runs from noise to data. */
@@ -19,6 +20,10 @@ export interface Recipe {
   labelDropout: number;
   /** Weight of REPA's alignment; needs `projectors` and features. */
   alignment: number;
+  /** Share of their mean over the tokens that iREPA takes off the features; absent: they stay as they are. */
+  spatialMean?: number | undefined;
+  /** Weight of the early prediction's loss, where the network has one. */
+  early: number;
 }
 
 export interface DiffusionBatch {
@@ -50,19 +55,33 @@ export function trainingLoss(
   const shown = droppedLabels(labels, config.classes, recipe.labelDropout, random.for('dropout'));
   const x = noisyAt(path, data, noise, t);
   const target = targetAt(path, prediction, data, noise, t);
-  const { out, projected } = predict(config, params, { x, t, labels: shown }, random.for('beta'));
+  const { out, early, projected } = predict(config, params, { x, t, labels: shown }, random.for('beta'));
   const weights = Array.from(t, time => lossWeight(path, prediction, recipe.weighting, time));
-  const terms: Record<string, Scalar> = { denoising: squaredErrors(out, target, weights).mean() };
-  let loss = terms.denoising;
-  if (recipe.direction > 0) {
-    terms.direction = directionErrors(out, target).mean();
-    loss = loss.add(terms.direction.mul(recipe.direction));
+  const errors = (predicted: Tensor): Fidelity => fidelity(predicted, target, weights, recipe.direction);
+  const { loss: own, ...fidelities } = errors(out);
+  const terms: Record<string, Scalar> = fidelities;
+  let loss = own;
+  if (early) {
+    terms.early = errors(early).loss;
+    loss = loss.add(terms.early.mul(recipe.early));
   }
   if (features && projected) {
-    terms.alignment = alignmentLoss(...comparable(projected, features));
+    const { spatialMean } = recipe;
+    const aim = spatialMean === undefined ? features : spatiallyNormalised(features, spatialMean);
+    terms.alignment = alignmentLoss(...comparable(projected, aim));
     loss = loss.add(terms.alignment.mul(recipe.alignment));
   }
   return { loss, metrics: Object.keys(terms).length > 1 ? terms : {} };
+}
+
+type Fidelity = { loss: Scalar; denoising: Scalar } & Partial<Record<'direction', Scalar>>;
+
+/** The error of a prediction, and what it is made of. */
+function fidelity(predicted: Tensor, target: Tensor, weights: number[], weight: number): Fidelity {
+  const denoising = squaredErrors(predicted, target, weights).mean<Scalar>();
+  if (weight === 0) return { loss: denoising, denoising };
+  const direction = directionErrors(predicted, target).mean<Scalar>();
+  return { loss: denoising.add(direction.mul(weight)), denoising, direction };
 }
 
 function trainingTimes({ objective, times }: Recipe, random: RandomStream, rows: number): Float64Array {
@@ -80,13 +99,15 @@ function predict(
   params: Params,
   input: { x: Tensor; t: Float64Array; labels: Int32Array },
   random: RandomStream,
-): { out: Tensor; projected?: Tensor | undefined } {
+): { out: Tensor; early?: Tensor | undefined; projected?: Tensor | undefined } {
   if (config.beta) {
     const beta = random.uniforms(input.labels.length);
     return { out: guidanceFreePrediction(config, params, { ...input, beta }).mixed };
   }
-  const { prediction, activations } = forward(config, params, input, name => name === 'projectors.0');
-  return { out: usedChannels(config, prediction), projected: activations['projectors.0'] };
+  const wanted = ['projectors.0', 'early'];
+  const { prediction, activations } = forward(config, params, input, name => wanted.includes(name));
+  const { early, 'projectors.0': projected } = activations as Record<string, Tensor | undefined>;
+  return { out: usedChannels(config, prediction), early: early && usedChannels(config, early), projected };
 }
 
 /** Token by token where there are as many of both; else the means over tokens, which any two networks have. */

@@ -12,7 +12,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, test } from '@jest/globals';
 import { parse, stringify } from 'yaml';
-import type { RunNetwork } from '../../src/diffusion/index.js';
+import { shapes, type RunNetwork } from '../../src/diffusion/index.js';
 import { RandomStream, startEngine } from '../../src/engine/index.js';
 import {
   decodeImage,
@@ -273,6 +273,48 @@ describe('maetok sample', () => {
     await sample(plain, '--num', '1');
     await sample(self, '--num', '1', '--guidance', '3', '--bad', run);
     expect(difference(await pixels(plain, 0), await pixels(self, 0))).toBeLessThanOrEqual(1);
+  });
+
+  test('internal guidance is away from an early prediction, within its interval and beside the null class', async () => {
+    const early = await changed('early', (weights, { network }) => {
+      network.architecture.early = { after: 2 };
+      for (const [key, shape] of Object.entries(shapes(network.architecture)))
+        if (key.startsWith('base_final_layer')) {
+          const data = drawn(
+            key,
+            shape.reduce((a, b) => a * b, 1),
+          );
+          weights[key] = { shape, dtype: 'float32', data };
+        }
+    });
+    const inTerms = async (...words: string[]): Promise<Uint8Array> => {
+      const out = fresh();
+      const { code } = await maetok('sample', early, '--num', '1', '--out', out, ...words);
+      expect(code).toBe(0);
+      return await pixels(out, 0);
+    };
+    const made = (...words: string[]): Promise<Uint8Array> => inTerms('--steps', '2', ...words);
+    const plain = await made();
+    const guided = await made('--internal-guidance', '3');
+    expect(difference(plain, guided)).toBeGreaterThan(0);
+    expect(difference(plain, await made('--internal-guidance', '1'))).toBe(0);
+    expect(difference(plain, await made('--internal-guidance', '3', '--internal-interval', '0.95,1'))).toBe(0);
+    // In RAE’s terms t = 0 is data, two steps are three points, and pixels are truncated half a level lower.
+    const reversed = [
+      '--convention',
+      'rae',
+      '--steps',
+      '3',
+      '--internal-guidance',
+      '3',
+      '--internal-interval',
+      '0,0.6',
+    ];
+    const late = await made('--internal-guidance', '3', '--internal-interval', '0.4,1');
+    expect(difference(late, await inTerms(...reversed))).toBeLessThanOrEqual(1);
+    expect(difference(guided, await made('--internal-guidance', '3', '--guidance', '2'))).toBeGreaterThan(0);
+    const refused = await maetok('sample', early, '--out', fresh(), '--internal-guidance', '2', '--bad', early);
+    expect(refused).toMatchObject({ code: 2, stderr: expect.stringMatching(/--internal-guidance and --bad cannot/) });
   });
 
   test('outside its interval guidance is off', async () => {

@@ -10,7 +10,7 @@ import { openHiddenStates } from '../../src/jobs/hidden-states/index.js';
 import { readHiddenStates } from '../../src/jobs/hidden-states/options.js';
 import { openLatents } from '../../src/latents/index.js';
 import type { RowSource } from '../../src/rows/index.js';
-import { maetok } from '../helpers/cli.js';
+import { maetok, type CliResult } from '../helpers/cli.js';
 import { rowsOf } from '../helpers/csv.js';
 import { tempFolder } from '../helpers/temp.js';
 
@@ -18,6 +18,9 @@ const root = tempFolder();
 const grid = join(root, 'grid.npz');
 const SIDE = 4;
 const [ROWS, CHANNELS] = [24, 8];
+
+/** The training of a run with a wide head, which further tests open. */
+let wide: CliResult;
 
 beforeAll(async () => {
   const numbers = new RandomNumbers(0);
@@ -29,6 +32,7 @@ beforeAll(async () => {
     },
     labels: { dtype: 'int32', shape: [ROWS], data: Int32Array.from({ length: ROWS }, (_, row) => row % 3) },
   });
+  wide = await train('wide', '--head-depth', '1', '--head-width', '128', '--quiet');
 });
 
 const QUICK = [
@@ -48,9 +52,8 @@ const hidden = (words: string, options: { limit?: number; seed?: number } = {}) 
 
 describe('a wide head', () => {
   test('is trained and opened again', async () => {
-    const trained = await train('wide', '--head-depth', '1', '--head-width', '128', '--quiet');
-    expect(trained.code).toBe(0);
-    expect(trained.stderr).not.toMatch(/--head/);
+    expect(wide.code).toBe(0);
+    expect(wide.stderr).not.toMatch(/--head/);
     expect(architecture('wide')).toMatchObject({
       head: { width: 128, depth: 1, heads: 1 },
       timeFeatures: 'drawn',
@@ -63,12 +66,12 @@ describe('a wide head', () => {
   });
 
   test('is asked for where a token’s numbers exceed the width', async () => {
-    const wide = join(root, 'wide.npz');
-    await writeNpz(wide, {
-      latents: { dtype: 'float32', shape: [8, 4, 130], data: new RandomNumbers(1).for('wide').normals(8 * 4 * 130) },
+    const broad = join(root, 'broad.npz');
+    await writeNpz(broad, {
+      latents: { dtype: 'float32', shape: [8, 4, 130], data: new RandomNumbers(1).for('broad').normals(8 * 4 * 130) },
     });
     const warned = await maetok(
-      ...['train', 'sit-tiny', '--latents', wide, '--out', join(root, 'warned'), ...QUICK, '--dry-run'],
+      ...['train', 'sit-tiny', '--latents', broad, '--out', join(root, 'warned'), ...QUICK, '--dry-run'],
     );
     expect(warned.stderr).toMatch(/stands for 130 numbers of the latents but is 128 wide.*--head-depth 2/);
   });
@@ -84,6 +87,54 @@ describe('a wide head', () => {
     expect(stderr.trim().split('\n')).toHaveLength(1);
     expect(existsSync(join(root, 'refused'))).toBe(false);
   });
+});
+
+describe('alignment and an early prediction', () => {
+  const features = join(root, 'features.npz');
+  const irepa = ['--repa', features, '--repa-projector', 'conv', '--repa-normalise', 'spatial'];
+
+  beforeAll(async () => {
+    const data = new RandomNumbers(2).for('features').normals(ROWS * SIDE * SIDE * 6);
+    await writeNpz(features, { features: { dtype: 'float32', shape: [ROWS, SIDE * SIDE, 6], data } });
+  });
+
+  test('are trained together and told apart in the log', async () => {
+    const { code } = await train('irepa', ...irepa, '--early-head', '2', '--log-every', '1', '--quiet');
+    expect(code).toBe(0);
+    expect(architecture('irepa')).toMatchObject({
+      projectors: { after: 2, kind: 'conv', features: [6] },
+      early: { after: 2 },
+    });
+    const [row] = rowsOf(readFileSync(join(root, 'irepa', 'metrics.csv'), 'utf8'));
+    const [loss, denoising, early, alignment] = [row.loss, row.denoising, row.early, row.alignment].map(Number);
+    // The first prediction of both is zero, and so is their loss the same.
+    expect(early).toBeCloseTo(denoising, 5);
+    expect(loss).toBeCloseTo(denoising + early + 0.5 * alignment, 5);
+  });
+
+  test.each([
+    [['--repa-projector', 'conv'], /--repa-projector: needs --repa/],
+    [['--repa-mean', '1'], /--repa-mean: needs --repa-normalise spatial/],
+    [['--early-weight', '1'], /--early-weight: needs --early-head/],
+    [['--early-head', '4'], /--early-head 4: must be before the last of the 4 blocks/],
+    [[...irepa, '--patch', '2'], /needs a feature for each of the network's 4 tokens; .* has 16/],
+  ])('%j is refused in one line', async (words, message) => {
+    const { code, stderr } = await train('refused', ...words);
+    expect(code).toBe(2);
+    expect(stderr).toMatch(message);
+    expect(existsSync(join(root, 'refused'))).toBe(false);
+  });
+});
+
+test('a convolution over a line of tokens is refused', async () => {
+  const line = join(root, 'line.npz');
+  const data = new RandomNumbers(3).for('line').normals(ROWS * 32);
+  await writeNpz(line, { latents: { dtype: 'float32', shape: [ROWS, 16, 2], data } });
+  const out = ['--out', join(root, 'refused')];
+  const words = ['--latents', line, '--repa', grid, '--repa-projector', 'conv'];
+  const { code, stderr } = await maetok('train', 'sit-tiny', ...words, ...out, ...QUICK);
+  expect(code).toBe(2);
+  expect(stderr).toMatch(/--repa-projector conv: needs latents on a grid; those of .* are a line of 16 tokens/);
 });
 
 describe('hidden states of a diffusion run', () => {

@@ -65,6 +65,7 @@ describe('agreement with the published code', () => {
     'gft-beta-3-layer-mlp',
     'rae-wide-head',
     'rae-equal-head',
+    'irepa-early',
   ]) {
     it(`everything recorded of ${name}`, () => expectAgreement(`${FIXTURES}/${name}`));
   }

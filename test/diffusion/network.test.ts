@@ -10,6 +10,7 @@ import {
   OWN_OBJECTIVE,
   type NetworkConfig,
 } from '../../src/diffusion/index.js';
+import { hiddenStates } from '../../src/diffusion/network.js';
 import { velocityNetwork } from '../../src/diffusion/objective.js';
 import { RandomStream, startEngine, tf, valueAndGradients, type Scalar, type Tensor } from '../../src/engine/index.js';
 import { countParameters, type Params } from '../../src/nn/index.js';
@@ -137,6 +138,16 @@ describe.each(Object.entries(VARIANTS))('%s', (_, config) => {
       const scale = gradients[i]!.norm().mul(direction.norm()).dataSync()[0];
       expect(Math.abs(numeric - exact)).toBeLessThan(0.02 * scale + 1e-3);
     });
+  });
+
+  it('gives the tokens after any block, and those before the first', () => {
+    const params = moved(config);
+    const { activations } = forward(config, params, input(), () => true);
+    const blocks = config.depth + (config.head?.depth ?? 0);
+    for (let after = 0; after <= blocks; after++) {
+      const expected = activations[after === 0 ? 'embed' : `blocks.${after - 1}`].dataSync();
+      expect(hiddenStates(config, params, input(), after).dataSync()).toBeAllClose(expected, { rtol: 1e-5 });
+    }
   });
 
   it('leaves no tensors behind', () => {

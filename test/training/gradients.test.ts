@@ -239,6 +239,7 @@ describe('no gradient without a case is used by', () => {
         direction: 1,
         labelDropout: 0.1,
         alignment: 1,
+        early: 1,
         ...recipe,
       };
       const trained = Object.keys(params).filter(name => !isTable(name));
@@ -270,6 +271,15 @@ describe('no gradient without a case is used by', () => {
     ['sit', () => diffusion('sit-tiny', {}, { qkNorm: true })],
     ['sit with guidance as an input', () => diffusion('sit-tiny', {}, { beta: true })],
     ['sit with projectors', () => diffusion('sit-tiny', {}, { projectors: { after: 1, width: 8, features: [5] } })],
+    [
+      'sit with a convolution for a projector, spatially normalised features and an early prediction',
+      () =>
+        diffusion(
+          'sit-tiny',
+          { spatialMean: 0.6 },
+          { projectors: { after: 1, kind: 'conv', width: 8, features: [5] }, early: { after: 1 } },
+        ),
+    ],
     [
       'sit with a wide head',
       () => diffusion('sit-tiny', {}, { head: { width: 24, depth: 1, heads: 2 }, timeFeatures: 'drawn' }),

@@ -15,6 +15,7 @@ const SWEPT = sampleOptions.omit({
   force: true,
 });
 type Swept = keyof typeof SWEPT.shape;
+const isInterval = (option: Swept): boolean => option === 'interval' || option === 'internalInterval';
 const ALIASES: Record<string, Swept> = { cfg: 'guidance' };
 
 /** One way of sampling. */
@@ -70,7 +71,7 @@ function axisOf(spec: string, clause: string): Axis {
       `--sweep ${spec}: '${clause}' is not one of cfg=, interval=, ${Object.keys(SWEPT.shape).slice(3).join('=, ')}= with a value ` +
         '(1.5, 1|2|4 or first:last:step; of an interval low:high)',
     );
-  const values = given.split('|').flatMap(word => (option === 'interval' ? [word] : range(spec, word)));
+  const values = given.split('|').flatMap(word => (isInterval(option) ? [word] : range(spec, word)));
   return { key, option, values };
 }
 
@@ -104,7 +105,7 @@ const noGuidance = ({ convention }: SweepSetting['options']): number => (convent
 
 function settingOf(spec: string, axes: readonly Axis[], values: readonly string[]): SweepSetting {
   const given = Object.fromEntries(
-    axes.map(({ option }, i) => [option, option === 'interval' ? values[i].replace(':', ',') : values[i]]),
+    axes.map(({ option }, i) => [option, isInterval(option) ? values[i].replace(':', ',') : values[i]]),
   );
   const outcome = SWEPT.strict().safeParse(given);
   if (!outcome.success) {

@@ -44,6 +44,10 @@ export const sampleOptions = z.object({
     .describe(
       'guidance rescale: how far the standard deviation of the guided output is brought back to the conditional one (0: not, 1: fully)',
     ),
+  internalGuidance: nonNegative
+    .optional()
+    .describe('scale w of e + w (f − e), away from the early prediction e of a model trained with --early-head'),
+  internalInterval: guidanceInterval.optional().describe('time interval of internal guidance; default: everywhere'),
   bad: z.string().optional().describe('autoguidance: a run or weights of a worse model to guide away from'),
   convention: z
     .enum(CONVENTION_NAMES)

@@ -77,12 +77,13 @@ async function sampled(
   if (diffusion.config.beta) refuseForGuidanceFree(inner, chosen);
   else warnAboutGuidance(diffusion, bad, inner, context.log);
   if (bad) refuseMisfit(diffusion, bad);
+  const internal = internalGuidanceOf(diffusion, chosen);
   const label = labelPlan(chosen.labels, diffusion.config.classes, diffusion.classes, chosen.seed);
   const uneven = unequalShares(chosen.labels, diffusion.config.classes, chosen.num);
   if (uneven !== undefined) context.log.note(uneven);
   const tokenizer = await openFitting(diffusion, chosen, context.log);
   try {
-    const plan = planOf(diffusion, bad, inner, chosen);
+    const plan = { ...planOf(diffusion, bad, inner, chosen), internal };
     return await sampleImages(
       diffusion,
       plan,
@@ -156,6 +157,23 @@ function warnAboutGuidance(
   if (labelDropout === 0)
     log.warn(`${name}: was trained without label dropout, so its null class is untrained and guidance is meaningless`);
   else if (config.classes === 1) log.warn(`${name}: has only one class, so guidance has no effect`);
+}
+
+/** Internal guidance in our own terms. @throws UserError where the model has no early prediction. */
+function internalGuidanceOf(
+  { name, config }: Diffusion,
+  { internalGuidance: guidance, internalInterval, convention, bad }: SampleRunOptions,
+): SamplingPlan['internal'] {
+  if (guidance === undefined) {
+    if (internalInterval) throw new UserError('--internal-interval: needs --internal-guidance W');
+    return undefined;
+  }
+  if (!config.early)
+    throw new UserError(`--internal-guidance: ${name} has no early prediction; train with --early-head BLOCK`);
+  if (bad !== undefined)
+    throw new UserError('--internal-guidance and --bad cannot be combined: either is a worse model to guide away from');
+  const terms = toInner(convention, { guidance, interval: internalInterval ?? [0, 1], shift: 1, steps: 2 });
+  return { scale: terms.guidance, interval: terms.interval };
 }
 
 /** Two models can guide one sample only where they speak of the same latents. */
@@ -232,7 +250,7 @@ async function cardOf(
   diffusion: Diffusion,
   bad: Diffusion | undefined,
   tokenizer: Tokenizer,
-  { guidance, sampler }: SamplingPlan,
+  { guidance, internal, sampler }: SamplingPlan,
   chosen: SampleRunOptions,
 ): Promise<Record<string, unknown>> {
   return {
@@ -247,6 +265,7 @@ async function cardOf(
     seed: chosen.seed,
     labels: chosen.labels,
     guidance,
+    ...(internal && { internal_guidance: internal }),
     sampler: await samplerCard(sampler, chosen.batchSize),
     convention: chosen.convention,
     trained_time_shift: diffusion.timeShift,

@@ -1,6 +1,7 @@
 import type { VerifiedSystem } from '../case.js';
 import { verifyAutoguidance } from './autoguidance.js';
 import { verifyGft } from './gft.js';
+import { verifyIrepaAndEarly } from './irepa-early.js';
 import { verifyLightningDit, verifyLightningDitTraces } from './lightningdit.js';
 import { verifyRae } from './rae.js';
 import { verifyRepa } from './repa.js';
@@ -20,6 +21,7 @@ export const DIFFUSION_SYSTEMS: VerifiedSystem[] = [
   { name: 'lightningdit', recognises: isSystem('LightningDiT'), verify: verifyLightningDit },
   { name: 'repa', recognises: isSystem('REPA'), verify: verifyRepa },
   { name: 'rae-dit', recognises: isSystem('RAE (DiTDH)'), verify: verifyRae },
+  { name: 'irepa', recognises: isSystem('iREPA'), verify: verifyIrepaAndEarly },
   { name: 'gft', recognises: isSystem('Guidance-Free Training'), verify: verifyGft },
   { name: 'autoguidance', recognises: isSystem('Autoguidance'), verify: verifyAutoguidance },
 ];

@@ -1,6 +1,8 @@
 import { z } from 'zod';
 import { count, nonNegative, number, positive, whole } from '../../../base/options.js';
 import {
+  FEATURE_NORMALISATIONS,
+  PROJECTORS,
   TIME_DISTRIBUTIONS,
   TIME_SHIFTS,
   TRAINED_PATHS,
@@ -19,9 +21,9 @@ export const diffusionOptions = z.object({
     .describe('patch size: side of the square of latent tokens that becomes one token of the transformer'),
   qkNorm: z.boolean().default(false).describe('normalise queries and keys: more stable, at some cost in quality'),
   headDepth: whole
-    .default(0)
+    .optional()
     .describe(
-      'blocks of a wide DDT head after the others, as in RAE, whose latents have more channels than the network is wide: 2 as published; 0: none',
+      'blocks of a wide DDT head after the others, as in RAE, whose latents have more channels than the network is wide: 2 as published; default 0: none',
     ),
   headWidth: count.optional().describe('width of the head; default 2048, or twice the width of a tiny network'),
   headHeads: count.optional().describe('attention heads of the head; default: one for each 128 of its width'),
@@ -62,8 +64,27 @@ export const diffusionOptions = z.object({
   repaAfter: count
     .optional()
     .describe('block whose tokens are aligned; default 8, or half the depth of a shallower network'),
-  repaWidth: count.default(2048).describe('width of the projector'),
+  repaProjector: z
+    .enum(PROJECTORS)
+    .optional()
+    .describe(
+      'what makes tokens comparable with features: an MLP (default), or iREPA’s 3 × 3 convolution over their grid',
+    ),
+  repaWidth: count.default(2048).describe('width of the MLP'),
+  repaNormalise: z
+    .enum(FEATURE_NORMALISATIONS)
+    .optional()
+    .describe(
+      'spatial: (x − γ · mean) / standard deviation of each image’s features over their places, as iREPA does; default none',
+    ),
+  repaMean: nonNegative.optional().describe('γ, the share of the mean that is taken off; default 0.6'),
   repaWeight: positive.default(0.5).describe('weight of the alignment'),
+  earlyHead: count
+    .optional()
+    .describe(
+      'block whose tokens a second last layer predicts from as well, for sample --internal-guidance; RAEv2 has 8 of 28',
+    ),
+  earlyWeight: positive.optional().describe('weight of that prediction’s loss; default 1'),
   dropNonfinite: z.boolean().default(false).describe('leave out latents that are NaN or infinite'),
   dtype: namelessDtype,
   flips: z.boolean().optional().describe('use the mirrored copies too; default: if the latents have them'),

@@ -2,9 +2,11 @@ import type { Tensor } from '../../../engine/index.js';
 import { UserError, type Log } from '../../../base/index.js';
 import { sha256OfFile } from '../../../io/index.js';
 import type { TimeDistribution } from '../../../diffusion/names.js';
-import type { FrozenSet, NetworkConfig, Objective, Predictor, Recipe, RunNetwork } from '../../../diffusion/index.js';
+import type { FrozenSet, Objective, Predictor, Recipe, RunNetwork } from '../../../diffusion/index.js';
 import type { EvaluationRows, TrainingSettings, TrainingSnapshot, TrainingTask } from '../../../training/index.js';
 import type { NormalisedLatents } from '../../../latents/index.js';
+import { architecture, warnOfNarrowness } from './architecture.js';
+import { openFeatures } from './features.js';
 import { diffusionOptions, type DiffusionOptions } from './options.js';
 import { defineTrainable, type PreparedTraining, type Trainable, type TrainingRequest } from '../trainable.js';
 
@@ -20,6 +22,10 @@ export function trainableDiffusion(model: string): Trainable<typeof diffusionOpt
       [`maetok train ${model} --latents latents/mae --out runs/${model}`, 'loss.csv has the loss by timestep'],
       [`maetok train ${model} --latents latents/mae --repa latents/dinov2 --out runs/repa`, 'aligned with features'],
       [`maetok train ${model} --latents latents/rae --head-depth 2 --out runs/wide`, 'with RAE’s wide head'],
+      [
+        `maetok train ${model} --latents latents/vae --repa latents/dinov2 --repa-projector conv --repa-normalise spatial --out runs/irepa`,
+        'aligned with where features lie (iREPA)',
+      ],
     ],
     options: diffusionOptions,
     main: ['latents', 'patch', 'prediction', 'times', 'labelDropout', 'repa'],
@@ -39,9 +45,8 @@ function settingsOf(model: string): Partial<TrainingSettings> {
   return { ...common, betas: [0.9, 0.999], steps: 400_000, batchSize: 256, lr: 1e-4, ema: 0.9999, clip: 1 };
 }
 
-/** Width of RAE's head, and of each of its attention heads. */
-const PUBLISHED_HEAD = 2048;
-const NUMBERS_PER_HEAD = 128;
+/** Share of the features' mean over tokens that iREPA's authors take off. */
+const USUAL_SPATIAL_MEAN = 0.6;
 
 interface LatentBatch {
   latents: Float32Array;
@@ -116,8 +121,19 @@ async function prepare(
 }
 
 function refuseCombinations(model: string, options: DiffusionOptions): void {
-  const { prediction, weighting, gft, repa, labelDropout, timeMean, timeStd, headDepth, headWidth, headHeads } =
-    options;
+  const {
+    prediction,
+    weighting,
+    gft,
+    repa,
+    labelDropout,
+    timeMean,
+    timeStd,
+    headDepth = 0,
+    headWidth,
+    headHeads,
+  } = options;
+  const { repaProjector = 'mlp', repaNormalise = 'none', repaMean, earlyHead, earlyWeight } = options;
   if (prediction === 'velocity' && weighting !== 'none')
     throw new UserError(`--weighting ${weighting}: applies to --prediction noise or data only, not to velocity`);
   if (timesOf(model, options) !== 'lognormal' && (timeMean ?? timeStd) !== undefined)
@@ -128,6 +144,13 @@ function refuseCombinations(model: string, options: DiffusionOptions): void {
   if (headDepth === 0 && (headWidth ?? headHeads) !== undefined)
     throw new UserError(`--head-${headWidth === undefined ? 'heads' : 'width'}: needs --head-depth, e.g. 2`);
   if (gft && headDepth > 0) throw new UserError('--gft and --head-depth cannot be combined');
+  if (gft && earlyHead !== undefined) throw new UserError('--gft and --early-head cannot be combined');
+  if (repa === undefined && (repaProjector !== 'mlp' || repaNormalise !== 'none'))
+    throw new UserError(`--repa-${repaProjector === 'mlp' ? 'normalise' : 'projector'}: needs --repa FEATURES`);
+  if (repaNormalise === 'none' && repaMean !== undefined)
+    throw new UserError('--repa-mean: needs --repa-normalise spatial');
+  if (earlyHead === undefined && earlyWeight !== undefined)
+    throw new UserError('--early-weight: needs --early-head BLOCK');
   if (gft && labelDropout === 0) throw new UserError('--gft: needs --label-dropout, which trains its null class');
 }
 
@@ -141,58 +164,13 @@ function recipeOf(model: string, options: DiffusionOptions, timeShift: number): 
     times: { distribution: timesOf(model, options), mean, std, timeShift },
     direction: options.direction ?? (isLightning(model) ? 1 : 0),
     alignment: repaWeight,
+    ...(options.repaNormalise === 'spatial' && { spatialMean: options.repaMean ?? USUAL_SPATIAL_MEAN }),
+    early: options.earlyWeight ?? 1,
   };
 }
 
 const timesOf = (model: string, { times }: DiffusionOptions): TimeDistribution =>
   times ?? (isLightning(model) ? 'lognormal' : 'uniform');
-
-async function architecture(
-  model: string,
-  options: DiffusionOptions,
-  { source, classes }: NormalisedLatents,
-  features: AlignedFeatures | undefined,
-): Promise<NetworkConfig> {
-  const { MODELS, networkConfig } = await import('../../../diffusion/index.js');
-  const { tokens, channels, grid, name } = source;
-  const { patch, qkNorm, gft, repaWidth } = options;
-  if (patch > 1 && (!grid || grid.some(side => side % patch !== 0)))
-    throw new UserError(
-      `${name}: --patch ${patch} needs latents on a grid whose sides it divides; these are ${grid ? `${grid.join('×')} tokens` : `a sequence of ${tokens} tokens`}`,
-    );
-  const { depth, width } = MODELS[model];
-  const after = options.repaAfter ?? Math.min(8, Math.ceil(depth / 2));
-  if (features && after > depth) throw new UserError(`--repa-after ${after}: ${model} has ${depth} blocks`);
-  return networkConfig(
-    model,
-    { tokens, channels, grid },
-    {
-      classes,
-      patch,
-      qkNorm,
-      ...headOf(model, width, options),
-      beta: gft && 'linear',
-      ...(features && { projectors: { after, width: repaWidth, features: [features.channels] } }),
-    },
-  );
-}
-
-/** DDT's head and, as it was published, times embedded at drawn frequencies. */
-function headOf(
-  model: string,
-  width: number,
-  { headDepth, headWidth, headHeads }: DiffusionOptions,
-): Partial<NetworkConfig> {
-  if (headDepth === 0) return {};
-  const own = headWidth ?? (model.endsWith('-tiny') ? 2 * width : PUBLISHED_HEAD);
-  const heads = headHeads ?? own / NUMBERS_PER_HEAD;
-  // Rotary positions on a grid turn pairs of numbers along two axes.
-  if (own % (4 * heads) !== 0 || !Number.isInteger(heads))
-    throw new UserError(
-      `--head-width ${own}: must be a multiple of 4 times ${headHeads === undefined ? `its heads, of ${NUMBERS_PER_HEAD} numbers each; set --head-heads` : `--head-heads ${heads}`}`,
-    );
-  return { head: { width: own, depth: headDepth, heads }, timeFeatures: 'drawn' };
-}
 
 function warn(
   { labelDropout }: DiffusionOptions,
@@ -208,17 +186,6 @@ function warn(
     log.warn(
       `--ema ${ema} averages over ${Math.round(window)} steps, long for a run of ${steps}; ` +
         `--ema ${suggestedEma(steps)} suits it better`,
-    );
-}
-
-/** A network narrower than the noise that it is to predict cannot pass it on (Zheng et al. 2025, §4). */
-function warnOfNarrowness(model: string, { head, width, channels, patch }: NetworkConfig, log: Log): void {
-  const numbers = channels * patch ** 2;
-  const narrowest = head?.width ?? width;
-  if (narrowest < numbers)
-    log.warn(
-      `${model}: each of its tokens stands for ${numbers} numbers of the latents but is ${narrowest} wide, which limits what it can predict; ` +
-        (head ? '--head-width makes the head wider' : '--head-depth 2 adds a wide head'),
     );
 }
 
@@ -243,39 +210,6 @@ function sayTimeShift(
 
 /** An average over about a tenth of the run. */
 const suggestedEma = (steps: number): number => Number((1 - Math.min(1, 10 / steps)).toPrecision(3));
-
-interface AlignedFeatures {
-  channels: number;
-  digest: string;
-  read: (rows: Int32Array) => Promise<Float32Array>;
-  tensor: (data: Float32Array) => Tensor;
-  close: () => Promise<void>;
-}
-
-/** REPA's features: one row per image, in the order of the latents. */
-async function openFeatures(
-  { repa }: DiffusionOptions,
-  { images, source, flips }: NormalisedLatents,
-  log: Log,
-): Promise<AlignedFeatures | undefined> {
-  if (repa === undefined) return undefined;
-  const { tf } = await import('../../../engine/index.js');
-  const { openLatents } = await import('../../../latents/index.js');
-  const found = await openLatents(repa, { log });
-  const mirrored = flips && found.hasFlips;
-  const features = mirrored ? await openLatents(repa, { log, flips: true }) : found;
-  const rows = mirrored ? features.count / 2 : features.count;
-  if (rows !== images)
-    throw new UserError(`${repa}: holds features of ${rows} images, ${source.name} latents of ${images}`);
-  const { tokens, channels } = features;
-  return {
-    channels,
-    digest: await features.digest(),
-    read: wanted => features.read(mirrored ? wanted : wanted.map(row => row % images)),
-    tensor: data => tf.tensor3d(data, [data.length / tokens / channels, tokens, channels]),
-    close: () => features.close(),
-  };
-}
 
 /** What the latents say of their tokenizer, and of the images that it was given. */
 function tokenizerOf({ source }: NormalisedLatents): Record<string, unknown> {
