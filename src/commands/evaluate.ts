@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { explained, namesOf, UserError } from '../base/index.js';
+import type { EvaluationRow } from '../jobs/evaluate/index.js';
 import { defineCommand } from './command.js';
 import { evaluateSweep } from './evaluate-sweep.js';
 import { namedInputs } from './inputs.js';
@@ -7,7 +8,7 @@ import { count, counts, list, nonNegative, whole, words } from '../base/options.
 import { SPLITS } from '../data/names.js';
 import { POSTERIORS } from '../io/names.js';
 import { decoding } from '../io/options.js';
-import { INTERPOLATIONS, LATENT_METRICS, METRICS } from '../metrics/names.js';
+import { INTERPOLATIONS, LATENT_METRICS, METRICS, RATIO_METRICS } from '../metrics/names.js';
 import { common, decodingOf, force, limit, outFile } from './options.js';
 import { card, writeTable, type Row } from './table.js';
 import { openChosenTokenizer, openingOptions } from './tokenizer-options.js';
@@ -27,17 +28,20 @@ const options = z.object({
   split: z.enum(SPLITS).default('all').describe('part of --data'),
   limit: limit.describe('only the first N images of each input (with --paired, of the reference too) or of --data'),
   size: count.optional().describe('centre-crop images to this side (as ADM does); default: no cropping'),
-  features: z
+  validation: z
     .string()
     .optional()
-    .describe(
-      'inception:WEIGHTS (FID), vit:WEIGHTS (DINOv2 for FD-DINOv2, MAE, SigLIP, CLIP), effnet-lite0:WEIGHTS, onnx:FILE, hog or pixels (their distances are called fd, kd)',
-    ),
-  metrics: words
-    .pipe(z.array(z.enum([...namesOf(METRICS), ...namesOf(LATENT_METRICS)])).min(1))
+    .describe('held-out images, compared with --reference as well: the unit of the ratio fdr'),
+  features: words
     .optional()
     .describe(
-      `feature-based metrics; default: all that the features allow but mind and cmmd, of reconstructions the Fréchet distance only; ${explained(METRICS)}; ${explained(LATENT_METRICS)}`,
+      'inception:WEIGHTS (FID), vit:WEIGHTS (DINOv2 for FD-DINOv2, MAE, SigLIP, CLIP), effnet-lite0:WEIGHTS, onnx:FILE, hog or pixels (their distances are called fd, kd); several, separated by commas, for sets of samples',
+    ),
+  metrics: words
+    .pipe(z.array(z.enum([...namesOf(METRICS), ...namesOf(RATIO_METRICS), ...namesOf(LATENT_METRICS)])).min(1))
+    .optional()
+    .describe(
+      `feature-based metrics; default: all that the features allow but mind and cmmd, of reconstructions the Fréchet distance only; ${[METRICS, RATIO_METRICS, LATENT_METRICS].map(explained).join('; ')}`,
     ),
   latents: z
     .string()
@@ -136,47 +140,71 @@ export const evaluate = defineCommand({
     const job = await import('../jobs/evaluate/index.js');
     if (chosen.out !== undefined) refuseExisting(chosen.out, chosen.force || chosen.resume);
     await startEngine();
-    const opening = { offline: chosen.offline || undefined, log: context.log };
-    const extractor = chosen.features === undefined ? undefined : await openExtractor(chosen.features, opening);
     const perceptual = chosen.lpips === undefined ? undefined : await openLpips(chosen.lpips);
+    const opening = { offline: chosen.offline || undefined, log: context.log };
+    const {
+      features = [],
+      tokenizer,
+      data,
+      reference,
+      validation,
+      seed,
+      bootstrap,
+      directions,
+      size,
+      precision,
+    } = chosen;
+    const rows: EvaluationRow[] = [];
+    const networks: Record<string, unknown>[] = [];
+    let fields: Record<string, unknown> = {};
     try {
-      if (chosen.sweep !== undefined) {
-        const metrics = await job.metricsFor(chosen, ({ sweep }) => sweep !== undefined, extractor);
-        await evaluateSweep({ ...chosen, sweep: chosen.sweep, metrics }, inputs[0], extractor!, context);
-        return;
+      // One network at a time, since several may not fit into memory.
+      for (const spec of features.length > 0 ? features : [undefined]) {
+        const extractor = spec === undefined ? undefined : await openExtractor(spec, opening);
+        const judges = { extractor, perceptual };
+        try {
+          if (chosen.sweep !== undefined) {
+            const metrics = await job.metricsFor(chosen, ({ sweep }) => sweep !== undefined, extractor);
+            await evaluateSweep({ ...chosen, sweep: chosen.sweep, metrics }, inputs[0], extractor!, context);
+            return;
+          }
+          const found =
+            tokenizer !== undefined
+              ? await job.evaluateTokenizer(
+                  () => openChosenTokenizer({ ...chosen, tokenizer }, context.log),
+                  { ...chosen, tokenizer, data: data! },
+                  judges,
+                  context,
+                )
+              : await job.evaluateSets(namedInputs(inputs), { ...chosen, reference: reference! }, judges, context);
+          rows.push(...found.rows);
+          fields = found.card;
+          networks.push(...(extractor ? [job.featuresCard(extractor)] : []));
+        } finally {
+          extractor?.dispose();
+        }
       }
-      const judges = { extractor, perceptual };
-      const { tokenizer, data, reference, seed, bootstrap, directions, size, precision } = chosen;
-      const { rows, card: fields } =
-        tokenizer !== undefined
-          ? await job.evaluateTokenizer(
-              () => openChosenTokenizer({ ...chosen, tokenizer }, context.log),
-              { ...chosen, tokenizer, data: data! },
-              judges,
-              context,
-            )
-          : await job.evaluateSets(namedInputs(inputs), { ...chosen, reference: reference! }, judges, context);
-      const columns = [...job.EVALUATION_COLUMNS, ...(chosen.latentNoise ? ['latent_noise'] : [])];
-      await writeTable(context, columns, rows as unknown as Row[], {
-        out: chosen.out,
-        force: chosen.force,
-        protocol: card('evaluate', {
-          argv: context.argv,
-          decoding: decodingOf(chosen),
-          ...fields,
-          crop: size === undefined ? 'none' : `center (ADM) ${size}`,
-          features: job.featuresCard(extractor),
-          lpips: perceptual?.digest,
-          bootstrap,
-          directions: chosen.metrics?.includes('mind') ? directions : undefined,
-          precision,
-          seed,
-        }),
-      });
     } finally {
-      extractor?.dispose();
       perceptual?.dispose();
     }
+    if (validation !== undefined) rows.push(...job.distanceRatios(rows, context.log));
+    const columns = [...job.EVALUATION_COLUMNS, ...(chosen.latentNoise ? ['latent_noise'] : [])];
+    await writeTable(context, columns, rows as unknown as Row[], {
+      out: chosen.out,
+      force: chosen.force,
+      protocol: card('evaluate', {
+        argv: context.argv,
+        decoding: decodingOf(chosen),
+        ...fields,
+        crop: size === undefined ? 'none' : `center (ADM) ${size}`,
+        features: networks.length > 1 ? networks : networks[0],
+        lpips: perceptual?.digest,
+        bootstrap,
+        directions: chosen.metrics?.includes('mind') ? directions : undefined,
+        precision,
+        seed,
+      }),
+    });
   },
 });
 
@@ -201,7 +229,24 @@ function checkInterpolation({ latents, metrics, features }: Options): void {
   if (asked && features === undefined) throw new UserError('ifid needs --features, e.g. inception:WEIGHTS or hog');
 }
 
+/** Ratios of Fréchet distances, and several extractors, are of sets of samples alone. */
+function checkRatios({ metrics, validation, features = [], paired, sweep, tokenizer }: Options): void {
+  const ofSamples = sweep === undefined && tokenizer === undefined && !paired;
+  if (features.length > 1 && !ofSamples)
+    throw new UserError(
+      `--features: takes one extractor here, ${features.length} were given; several are for sets of samples`,
+    );
+  if (validation !== undefined && !ofSamples)
+    throw new UserError('--validation is the unit of fdr, which is of sets of samples; leave it out');
+  const asked = metrics?.includes('fdr');
+  if (asked && validation === undefined)
+    throw new UserError('--metrics fdr needs --validation: held-out images, whose distance to --reference is the unit');
+  if (asked === false && validation !== undefined)
+    throw new UserError('--validation is for --metrics fdr, which is not among them');
+}
+
 function checkUsage(chosen: Options, inputs: string[]): void {
+  checkRatios(chosen);
   const { tokenizer, data, reference, paired, sweep, resume, latents, metrics, latentNoise } = chosen;
   if (sweep !== undefined) {
     checkSweep(chosen, inputs);

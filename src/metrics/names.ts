@@ -47,6 +47,14 @@ export const LATENT_METRICS = {
 } as const;
 export type LatentMetricName = keyof typeof LATENT_METRICS;
 
+/** Measures of sets of samples that are made of several distances. */
+export const RATIO_METRICS = {
+  fdr: {
+    about: 'Fréchet distance over that of --validation, per extractor and their mean (needs --validation)',
+  },
+} as const;
+export type RatioMetricName = keyof typeof RATIO_METRICS;
+
 /** How held-out latents are interpolated with training latents. */
 export const INTERPOLATIONS = {
   slerp: 'along the arc, with one of the nearest by cosine',

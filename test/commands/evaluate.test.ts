@@ -40,6 +40,23 @@ describe('maetok evaluate: generated images', () => {
     expect(value(stdout, 'fd', 'far')).toBeGreaterThan(value(stdout, 'fd', 'near'));
   });
 
+  test('ratios to the distance of held-out images, per extractor and their mean', async () => {
+    const { code, stdout } = await maetok(
+      ...['evaluate', `far=${path('far')}`, '--reference', path('real'), '--validation', path('near')],
+      ...['--features', 'pixels,hog', '--metrics', 'fdr', '--bootstrap', '2', '--quiet'],
+    );
+    expect(code).toBe(0);
+    const rows = rowsOf(stdout);
+    const distance = (features: string, source: string): number =>
+      Number(rows.find(row => row.metric === 'fd' && row.features === features && row.source === source)!.value);
+    const ratios = rows.filter(({ metric }) => metric === 'fdr');
+    expect(ratios.map(({ features }) => features)).toEqual(['pixels', 'hog', 'pixels+hog']);
+    const expected = ['pixels', 'hog'].map(name => distance(name, 'far') / distance(name, 'validation'));
+    for (const [i, value] of [...expected, (expected[0] + expected[1]) / 2].entries())
+      expect(Number(ratios[i].value)).toBeCloseTo(value, 8);
+    expect(Number(ratios[0].low)).toBeLessThan(Number(ratios[0].value));
+  });
+
   test('the images themselves are at distance 0, precision and recall 1, in whatever form they come', async () => {
     const folder = join(root, 'folder');
     await maetok('data', path('real'), '--out', folder);
@@ -182,6 +199,26 @@ describe('bad input is one clear line', () => {
       'pairs of different size',
       ['--reference', SCENES.replace('16', '32'), '--paired'],
       /near: has images of 16×16, --reference of 32×32; --size 16 crops both/,
+    ],
+    [
+      'a ratio without its unit',
+      ['--reference', path('real'), '--features', 'hog', '--metrics', 'fdr'],
+      /--validation/,
+    ],
+    [
+      'a unit that is the reference',
+      ['--reference', path('real'), '--features', 'hog', '--validation', path('real'), '--metrics', 'fdr'],
+      /--validation .*real\.npz: is --reference itself/,
+    ],
+    [
+      'an input called as the unit is',
+      [`validation=${path('far')}`, '--reference', path('real'), '--features', 'hog', '--validation', path('near')],
+      /name the input otherwise/,
+    ],
+    [
+      'several extractors of pairs',
+      ['--reference', path('real'), '--paired', '--features', 'hog,pixels'],
+      /takes one extractor here, 2 were given/,
     ],
     ['pairs of different number', ['--reference', SCENES.replace('60', '59'), '--paired'], /60 images, --reference 59/],
   ])('%s', async (_, args, message) => {

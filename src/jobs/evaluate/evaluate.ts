@@ -2,6 +2,7 @@ import { UserError } from '../../base/index.js';
 import { firstReadable, openImages, type ImageDataset } from '../../data/index.js';
 import { NO_FEATURES } from '../../features/index.js';
 import type { Decoding } from '../../io/index.js';
+import { VALIDATION } from './fd-ratio.js';
 import { metricsFor, ofReconstructions, type MetricChoice } from './metric-choice.js';
 import { evaluateReconstructions, fromImages, type ReconstructionSettings } from './reconstructions.js';
 import type { Evaluated, EvaluationRow, JudgeNetworks } from './rows.js';
@@ -16,6 +17,8 @@ export type SetEvaluation = SetSettings &
     strict: boolean;
     /** Whether image k of the samples is a reconstruction of image k of the reference. */
     paired: boolean;
+    /** Held-out images, compared with the reference as samples are; the unit of FDr. */
+    validation?: string | undefined;
   };
 
 /** Sets of images compared with a reference, or one set of reconstructions with its originals. */
@@ -26,13 +29,21 @@ export async function evaluateSets(
   context: EvaluateContext,
 ): Promise<Evaluated> {
   const { extractor } = judges;
-  const { limit, paired, strict, exif, alpha, grey16 } = settings;
+  const { limit, paired, validation, strict, exif, alpha, grey16 } = settings;
+  const held = validation === undefined ? [] : [{ name: VALIDATION, path: validation }];
   if (!extractor && !paired) throw new UserError(NO_FEATURES);
+  if (validation !== undefined && inputs.some(({ name }) => name === VALIDATION))
+    throw new UserError(
+      `${VALIDATION} is what the rows of --validation are called; name the input otherwise (NAME=PATH)`,
+    );
   const reading = { exif, alpha, grey16, strict, log: context.log };
   const reference = await openReference(settings.reference, { ...reading, limit: paired ? limit : undefined });
   const samples: NamedImages[] = [];
   try {
-    for (const { name, path } of inputs) samples.push({ name, images: await openImages(path, { ...reading, limit }) });
+    for (const { name, path } of [...inputs, ...held])
+      samples.push({ name, images: await openImages(path, { ...reading, limit }) });
+    if (held.length > 0 && samples.at(-1)?.images.digest === reference.digest)
+      throw new UserError(`--validation ${validation}: is --reference itself; it must be other images`);
     const card = {
       task: paired ? 'reconstruction' : 'generation',
       reference: { digest: reference.digest, count: reference.images?.count ?? null },

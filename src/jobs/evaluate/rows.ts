@@ -39,5 +39,8 @@ export const EVALUATION_COLUMNS = [
 ];
 
 /** What a protocol card says of an extractor. */
-export const featuresCard = (extractor: FeatureExtractor | undefined): Record<string, unknown> | null =>
-  extractor ? { name: extractor.name, digest: extractor.digest, input: extractor.input } : null;
+export const featuresCard = ({ name, digest, input }: FeatureExtractor): Record<string, unknown> => ({
+  name,
+  digest,
+  input,
+});
