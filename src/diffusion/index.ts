@@ -5,7 +5,7 @@ export { initialise } from './initialise.js';
 export type { PathName } from './names.js';
 export { forward } from './network.js';
 export { hiddenStatesAt, OWN_OBJECTIVE, type Objective, type Predictor } from './objective.js';
-export { openDiffusion, type Diffusion, type RunNetwork } from './open.js';
+export { openDiffusion, runNetworkSchema, type Diffusion, type RunNetwork } from './open.js';
 export { PATHS } from './paths.js';
 export { tokenGrid } from './positions.js';
 export { DEFAULT_SAMPLER, samplerCard, type SamplerChoice } from './sampler.js';

@@ -18,12 +18,16 @@ export interface RunConfig {
   training: TrainingSettings;
 }
 
+export type RunRecorded = Pick<RunConfig, 'options' | 'network'>;
+
 /** Where and how a training runs. */
 export interface RunRequest {
   out: string;
   config: RunConfig;
   /** Names of options that a resumed run may change. */
   free?: string[];
+  /** What an earlier version recorded, with the values that stand for what it did not know. */
+  completed?: (was: RunRecorded) => RunRecorded;
   /** Digests of what the run reads, by role. */
   inputs: Record<string, string>;
   /** Further entries of run.json: engine, device, git commit, … */
@@ -136,15 +140,16 @@ async function removeRun(out: string, tables: unknown): Promise<void> {
 
 /** One line that names every difference which would make the numbers another run's. */
 function refuseDifferences(
-  { out, config, inputs, free = [] }: RunRequest,
+  { out, config, inputs, free = [], completed = was => was }: RunRequest,
   before: { config: Record<string, unknown>; info: Record<string, unknown> },
 ): void {
   const was = before.config as Partial<RunConfig>;
+  const { options, network } = completed({ options: was.options ?? {}, network: was.network ?? {} });
   const { training } = config;
   const pairs: [string, object, object][] = [
     ['', pick(was, ['model', 'precision']), pick(config, ['model', 'precision'])],
-    ['', without(was.options, free), without(config.options, free)],
-    ['network.', was.network ?? {}, config.network],
+    ['', without(options, free), without(config.options, free)],
+    ['network.', network, config.network],
     ['input ', before.info.inputs ?? {}, inputs],
   ];
   const differences = [
@@ -164,6 +169,6 @@ function pick(record: object, names: string[]): object {
   return Object.fromEntries(Object.entries(record).filter(([name]) => names.includes(name)));
 }
 
-function without(record: object | undefined, names: string[]): object {
-  return Object.fromEntries(Object.entries(record ?? {}).filter(([name]) => !names.includes(name)));
+function without(record: object, names: string[]): object {
+  return Object.fromEntries(Object.entries(record).filter(([name]) => !names.includes(name)));
 }

@@ -1,3 +1,4 @@
+import type { z } from 'zod';
 import type { Log } from '../../base/index.js';
 import { describeEngine, engineSettings } from '../../engine/index.js';
 import { holdFolder } from '../../io/index.js';
@@ -64,22 +65,35 @@ export async function forecastTraining(order: TrainingOrder, context: JobContext
 async function prepare(
   order: TrainingOrder,
   context: JobContext,
-): Promise<{ task: TrainingTask } & Pick<RunRequest, 'config' | 'free' | 'inputs' | 'info'>> {
+): Promise<{ task: TrainingTask } & Pick<RunRequest, 'config' | 'free' | 'completed' | 'inputs' | 'info'>> {
   const engine = await describeEngine();
   const { model } = order;
   const trainable = await TRAINABLES[model]();
   const options = trainable.options.parse(order.options);
   const training = resolveSettings(trainable, options, order.settings);
-  const { task, network, inputs, info } = await trainable.prepare({ options, settings: training, ...context });
+  const { task, network, networkSchema, inputs, info } = await trainable.prepare({
+    options,
+    settings: training,
+    ...context,
+  });
   const precision = engineSettings().precision ?? 'f32';
   return {
     task,
     config: { model, precision, options, network, training },
     free: trainable.free ?? [],
+    completed: was => ({
+      options: filledIn(was.options, trainable.options),
+      network: filledIn(was.network, networkSchema),
+    }),
     inputs,
     info: { commit: sourceCommit(), ...engine, ...info },
   };
 }
+
+type Plain = Record<string, unknown>;
+
+/** A record with the schema's defaults for what it lacks; as it is where it does not fit. */
+const filledIn = (record: Plain, schema?: z.ZodType<Plain>): Plain => schema?.safeParse(record).data ?? record;
 
 /** Defaults < the model's < those asked for. */
 function resolveSettings(

@@ -20,6 +20,8 @@ export interface PreparedTraining {
    * as plain values: `network` in config.yaml. A run cannot be resumed with another network or other inputs.
    */
   network: Record<string, unknown>;
+  /** Reads such a record of an earlier version: what it did not know yet gets a default. */
+  networkSchema?: z.ZodType<Record<string, unknown>>;
   /** Digests of what the run reads, by role (`data`, `latents`, `tokenizer`, `teacher`): for run.json. */
   inputs: Record<string, string>;
   /** What else run.json should say of how it is trained. */

@@ -59,7 +59,8 @@ async function prepare(
   { options, settings, log }: TrainingRequest<DiffusionOptions>,
 ): Promise<PreparedTraining> {
   const { RandomStream, tf } = await import('../../../engine/index.js');
-  const { initialise, isTable, missedShift, timeShiftOf, trainingLoss } = await import('../../../diffusion/index.js');
+  const { initialise, isTable, missedShift, runNetworkSchema, timeShiftOf, trainingLoss } =
+    await import('../../../diffusion/index.js');
   const { batchRows, openNormalised, splitImages } = await import('../../../latents/index.js');
   refuseCombinations(model, options);
   const latents = await openNormalised(options.latents, { ...options, log });
@@ -112,6 +113,7 @@ async function prepare(
   return {
     task: task,
     network: { ...network },
+    networkSchema: runNetworkSchema,
     inputs: {
       latents: latents.digest,
       ...(features && { features: features.digest }),
