@@ -44,6 +44,8 @@ describe('the settings of a sweep', () => {
     ['cfg=1.5|2,steps=5|10', { name: 'cfg=1 steps=5', guided: false }],
     ['steps=5,convention=scale-s', { name: 'steps=5 convention=scale-s guidance=0', guided: false }],
     ['cfg=0|1,convention=scale-s', undefined],
+    ['internal-guidance=1|2,steps=5', undefined],
+    ['internal-guidance=1.5|2,internal-interval=0:0.9', { name: 'guidance=1', guided: false }],
   ])('%s lacks an unguided setting: %j', (spec, unguided) => {
     const parsed = parseSweep(spec);
     if (unguided) expect(parsed.unguided).toMatchObject(unguided);

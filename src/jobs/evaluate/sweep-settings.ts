@@ -24,7 +24,7 @@ export interface SweepSetting {
   name: string;
   /** The setting as the name of a folder. */
   folder: string;
-  /** Whether its guidance scale is not the one at which the output is the conditional one. */
+  /** Whether a guidance scale is not the one at which the output is the conditional one. */
   guided: boolean;
   options: Pick<SampleOptions, Swept>;
 }
@@ -89,10 +89,11 @@ function range(spec: string, word: string): string[] {
 
 function unguidedOf(spec: string, axes: readonly Axis[], { options }: SweepSetting): SweepSetting {
   const off: Axis = { key: 'guidance', option: 'guidance', values: [String(noGuidance(options))] };
-  const isSet = axes.some(({ option }) => option === 'guidance');
+  const others = axes.filter(({ option }) => option !== 'internalGuidance' && option !== 'internalInterval');
+  const isSet = others.some(({ option }) => option === 'guidance');
   const all = isSet
-    ? axes.map(axis => (axis.option === 'guidance' ? { ...off, key: axis.key } : axis))
-    : [...axes, off];
+    ? others.map(axis => (axis.option === 'guidance' ? { ...off, key: axis.key } : axis))
+    : [...others, off];
   return settingOf(
     spec,
     all,
@@ -102,6 +103,11 @@ function unguidedOf(spec: string, axes: readonly Axis[], { options }: SweepSetti
 
 /** The scale at which a convention's output is the conditional one. */
 const noGuidance = ({ convention }: SweepSetting['options']): number => (convention === 'scale-s' ? 0 : 1);
+
+function isGuided(options: SweepSetting['options']): boolean {
+  const none = noGuidance(options);
+  return [options.guidance, options.internalGuidance ?? none].some(scale => scale !== none);
+}
 
 function settingOf(spec: string, axes: readonly Axis[], values: readonly string[]): SweepSetting {
   const given = Object.fromEntries(
@@ -116,7 +122,7 @@ function settingOf(spec: string, axes: readonly Axis[], values: readonly string[
   return {
     name: words.join(' '),
     folder: words.map(word => word.replace(/[^\w.-]+/g, '-')).join('_'),
-    guided: outcome.data.guidance !== noGuidance(outcome.data),
+    guided: isGuided(outcome.data),
     options: outcome.data,
   };
 }
