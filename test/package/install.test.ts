@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { readdirSync } from 'node:fs';
+import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, test } from '@jest/globals';
@@ -22,14 +22,25 @@ function run(command: string, args: string[], cwd = ROOT): Result {
 slow('the package, packed and installed globally without install scripts', () => {
   const temp = tempFolder();
   const prefix = join(temp, 'prefix');
+  let bytes = 0;
+  let packed: string[] = [];
   const maetok = (...args: string[]): Result => run(join(prefix, 'bin/maetok'), args, temp);
 
   beforeAll(() => {
     expect(run('npm', ['pack', '--pack-destination', temp]).code).toBe(0);
     const archive = readdirSync(temp).find(name => name.endsWith('.tgz'))!;
+    bytes = statSync(join(temp, archive)).size;
+    packed = run('tar', ['-tzf', archive], temp).stdout.split('\n');
     const install = ['install', '--global', '--prefix', prefix, '--ignore-scripts', '--omit=dev', join(temp, archive)];
     expect(run('npm', install, temp)).toMatchObject({ code: 0 });
   }, 600_000);
+
+  test('is less than 5 MB, with the documentation, without tests and pictures', () => {
+    expect(bytes).toBeLessThan(5e6);
+    for (const name of ['LICENSE', 'CITATION.cff', 'CHANGELOG.md', 'docs/command-line.md', 'dist/cli/complete.js'])
+      expect(packed).toContain(`package/${name}`);
+    expect(packed.filter(name => /^package\/(test|bench|src|docs\/images|fixtures\/golden)\//.test(name))).toEqual([]);
+  });
 
   test('prints its version and its commands', () => {
     expect(maetok('--version')).toMatchObject({ code: 0, stderr: '' });
