@@ -1,7 +1,7 @@
 export { EXIT, faultOf, messageOf, StructuredError, unreadable, UserError } from './errors.js';
 export { foldersBelow } from './folders.js';
 export { tryLock, withLock, type Holder } from './lock.js';
-export { silentLog, type Log, type Progress } from './log.js';
+export { inPhase, silentLog, type Log, type Progress } from './log.js';
 export { nodeSupport } from './node-support.js';
 export { begunWith, changes, refuseOtherWork, shown, type Change } from './other-work.js';
 export { RandomNumbers } from './random.js';

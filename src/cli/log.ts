@@ -1,6 +1,7 @@
 import { Presets, SingleBar } from 'cli-progress';
 import pc from 'picocolors';
 import type { Log, Progress } from '../base/index.js';
+import { duration, memory, Meter, rateOf, type Reading } from './meter.js';
 
 export interface TextSink {
   write(text: string): unknown;
@@ -9,70 +10,90 @@ export interface TextSink {
   columns?: number;
 }
 
-/** Notes, warnings and progress on stderr; `quiet` keeps the warnings only. */
-export function makeLog(stderr: TextSink, { quiet }: { quiet: boolean }): Log {
+/** What a command says, and how it ended. */
+export interface CliLog extends Log {
+  /** The line that says why the command failed. */
+  error(message: string): void;
+  /** The last word, with the exit code. */
+  end(code: number): void;
+}
+
+/** Notes, warnings and progress on stderr as people read them; `quiet` keeps the warnings only. */
+export function makeLog(stderr: TextSink, { quiet }: { quiet: boolean }): CliLog {
   const colour = pc.createColors(stderr.isTTY === true && pc.isColorSupported);
+  const note = (message: string): void => {
+    if (!quiet) stderr.write(`${message}\n`);
+  };
   return {
-    note: message => {
-      if (!quiet) stderr.write(`${message}\n`);
-    },
+    note,
     warn: message => void stderr.write(`${colour.yellow('warning:')} ${message}\n`),
+    reused: note,
+    wrote: (path, message = `wrote ${path}`) => note(message),
     progress: (label, total, unit = '') =>
       quiet ? idle : stderr.isTTY === true ? bar(stderr, label, total, unit) : lines(stderr, label, total, unit),
+    error: message => void stderr.write(`${message}\n`),
+    end: () => undefined,
   };
 }
 
-const idle: Progress = { update: () => undefined, stop: () => undefined };
+export const idle: Progress = { update: () => undefined, stop: () => undefined };
 
 function bar(stderr: TextSink, label: string, total: number, unit: string): Progress {
   const shown = new SingleBar(
     {
-      format: `${label} {bar} {value}/{total} ${unit} {rate}/s, {eta_formatted} left {note}`,
+      format: `${label} {bar} {value}/{total} ${unit} {state} {note}`,
       stream: stderr as NodeJS.WritableStream,
       hideCursor: true,
-      etaBuffer: 50,
     },
     Presets.shades_classic,
   );
-  const started = performance.now();
-  let first: number | undefined;
-  shown.start(total, 0, { rate: '–', note: '' });
+  const meter = new Meter(total);
+  shown.start(total, 0, { state: '', note: '' });
   return {
     update: (done, note = '') => {
-      first ??= done;
-      shown.update(done, { rate: rate(done - first, started), note });
+      meter.update(done);
+      shown.update(done, { state: running(meter.read()), note });
     },
     stop: () => shown.stop(),
   };
 }
 
-const SECONDS_BETWEEN_LINES = 5;
-
-/** Where stderr is not a terminal, a plain line every few seconds; a bar would be noise there. */
-function lines(stderr: TextSink, label: string, total: number, unit: string): Progress {
-  const started = performance.now();
-  let last = started;
-  let first: number | undefined;
-  let newest = 0;
-  const write = (note: string): void => {
-    const speed = (newest - (first ?? 0)) / ((performance.now() - started) / 1000);
-    const left = speed > 0 ? `, ${Math.ceil((total - newest) / speed)} s left` : '';
-    stderr.write(
-      `${label}: ${newest}/${total} ${unit}, ${rate(newest - (first ?? 0), started)}/s${left}${note && `, ${note}`}\n`,
-    );
-    last = performance.now();
-  };
-  return {
-    update: (done, note = '') => {
-      first ??= done;
-      newest = done;
-      if (performance.now() - last > SECONDS_BETWEEN_LINES * 1000) write(note);
-    },
-    stop: () => undefined,
-  };
+/** `12.3/s, 3 min 20 s left, 1.2 GB`. */
+function running(reading: Reading): string {
+  const left = reading.eta === undefined ? [] : [`${duration(reading.eta)} left`];
+  return [rateOf(reading), ...left, memory(reading.rss)].join(', ');
 }
 
-function rate(done: number, started: number): string {
-  const perSecond = done / ((performance.now() - started) / 1000);
-  return perSecond >= 100 ? perSecond.toFixed(0) : perSecond.toPrecision(3);
+/** A shorter phase is not worth a line. */
+const WORTH_A_LINE = 1;
+const FIRST_LINE = 10;
+const LONGEST_SILENCE = 600;
+
+/** Where stderr is not a terminal: a line once a phase is done, and while it lasts one each time its age has doubled. */
+function lines(stderr: TextSink, label: string, total: number, unit: string): Progress {
+  const meter = new Meter(total);
+  const tail = (note: string): string => (note === '' ? '' : `, ${note}`);
+  let next = FIRST_LINE;
+  let lastNote = '';
+  let stopped = false;
+  return {
+    update: (done, note = '') => {
+      meter.update(done);
+      lastNote = note;
+      const reading = meter.read();
+      if (reading.seconds < next) return;
+      next = reading.seconds + Math.min(reading.seconds, LONGEST_SILENCE);
+      stderr.write(`${label}: ${done}/${total} ${unit}, ${running(reading)}${tail(note)}\n`);
+    },
+    stop: () => {
+      const reading = meter.read();
+      if (stopped || reading.seconds < WORTH_A_LINE) return;
+      stopped = true;
+      const { done, seconds, rss } = reading;
+      const much = done < total ? `${done}/${total}` : String(done);
+      stderr.write(
+        `${label}: ${much} ${unit} in ${duration(seconds)}, ${rateOf(reading)}, ${memory(rss)}${tail(lastNote)}\n`,
+      );
+    },
+  };
 }

@@ -3,7 +3,8 @@ import { withHint, type Command } from '../commands/index.js';
 import type { Precision } from '../engine/names.js';
 import { findCommand } from './find.js';
 import { commandHelp, helpWidth, overviewHelp } from './help.js';
-import { makeLog, type TextSink } from './log.js';
+import { eventLog } from './events.js';
+import { makeLog, type CliLog, type TextSink } from './log.js';
 import { parseWords, questionOf, type Question } from './parser.js';
 import { resolveOptions, type Resolved } from './resolve.js';
 import { UsageError } from './usage-error.js';
@@ -20,6 +21,11 @@ export interface CliStreams {
 /** Runs one command line and returns its exit code; never throws, never ends the process. */
 export async function runCli(argv: string[], streams: CliStreams): Promise<number> {
   let verbose = argv.includes('--verbose');
+  let log = logFor(streams, { json: argv.includes('--json') });
+  const end = (code: number): number => {
+    log.end(code);
+    return code;
+  };
   try {
     const question = questionOf(argv);
     if (question !== undefined) {
@@ -28,13 +34,17 @@ export async function runCli(argv: string[], streams: CliStreams): Promise<numbe
     }
     const prepared = await prepare(argv);
     verbose = prepared.options.verbose === true;
-    await runPrepared(prepared, streams, makeLog(streams.stderr, { quiet: prepared.options.quiet === true }));
-    return EXIT.done;
+    log = logFor(streams, prepared.options);
+    await runPrepared(prepared, streams, log);
+    return end(EXIT.done);
   } catch (error) {
-    streams.stderr.write(`${describe(error, verbose)}\n`);
-    return error instanceof UserError ? error.exitCode : EXIT.failed;
+    log.error(describe(error, verbose));
+    return end(error instanceof UserError ? error.exitCode : EXIT.failed);
   }
 }
+
+const logFor = ({ stderr }: CliStreams, { json, quiet }: Record<string, unknown>): CliLog =>
+  (json === true ? eventLog : makeLog)(stderr, { quiet: quiet === true });
 
 /** What --help, --help-all or --version prints, in a terminal of so many columns. */
 async function answer(question: Question, argv: string[], columns: number | undefined): Promise<string> {

@@ -64,7 +64,7 @@ async function writePage(chosen: Options, inputs: string[], context: Context): P
     await a.images.close();
     await b.images.close();
   }
-  context.log.note(`wrote ${out}: open it in a browser, then count the judgments it saves with --judgments`);
+  context.log.wrote(out, `wrote ${out}: open it in a browser, then count the judgments it saves with --judgments`);
 }
 
 async function countJudgments(paths: string[], chosen: Options, inputs: string[], context: Context): Promise<void> {

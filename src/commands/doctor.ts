@@ -1,6 +1,6 @@
 import { cpus, freemem, totalmem } from 'node:os';
 import { z } from 'zod';
-import { nodeSupport, VERSION } from '../base/index.js';
+import { nodeSupport, VERSION, type Log } from '../base/index.js';
 import type { EngineKind } from '../engine/index.js';
 import { runApart } from './apart.js';
 import { defineCommand } from './command.js';
@@ -29,7 +29,7 @@ export const doctor = defineCommand({
   ],
   options: z.object(common),
   async run({ engine }, _inputs, context) {
-    const rows = engine === undefined ? await examineAll(context.signal) : [await examine(engine)];
+    const rows = engine === undefined ? await examineAll(context) : [await examine(engine)];
     await writeTable(context, COLUMNS, rows, {});
     if (engine !== undefined) return;
     const gigabytes = (bytes: number): string => (bytes / 2 ** 30).toFixed(1);
@@ -62,10 +62,16 @@ async function examine(kind: EngineKind): Promise<Row> {
 }
 
 /** Each engine in a separate process: two TensorFlows can't share one, and a broken library ends it. */
-async function examineAll(signal: AbortSignal): Promise<Row[]> {
+async function examineAll({ log, signal }: { log: Log; signal: AbortSignal }): Promise<Row[]> {
   const { ENGINES } = await import('../engine/index.js');
   const rows: Row[] = [];
-  for (const kind of ENGINES) rows.push(await examineApart(kind, signal));
+  const progress = log.progress('examining', ENGINES.length, 'engines');
+  for (const kind of ENGINES) {
+    progress.update(rows.length, kind);
+    rows.push(await examineApart(kind, signal));
+  }
+  progress.update(rows.length);
+  progress.stop();
   return rows;
 }
 

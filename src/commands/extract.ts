@@ -58,7 +58,8 @@ export const extract = defineCommand({
       try {
         const done = await extractLatents(tokenizer, data, chosen.out, { ...chosen, spec: chosen.tokenizer }, context);
         const left = done.skipped > 0 ? `, ${done.skipped} unreadable ones left out` : '';
-        context.log.note(
+        context.log.wrote(
+          chosen.out,
           `${chosen.out}: latents of ${done.rows} images by ${tokenizer.name}${left} (${done.imagesPerSecond.toPrecision(3)} images/s)`,
         );
       } finally {

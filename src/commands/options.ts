@@ -9,6 +9,10 @@ export const common = grouped('Every command', {
   engine: z.enum(ENGINES).optional().describe('numeric engine; default: the fastest that loads'),
   precision: z.enum(PRECISIONS).default('f32').describe('precision of matrix products; master weights stay f32'),
   quiet: z.boolean().default(false).describe('no progress, warnings only'),
+  json: z
+    .boolean()
+    .default(false)
+    .describe('progress, notes and warnings as JSON, an object a line (docs/command-line.md)'),
   verbose: z.boolean().default(false).describe('stack traces and the engine’s own messages'),
   config: z.string().optional().describe('YAML file of options; flags take precedence'),
 });

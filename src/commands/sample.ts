@@ -47,7 +47,7 @@ export const sample = defineCommand({
     await startEngine();
     const { sampleRun } = await import('../jobs/sample/index.js');
     const { samples, samplesPerSecond, trajectories } = await sampleRun(input, chosen, context);
-    context.log.note(`${chosen.out}: ${samples} samples (${samplesPerSecond.toPrecision(3)} samples/s)`);
+    context.log.wrote(chosen.out, `${chosen.out}: ${samples} samples (${samplesPerSecond.toPrecision(3)} samples/s)`);
     if (trajectories) await writeTrajectories(namedInput(input).name, chosen.out, trajectories, context);
   },
 });

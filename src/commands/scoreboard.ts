@@ -51,7 +51,7 @@ export const scoreboard = defineCommand({
     const path = inputs.at(0) ?? job.PUBLISHED;
     const table = await readTable(path);
     const { seed, partial, leaveOut } = chosen;
-    const rows = job.scoreboard(table, chosen);
+    const rows = job.scoreboard(table, chosen, context.log);
     for (const line of job.omissions(table, chosen, rows)) context.log.warn(line);
     for (const line of job.explanations(rows)) context.log.note(line);
     await writeTable(context, job.scoreboardColumns(chosen), rows as unknown as Row[], {

@@ -55,6 +55,7 @@ export async function writeTable(
   await writeFileAtomic(out, text, { force });
   if (protocol)
     await writeFileAtomic(`${out}.protocol.json`, `${JSON.stringify(protocol, null, 2)}\n`, { force: true });
+  context.log.wrote(out);
 }
 
 function cell(value: Cell): string {

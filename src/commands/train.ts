@@ -88,7 +88,7 @@ async function trainOne(model: string): Promise<Command> {
         return;
       }
       const { step, out } = await trainModel(order, context);
-      context.log.note(`${model}: ${step} steps done, saved in ${out}`);
+      context.log.wrote(out, `${model}: ${step} steps done, saved in ${out}`);
     },
   });
 }

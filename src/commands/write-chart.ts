@@ -25,7 +25,7 @@ export async function writeChart(
   const svg = await renderSvg(chartOf(table, choice));
   for (const path of files) {
     await writeFileAtomic(path, extname(path) === '.png' ? rasterise(svg, scale) : svg, { force });
-    log.note(`wrote ${path}`);
+    log.wrote(path);
   }
   const missing = leftOut(table, choice);
   if (missing !== undefined) log.warn(missing);

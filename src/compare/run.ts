@@ -35,7 +35,7 @@ export async function runSteps(steps: StudyStep[], { out, run, log, signal, jobs
   const record = await readRecord(out, log);
   const labels = new Map(steps.map((step, i) => [step, `[${i + 1}/${steps.length}] ${step.name}`]));
   const open = steps.filter(step => !isDone(step, record, out));
-  for (const step of steps) if (!open.includes(step)) log.note(`${labels.get(step)!}: already done`);
+  for (const step of steps) if (!open.includes(step)) log.reused(`${labels.get(step)!}: already done`);
   // One write after the other: the newest record must be the last.
   let saved = Promise.resolve();
   const save = (): Promise<void> =>

@@ -64,9 +64,18 @@ export function meanVariance(rows: Float32Array, width: number): number {
   return sum / width / Math.max(1, n - 1);
 }
 
-/** The loss of every bin, and of all together. Read back once, at the end. */
-export async function lossByTime(model: Predictor, frozen: FrozenSet, batchSize: number): Promise<TimeLoss[]> {
-  const sums = Array.from(binTimes(frozen.bins), (t, bin) => binSums(model, frozen, batchSize, bin, t));
+/** The loss of every bin, and of all together. Read back once, at the end. `onBin` is told how many bins are computed. */
+export async function lossByTime(
+  model: Predictor,
+  frozen: FrozenSet,
+  batchSize: number,
+  onBin?: (bins: number) => void,
+): Promise<TimeLoss[]> {
+  const sums = Array.from(binTimes(frozen.bins), (t, bin) => {
+    const parts = binSums(model, frozen, batchSize, bin, t);
+    onBin?.(bin + 1);
+    return parts;
+  });
   const rows: TimeLoss[] = [];
   for (const [bin, parts] of sums.entries()) {
     const t = (bin + 0.5) / frozen.bins;

@@ -111,6 +111,7 @@ async function convertHeld(
     const images = latents.flips ? latents.rows.count / 2 : latents.rows.count;
     const count = Math.min(images, settings.limit ?? Infinity);
     const writer = await createLatentsWriter(out, await description(latents.rows, settings), { ...settings, log });
+    if (writer.rowsDone > 0) log.reused(`${out}: has latents of ${writer.rowsDone} images already`);
     const progress = log.progress(`converting ${path}`, count, 'images');
     const step = Math.max(1, Math.floor((8 << 20) / (4 * latents.rows.tokens * latents.rows.channels)));
     try {

@@ -65,9 +65,10 @@ async function extractHeld(
   const writer = await createLatentsWriter(out, await describe(tokenizer, data, settings), { ...settings, log });
   const skipped = await openSkipped(out, settings.resume === true && writer.rowsDone > 0);
   const encode = batchEncoder(tokenizer, settings);
+  const resumed = writer.rowsDone;
+  if (resumed > 0) log.reused(`${out}: has latents of ${resumed} images already`);
   const progress = log.progress(`extracting ${data.name}`, data.count, 'images');
   const started = performance.now();
-  const resumed = writer.rowsDone;
   let rows = resumed;
   try {
     for await (const batch of batches(data, skipped.firstAfter(resumed), tokenizer.imageSize, settings.batchSize)) {

@@ -109,7 +109,8 @@ async function work(task: TrainingTask, work: Work): Promise<TrainResult> {
   const { out, log, signal, run, trainer, state, done } = work;
   const settings = work.config.training;
   const { steps, accumulate, logEvery, evaluateEvery, checkpointEvery, keep } = settings;
-  if (state.step >= steps) log.note(`${out}: has already done its ${steps} steps; a larger --steps would continue`);
+  if (state.step >= steps) log.reused(`${out}: has already done its ${steps} steps; a larger --steps would continue`);
+  else if (state.step > 0) log.reused(`${out}: resumes after step ${state.step}`);
   const ledger = new Ledger(state, log);
   const logbook = await Logbook.open(run, state.step);
   const batches = new BatchQueue(task, steps * accumulate);

@@ -362,11 +362,7 @@ describe('bad input is one clear line', () => {
     const whole = await encodePng({ ...plain(2, 64, 64), data: Uint8Array.from({ length: 12288 }, (_, i) => i * i) });
     writeFileSync(join(root, 'half/2.png'), whole.subarray(0, whole.length / 2));
     const warnings: string[] = [];
-    const log = {
-      note: () => undefined,
-      warn: (line: string) => void warnings.push(line),
-      progress: () => ({ update: () => undefined, stop: () => undefined }),
-    };
+    const log = { ...silentLog, warn: (line: string) => void warnings.push(line) };
     const dataset = await openImages(join(root, 'half'), { log });
     const options = { size: 8, crop: 'center', flip: false } as const;
     const batch = await loadBatch(dataset, [0, 1, 2], options);

@@ -121,8 +121,11 @@ async function measured(
     const rows: LossRow[] = [];
     for (const [split, frozen] of Object.entries(sets)) {
       if (signal.aborted) throw new UserError('interrupted; nothing was written', EXIT.interrupted);
-      log.note(`${diffusion.name}: ${weights} weights on ${frozen.bins * frozen.perBin} rows (${split})`);
-      const losses = await lossByTime(diffusion, frozen, settings.batchSize);
+      const { bins, perBin } = frozen;
+      log.note(`${diffusion.name}: ${weights} weights on ${bins * perBin} rows (${split})`);
+      const progress = log.progress(`${diffusion.name}: loss of ${split} rows`, bins, 'bins');
+      const losses = await lossByTime(diffusion, frozen, settings.batchSize, done => progress.update(done));
+      progress.stop();
       rows.push(...losses.map(loss => ({ step: diffusion.step ?? ('' as const), split, weights, ...loss })));
     }
     return rows;

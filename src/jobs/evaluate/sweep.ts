@@ -61,7 +61,10 @@ export async function sweep(
       const row = before ? { ...before, choice: null } : await measure(plan, setting, samples, compare, context);
       measured.push({ setting, row });
       rows.push(row);
-      if (before) continue;
+      if (before) {
+        context.log.reused(`${setting.name}: measured on ${samples} samples before`);
+        continue;
+      }
       context.log.note(`${setting.name}: ${plan.rankBy} ${shown(row[plan.rankBy])} of ${samples} samples`);
       await save(rows);
     }

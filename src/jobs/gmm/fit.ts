@@ -41,10 +41,13 @@ export async function resumableFit(
   const name = stateName(what);
   const label = labelOf(what);
   const done = await state.finished(name);
-  if (done) return reported(done, label, log);
+  if (done) {
+    log.reused(`${label}: fitted before`);
+    return reported(done, label, log);
+  }
   const progress = log.progress(label, options.maxIter, 'iterations');
   const resume = await state.running(name);
-  if (resume) log.note(`${label}: resumes after iteration ${resume.lowerBounds.length}`);
+  if (resume) log.reused(`${label}: resumes after iteration ${resume.lowerBounds.length}`);
   const fit = await FITS[what.algorithm](rows, {
     ...options,
     resume,

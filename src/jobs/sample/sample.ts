@@ -160,8 +160,9 @@ async function generate(
 ): Promise<void> {
   const { batchSize, num, out, label } = settings;
   const ruler = trajectories && new PathRuler();
-  const progress = log.progress('sampling', num, 'samples');
   const done = num - missing.length;
+  if (done > 0) log.reused(`${out}: has ${done} of ${num} samples already`);
+  const progress = log.progress('sampling', num, 'samples');
   try {
     for (let at = 0; at < missing.length; at += batchSize) {
       const samples = missing.slice(at, at + batchSize);

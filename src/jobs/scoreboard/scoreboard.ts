@@ -1,5 +1,5 @@
 import { fileURLToPath } from 'node:url';
-import { RandomNumbers, UserError } from '../../base/index.js';
+import { RandomNumbers, silentLog, UserError, type Log } from '../../base/index.js';
 import { isNumeric, wordIn, type Table, type TableRow } from '../../report/index.js';
 import {
   kendall,
@@ -71,7 +71,7 @@ export interface ScoreboardSettings {
  * Correlates each measure with the target over tokenizers. Rows of different settings (another generator, resolution or
  * decoder) are never mixed: each value of a `setting` column has a scoreboard of its own.
  */
-export function scoreboard(table: Table, chosen: ScoreboardSettings): ScoreboardRow[] {
+export function scoreboard(table: Table, chosen: ScoreboardSettings, log: Log = silentLog): ScoreboardRow[] {
   const { target, measures, seed, partial, leaveOut } = chosen;
   if (partial) requireNumbers(table, partial);
   if (leaveOut !== undefined && !table.columns.includes(leaveOut))
@@ -79,18 +79,24 @@ export function scoreboard(table: Table, chosen: ScoreboardSettings): Scoreboard
   const goal = targetOf(table, target);
   const columns = measuresOf(table, goal, measures);
   const settings = table.columns.includes(SETTING) ? [...new Set(table.rows.map(row => row[SETTING]))] : [null];
+  const progress = log.progress('scoreboard', settings.length * columns.length, 'measures');
+  let done = 0;
   const board = settings.flatMap(setting => {
     const rows = table.columns.includes(SETTING) ? table.rows.filter(row => row[SETTING] === setting) : table.rows;
     return holm(
-      columns
-        .filter(measure => varies(rows, measure, goal))
-        .map(measure => ({
+      columns.flatMap(measure => {
+        progress.update(done++);
+        if (!varies(rows, measure, goal)) return [];
+        return {
           ...scored(rows, measure, goal, String(setting ?? ''), new RandomNumbers(seed, 'scoreboard')),
           ...(partial && heldFixed(rows, measure, goal, partial)),
           ...(leaveOut !== undefined && withoutEach(rows, measure, goal, leaveOut)),
-        })),
+        };
+      }),
     );
   });
+  progress.update(done);
+  progress.stop();
   if (board.length === 0)
     throw new UserError(
       `${table.name}: no measure varies together with '${goal}'; at least two rows, one per tokenizer, are needed`,

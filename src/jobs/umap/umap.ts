@@ -1,5 +1,5 @@
 import { setImmediate } from 'node:timers/promises';
-import { EXIT, RandomNumbers, UserError, type Log } from '../../base/index.js';
+import { EXIT, inPhase, RandomNumbers, UserError, type Log } from '../../base/index.js';
 import { nearestNeighbours, type Neighbours } from '../../neighbours/index.js';
 import { randomRows, sampleOf, type RowSource } from '../../rows/index.js';
 import { embeddingQuality, tsne, umap, type Quality } from '../../umap/index.js';
@@ -55,8 +55,9 @@ export async function embeddingsOf(
   const { rows, width, data } = sample;
   const start = await planarStart(data, rows, width, missing => context.log.warn(`${source.name}: pca: ${missing}`));
   const reach = Math.max(...methods.map(method => METHODS[method].reach(settings)));
-  if (reach > 0) context.log.note(`${source.name}: ${reach} nearest neighbours of ${rows} rows`);
-  const lists = reach > 0 ? await nearestNeighbours(data, rows, width, reach) : undefined;
+  const search = { label: `${source.name}: ${reach} nearest neighbours`, total: rows, unit: 'rows' };
+  const lists =
+    reach > 0 ? await inPhase(context.log, search, () => nearestNeighbours(data, rows, width, reach)) : undefined;
   const random = new RandomNumbers(seed);
   const embeddings: Embedding[] = [];
   for (const method of methods) {

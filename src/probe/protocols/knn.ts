@@ -1,3 +1,4 @@
+import { inPhase } from '../../base/index.js';
 import { knnScores } from '../knn.js';
 import { featureMatrix, unscaled } from '../matrix.js';
 import { scoredOn, type ProbeProtocol } from './protocol.js';
@@ -17,7 +18,8 @@ export const protocol: ProbeProtocol = {
     const data = await featureMatrix(task.train, task.data.labels, own);
     const heldout = await featureMatrix(task.test, task.heldout.labels, own);
     try {
-      const scores = await knnScores(data, heldout, classes, ks, settings.votes);
+      const phase = { label: 'k-NN probe', total: heldout.rows, unit: 'rows' };
+      const scores = await inPhase(log, phase, () => knnScores(data, heldout, classes, ks, settings.votes));
       return ks.map((k, i) => ({ setting: `k=${k}`, scored: scoredOn(task, scores[i]) }));
     } finally {
       data.dispose();

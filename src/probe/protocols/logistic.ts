@@ -1,3 +1,4 @@
+import { inPhase } from '../../base/index.js';
 import { fitLogistic, logisticScores } from '../logistic.js';
 import { score } from '../scores.js';
 import { scoredOn, type ProbeProtocol, type ProbeTask } from './protocol.js';
@@ -5,10 +6,13 @@ import { indexOfBest, withValidation } from './validation.js';
 
 export const protocol: ProbeProtocol = {
   async run(task) {
-    const inversePenalty = await choosePenalty(task);
-    const [model] = await fitLogistic(task.data, { classes: task.classes, inversePenalties: [inversePenalty] });
-    const scored = scoredOn(task, await logisticScores(model, task.heldout));
-    return [{ setting: `C=${inversePenalty}`, scored, converged: model.converged }];
+    const phase = { label: 'logistic probe', total: task.data.rows, unit: 'rows' };
+    return await inPhase(task.log, phase, async () => {
+      const inversePenalty = await choosePenalty(task);
+      const [model] = await fitLogistic(task.data, { classes: task.classes, inversePenalties: [inversePenalty] });
+      const scored = scoredOn(task, await logisticScores(model, task.heldout));
+      return [{ setting: `C=${inversePenalty}`, scored, converged: model.converged }];
+    });
   },
 };
 

@@ -1,13 +1,16 @@
+import { inPhase } from '../../../base/index.js';
 import { alignment as alignmentOf, type RowSample } from '../../../diagnose/index.js';
 import { randomRows, sampleOf } from '../../../rows/index.js';
 import type { Measured, Task } from '../task.js';
 
 /** Whether images that are near to one another are so in given features too. */
 export async function alignment({
+  name,
   tokens,
   rows: source,
   sample: draw,
   settings: { features, neighbours: k, sample: most, seed },
+  log,
 }: Task): Promise<Measured[]> {
   if (!features) return [];
   const other = await sampleOf(features, randomRows(source.rows, most, seed));
@@ -16,7 +19,8 @@ export async function alignment({
   if (tokens > 1) views.push(['mean', tokenMeans(sample, tokens)]);
   const measured: Measured[] = [];
   for (const [view, own] of views) {
-    const { cknna, mutualNeighbours } = await alignmentOf(own, other, k);
+    const phase = { label: `${name}: alignment, ${view}`, total: sample.rows, unit: 'rows' };
+    const { cknna, mutualNeighbours } = await inPhase(log, phase, () => alignmentOf(own, other, k));
     const setting = `${view} k=${k}`;
     measured.push(
       { measure: 'cknna', value: cknna, setting, rows: sample.rows },

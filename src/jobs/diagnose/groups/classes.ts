@@ -1,4 +1,4 @@
-import { UserError } from '../../../base/index.js';
+import { inPhase, UserError } from '../../../base/index.js';
 import { calinskiHarabasz, classCentres, daviesBouldin, fisherRatio, silhouette } from '../../../diagnose/index.js';
 import { presentClasses } from '../../../io/index.js';
 import { randomRows } from '../../../rows/index.js';
@@ -29,9 +29,11 @@ export async function classes({
   const { rows } = sample;
   const centres = classCentres(sample);
   const { ratio, shrinkage } = await fisherRatio(sample, centres);
+  const phase = { label: `${name}: silhouette`, total: rows, unit: 'rows' };
+  const silhouettes = await inPhase(log, phase, () => silhouette(sample, centres));
   return [
     { measure: 'fisher_ratio', value: ratio, setting: `shrinkage=${shrinkage}`, rows },
-    { measure: 'silhouette', value: await silhouette(sample, centres), rows },
+    { measure: 'silhouette', value: silhouettes, rows },
     { measure: 'davies_bouldin', value: daviesBouldin(sample, centres), rows },
     { measure: 'calinski_harabasz', value: calinskiHarabasz(sample, centres), rows },
   ];
