@@ -48,13 +48,18 @@ export const plot = defineCommand({
     const files = chartFiles('--out', chosen.out);
     const tables = await readTables(inputs, context);
     if (!chosen.force) requireSameProtocol(tables.flatMap(({ card }) => card ?? []));
-    const stacked = stack(tables.map(({ table }) => table));
+    const sources = tables.flatMap(({ sources }) => sources);
+    const stacked = stack(
+      tables.map(({ table }) => table),
+      sources,
+    );
     const table = chosen.where === undefined ? stacked : filter(stacked, chosen.where);
     const { force, scale } = chosen;
-    await writeChart(context, table, chosen, { files, force, scale });
+    const choice = { ...chosen, sources };
+    await writeChart(context, table, choice, { files, force, scale });
     if (files.length > 0) return;
-    context.stdout.write(`${await renderSvg(chartOf(table, chosen))}\n`);
-    const missing = leftOut(table, chosen);
+    context.stdout.write(`${await renderSvg(chartOf(table, choice))}\n`);
+    const missing = leftOut(table, choice);
     if (missing !== undefined) context.log.warn(missing);
   },
 });
@@ -62,19 +67,22 @@ export const plot = defineCommand({
 interface Read {
   table: Table;
   card: ProtocolCard | undefined;
+  /** Latent spaces of the study that the table belongs to, whose colours it keeps. */
+  sources: string[];
 }
 
 async function readTables(inputs: string[], context: Context): Promise<Read[]> {
-  const { parseTable, readTable } = await import('../report/index.js');
+  const { parseTable, readTable, studySources } = await import('../report/index.js');
   if (inputs.length === 0) {
     const chunks: Buffer[] = [];
     for await (const chunk of context.stdin) chunks.push(Buffer.from(chunk));
-    return [{ table: parseTable(Buffer.concat(chunks), 'standard input'), card: undefined }];
+    return [{ table: parseTable(Buffer.concat(chunks), 'standard input'), card: undefined, sources: [] }];
   }
   return await Promise.all(
     namedInputs(inputs).map(async ({ name, path }) => ({
       table: { ...(await readTable(path)), name },
       card: await cardBeside(path),
+      sources: await studySources(path),
     })),
   );
 }

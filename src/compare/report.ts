@@ -28,6 +28,7 @@ import type { Study } from './study.js';
 import { provenanceOf } from './provenance.js';
 import { summarise } from './summary.js';
 import { overSeeds, where, type StudyTables } from './tables.js';
+import { thumbnailsOf } from './thumbnails.js';
 import { verdict } from './verdict.js';
 
 interface Chart {
@@ -69,7 +70,8 @@ export async function writeReport(
     await replace(join(out, 'charts', `${file}.png`), rasterise(svg));
     await replace(join(out, 'charts', `${file}.csv`), csv(table));
     const from = await provenanceOf(plan.steps.filter(({ argv }) => argv[0] === command));
-    sections.push({ heading, charts: [{ name: file, caption: text, table, choice, ...from }] });
+    const thumbnails = table === tables.umap ? await thumbnailsOf(study, plan.spaces, table) : undefined;
+    sections.push({ heading, charts: [{ name: file, caption: text, table, choice, thumbnails, ...from }] });
   }
   sections.push(...(await pictureSections(plan.spaces)));
   await replace(join(out, 'summary.csv'), csv(summary));

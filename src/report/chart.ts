@@ -173,7 +173,10 @@ export function choose(table: Table, choice: ChartChoice): Chosen {
     throw new UserError(
       `${table.name}: it is not clear what to draw; name the axes with --x and --y (columns: ${table.columns.join(', ')})`,
     );
-  return { ...rule.chart(table), ...typed };
+  const chosen = { ...rule.chart(table), ...typed };
+  // A lone latent space keeps the colour that it has among the others of its study.
+  const isKnown = typed.sources?.includes(String(table.rows.at(0)?.source)) ?? false;
+  return chosen.color === undefined && isKnown && !varied(table, 'source') ? { ...chosen, color: 'source' } : chosen;
 }
 
 function specOf(table: Table, chosen: Chosen): TopLevelSpec {
@@ -302,7 +305,7 @@ export function colourValues(table: Table, color: string, sources: string[] = []
   const values = distinct(table, color);
   if (isNumeric(table, color)) return values.map(Number).sort((a, b) => a - b);
   if (color !== 'source') return values;
-  return [...sources, ...values.filter(value => !sources.includes(String(value)))];
+  return [...new Set([...sources, ...values])];
 }
 
 /** Colours of values: the theme's where they suffice, a larger palette for up to twenty, a colour wheel without a legend beyond that. */

@@ -4,5 +4,6 @@ export type { Cell, Mark, Measured } from './page/cell.js';
 export { htmlReport } from './page/html.js';
 export type { PageChart, PageColumn, PageSection, PageTable, Pictures, ReportPage, Sample } from './page/page.js';
 export { requireSameProtocol, type ProtocolCard } from './protocol.js';
+export { studySources } from './sources.js';
 export { rasterise, renderSvg } from './render.js';
 export { filter, isNumeric, parseTable, readTable, stack, wordIn, type Table, type TableRow } from './table.js';

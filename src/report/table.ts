@@ -113,9 +113,12 @@ function reread({ columns, rows, ...table }: Table): Table {
   return { ...table, columns, rows: rows.map((row, i) => ({ ...row, ...again(i) })) };
 }
 
-/** Concatenates tables of the same kind; rows of a table without a `source` column get its name there. */
-export function stack(tables: Table[]): Table {
-  if (tables.length === 1) return tables[0];
+/**
+ * Concatenates tables of the same kind; rows of a table without a `source` column get its name there, those of a lone
+ * table if its name is a known source.
+ */
+export function stack(tables: Table[], known: string[] = []): Table {
+  if (tables.length === 1 && !known.includes(tables[0].name)) return tables[0];
   const columns = ['source', ...new Set(tables.flatMap(table => table.columns).filter(column => column !== 'source'))];
   const empty = Object.fromEntries(columns.map(column => [column, null]));
   const rows = tables.flatMap(({ name, rows }) => rows.map(row => ({ ...empty, source: name, ...row })));

@@ -28,7 +28,7 @@ export const THEME: Config = {
   point: { size: 40, filled: true },
   view: { stroke: null },
   // A line has a gap where nothing finite was measured.
-  mark: { invalid: 'break-paths-filter-domains' },
+  mark: { color: PALETTE[0], invalid: 'break-paths-filter-domains' },
 };
 
 const TITLES: Record<string, string> = {
