@@ -49,8 +49,8 @@ export interface EquivarianceError {
   /** a = Enc(T x) and b = T Enc(x), [n, h, w, c], which stay the caller's. */
   add(a: Tensor4D, b: Tensor4D): Promise<void>;
   /**
-   * Mean over channels of Σ (a − b)² / (Σ (a − ā)² + Σ (b − b̄)²): 0 where they are equal, 1 where they have nothing in
-   * common but their mean. Channels that never change do not count.
+   * Mean over channels of 1 − Lin's concordance (1989), Σ (a − b)² / (Σ (a − ā)² + Σ (b − b̄)² + N (ā − b̄)²): 0 where
+   * they are equal, 1 where they have nothing in common, 2 at most. Channels that never change do not count.
    */
   value(): number;
 }
@@ -76,7 +76,8 @@ export function equivarianceError(): EquivarianceError {
     },
     value() {
       const [a, b, aa, bb, apart] = sums;
-      const spread = aa.map((_, c) => aa[c] - a[c] ** 2 / count + bb[c] - b[c] ** 2 / count);
+      // With the means' distance the three terms are Σ a² + Σ b² − 2 N ā b̄.
+      const spread = aa.map((_, c) => aa[c] + bb[c] - (2 * a[c] * b[c]) / count);
       const counted = [...spread.keys()].filter(c => spread[c] > ROUNDING * (aa[c] + bb[c]));
       return counted.reduce((sum, c) => sum + apart[c] / spread[c], 0) / counted.length;
     },
