@@ -20,13 +20,15 @@ import {
 import { startEngine } from '../src/engine/index.js';
 import { createLatentsWriter, openLatents } from '../src/latents/index.js';
 import { selectedRows } from '../src/rows/index.js';
+import { forgetPeak, peakMegabytes } from './helpers/memory.js';
 import { openPeer } from './helpers/peer.js';
 import { csvOf, median } from './helpers/table.js';
 
 /*
  * Both read the same shards, whose channel statistics are known, and take turns, so that other load on the machine
  * affects both equally. What takes one pass (SEC, power spectrum, LDS, CDS, RMSC) and VIV are timed apart; answers are
- * compared before a ratio is printed. Medians over the rounds.
+ * compared before a ratio is printed. Medians over the rounds, of which the peer, whose passes take minutes, takes part in
+ * fewer. Memory is the peak of all that a process holds, its libraries included.
  */
 const { values: flags } = parseArgs({
   options: {
@@ -37,6 +39,7 @@ const { values: flags } = parseArgs({
     channels: { type: 'string', default: '32' },
     side: { type: 'string', default: '16' },
     rounds: { type: 'string', default: '3' },
+    'peer-rounds': { type: 'string', default: '2' },
     threads: { type: 'string', default: '2' },
     quick: { type: 'boolean', default: false },
     python: { type: 'string', default: process.env.MAETOK_BENCH_PYTHON ?? 'python3' },
@@ -44,7 +47,7 @@ const { values: flags } = parseArgs({
 });
 const [channels, side] = [flags.channels, flags.side].map(Number);
 const [rows, classes] = flags.quick ? [400, 8] : [flags.rows, flags.classes].map(Number);
-const rounds = flags.quick ? 1 : Number(flags.rounds);
+const [rounds, peerRounds] = flags.quick ? [1, 1] : [flags.rounds, flags['peer-rounds']].map(Number);
 const tokens = side * side;
 const vivClasses = flags.quick ? 2 : Number(flags['viv-classes']);
 
@@ -110,15 +113,26 @@ interface Measured {
   seconds: number;
   /** CPU time of all threads, which a busy machine does not change. */
   cpu: number;
+  /** Peak. */
+  megabytes?: number | undefined;
   answer: Answer;
 }
 
 async function timed(work: () => Promise<Answer>): Promise<Measured> {
+  forgetPeak();
   const [started, used] = [performance.now(), process.cpuUsage()];
   const answer = await work();
   const { user, system } = process.cpuUsage(used);
-  return { seconds: (performance.now() - started) / 1000, cpu: (user + system) / 1e6, answer };
+  return {
+    seconds: (performance.now() - started) / 1000,
+    cpu: (user + system) / 1e6,
+    megabytes: peakMegabytes(),
+    answer,
+  };
 }
+
+const largest = (measured: Measured[]): string =>
+  Math.max(...measured.map(({ megabytes }) => megabytes ?? NaN)).toFixed(0);
 
 const engine = await startEngine();
 const folder = mkdtempSync(join(tmpdir(), 'maetok-bench-'));
@@ -130,13 +144,12 @@ const peer = await openPeer<object, Measured>(
   { needs: 'numpy, torch and safetensors' },
 );
 const WORKS = { 'one pass': onePass, VIV: velocities };
-const before = process.memoryUsage.rss();
 const table: Record<string, string | number>[] = [];
 for (const [name, work] of Object.entries(WORKS)) {
   const [ours, theirs]: Measured[][] = [[], []];
   for (let round = 0; round < rounds; round++) {
     ours.push(await timed(() => work(space)));
-    theirs.push(await peer.ask(name));
+    if (round < peerRounds) theirs.push(await peer.ask(name));
   }
   const apart = Object.entries(ours[0].answer).filter(
     ([measure, value]) => !(Math.abs(value / theirs[0].answer[measure] - 1) < TOLERANCE),
@@ -152,13 +165,13 @@ for (const [name, work] of Object.entries(WORKS)) {
     peer_seconds: of(theirs, 'seconds').toFixed(2),
     ratio: (of(theirs, 'seconds') / of(ours, 'seconds')).toFixed(2),
     cpu_ratio: (of(theirs, 'cpu') / of(ours, 'cpu')).toFixed(2),
-    // maxRSS is in kilobytes.
-    memory_mb: (process.resourceUsage().maxRSS / 1024 - before / 2 ** 20).toFixed(0),
+    memory_mb: largest(ours),
+    peer_memory_mb: largest(theirs),
   });
 }
 peer.end();
 rmSync(folder, { recursive: true });
 console.log(
-  `${rows} latents of ${channels}×${side}×${side} in ${classes} classes (VIV of ${vivClasses}), engine ${engine}, peer ${JSON.stringify(peer.ready)}`,
+  `${rows} latents of ${channels}×${side}×${side} (${((rows * tokens * channels * 4) / 1e6).toFixed(0)} MB) in ${classes} classes (VIV of ${vivClasses}), engine ${engine}, peer ${JSON.stringify(peer.ready)}`,
 );
 process.stdout.write(csvOf(table));

@@ -14,6 +14,9 @@ import torch
 from diffusers import AutoencoderKL, AutoencoderKLFlux2, AutoencoderKLQwenImage, AutoencoderRAE
 from torch.utils.flop_counter import FlopCounterMode
 
+sys.path.append(str(Path(__file__).parent.parent))
+from helpers.memory import forget_peak, peak_megabytes  # noqa: E402
+
 
 class Rae:
     """DINOv2-B at 224 pixels and the decoder of ViT-XL's size (Zheng et al. 2025)."""
@@ -114,22 +117,6 @@ def grid(latents):
 def processor_seconds():
     usage = resource.getrusage(resource.RUSAGE_SELF)
     return usage.ru_utime + usage.ru_stime
-
-
-def forget_peak():
-    """From here the kernel counts the peak of memory anew, where it can."""
-    try:
-        Path("/proc/self/clear_refs").write_text("5")
-    except OSError:
-        pass
-
-
-def peak_megabytes():
-    try:
-        lines = Path("/proc/self/status").read_text().splitlines()
-        return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) * 1.024e-3
-    except (OSError, StopIteration):
-        return None
 
 
 def main():

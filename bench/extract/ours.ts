@@ -1,11 +1,11 @@
 /* Our side of codec.ts: opens the tokenizer in FOLDER/weights, answers each line on stdin, `encode f32`, with what the pass cost. */
-import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { startEngine, tf, type Tensor, type Tensor3D, type Tensor4D } from '../../src/engine/index.js';
 import { configureEngine } from '../../src/engine/options.js';
 import { readNpy, writeNpy } from '../../src/io/index.js';
 import { openTokenizer } from '../../src/tokenizers/index.js';
+import { forgetPeak, peakMegabytes } from '../helpers/memory.js';
 
 const [folder, side] = process.argv.slice(2);
 const tensorOf = async (name: string): Promise<Tensor> => {
@@ -39,21 +39,4 @@ for await (const line of createInterface({ input: process.stdin })) {
   );
   result.dispose();
   process.stdout.write(`${JSON.stringify(cost)}\n`);
-}
-
-/** From here the kernel counts the peak of memory anew, where it can. */
-function forgetPeak(): void {
-  try {
-    writeFileSync('/proc/self/clear_refs', '5');
-  } catch {
-    // Then the peak is that of the whole process, or unknown.
-  }
-}
-
-function peakMegabytes(): number | undefined {
-  try {
-    return Number(/VmHWM:\s+(\d+)/.exec(readFileSync('/proc/self/status', 'utf8'))?.[1]) * 1.024e-3;
-  } catch {
-    return undefined;
-  }
 }
