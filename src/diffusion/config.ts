@@ -13,7 +13,7 @@ export const BETA_INPUTS = ['linear', 'mlp', '3_layer_mlp'] as const;
  * What the time's embedding is computed from: cosines and sines at geometric frequencies (Peebles & Xie 2023), or at
  * frequencies that were drawn once from a normal distribution and are stored with the weights (Zheng et al. 2025).
  */
-export const TIME_FEATURES = ['geometric', 'drawn'] as const;
+const TIME_FEATURES = ['geometric', 'drawn'] as const;
 
 /**
  * Architecture of a diffusion transformer over latent tokens: DiT (Peebles & Xie 2023), SiT (Ma et al. 2024) on grids

@@ -4,6 +4,7 @@ import { FAMILIES } from '../tokenizers/index.js';
 
 const MAETOK_LATENTS: LatentShape = { tokens: 128, channels: 32 };
 const VA_VAE_LATENTS: LatentShape = { tokens: 256, channels: 32, grid: [16, 16] };
+const RAE_LATENTS: LatentShape = { tokens: 256, channels: 768, grid: [16, 16] };
 const SD_VAE_LATENTS: LatentShape = { tokens: 1024, channels: 4, grid: [32, 32] };
 
 /** Published diffusion models, and every size of ours on the latents that the paper compares. */
@@ -23,6 +24,11 @@ const diffusionPresets: ModelPreset[] = [
     licence: 'MIT',
   }),
   diffusion('lightningdit-xl-1', 'lightningdit-xl', 'LightningDiT-XL/1 on VA-VAE latents, published', VA_VAE_LATENTS, {
+    licence: 'MIT',
+  }),
+  diffusion('rae-ditdh-xl', 'lightningdit-xl', 'RAE’s DiT-DH-XL on DINOv2-B tokens, with a wide head', RAE_LATENTS, {
+    head: { width: 2048, depth: 2, heads: 16 },
+    timeFeatures: 'drawn',
     licence: 'MIT',
   }),
   ...Object.keys(MODELS).map(model =>

@@ -33,6 +33,15 @@ describe('published sizes, counted without allocating anything', () => {
     expect(parameters(networkConfig(model, maetok, { classes: 1000 }))).toBe(expected);
   });
 
+  it('RAE’s DiT-DH-XL on DINOv2-B tokens has as many as its authors’ code makes', () => {
+    const config = networkConfig(
+      'lightningdit-xl',
+      { tokens: 256, channels: 768, grid: [16, 16] },
+      { classes: 1000, head: { width: 2048, depth: 2, heads: 16 }, timeFeatures: 'drawn' },
+    );
+    expect(parameters(config)).toBe(838_675_796);
+  });
+
   it('LightningDiT-XL/1 on VA-VAE latents has 675 million', () => {
     const config = networkConfig('lightningdit-xl', { tokens: 256, channels: 32, grid: [16, 16] }, { classes: 1000 });
     expect(Math.round(parameters(config) / 1e5) / 10).toBe(675.3);

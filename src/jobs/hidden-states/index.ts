@@ -1,1 +1,1 @@
-export { openHiddenStates, type HiddenStates } from './hidden-states.js';
+export { openHiddenStates } from './hidden-states.js';
