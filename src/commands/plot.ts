@@ -1,8 +1,9 @@
 import { existsSync } from 'node:fs';
 import { z } from 'zod';
+import { UserError } from '../base/index.js';
 import { defineCommand, type Context } from './command.js';
 import { namedInputs } from './inputs.js';
-import { count } from '../base/options.js';
+import { count, words } from '../base/options.js';
 import { common, force } from './options.js';
 import { chartFiles, writeChart } from './write-chart.js';
 import type { ProtocolCard, Table } from '../report/index.js';
@@ -11,7 +12,7 @@ import { CHART_KINDS } from '../report/names.js';
 const options = z.object({
   out: z.string().optional().describe('FILE.svg or FILE.png (both: FILE.svg,FILE.png); default: the SVG on stdout'),
   kind: z.enum(CHART_KINDS).optional().describe('default: what suits the table'),
-  x: z.string().optional().describe('column of the x axis'),
+  x: words.optional().describe('column of the x axis; several: a panel for each, with an axis of its own'),
   y: z.string().optional().describe('column of the y axis'),
   color: z.string().optional().describe('column that distinguishes series by colour'),
   facet: z.string().optional().describe('column whose values each get a panel'),
@@ -33,6 +34,10 @@ export const plot = defineCommand({
   examples: [
     ['maetok analyze-gmm latents/mae latents/ae | maetok plot --out nll.png', 'NLL against components'],
     ['maetok plot mae=runs/sit-mae/loss.csv ae=runs/sit-ae/loss.csv --out loss.svg', 'overlay two loss curves'],
+    [
+      'maetok plot study/summary.csv --kind points --x gain,viv,probe --y generation --color source --out predictors.png',
+      'each measure against the distance of samples, names at the points',
+    ],
     ['maetok plot scores.csv --x guidance --y fd --color source > fd.svg', 'name the axes yourself'],
   ],
   inputs: {
@@ -44,7 +49,8 @@ export const plot = defineCommand({
   options,
   main: ['out', 'kind', 'x', 'y', 'color', 'facet', 'logX', 'logY', 'title', 'where', 'force'],
   async run(chosen, inputs, context) {
-    const { chartOf, filter, leftOut, renderSvg, requireSameProtocol, stack } = await import('../report/index.js');
+    const { chartOf, filter, FOLDED, folded, leftOut, renderSvg, requireSameProtocol, stack } =
+      await import('../report/index.js');
     const files = chartFiles('--out', chosen.out);
     const tables = await readTables(inputs, context);
     if (!chosen.force) requireSameProtocol(tables.flatMap(({ card }) => card ?? []));
@@ -53,9 +59,14 @@ export const plot = defineCommand({
       tables.map(({ table }) => table),
       sources,
     );
-    const table = chosen.where === undefined ? stacked : filter(stacked, chosen.where);
-    const { force, scale } = chosen;
-    const choice = { ...chosen, sources };
+    const rows = chosen.where === undefined ? stacked : filter(stacked, chosen.where);
+    const { force, scale, x: across = [] } = chosen;
+    const isFolded = across.length > 1;
+    if (isFolded && chosen.facet !== undefined)
+      throw new UserError('--facet: several columns under --x have a panel each already');
+    const table = isFolded ? folded(rows, across) : rows;
+    const axes = isFolded ? { x: FOLDED.value, facet: FOLDED.measure, freeX: true } : { x: across.at(0) };
+    const choice = { ...chosen, ...axes, sources };
     await writeChart(context, table, choice, { files, force, scale });
     if (files.length > 0) return;
     context.stdout.write(`${await renderSvg(chartOf(table, choice))}\n`);

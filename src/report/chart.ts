@@ -17,6 +17,8 @@ export interface ChartChoice {
   rows?: string | undefined;
   /** Column that distinguishes series of one colour by dashes. */
   dash?: string | undefined;
+  /** Whether each panel has an x axis of its own. */
+  freeX?: boolean | undefined;
   /** Latent spaces whose order fixes the colours, those included that are not in this table. */
   sources?: string[] | undefined;
   logX?: boolean | undefined;
@@ -201,7 +203,7 @@ function specOf(table: Table, chosen: Chosen): TopLevelSpec {
 }
 
 function panels(table: Table, chosen: Chosen): object {
-  const { kind, facet, width, height } = chosen;
+  const { kind, facet, width, height, freeX = false } = chosen;
   const count = facet === undefined ? 1 : distinct(table, facet).length;
   const size = { width: width ?? (count > 1 ? 260 : 460), height: height ?? 300 };
   // Equal distances should look equal along both axes.
@@ -216,6 +218,7 @@ function panels(table: Table, chosen: Chosen): object {
           facet: { field: field(facet), type: 'nominal', title: null, sort: distinct(table, facet) },
           columns: Math.min(count, 4),
           spec: unit,
+          ...(freeX && { resolve: { scale: { x: 'independent' } } }),
         }),
   };
 }

@@ -6,4 +6,15 @@ export type { PageChart, PageColumn, PageSection, PageTable, Pictures, ReportPag
 export { requireSameProtocol, type ProtocolCard } from './protocol.js';
 export { studySources } from './sources.js';
 export { rasterise, renderSvg } from './render.js';
-export { filter, isNumeric, parseTable, readTable, stack, wordIn, type Table, type TableRow } from './table.js';
+export {
+  filter,
+  FOLDED,
+  folded,
+  isNumeric,
+  parseTable,
+  readTable,
+  stack,
+  wordIn,
+  type Table,
+  type TableRow,
+} from './table.js';

@@ -143,6 +143,32 @@ export function filter(table: Table, conditions: string): Table {
   return reread({ ...table, rows });
 }
 
+/** The columns of a table that `folded` made: which measure a row is of, and its value. */
+export const FOLDED = { measure: 'measure', value: 'measured' } as const;
+
+/**
+ * Each row once per column, with the column's name, its value and, where the table has them, the ends of its interval in
+ * columns of their own: one panel per measure instead of one table per measure.
+ * @throws UserError where there is no such column.
+ */
+export function folded(table: Table, columns: readonly string[]): Table {
+  const absent = columns.find(column => !table.columns.includes(column));
+  if (absent !== undefined)
+    throw new UserError(`${table.name}: no column '${absent}'; there are ${table.columns.join(', ')}`);
+  const { measure, value } = FOLDED;
+  const ends = ['_low', '_high'];
+  const rows = columns.flatMap(column =>
+    table.rows.map(row => ({
+      ...row,
+      [measure]: column,
+      [value]: row[column],
+      ...Object.fromEntries(ends.map(end => [`${value}${end}`, row[`${column}${end}`] ?? null])),
+    })),
+  );
+  const own = [measure, value, ...ends.map(end => `${value}${end}`)];
+  return { ...table, columns: [...table.columns.filter(column => !own.includes(column)), ...own], rows };
+}
+
 const escaped = (text: string): string => text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
 
 function isAlike(cell: Value, wanted: { value: string; number: number | undefined }): boolean {

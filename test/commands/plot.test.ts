@@ -115,6 +115,22 @@ describe('maetok plot', () => {
     expect((await maetok('plot', table, '--where', 'split=test')).stderr).toMatch(/no row .* matches/);
   });
 
+  it('gives each of several x columns a panel and an axis of its own, with the names at the points', async () => {
+    const table = csv(
+      'summary.csv',
+      'source,gain,viv,viv_low,viv_high,generation\nmae,5,0.1,0.05,0.2,9\nvae,90,0.3,0.2,0.4,12\n',
+    );
+    const flags = ['--kind', 'points', '--x', 'gain,viv', '--y', 'generation', '--color', 'source'];
+    const { code, stdout } = await maetok('plot', table, ...flags);
+    expect(code).toBe(0);
+    for (const word of ['gain', 'viv']) expect(stdout).toContain(`>${word}</text>`);
+    expect(stdout.match(/>mae<\/text>/g)!.length).toBeGreaterThanOrEqual(2);
+    // Ninety has no place on the other panel's axis.
+    expect(stdout.match(/>0\.30<\/text>/g)).toHaveLength(1);
+    expect((await maetok('plot', table, ...flags, '--facet', 'source')).stderr).toMatch(/--facet: several columns/);
+    expect((await maetok('plot', table, '--x', 'gain,lnc', '--y', 'generation')).stderr).toMatch(/no column 'lnc'/);
+  });
+
   it.each([
     ['an empty pipe', '', /no rows/],
     ['a column that is not there', 'step,loss\n1,2\n', /no column 'lossy'; there are step, loss/],
