@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { EXIT, UserError } from '../base/index.js';
 import type { ImageDataset } from '../data/index.js';
 import { defineCommand, type Context } from './command.js';
-import { count } from '../base/options.js';
+import { count, whole } from '../base/options.js';
 import { SPLITS } from '../data/names.js';
 import { imageKeys } from '../data/options.js';
 import { decoding } from '../io/options.js';
@@ -21,10 +21,19 @@ const options = z.object({
   check: z
     .boolean()
     .default(false)
-    .describe('decode every image and list the broken ones; exit code 1 if there are any'),
+    .describe(
+      'decode every image and list what is unreadable, smaller than --size or there twice; exit code 1 if any is unreadable',
+    ),
+  near: whole
+    .max(31)
+    .default(8)
+    .describe(
+      'with --check: bits (of 128) in which the perceptual hashes of near duplicates may differ; 0: exact ones only',
+    ),
+  sheet: z.string().optional().describe('draw a contact sheet, a row for each class: FILE.png'),
   out: z.string().optional().describe('write the images: FILE.npz, or a folder of PNGs in class folders'),
   grid: z.string().optional().describe('draw a grid of images spread evenly over the set: FILE.png'),
-  num: count.default(64).describe('number of images in the grid'),
+  num: count.default(64).describe('number of images in the grid or on the sheet'),
   strict: z.boolean().default(false).describe('stop --out at a broken image instead of leaving it out'),
   force,
   ...common,
@@ -50,7 +59,8 @@ export const data = defineCommand({
     'Describes, checks, shows, makes or imports an image data set; without an argument, lists what can be read.',
   examples: [
     ['maetok data', 'what --data accepts'],
-    ['maetok data imagenet/train --check', 'count, classes, sizes; then decode everything'],
+    ['maetok data imagenet/train --check --size 256 > findings.csv', 'unreadable, small and duplicate images'],
+    ['maetok data hub/imagenet-1k --split val --sheet sheet.png', 'a row of images for each class'],
     ['maetok data "synthetic:scenes?count=5000&size=32" --out scenes --grid scenes.png', 'make a data set'],
     ['maetok data photos --size 256 --out photos-256.npz', 'import: crop once, one file'],
   ],
@@ -68,15 +78,17 @@ export const data = defineCommand({
       );
       return;
     }
-    const onlyOne = (['check', 'out', 'grid'] as const).find(name => chosen[name]);
+    const onlyOne = (['check', 'out', 'grid', 'sheet'] as const).find(name => chosen[name]);
     if (onlyOne && specs.length > 1) throw new UserError(`--${onlyOne} takes one data set, ${specs.length} were given`);
     const rows: Row[] = [];
     for (const spec of specs) {
       const dataset = await openImages(spec, { ...chosen, log: context.log });
       try {
-        if (chosen.check) await check(dataset, context);
+        if (chosen.sheet !== undefined) await writeSheet(dataset, chosen.sheet, chosen);
+        if (chosen.check) await check(dataset, chosen, context);
         else rows.push(await described(dataset, chosen.split));
         await exported(dataset, chosen, context);
+        if (!chosen.check) noteClasses(dataset, context);
       } finally {
         await dataset.close();
       }
@@ -107,17 +119,54 @@ function classCount({ classes, labels }: ImageDataset): number {
   return labels && classes.every((name, i) => name === String(i)) ? new Set(labels).size : classes.length;
 }
 
-async function check(dataset: ImageDataset, context: Context): Promise<void> {
-  const broken = await brokenOf(dataset, context);
+const FINDINGS = ['image', 'kind', 'problem', 'like', 'distance'];
+
+async function check(dataset: ImageDataset, { size, near }: Options, context: Context): Promise<void> {
+  const { surveyImages } = await import('../data/index.js');
+  const { log, signal } = context;
+  const progress = log.progress('checking', dataset.count, 'images');
+  const survey = await surveyImages(dataset, { size, near, progress, signal }).finally(() => progress.stop());
   await writeTable(
     context,
-    ['image', 'problem'],
-    broken.map(({ image, problem }) => ({ image, problem })),
+    FINDINGS,
+    survey.findings.map(({ image, kind, problem, like, distance }) => ({ image, kind, problem, like, distance })),
     {},
   );
-  if (broken.length > 0)
-    throw new UserError(`${dataset.name}: ${broken.length} of ${dataset.count} images cannot be read`, EXIT.failed);
-  context.log.note(`${dataset.name}: all ${dataset.count} images can be read`);
+  const count = (kind: string): number => survey.findings.filter(finding => finding.kind === kind).length;
+  const unreadable = count('unreadable');
+  log.note(`${dataset.name}: sizes ${counted(survey.sizes)}; ${counted(survey.modes)}`);
+  noteClasses(dataset, context);
+  const similar = near > 0 ? `, ${count('near duplicate')} near (at most ${near} of 128 bits apart)` : '';
+  const contrary = survey.contradictions > 0 ? `, ${survey.contradictions} of them with another label` : '';
+  log.note(`${dataset.name}: duplicates: ${count('duplicate')} exact${similar}${contrary}`);
+  if (size !== undefined) log.note(`${dataset.name}: smaller than --size ${size}: ${count('small')}`);
+  if (unreadable > 0)
+    throw new UserError(
+      `${dataset.name}: ${unreadable} of ${dataset.count} images cannot be read; training and extraction skip them`,
+      EXIT.failed,
+    );
+  log.note(`${dataset.name}: all ${dataset.count} images can be read`);
+}
+
+/** Entries of a list that are named; the rest are counted. */
+const NAMED = 8;
+
+function counted(counts: [name: string, images: number][]): string {
+  const named = counts.slice(0, NAMED).map(([name, images]) => `${name} (${images})`);
+  const rest = counts.slice(NAMED);
+  const others = rest.reduce((sum, [, images]) => sum + images, 0);
+  return named.join(', ') + (rest.length > 0 ? `, ${rest.length} others (${others})` : '');
+}
+
+function noteClasses({ name, labels, classes }: ImageDataset, { log }: Context): void {
+  if (!labels) {
+    log.note(`${name}: no labels`);
+    return;
+  }
+  const images = new Array<number>(classes.length).fill(0);
+  for (const label of labels) images[label]++;
+  const present = images.flatMap((count, label): [string, number][] => (count > 0 ? [[classes[label], count]] : []));
+  log.note(`${name}: ${present.length} classes: ${counted(present)}`);
 }
 
 async function brokenOf(dataset: ImageDataset, { log, signal }: Context) {
@@ -152,6 +201,14 @@ async function exported(dataset: ImageDataset, chosen: Options, context: Context
   }
   const left = dataset.broken.size > 0 ? `, ${dataset.broken.size} unreadable ones left out` : '';
   context.log.note(`${out}: ${dataset.count - dataset.broken.size} images written${left}`);
+}
+
+async function writeSheet(dataset: ImageDataset, path: string, { num, force }: Options): Promise<void> {
+  const { contactSheet } = await import('../data/index.js');
+  const { refuseExisting, writeFileAtomic } = await import('../io/index.js');
+  const { rasterise } = await import('../report/index.js');
+  refuseExisting(path, force);
+  await writeFileAtomic(path, rasterise(await contactSheet(dataset, num)), { force });
 }
 
 async function writeGrid(dataset: ImageDataset, path: string, { num, size, force }: Options): Promise<void> {

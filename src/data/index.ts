@@ -3,6 +3,8 @@ export { centreCrop } from './crop.js';
 export type { ImageDataset } from './dataset.js';
 export { exportFolder, exportNpz, without } from './export.js';
 export { brokenImages, evenlySpaced, requireOneSize, sizeRange } from './inspect.js';
+export { contactSheet } from './sheet.js';
+export { surveyImages, type Survey } from './survey.js';
 export type { Augmentation, SplitName } from './names.js';
 export { DATA_SPECS, openImages } from './open.js';
 export { holdsImages } from './sources/arrays.js';

@@ -71,6 +71,24 @@ export async function imageSize(
   }
 }
 
+/** What an image is before it becomes 8-bit RGB: `RGB`, `grey`, `palette`, `CMYK`, also `16-bit`, `with alpha`, `animated`. */
+export async function imageMode(source: string | Uint8Array): Promise<string> {
+  const found = await opened(source)
+    .metadata()
+    .catch(() => undefined);
+  if (!found) return 'RGB';
+  const { space, depth, hasAlpha, isPalette, pages = 1 } = found;
+  const colours = space === 'b-w' || space === 'grey16' ? 'grey' : space === 'cmyk' ? 'CMYK' : 'RGB';
+  return [
+    depth === 'ushort' ? '16-bit' : undefined,
+    isPalette ? 'palette' : colours,
+    hasAlpha ? 'with alpha' : undefined,
+    pages > 1 ? 'animated' : undefined,
+  ]
+    .filter(word => word !== undefined)
+    .join(' ');
+}
+
 function formatOf(bytes: Uint8Array): ImageFormat {
   if (bytes.length === 0) throw new UserError('the file is empty');
   const format = imageFormat(bytes);

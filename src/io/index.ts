@@ -44,7 +44,7 @@ export {
   verifiedDigest,
 } from './run-folder.js';
 export { RUN } from './names.js';
-export { decodeImage, imageSize, isImageName, PILLOW } from './decode.js';
+export { decodeImage, imageMode, imageSize, isImageName, PILLOW } from './decode.js';
 export { listed } from './listed.js';
 export type { FloatDType, NamelessDType, PosteriorName, WeightsName } from './names.js';
 export type { Decoding } from './options.js';

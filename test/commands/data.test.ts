@@ -82,6 +82,26 @@ describe('maetok data', () => {
     return { folder, broken };
   };
 
+  test('--check says what is there twice, of which class, and --sheet shows what there is', async () => {
+    const folder = join(root, 'twice');
+    await maetok('data', SPEC, '--out', folder, '--quiet');
+    const [a, b] = readdirSync(folder)
+      .filter(name => !name.includes('.'))
+      .sort();
+    const [file] = readdirSync(join(folder, a)).sort();
+    writeFileSync(join(folder, b, 'copy.png'), readFileSync(join(folder, a, file)));
+    const sheet = join(root, 'sheet.png');
+    const { code, stdout, stderr } = await maetok('data', folder, '--check', '--near', '0', '--sheet', sheet);
+    expect(code).toBe(0);
+    expect(rowsOf(stdout)).toEqual([
+      expect.objectContaining({ image: join(folder, b, 'copy.png'), kind: 'duplicate', like: join(folder, a, file) }),
+    ]);
+    expect(stderr).toMatch(/sizes 16×16 \(13\); RGB \(13\)/);
+    expect(stderr).toMatch(/duplicates: 1 exact, 1 of them with another label/);
+    expect((await sharp(sheet).metadata()).format).toBe('png');
+    expect(await maetok('data', folder, '--sheet', sheet)).toMatchObject({ code: 1 });
+  });
+
   test('--check lists broken images and fails', async () => {
     const { folder, broken } = await withBrokenImage('checked');
     const checked = await maetok('data', folder, '--check');
