@@ -150,3 +150,15 @@ describe('maetok plot', () => {
     expect(existsSync(out)).toBe(false);
   });
 });
+
+it('a table of a study keeps the colours of the study’s report', async () => {
+  const study = join(folder, 'study');
+  mkdirSync(join(study, 'diffusion', 'ae'), { recursive: true });
+  writeFileSync(join(study, 'steps.json'), '{}');
+  writeFileSync(join(study, 'summary.csv'), 'source,gain\nmae,1\nae,2\n');
+  const table = join(study, 'diffusion', 'ae', 'loss.csv');
+  writeFileSync(table, 'step,loss\n1,3\n2,1\n');
+  // The second colour: `ae` is the study's second latent space.
+  expect((await maetok('plot', `ae=${table}`)).stdout).toContain('stroke="#d55e00"');
+  expect((await maetok('plot', `other=${table}`)).stdout).not.toContain('#d55e00');
+});

@@ -2,7 +2,7 @@ import { chartOf, choose } from '../chart.js';
 import { describeChart } from '../describe.js';
 import { rasterise, renderSvg } from '../render.js';
 import { interactiveOf } from './interactive.js';
-import { dataUrl, escape, scriptJson } from './markup.js';
+import { dataUrl, escape, prose, scriptJson } from './markup.js';
 import type { PageChart } from './page.js';
 import { provenance } from './provenance.js';
 
@@ -17,7 +17,7 @@ export async function htmlChart(chart: PageChart): Promise<string> {
   return `<figure class="chart${hasPanels(chart) ? ' wide' : ''}" data-chart="${escape(chart.name)}">
 <div class="controls"></div>
 <div class="plot" role="img" aria-label="${alt}">${still}</div>
-<figcaption>${escape(chart.caption)}</figcaption>
+<figcaption>${prose(chart.caption)}</figcaption>
 <div class="actions"></div>
 ${provenance(chart)}
 <script type="application/json">${scriptJson(interactiveOf(chart))}</script>

@@ -4,7 +4,7 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { htmlChart } from './figure.js';
-import { escape, paragraphs } from './markup.js';
+import { escape, paragraphs, prose } from './markup.js';
 import type { PageChart, PageSection, ReportPage } from './page.js';
 import { htmlPictures } from './pictures.js';
 import { themeStyle } from './style.js';
@@ -75,7 +75,7 @@ ${
   wouldChange.length === 0
     ? ''
     : `<h2 class="minor">What would change this answer</h2>
-<ul>${wouldChange.map(line => `<li>${escape(line)}</li>`).join('')}</ul>`
+<ul>${wouldChange.map(line => `<li>${prose(line)}</li>`).join('')}</ul>`
 }
 </div>
 ${lead ? await htmlChart(coloured(lead, sources)) : ''}

@@ -17,4 +17,7 @@ function formatOf(bytes: Buffer): string {
   return bytes[0] === 0xff && bytes[1] === 0xd8 ? 'jpeg' : 'png';
 }
 
-export const paragraphs = (texts: string[]): string => texts.map(text => `<p>${escape(text)}</p>`).join('\n');
+/** Text whose `words in backquotes` are code. */
+export const prose = (text: string): string => escape(text).replace(/`([^`]+)`/g, '<code>$1</code>');
+
+export const paragraphs = (texts: string[]): string => texts.map(text => `<p>${prose(text)}</p>`).join('\n');

@@ -1,7 +1,7 @@
 import { shown } from '../number.js';
 import type { Value } from '../table.js';
 import type { Cell, Mark, Measured } from './cell.js';
-import { escape } from './markup.js';
+import { escape, prose } from './markup.js';
 import type { PageColumn, PageTable } from './page.js';
 import { provenance } from './provenance.js';
 
@@ -18,30 +18,33 @@ export function htmlTable({ name, caption, columns, rows, notes = [], ...origin 
     rows.some(row => columns.some(({ key }) => isMeasured(row[key]) && row[key].mark === mark)),
   );
   const legend = marks.map(mark => `${MARKS[mark].sign} ${MARKS[mark].says}`).join('; ');
-  const body = rows.map(row => `<tr>${columns.map((column, i) => cell(row[column.key], i)).join('')}</tr>`);
+  const decimals = columns.map(({ key }) => decimalsOf(rows.map(row => row[key])));
+  const body = rows.map(
+    row => `<tr>${columns.map((column, i) => cell(row[column.key], decimals[i], i)).join('')}</tr>`,
+  );
   return `<div class="table" data-table="${escape(name)}">
 <div class="scroll" tabindex="0" role="region" aria-label="${escape(caption)}">
 <table><caption>${escape(caption)}</caption>
 <thead><tr>${columns.map(head).join('')}</tr></thead>
 <tbody>${body.join('\n')}</tbody></table></div>
-${[...(legend === '' ? [] : [legend]), ...notes].map(note => `<p class="note">${escape(note)}</p>`).join('\n')}
+${[...(legend === '' ? [] : [legend]), ...notes].map(note => `<p class="note">${prose(note)}</p>`).join('\n')}
 ${provenance(origin)}</div>`;
 }
 
 function head({ key, title, note, better }: PageColumn): string {
-  const arrow = better === undefined ? '' : ` ${sign(BETTER[better])}`;
+  const arrow = better === undefined ? '' : `&nbsp;${sign(BETTER[better])}`;
   const small = note === undefined ? '' : `<small>${escape(note)}</small>`;
   const first = better === undefined ? '' : ` data-better="${better}"`;
   return `<th scope="col" data-key="${escape(key)}"${first}><span class="title">${escape(title)}${arrow}</span>${small}</th>`;
 }
 
-function cell(content: Cell, column: number): string {
+function cell(content: Cell, decimals: number | undefined, column: number): string {
   const { value, low, high, mark } = isMeasured(content) ? content : { value: content ?? null };
   const data = Object.entries({ value, low, high })
     .filter(([, number]) => number !== null && number !== undefined)
     .map(([name, number]) => ` data-${name}="${escape(String(number))}"`)
     .join('');
-  const [text, ends] = formatted(value, low, high);
+  const [text, ends] = formatted({ value, low, high }, decimals);
   const inside = [
     `<span class="value">${escape(text)}</span>`,
     ...(ends === undefined ? [] : [`<span class="interval">${escape(ends)}</span>`]),
@@ -59,13 +62,31 @@ const sign = ({ sign, says }: { sign: string; says: string }): string =>
 
 const isMeasured = (content: Cell): content is Measured => typeof content === 'object' && content !== null;
 
-/** A value and its interval with as many decimals as the interval's width lets one know. */
-function formatted(value: Value, low?: number | null, high?: number | null): [string, string | undefined] {
-  if (typeof value !== 'number' || typeof low !== 'number' || typeof high !== 'number')
-    return [shown(value), undefined];
-  const width = high - low;
-  const decimals = Math.max(0, Math.ceil(-Math.log10(width)) + 1);
-  const rounded = (number: number): string =>
-    width > 0 && decimals <= 8 && Math.abs(number) < 1e6 ? number.toFixed(decimals) : shown(number);
-  return [rounded(value), `[${rounded(low)}, ${rounded(high)}]`];
+/**
+ * Decimals that the intervals of a column let one know: two digits of the narrowest; undefined where there is none or
+ * so many would be needed that numbers are better written one by one.
+ */
+function decimalsOf(cells: Cell[]): number | undefined {
+  const intervals = cells
+    .filter(isMeasured)
+    .flatMap(({ low, high }) => (isNumber(low) && isNumber(high) ? [[low, high]] : []));
+  const widths = intervals.map(([low, high]) => high - low).filter(width => width > 0);
+  if (widths.length === 0 || intervals.flat().some(end => Math.abs(end) >= 1e6)) return undefined;
+  // Numbers of things stay whole.
+  if (cells.filter(isMeasured).every(({ value, low, high }) => [value, low, high].every(isWhole))) return 0;
+  const decimals = Math.max(0, Math.ceil(-Math.log10(Math.min(...widths))) + 1);
+  return decimals > 8 ? undefined : decimals;
+}
+
+const isNumber = (value: unknown): value is number => typeof value === 'number';
+const isWhole = (value: unknown): boolean => !isNumber(value) || Number.isInteger(value);
+
+/** The value, and the interval where there is one. */
+function formatted(
+  { value, low, high }: { value: Value; low?: Measured['low']; high?: Measured['high'] },
+  decimals: number | undefined,
+): [string, string?] {
+  const rounded = (number: number): string => (decimals === undefined ? shown(number) : number.toFixed(decimals));
+  const text = isNumber(value) ? rounded(value) : shown(value);
+  return isNumber(low) && isNumber(high) ? [text, `[${rounded(low)}, ${rounded(high)}]`] : [text];
 }
