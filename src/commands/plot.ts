@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { z } from 'zod';
 import { UserError } from '../base/index.js';
 import { defineCommand, type Context } from './command.js';
@@ -49,11 +50,13 @@ export const plot = defineCommand({
   options,
   main: ['out', 'kind', 'x', 'y', 'color', 'facet', 'logX', 'logY', 'title', 'where', 'force'],
   async run(chosen, inputs, context) {
-    const { chartOf, filter, FOLDED, folded, leftOut, renderSvg, requireSameProtocol, stack } =
+    const { chartOf, filter, FOLDED, folded, leftOut, renderSvg, requireSameProtocol, stack, trainedDifferently } =
       await import('../report/index.js');
     const files = chartFiles('--out', chosen.out);
     const tables = await readTables(inputs, context);
     if (!chosen.force) requireSameProtocol(tables.flatMap(({ card }) => card ?? []));
+    const unlike = trainedDifferently(tables.flatMap(({ card, trained }) => card ?? trained ?? []));
+    if (unlike !== undefined) context.log.warn(unlike);
     const sources = tables.flatMap(({ sources }) => sources);
     const stacked = stack(
       tables.map(({ table }) => table),
@@ -80,6 +83,8 @@ interface Read {
   card: ProtocolCard | undefined;
   /** Latent spaces of the study that the table belongs to, whose colours it keeps. */
   sources: string[];
+  /** Of a table that a training wrote: how it trained. */
+  trained?: ProtocolCard | undefined;
 }
 
 async function readTables(inputs: string[], context: Context): Promise<Read[]> {
@@ -94,8 +99,18 @@ async function readTables(inputs: string[], context: Context): Promise<Read[]> {
       table: { ...(await readTable(path)), name },
       card: await cardBeside(path),
       sources: await studySources(path),
+      trained: await trainedBeside(path),
     })),
   );
+}
+
+/** How the run was trained in whose folder a table stands. */
+async function trainedBeside(path: string): Promise<ProtocolCard | undefined> {
+  const { isRun, readRunConfig } = await import('../io/index.js');
+  const folder = dirname(path);
+  if (!isRun(folder)) return undefined;
+  const { trainedCard } = await import('../jobs/train/diffusion/options.js');
+  return { file: path, fields: { trained: trainedCard((await readRunConfig(folder)).config) } };
 }
 
 async function cardBeside(path: string): Promise<ProtocolCard | undefined> {

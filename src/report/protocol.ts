@@ -23,23 +23,41 @@ const IDENTITY = new Set([
   'sources',
   'started',
   'tokenizer',
+  'trained',
   'weights',
 ]);
 
 /** Refuses rows measured in different ways. @throws UserError naming the field, both files and both values. */
 export function requireSameProtocol(cards: ProtocolCard[]): void {
-  const [first, ...others] = cards.map(({ file, fields }) => ({ file, fields: compared(fields) }));
+  const found = firstDifference(cards.map(({ file, fields }) => ({ file, fields: compared(fields) })));
+  if (!found) return;
+  throw new UserError(
+    `${found.files} were measured differently: ${found.difference}; measure both in the same way, or give --force to mix them anyway`,
+  );
+}
+
+/** A warning where networks were trained at different times (`trained` in their cards), which may be what is compared. */
+export function trainedDifferently(cards: ProtocolCard[]): string | undefined {
+  const found = firstDifference(
+    cards.flatMap(({ file, fields: { trained } }) => (isRecord(trained) ? { file, fields: flatFields(trained) } : [])),
+  );
+  return found && `${found.files} are of networks trained differently: ${found.difference}`;
+}
+
+/** The first field in which a file differs from the first file. */
+function firstDifference([first, ...others]: { file: string; fields: Record<string, string | undefined> }[]):
+  { files: string; difference: string } | undefined {
   for (const other of others) {
     for (const field of new Set([...Object.keys(first.fields), ...Object.keys(other.fields)])) {
       const [ours, theirs] = [first.fields[field], other.fields[field]];
-      if (ours !== theirs) {
-        throw new UserError(
-          `${first.file} and ${other.file} were measured differently: ${field} is ${ours ?? 'absent'} in the former and ` +
-            `${theirs ?? 'absent'} in the latter; measure both in the same way, or give --force to mix them anyway`,
-        );
-      }
+      if (ours === theirs) continue;
+      return {
+        files: `${first.file} and ${other.file}`,
+        difference: `${field} is ${ours ?? 'absent'} in the former and ${theirs ?? 'absent'} in the latter`,
+      };
     }
   }
+  return undefined;
 }
 
 /** Nested fields as `a.b` → JSON text. */

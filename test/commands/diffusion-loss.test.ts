@@ -68,6 +68,7 @@ describe('maetok diffusion-loss', () => {
       samples_per_bin: 12,
       labels: 'own',
       objective: { path: 'linear', prediction: 'velocity' },
+      trained: { times: 'uniform', time_shift: 'none' },
     });
   });
 

@@ -86,6 +86,30 @@ describe('maetok plot', () => {
     expect(again.stderr).toMatch(/already exists.*--force/);
   });
 
+  it('warns of losses of networks that were trained at different times', async () => {
+    const run = (name: string, options: string): string => {
+      mkdirSync(join(folder, name));
+      writeFileSync(join(folder, name, 'config.yaml'), `model: sit-s\noptions: { ${options} }\n`);
+      writeFileSync(join(folder, name, 'run.json'), '{}');
+      return csv(join(name, 'loss.csv'), 'step,loss\n1,2\n2,1\n');
+    };
+    const [plain, same, shifted] = [
+      run('plain', 'patch: 1'),
+      run('same', 'patch: 2'),
+      run('shifted', 'timeShift: auto'),
+    ];
+    const measured = csv('later.csv', 'step,loss\n1,3\n', {
+      trained: { times: 'uniform', time_shift: 'none' },
+      seed: 0,
+    });
+    const { code, stderr } = await maetok('plot', plain, shifted);
+    expect({ code, stderr }).toMatchObject({
+      code: 0,
+      stderr: expect.stringMatching(/trained differently: time_shift is "none" in the former and "auto" in the latter/),
+    });
+    for (const other of [same, measured]) expect((await maetok('plot', plain, other)).stderr).not.toMatch(/trained/);
+  });
+
   it('refuses tables that were measured differently, naming the field', async () => {
     const a = csv('crop-a.csv', 'step,loss\n1,2\n', { crop: 'adm', seed: 0 });
     const b = csv('crop-b.csv', 'step,loss\n1,3\n', { crop: 'random', seed: 0 });

@@ -3,7 +3,7 @@ import { lossByTime, openDiffusion, type Diffusion, type FrozenSet, type TimeLos
 import { isRun, readRunConfig, sha256OfFile, type NamelessDType, type WeightsName } from '../../io/index.js';
 import { floorSubtraction, type BeyondFloor } from './floor.js';
 import { splitImages, type NormalisedLatents } from '../../latents/index.js';
-import { diffusionOptions } from '../train/diffusion/options.js';
+import { diffusionOptions, trainedCard } from '../train/diffusion/options.js';
 import { openFitting } from './open-fitting.js';
 import { FROZEN_SEED, frozenSet } from './frozen.js';
 
@@ -56,7 +56,10 @@ export async function diffusionLoss(
     const { objective, mean, std } = first;
     const units = { width: latents.width, mean, std };
     const subtract = settings.floor && (await floorSubtraction(settings.floor, units, objective.path));
-    return { rows: subtract ? subtract(rows) : rows, card: await cardOf(first, latents, sets, settings) };
+    return {
+      rows: subtract ? subtract(rows) : rows,
+      card: { ...(await cardOf(first, latents, sets, settings)), trained: run.trained },
+    };
   } finally {
     first.dispose();
     await latents.source.close();
@@ -72,7 +75,7 @@ async function runOptions(checkpoint: string) {
     split,
   } = diffusionOptions.parse({ latents: '', ...objectOf(config.options) });
   const { seed = 0 } = objectOf(config.training) as { seed?: number };
-  return { bins, samples, split, seed };
+  return { bins, samples, split, seed, trained: trainedCard(config) };
 }
 
 const objectOf = (value: unknown): Record<string, unknown> => (value ?? {}) as Record<string, unknown>;

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { count, nonNegative, number, positive, whole } from '../../../base/options.js';
 import {
+  DIFFUSION_MODELS,
   FEATURE_NORMALISATIONS,
   PROJECTORS,
   TIME_DISTRIBUTIONS,
@@ -8,6 +9,7 @@ import {
   TRAINED_PATHS,
   TRAINED_PREDICTIONS,
   WEIGHTINGS,
+  type TimeDistribution,
 } from '../../../diffusion/names.js';
 import { namelessDtype } from '../../../io/options.js';
 
@@ -105,3 +107,28 @@ export const diffusionOptions = z.object({
 });
 
 export type DiffusionOptions = z.output<typeof diffusionOptions>;
+
+export const isLightning = (model: string): boolean => model.startsWith('lightningdit');
+
+/** Times, and the mean and deviation that apply to log-normal ones. */
+export function timesOf(
+  model: string,
+  { times, timeMean: mean = 0, timeStd: std = 1 }: Pick<DiffusionOptions, 'times' | 'timeMean' | 'timeStd'>,
+): { distribution: TimeDistribution; mean: number; std: number } {
+  return { distribution: times ?? (isLightning(model) ? 'lognormal' : 'uniform'), mean, std };
+}
+
+const recorded = z.object({
+  model: z.enum(DIFFUSION_MODELS),
+  options: diffusionOptions.pick({ times: true, timeMean: true, timeStd: true, timeShift: true }),
+});
+
+/** For a protocol card, how the run with this config.yaml was trained; undefined where it is none of a diffusion model. */
+export function trainedCard(config: Record<string, unknown>): Record<string, unknown> | undefined {
+  const outcome = recorded.safeParse(config);
+  if (!outcome.success) return undefined;
+  const { model, options } = outcome.data;
+  const { distribution, mean, std } = timesOf(model, options);
+  const normal = distribution === 'lognormal' ? { time_mean: mean, time_std: std } : {};
+  return { times: distribution, ...normal, time_shift: options.timeShift ?? 'none' };
+}

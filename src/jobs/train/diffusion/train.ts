@@ -1,16 +1,13 @@
 import type { Tensor } from '../../../engine/index.js';
 import { UserError, type Log } from '../../../base/index.js';
 import { sha256OfFile } from '../../../io/index.js';
-import type { TimeDistribution } from '../../../diffusion/names.js';
 import type { FrozenSet, Objective, Predictor, Recipe, RunNetwork } from '../../../diffusion/index.js';
 import type { EvaluationRows, TrainingSettings, TrainingSnapshot, TrainingTask } from '../../../training/index.js';
 import type { NormalisedLatents } from '../../../latents/index.js';
 import { architecture, warnOfNarrowness } from './architecture.js';
 import { openFeatures } from './features.js';
-import { diffusionOptions, type DiffusionOptions } from './options.js';
+import { diffusionOptions, isLightning, timesOf, type DiffusionOptions } from './options.js';
 import { defineTrainable, type PreparedTraining, type Trainable, type TrainingRequest } from '../trainable.js';
-
-const isLightning = (model: string): boolean => model.startsWith('lightningdit');
 
 /** `maetok train sit-… | lightningdit-…`: a diffusion transformer on a latents folder. */
 export function trainableDiffusion(model: string): Trainable<typeof diffusionOptions> {
@@ -138,7 +135,7 @@ function refuseCombinations(model: string, options: DiffusionOptions): void {
   const { repaProjector = 'mlp', repaNormalise = 'none', repaMean, earlyHead, earlyWeight } = options;
   if (prediction === 'velocity' && weighting !== 'none')
     throw new UserError(`--weighting ${weighting}: applies to --prediction noise or data only, not to velocity`);
-  if (timesOf(model, options) !== 'lognormal' && (timeMean ?? timeStd) !== undefined)
+  if (timesOf(model, options).distribution !== 'lognormal' && (timeMean ?? timeStd) !== undefined)
     throw new UserError(
       `${timeMean === undefined ? '--time-std' : '--time-mean'}: applies to --times lognormal, but these are uniform`,
     );
@@ -157,22 +154,19 @@ function refuseCombinations(model: string, options: DiffusionOptions): void {
 }
 
 function recipeOf(model: string, options: DiffusionOptions, timeShift: number): Recipe {
-  const { path, prediction, weighting, labelDropout, repaWeight, timeMean: mean = 0, timeStd: std = 1 } = options;
+  const { path, prediction, weighting, labelDropout, repaWeight } = options;
   const objective: Objective = { path, prediction, time: 'noise-to-data', timeScale: 1 };
   return {
     objective,
     weighting,
     labelDropout,
-    times: { distribution: timesOf(model, options), mean, std, timeShift },
+    times: { ...timesOf(model, options), timeShift },
     direction: options.direction ?? (isLightning(model) ? 1 : 0),
     alignment: repaWeight,
     ...(options.repaNormalise === 'spatial' && { spatialMean: options.repaMean ?? USUAL_SPATIAL_MEAN }),
     early: options.earlyWeight ?? 1,
   };
 }
-
-const timesOf = (model: string, { times }: DiffusionOptions): TimeDistribution =>
-  times ?? (isLightning(model) ? 'lognormal' : 'uniform');
 
 function warn(
   { labelDropout }: DiffusionOptions,
