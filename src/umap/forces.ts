@@ -18,7 +18,7 @@ export interface Forces {
 }
 
 /** Rows below which an iteration is over before a second thread has heard of it. */
-const WORTH_A_THREAD = 2000;
+const WORTH_A_THREAD = 5000;
 
 /** Opens memory and threads for the forces between `rows` points of the plane. The results do not depend on the threads. */
 export async function openForces(edges: Edges, rows: number, available: number): Promise<Forces> {

@@ -70,7 +70,7 @@ describe('repulsion on a mesh', () => {
 });
 
 describe('forces', () => {
-  const rows = 2001;
+  const rows = 5001;
   const edges: Edges = {
     head: Int32Array.from({ length: 3 * rows }, (_, at) => Math.floor(at / 3)),
     tail: Int32Array.from(random.for('tails').integers(3 * rows, rows)),
