@@ -27,11 +27,7 @@ export async function runCli(argv: string[], streams: CliStreams): Promise<numbe
     return code;
   };
   try {
-    const question = questionOf(argv);
-    if (question !== undefined) {
-      streams.stdout.write(`${await answer(question, argv, streams.stdout.columns)}\n`);
-      return EXIT.done;
-    }
+    if (await answered(argv, streams.stdout)) return EXIT.done;
     const prepared = await prepare(argv);
     verbose = prepared.options.verbose === true;
     log = logFor(streams, prepared.options);
@@ -45,6 +41,13 @@ export async function runCli(argv: string[], streams: CliStreams): Promise<numbe
 
 const logFor = ({ stderr }: CliStreams, { json, quiet }: Record<string, unknown>): CliLog =>
   (json === true ? eventLog : makeLog)(stderr, { quiet: quiet === true });
+
+/** Prints what --help, --help-all or --version ask for; false where the command line asks for none of them. */
+async function answered(argv: string[], stdout: TextSink): Promise<boolean> {
+  const question = questionOf(argv);
+  if (question !== undefined) stdout.write(`${await answer(question, argv, stdout.columns)}\n`);
+  return question !== undefined;
+}
 
 /** What --help, --help-all or --version prints, in a terminal of so many columns. */
 async function answer(question: Question, argv: string[], columns: number | undefined): Promise<string> {
@@ -76,7 +79,10 @@ async function runPrepared({ command, argv, options, inputs }: Prepared, streams
       signal,
       stdin,
       argv,
-      run: async (words, own = {}) => runPrepared(await prepare(words), { ...streams, ...own }, own.log ?? log),
+      run: async (words, own = {}) => {
+        const to = { ...streams, ...own };
+        if (!(await answered(words, to.stdout))) await runPrepared(await prepare(words), to, own.log ?? log);
+      },
     });
   } catch (error) {
     throw withHint(error);

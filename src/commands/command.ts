@@ -4,7 +4,7 @@ import type { Log } from '../base/index.js';
 /** What a command receives in addition to its options. Only the CLI room knows the process; commands know this. */
 export interface Context {
   /** Results: CSV rows. Everything else goes to `log`. */
-  stdout: { write(text: string): unknown };
+  stdout: { write(text: string): unknown; isTTY?: boolean; columns?: number };
   log: Log;
   /** Aborted by Ctrl-C where the command saves: long work saves its state and throws `interrupted()`. */
   signal: AbortSignal;

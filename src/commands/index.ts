@@ -32,6 +32,7 @@ export const COMMAND_GROUPS: Record<string, Record<string, () => Promise<Command
   'This installation': {
     verify: async () => (await import('./verify.js')).verify,
     doctor: async () => (await import('./doctor.js')).doctor,
+    help: async () => (await import('./help.js')).help,
     completion: async () => (await import('./completion.js')).completion,
     engine: async () => (await import('./engine.js')).engine,
   },
