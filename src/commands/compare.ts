@@ -1,56 +1,78 @@
 import { readdir, rm } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { basename, extname, join } from 'node:path';
-import { z } from 'zod';
+import type { z } from 'zod';
 import { EXIT, UserError, type Log } from '../base/index.js';
 import type { Plan, RunCommand, Study } from '../compare/index.js';
 import { runApart } from './apart.js';
 import { defineCommand, type Context } from './command.js';
-import { count } from '../base/options.js';
-import { common, force } from './options.js';
+import { compareOptions, type studyOptions } from './compare-options.js';
+import { showPage } from './show-page.js';
 import { writeTable } from './table.js';
-
-export const studyOptions = z.object({
-  out: z.string().optional().describe('folder of the study; default: its name'),
-  dryRun: z.boolean().default(false).describe('print the command lines of the study; run nothing'),
-  force: force.describe('start the study again from scratch; otherwise finished steps are kept'),
-  jobs: count
-    .optional()
-    .describe('number of independent steps that run at once, each in its own process with its share of the cores'),
-  ...common,
-});
 
 export const compare = defineCommand({
   name: 'compare',
-  describe: 'Runs a study: tokenizers × analyses, into one folder with tables, charts and a report.',
+  describe:
+    'Compares latent spaces by everything that can be measured of them, or runs a study (tokenizers × analyses), into one folder with tables, charts and a report.',
   examples: [
-    ['maetok compare studies/demo.yaml --dry-run', 'the command lines that it would run'],
+    ['maetok compare mae=latents/mae vae=latents/vae mine=mine.npz --out cmp', 'latents, in about five minutes'],
+    ['maetok compare mae=runs/mae vae=hf:owner/vae --data photos --out cmp --open', 'tokenizers, on your images'],
+    [
+      'maetok compare mae=latents/mae vae=latents/vae --with diffusion --minutes 30 --watch',
+      'with what a diffusion model makes of them',
+    ],
+    ['maetok compare studies/demo.yaml --dry-run', 'the command lines that a study would run'],
     ['maetok compare studies/demo.yaml --out demo', 'run it; after an interruption the same command resumes it'],
     [
-      'maetok compare studies/demo.yaml --out demo --jobs 3',
-      'its three tokenizers in parallel, on a machine with enough cores',
-    ],
-    [
-      'maetok compare studies/ablation.yaml --data cifar10/train --test cifar10/val --out ablation',
-      'a study on your own images',
+      'maetok compare studies/ablation.yaml --data cifar10/train --test cifar10/val --out ablation --jobs 3',
+      'a study on your own images, three steps at once',
     ],
   ],
-  inputs: { name: 'study', describe: 'a study in YAML (format: docs/studies.md)' },
-  options: studyOptions.extend({
-    data: z.string().optional().describe('images to use instead of the study’s'),
-    test: z.string().optional().describe('images for probes and evaluation, instead of the study’s'),
-    features: z
-      .string()
-      .optional()
-      .describe('feature extractor of `evaluate`, instead of the study’s (see `evaluate`)'),
-  }),
+  inputs: {
+    name: 'input',
+    describe: 'a study in YAML (docs/studies.md); or latents or tokenizers, each optionally named (mae=PATH)',
+    max: 64,
+  },
+  options: compareOptions,
   saves: () => true,
-  async run(chosen, [path], context) {
+  async run(chosen, inputs, context) {
     const { readStudy } = await import('../compare/index.js');
+    const isStudy = inputs.map(path => /\.ya?ml$/i.test(path));
+    if (isStudy.every(yes => !yes)) {
+      await compareInputs(inputs, chosen, context);
+      return;
+    }
+    if (inputs.length > 1)
+      throw new UserError('one study at a time; `maetok report` puts those that have run on one page');
+    const [path] = inputs;
     const study = await readStudy(path, chosen);
     await runStudy(study, chosen.out ?? basename(path, extname(path)), chosen, context);
   },
 });
+
+/** Compares what the command line names, as the study that this stands for. */
+async function compareInputs(
+  inputs: string[],
+  chosen: z.output<typeof compareOptions>,
+  context: Context,
+): Promise<void> {
+  const { studyOfInputs } = await import('./compare-latents.js');
+  const { out = 'comparison' } = chosen;
+  if (chosen.dryRun) {
+    const study = await studyOfInputs(inputs, out, chosen, context, () => {
+      throw new UserError('--dry-run plans from latents, which these tokenizers have yet to make; leave it out');
+    });
+    await runStudy(study, out, chosen, context);
+    return;
+  }
+  await holdStudy(out, chosen, async () => {
+    const study = await studyOfInputs(inputs, out, chosen, context, async base => {
+      await runUnfinished(base, out, { ...chosen, watch: false }, context, { save: false });
+    });
+    const plan = await runUnfinished(study, out, chosen, context, { redo: true });
+    await reported(study, out, plan, chosen, context);
+  });
+}
 
 /** Runs the unfinished steps of a study, then writes charts and a report of all its tables; the summary goes to stdout. */
 export async function runStudy(
@@ -60,40 +82,89 @@ export async function runStudy(
   context: Context,
 ): Promise<void> {
   const { commandLine, planStudy } = await import('../compare/index.js');
-  const plan = planStudy(study, out);
   if (chosen.dryRun) {
-    for (const { argv } of plan.steps) context.stdout.write(`${commandLine(argv)}\n`);
+    for (const { argv } of planStudy(study, out).steps) context.stdout.write(`${commandLine(argv)}\n`);
     return;
   }
-  const { holdFolder } = await import('../io/index.js');
-  await holdFolder(out, {}, () => studyHeld(study, plan, out, chosen, context));
+  await holdStudy(out, chosen, async () => {
+    await reported(study, out, await runUnfinished(study, out, chosen, context), chosen, context);
+  });
 }
 
-async function studyHeld(
+async function holdStudy(out: string, { force }: { force: boolean }, body: () => Promise<void>): Promise<void> {
+  const { holdFolder } = await import('../io/index.js');
+  await holdFolder(out, {}, async () => {
+    if (force) await removeStudy(out);
+    await body();
+  });
+}
+
+async function runUnfinished(
   study: Study,
-  plan: Plan,
   out: string,
   chosen: z.output<typeof studyOptions>,
   context: Context,
-): Promise<void> {
-  const { readTables, runSteps, writeReport } = await import('../compare/index.js');
-  if (chosen.force) await removeStudy(out);
-  const { jobs = 1 } = chosen;
+  { redo = false, save = true } = {},
+): Promise<Plan> {
+  const { planStudy, runSteps, saveStudy } = await import('../compare/index.js');
+  const plan = planStudy(study, out);
+  const { jobs = 1, watch } = chosen;
+  if (save) await saveStudy(study, out, `What \`maetok ${context.argv.join(' ')}\` stands for.`);
   await runSteps(plan.steps, {
     out,
     jobs,
+    redo,
     run: await runner(jobs, chosen, context),
     log: context.log,
     signal: context.signal,
+    onStep: watch ? watcher(study, plan, out, chosen, context) : undefined,
   });
+  return plan;
+}
+
+/** Writes the report after every step, and shows it after the first. */
+function watcher(
+  study: Study,
+  plan: Plan,
+  out: string,
+  { open }: z.output<typeof studyOptions>,
+  { log }: Context,
+): (remaining: number) => Promise<void> {
+  let shown = false;
+  let written = Promise.resolve();
+  return remaining =>
+    (written = written.then(async () => {
+      const { readTables, writeReport } = await import('../compare/index.js');
+      await writeReport(study, plan, await readTables(study, plan, out), out, { remaining });
+      if (shown) return;
+      shown = true;
+      const page = join(out, 'report.html');
+      log.note(`${page}: grows with every step`);
+      if (open) await showPage(page, log);
+    }));
+}
+
+/** Writes the report and what belongs to it, and the summary to stdout. */
+async function reported(
+  study: Study,
+  out: string,
+  plan: Plan,
+  { open, watch }: z.output<typeof studyOptions>,
+  context: Context,
+): Promise<void> {
+  const { readTables, writeReport } = await import('../compare/index.js');
   const summary = await writeReport(study, plan, await readTables(study, plan, out), out);
-  context.log.note(`wrote ${join(out, 'report.html')}, next to summary.csv, charts and tables`);
+  const page = join(out, 'report.html');
+  context.log.note(`wrote ${page}, next to study.yaml, summary.csv, charts and tables`);
+  if (open && !watch) await showPage(page, context.log);
   await writeTable(context, summary.columns, summary.rows, {});
 }
 
 /** Runs steps in this process, whose engine is already running, or several at once, each in its own process. */
 async function runner(jobs: number, chosen: z.output<typeof studyOptions>, context: Context): Promise<RunCommand> {
-  if (jobs === 1) return argv => context.run(withShared(argv, sharedWords(chosen, chosen.engine)));
+  // What a step would print is in its tables; stdout is for the summary.
+  if (jobs === 1)
+    return argv => context.run(withShared(argv, sharedWords(chosen, chosen.engine)), { stdout: { write: () => true } });
   const { interrupted } = await import('../compare/index.js');
   const { startEngine } = await import('../engine/index.js');
   // Chosen here, so that one warning, not one per step, says that the engine is a slow one.
@@ -134,7 +205,7 @@ function tell(log: Log, label: string, line: string): void {
 async function removeStudy(out: string): Promise<void> {
   const { LOCK } = await import('../io/index.js');
   const names = (await readdir(out)).filter(name => name !== LOCK);
-  if (names.length > 0 && !names.includes('steps.json'))
+  if (names.length > 0 && !names.some(name => name === 'steps.json' || name === 'study.yaml'))
     throw new UserError(`${out}: already exists and holds no study; choose another --out`, EXIT.failed);
   for (const name of names) await rm(join(out, name), { recursive: true });
 }

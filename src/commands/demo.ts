@@ -3,7 +3,8 @@ import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
 import type { Study } from '../compare/index.js';
 import { defineCommand } from './command.js';
-import { runStudy, studyOptions } from './compare.js';
+import { studyOptions } from './compare-options.js';
+import { runStudy } from './compare.js';
 
 const study = (name: string): string => fileURLToPath(new URL(`../../studies/${name}.yaml`, import.meta.url));
 

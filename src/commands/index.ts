@@ -24,6 +24,7 @@ export const COMMAND_GROUPS: Record<string, Record<string, () => Promise<Command
   },
   'Studies and charts': {
     compare: async () => (await import('./compare.js')).compare,
+    report: async () => (await import('./report.js')).report,
     scoreboard: async () => (await import('./scoreboard.js')).scoreboard,
     plot: async () => (await import('./plot.js')).plot,
     'compare-images': async () => (await import('./compare-images.js')).compareImages,

@@ -13,3 +13,10 @@ export const MEASURE_NAMES = [
   'generation',
 ] as const;
 export type MeasureName = (typeof MEASURE_NAMES)[number];
+
+/** What the one-line comparison trains or draws on request. */
+export const EXTRAS = {
+  diffusion: 'a small diffusion model on each latent space',
+  samples: 'and samples of it, decoded, against the images (tokenizers and --data)',
+} as const;
+export type Extra = keyof typeof EXTRAS;

@@ -14,6 +14,7 @@ import {
   type PageChart,
   type PageSection,
   type PageTable,
+  type ReportPage,
   type Table,
   type TableRow,
 } from '../report/index.js';
@@ -37,8 +38,8 @@ interface Chart {
   text: string;
   table: Table;
   choice: ChartChoice;
-  /** The command whose steps made the numbers. */
-  command: string;
+  /** How the names of the steps begin that made the numbers. */
+  steps: string;
 }
 
 export interface ReportOptions {
@@ -54,41 +55,90 @@ export async function writeReport(
   out: string,
   { remaining = 0 }: ReportOptions = {},
 ): Promise<Table> {
+  const { page, summary, claims, charts } = await pageOf(study, plan, tables);
+  for (const { file, table, choice } of charts) {
+    const svg = await renderSvg(chartOf(table, { sources: page.sources, ...choice }));
+    await replace(join(out, 'charts', `${file}.svg`), svg);
+    await replace(join(out, 'charts', `${file}.png`), rasterise(svg));
+    await replace(join(out, 'charts', `${file}.csv`), csv(table));
+  }
+  await replace(join(out, 'summary.csv'), csv(summary));
+  if (claims.rows.length > 0) await replace(join(out, 'claims.csv'), csv(claims));
+  await replace(join(out, 'summary.md'), markdown(study, summary, claims));
+  const unfinished = {
+    ...page,
+    subtitle: `${page.subtitle}; unfinished: ${remaining} steps are still to be done`,
+    reload: RELOAD,
+  };
+  await replace(join(out, 'report.html'), await htmlReport(remaining > 0 ? unfinished : page));
+  return summary;
+}
+
+/** A study whose tables are there. */
+export interface MeasuredStudy {
+  study: Study;
+  plan: Plan;
+  tables: StudyTables;
+}
+
+/** Writes one page for several studies, one after the other. */
+export async function writeJointReport(studies: MeasuredStudy[], file: string, force: boolean): Promise<void> {
+  const pages = await Promise.all(studies.map(async ({ study, plan, tables }) => pageOf(study, plan, tables)));
+  const joint = pages.map(({ page }) => page);
+  const sections = joint.flatMap(({ title, sections, lead }, i) =>
+    [
+      ...(lead ? [{ heading: `${title}: at a glance`, charts: [lead] }] : []),
+      ...sections.map(section => ({ ...section, heading: `${title}: ${section.heading}` })),
+    ].map(section => renamed(section, i)),
+  );
+  const page: ReportPage = {
+    title: joint.map(({ title }) => title).join(', '),
+    subtitle: joint[0].subtitle,
+    question: `What do ${joint.length} studies say side by side?`,
+    answer: joint.map(({ title, answer }) => `${title}: ${answer[0]}`),
+    wouldChange: joint.flatMap(({ title, wouldChange }) => wouldChange.map(line => `${title}: ${line}`)),
+    sources: [...new Set(joint.flatMap(({ sources }) => sources))],
+    sections,
+  };
+  await writeFileAtomic(file, await htmlReport(page), { force });
+}
+
+/** The section with names of tables and charts that no other study's have. */
+const renamed = (section: PageSection, study: number): PageSection => {
+  const apart = <T extends { name: string }>(one: T): T => ({ ...one, name: `${study + 1}-${one.name}` });
+  return { ...section, tables: section.tables?.map(apart), charts: section.charts?.map(apart) };
+};
+
+/** What a study says as a page, and the tables and charts that are also files. */
+async function pageOf(study: Study, plan: Plan, tables: StudyTables) {
   const summary = summarise(study, tables);
   const claims = judgeClaims(study, tables);
   const charts = chartsOf(tables).filter(({ table }) => table.rows.length > 0);
-  const sources = Object.keys(study.tokenizers);
+  const madeBy = (...names: string[]) =>
+    provenanceOf(plan.steps.filter(({ name }) => names.some(start => name.startsWith(start))));
   const sections: PageSection[] = [
     summarySection(study, tables, summary),
     ...claimsSection(study, claims),
     ...furtherSection(study, tables, summary),
   ];
-  const lead = leadChart(summary);
-  for (const { file, heading, text, table, choice, command } of charts) {
-    const svg = await renderSvg(chartOf(table, { sources, ...choice }));
-    await replace(join(out, 'charts', `${file}.svg`), svg);
-    await replace(join(out, 'charts', `${file}.png`), rasterise(svg));
-    await replace(join(out, 'charts', `${file}.csv`), csv(table));
-    const from = await provenanceOf(plan.steps.filter(({ argv }) => argv[0] === command));
+  for (const { file, heading, text, table, choice, steps } of charts) {
     const thumbnails = table === tables.umap ? await thumbnailsOf(study, plan.spaces, table) : undefined;
-    sections.push({ heading, charts: [{ name: file, caption: text, table, choice, thumbnails, ...from }] });
+    sections.push({
+      heading,
+      charts: [{ name: file, caption: text, table, choice, thumbnails, ...(await madeBy(steps)) }],
+    });
   }
   sections.push(...(await pictureSections(plan.spaces)));
-  await replace(join(out, 'summary.csv'), csv(summary));
-  if (claims.rows.length > 0) await replace(join(out, 'claims.csv'), csv(claims));
-  await replace(join(out, 'summary.md'), markdown(study, summary, claims));
-  const subtitle = `maetok ${VERSION}, ${new Date().toISOString().slice(0, 10)}, seeds ${study.seeds.join(', ')}`;
-  const page = {
+  const lead = leadChart(summary);
+  const page: ReportPage = {
     title: study.name,
-    subtitle: remaining > 0 ? `${subtitle}; unfinished: ${remaining} steps are still to be done` : subtitle,
+    subtitle: `maetok ${VERSION}, ${new Date().toISOString().slice(0, 10)}, seeds ${study.seeds.join(', ')}`,
     ...verdict(study, tables, summary, claims),
-    lead: lead && { ...lead, ...(await provenanceOf(plan.steps.filter(({ argv }) => leadCommands.includes(argv[0])))) },
-    sources,
+    lead: lead && { ...lead, ...(await madeBy('mixtures', 'diffusion on', 'evaluate samples')) },
+    sources: Object.keys(study.tokenizers),
     sections,
-    reload: remaining > 0 ? RELOAD : undefined,
   };
-  await replace(join(out, 'report.html'), await htmlReport(page));
-  return summary;
+  return { page, summary, claims, charts };
 }
 
 /** Replaces an older file without asking: it is derived from the tables alone. */
@@ -105,7 +155,7 @@ function chartsOf({ nll, probe, diffusion, generation, umap }: StudyTables): Cha
   return [
     {
       file: 'nll',
-      command: 'analyze-gmm',
+      steps: 'mixtures',
       heading: 'Mixture fits',
       text: 'Negative log-likelihood of held-out latents against the number of components; all latent spaces are reduced to the same number of whitened principal components. Lower: fewer modes describe the space.',
       table: overSeeds(measured, ['source', 'components'], 'nll'),
@@ -113,7 +163,7 @@ function chartsOf({ nll, probe, diffusion, generation, umap }: StudyTables): Cha
     },
     {
       file: 'gain',
-      command: 'analyze-gmm',
+      steps: 'mixtures',
       heading: 'Structure beyond one Gaussian',
       text: 'How many nats per latent a mixture gains over a single Gaussian in the same space.',
       table: overSeeds(measured, ['source', 'components'], 'gain'),
@@ -121,7 +171,7 @@ function chartsOf({ nll, probe, diffusion, generation, umap }: StudyTables): Cha
     },
     {
       file: 'diffusion-loss',
-      command: 'train',
+      steps: 'diffusion on',
       heading: 'Diffusion loss while training',
       text: 'Loss of the moving-average weights on held-out latents with frozen noise and times, divided by the variance of the target, so that latent spaces are comparable.',
       table: overSeeds(where(heldout, { bin: 'all' }), ['source', 'step'], 'loss_normalised'),
@@ -129,7 +179,7 @@ function chartsOf({ nll, probe, diffusion, generation, umap }: StudyTables): Cha
     },
     {
       file: 'diffusion-loss-by-t',
-      command: 'train',
+      steps: 'diffusion on',
       heading: 'Diffusion loss by timestep',
       text: 'The same loss after the last step, by time (t = 0 is noise, t = 1 is data).',
       table: overSeeds(timed(where(heldout, { step: last })), ['source', 't'], 'loss_normalised'),
@@ -137,7 +187,7 @@ function chartsOf({ nll, probe, diffusion, generation, umap }: StudyTables): Cha
     },
     {
       file: 'probe',
-      command: 'probe',
+      steps: 'probe',
       heading: 'Probes',
       text: 'Accuracy of classifiers on frozen latents, with 95% intervals.',
       table: overSeeds(labelled(where(probe, { control: 'none' })), ['source', 'probe'], 'accuracy'),
@@ -145,7 +195,7 @@ function chartsOf({ nll, probe, diffusion, generation, umap }: StudyTables): Cha
     },
     {
       file: 'generation',
-      command: 'evaluate',
+      steps: 'evaluate samples',
       heading: 'Samples against images',
       text: 'Fréchet distance between features of samples and of images; comparable only between equal feature extractors.',
       table: overSeeds(distances(generation), ['source', 'features'], 'value'),
@@ -153,7 +203,7 @@ function chartsOf({ nll, probe, diffusion, generation, umap }: StudyTables): Cha
     },
     {
       file: 'embedding',
-      command: 'umap',
+      steps: 'umap',
       heading: 'In the plane',
       text: 'Each latent space in two dimensions. Neighbourhoods are kept as far as the trustworthiness among the further measures says; distances between groups are not.',
       table: umap,
@@ -197,7 +247,6 @@ function leadChart(summary: Table): PageChart | undefined {
 /** What the study is about, and what may foretell it: in this order, whatever came out. */
 const TARGETS: MeasureName[] = ['generation', 'diffusion_loss'];
 const PREDICTORS: MeasureName[] = ['effective_components', 'gain', 'probe'];
-const leadCommands = ['analyze-gmm', 'evaluate'];
 /** Seconds after which the page of an unfinished study loads itself again. */
 const RELOAD = 10;
 

@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
 import { EXIT, refuseOtherWork, UserError, VERSION, type Log } from '../base/index.js';
 import { readJson, writeFileAtomic } from '../io/index.js';
@@ -25,16 +26,22 @@ export interface RunStepsOptions {
   signal: AbortSignal;
   /** How many steps run at once. */
   jobs: number;
+  /** Makes tables again whose command line has changed, as when a latent space was added; default: refuses. */
+  redo?: boolean | undefined;
+  /** Called after every step with the number of steps that are still to be done. */
+  onStep?: ((remaining: number) => Promise<void>) | undefined;
 }
 
 /**
  * Runs the unfinished steps in order, each once its inputs exist. What an earlier attempt finished with
  * the same command line is kept; a step that was interrupted resumes or starts again.
  */
-export async function runSteps(steps: StudyStep[], { out, run, log, signal, jobs }: RunStepsOptions): Promise<void> {
+export async function runSteps(steps: StudyStep[], options: RunStepsOptions): Promise<void> {
+  const { out, run, log, signal, jobs, redo = false, onStep } = options;
   const record = await readRecord(out, log);
   const labels = new Map(steps.map((step, i) => [step, `[${i + 1}/${steps.length}] ${step.name}`]));
-  const open = steps.filter(step => !isDone(step, record, out));
+  const open = steps.filter(step => !isDone(step, record, { out, redo }));
+  let remaining = open.length;
   for (const step of steps) if (!open.includes(step)) log.reused(`${labels.get(step)!}: already done`);
   // One write after the other: the newest record must be the last.
   let saved = Promise.resolve();
@@ -54,6 +61,7 @@ export async function runSteps(steps: StudyStep[], { out, run, log, signal, jobs
       const seconds = Math.round((performance.now() - started) / 100) / 10;
       record[step.name] = { argv: step.argv, seconds, version: VERSION };
       await save();
+      await onStep?.(--remaining);
     },
   });
   if (signal.aborted) throw interrupted();
@@ -75,10 +83,11 @@ async function readRecord(out: string, log: Log): Promise<StepRecord> {
   return outcome.data ?? {};
 }
 
-/** @throws where it was done with another command line */
-function isDone(step: StudyStep, record: StepRecord, out: string): boolean {
+/** @throws where it was done with another command line, unless it is a table to `redo` */
+function isDone(step: StudyStep, record: StepRecord, { out, redo }: { out: string; redo: boolean }): boolean {
   const known = record[step.name] as StepRecord[string] | undefined;
   if (!known || !existsSync(step.output)) return false;
+  if (redo && !step.resumable) return isDeepStrictEqual(known.argv, step.argv);
   requireSame(step, known.argv, out);
   return true;
 }

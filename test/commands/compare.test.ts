@@ -10,8 +10,7 @@ import { tempFolder } from '../helpers/temp.js';
 const folder = tempFolder();
 
 /** Latents [rows, 2 tokens, 3 channels] of two classes `gap` apart. */
-async function latents(name: string, gap: number): Promise<void> {
-  const rows = 300;
+async function latents(name: string, gap: number, rows = 300): Promise<void> {
   const random = new RandomNumbers(gap);
   const labels = random.for('labels').integers(rows, 2);
   const data = random.for('data').normals(rows * 6);
@@ -27,6 +26,8 @@ const STUDY = join(folder, 'study.yaml');
 beforeAll(async () => {
   await latents('far', 6);
   await latents('near', 0.5);
+  await latents('first', 6, 80);
+  await latents('second', 0.5, 80);
   writeFileSync(
     STUDY,
     `name: gaps
@@ -48,7 +49,7 @@ describe('maetok compare', () => {
     const { code, stdout } = await maetok('compare', STUDY, '--out', out, '--quiet');
     expect(code).toBe(0);
     const [head, far, near] = stdout.trim().split('\n');
-    expect(head).toMatch(/^source,nll_per_dim,.*,nll_dims,.*,gain,.*,probe,.*,probe_dims,/);
+    expect(head).toMatch(/^source,tokens,channels,dims,nll_per_dim,.*,nll_dims,.*,gain,.*,probe,.*,probe_dims,/);
     const dims = head.split(',').indexOf('probe_dims');
     expect([far, near].map(line => [line.split(',')[0], line.split(',')[dims]])).toEqual([
       ['far', '6'],
@@ -145,6 +146,72 @@ tokenizers: { a: { train: ae, ${training} }, b: { train: kl-vae, ${training} } }
     expect(code).toBe(1);
     expect(stderr).toMatch(/holds no study/);
     expect(existsSync(join(photos, 'cat.jpg'))).toBe(true);
+  });
+});
+
+describe('maetok compare of latents', () => {
+  const out = join(folder, 'cmp');
+  const line = (...names: string[]) => [
+    ...['compare', ...names.map(name => `${name}=${join(folder, name)}.npz`)],
+    ...['--out', out, '--minutes', '0.2'],
+  ];
+
+  it('plans for the time given, measures, and leaves the study that it stands for', async () => {
+    const { code, stderr, stdout } = await maetok(...line('first'), '--watch');
+    expect(code).toBe(0);
+    expect(stderr).toMatch(/plan for 1 latent space in 0\.2 minutes on .*\n {2}mixtures .*all rows \(80\)\n {2}probes/);
+    expect(stderr).toMatch(/report\.html: grows with every step/);
+    expect(stdout).toMatch(/^source,.*best_components,best_components_low/);
+    const study = readFileSync(join(out, 'study.yaml'), 'utf8');
+    expect(study).toMatch(/^# What `maetok compare first=.* stands for\.\n/);
+    const { stdout: planned } = await maetok('compare', join(out, 'study.yaml'), '--out', out, '--dry-run');
+    expect(planned.trim().split('\n')).toHaveLength(4);
+    expect(readFileSync(join(out, 'report.html'), 'utf8')).not.toContain('http-equiv="refresh"');
+  });
+
+  it('with one more space measures that one only, as it did the other', async () => {
+    const { code, stderr, stdout } = await maetok(...line('second'));
+    expect(code).toBe(0);
+    expect(stderr.match(/already done/g)).toHaveLength(4);
+    expect(
+      stdout
+        .trim()
+        .split('\n')
+        .slice(1)
+        .map(row => row.split(',')[0]),
+    ).toEqual(['first', 'second']);
+  });
+
+  it('a name that is taken, and what needs tokenizers: one line each', async () => {
+    const taken = await maetok('compare', `first=${join(folder, 'second.npz')}`, '--out', out, '--quiet');
+    expect(taken).toMatchObject({
+      code: 2,
+      stderr: expect.stringMatching(/first: is .*first\.npz in this study already/),
+    });
+    const samples = await maetok(...line('first'), '--quiet', '--with', 'diffusion,samples');
+    expect(samples).toMatchObject({ code: 2, stderr: expect.stringMatching(/needs tokenizers and --data/) });
+    const nothing = await maetok('compare', join(folder, 'nothing'), '--out', join(folder, 'none'), '--quiet');
+    expect(nothing).toMatchObject({ code: 2, stderr: expect.stringMatching(/a tokenizer needs --data/) });
+  });
+});
+
+describe('maetok report', () => {
+  it('makes the page of a study again, and one for several', async () => {
+    const [one, two] = [join(folder, 'study'), join(folder, 'cmp')];
+    const page = join(one, 'report.html');
+    writeFileSync(page, '');
+    expect(await maetok('report', one, '--quiet')).toMatchObject({ code: 0 });
+    expect(readFileSync(page, 'utf8')).toContain('Mixture fits');
+    const both = join(folder, 'both.html');
+    expect(await maetok('report', one, two, '--out', both, '--quiet')).toMatchObject({ code: 0 });
+    expect(readFileSync(both, 'utf8')).toMatch(/gaps: Summary[^]*cmp: Summary/);
+    expect(await maetok('report', one, two, '--quiet')).toMatchObject({
+      code: 2,
+      stderr: expect.stringMatching(/name it by --out/),
+    });
+    expect(await maetok('report', join(folder, 'photos'), '--quiet')).toMatchObject({
+      stderr: expect.stringMatching(/holds no study \(study\.yaml is missing\)/),
+    });
   });
 });
 

@@ -1,0 +1,44 @@
+import { describe, expect, it } from '@jest/globals';
+import { chooseSizes } from '../../src/compare/index.js';
+
+const spaces = (rows: number) =>
+  ['a', 'b'].map(name => ({ name, path: `${name}.npz`, rows, dims: 64, labelled: true }));
+/** An analysis of which 300 rows take a tenth of a second, and whose time grows by this power of the rows. */
+const timing = (power: number) => ({
+  sizes: [300, 900] as [number, number],
+  seconds: [0.1, 0.1 * 3 ** power] as [number, number],
+});
+const timings = (power = 1) => ({
+  mixtures: { ...timing(power), components: 8, dims: 20 },
+  probes: timing(power),
+  diagnosis: timing(power),
+  embedding: timing(power),
+  diffusion: undefined,
+});
+
+describe('the sizes of a comparison', () => {
+  it('are all rows where there is time for them', () => {
+    const sizes = chooseSizes(spaces(2000), timings(), 60);
+    expect([sizes.mixtures, sizes.probes, sizes.diagnosis, sizes.embedding].map(({ rows }) => rows)).toEqual(
+      Array.from({ length: 4 }, () => 2000),
+    );
+    // A component needs rows to be fitted to: 1,600 for 50 are enough, for 100 they are not.
+    expect(sizes.mixtures.components.at(-1)).toBe(50);
+  });
+
+  it('are within the time given, which more of it relaxes', () => {
+    const [short, long] = [1, 10].map(minutes => chooseSizes(spaces(1_000_000), timings(1.5), minutes));
+    const { mixtures, probes, diagnosis, embedding } = short;
+    const seconds = [mixtures, probes, diagnosis, embedding].reduce((sum, one) => sum + one.seconds, 0);
+    expect(seconds).toBeGreaterThan(40);
+    expect(seconds).toBeLessThanOrEqual(60);
+    expect(long.diagnosis.rows).toBeGreaterThan(3 * diagnosis.rows);
+  });
+
+  it('give most of the time to training where a diffusion model is asked for', () => {
+    const diffusion = { sizes: [5, 20] as [number, number], seconds: [3, 4.5] as [number, number] };
+    const sizes = chooseSizes(spaces(2000), { ...timings(), diffusion }, 10);
+    // 360 of 600 s for two spaces at 0.1 s a step.
+    expect(sizes.diffusion).toEqual({ steps: 1800, seconds: expect.closeTo(360, 6) });
+  });
+});
