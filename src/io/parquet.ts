@@ -15,7 +15,7 @@ interface Run {
 const RUN_BYTES = 16 << 20;
 /** Likewise where an index says in which pages rows lie, so that no more than these are read. */
 const INDEXED_RUN_BYTES = 1 << 20;
-/** Bytes of decoded runs that are kept of a column, so that reading on or within a neighbourhood decodes nothing twice. */
+/** Bytes of decoded runs that are kept of all files, so that reading on or within a neighbourhood decodes nothing twice. */
 const KEPT_BYTES = 128 << 20;
 
 /**
@@ -36,7 +36,8 @@ export async function openParquet(path: string): Promise<TableFile> {
       throw damaged(path, error);
     });
     const columns = parquetSchema(metadata).children.map(columnOf);
-    const readers = new Map(columns.map(({ name }) => [name, columnReader(source, metadata, name)]));
+    const runs = new Map(columns.map(({ name }) => [name, runsOf(metadata, name)]));
+    const readers = new Map([...runs].map(([name, own]) => [name, columnReader(source, metadata, name, own)]));
     return {
       name: path,
       rows: Number(metadata.num_rows),
@@ -47,7 +48,10 @@ export async function openParquet(path: string): Promise<TableFile> {
         if (!reader) throw new UserError(`${path}: has no column ${column}`);
         return await reader(start, end);
       },
-      close: () => source.close(),
+      close: () => {
+        for (const own of runs.values()) decoded.forget(own);
+        return source.close();
+      },
     };
   } catch (error) {
     await source.close();
@@ -81,31 +85,39 @@ function kindOf({ element, children }: SchemaTree): ColumnKind {
   return (type === 'INT32' || type === 'INT64') && isPlain ? 'integer' : 'other';
 }
 
-type ReadCells = (start: number, end: number) => Promise<unknown[]>;
+/** What was decoded last, of whichever file: data sets have hundreds of shards, and training goes back and forth. */
+const decoded = {
+  runs: new Map<Run, Promise<unknown[]>>(),
+  last: Promise.resolve() as Promise<unknown>,
 
-function columnReader(source: ByteSource, metadata: FileMetaData, column: string): ReadCells {
-  const runs = runsOf(metadata, column);
-  const kept = new Map<Run, Promise<unknown[]>>();
-  let last: Promise<unknown> = Promise.resolve();
-  const decoded = (run: Run): Promise<unknown[]> => {
-    const known = kept.get(run);
+  of(run: Run, decode: () => Promise<unknown[]>): Promise<unknown[]> {
+    const known = this.runs.get(run);
     // One after the other: each needs the memory of its row group while it is decoded.
-    const cells = known ?? last.then(() => decodeRun(source, metadata, column, run));
-    if (!known) last = cells.catch(() => kept.delete(run));
-    kept.delete(run);
-    kept.set(run, cells);
-    let total = [...kept.keys()].reduce((sum, { bytes }) => sum + bytes, 0);
-    for (const old of kept.keys()) {
+    const cells = known ?? this.last.then(decode);
+    if (!known) this.last = cells.catch(() => this.runs.delete(run));
+    this.runs.delete(run);
+    this.runs.set(run, cells);
+    let total = [...this.runs.keys()].reduce((sum, { bytes }) => sum + bytes, 0);
+    for (const old of this.runs.keys()) {
       if (total <= KEPT_BYTES || old === run) break;
-      kept.delete(old);
+      this.runs.delete(old);
       total -= old.bytes;
     }
     return cells;
-  };
+  },
+
+  forget(runs: readonly Run[]): void {
+    for (const run of runs) this.runs.delete(run);
+  },
+};
+
+type ReadCells = (start: number, end: number) => Promise<unknown[]>;
+
+function columnReader(source: ByteSource, metadata: FileMetaData, column: string, runs: Run[]): ReadCells {
   return async (start, end) => {
     const cells: unknown[] = [];
     for (const run of runsWithin(runs, start, end)) {
-      const all = await decoded(run);
+      const all = await decoded.of(run, () => decodeRun(source, metadata, column, run));
       for (const cell of all.slice(Math.max(0, start - run.start), end - run.start)) cells.push(cell);
     }
     return cells;

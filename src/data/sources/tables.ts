@@ -91,7 +91,8 @@ function placesIn(tables: TableFile[]): (index: number) => Place {
 
 function storedImage(name: string, cell: FileCell | Uint8Array | null): StoredImage {
   const bytes = cell instanceof Uint8Array || cell === null ? cell : cell.bytes;
-  if (bytes) return { name, bytes };
+  // A copy: the bytes of many rows lie in one buffer, which would go along to the thread that decodes one of them.
+  if (bytes) return { name, bytes: bytes.slice() };
   const path = cell === null || cell instanceof Uint8Array ? undefined : cell.path;
   throw new UserError(
     path
