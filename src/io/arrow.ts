@@ -81,6 +81,7 @@ async function indexed(source: ByteSource): Promise<{ schema: ArrowSchema; batch
     const message = FlatTable.root(await source.read(at + 8, length));
     const body = at + 8 + length;
     at = body + message.int64(3);
+    if (at < body) throw new Error('a message of negative length');
     if (at > source.size)
       throw new UserError(`${source.name}: is truncated: batch ${batches.length} ends at byte ${at} of ${source.size}`);
     const [kind, header] = [message.byte(1), message.table(2)];

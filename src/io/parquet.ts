@@ -66,7 +66,12 @@ const damaged = (path: string, error: unknown): UserError =>
 
 const bufferOver = (source: ByteSource): AsyncBuffer => ({
   byteLength: source.size,
-  slice: async (start, end = source.size) => (await source.read(start, end - start)).buffer,
+  slice(start, end = source.size) {
+    const reading = source.read(start, end - start).then(bytes => bytes.buffer);
+    // hyparquet begins reads that nobody waits for once another has failed: their errors must not end the process.
+    reading.catch(() => undefined);
+    return reading;
+  },
 });
 
 const columnOf = (node: SchemaTree): Column => ({ name: node.element.name, kind: kindOf(node) });

@@ -2,7 +2,7 @@ import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from '@jest/globals';
 import { parquetWriteBuffer } from 'hyparquet-writer';
-import { silentLog } from '../../src/base/index.js';
+import { silentLog, UserError } from '../../src/base/index.js';
 import { loadBatch, openImages as openOnly } from '../../src/data/index.js';
 import { encodePng, writeNpz } from '../../src/io/index.js';
 import { tempFolder } from '../helpers/temp.js';
@@ -173,6 +173,24 @@ describe('Arrow files of the datasets cache, recorded from pyarrow', () => {
     await expect(openImages(join(root, 'text.arrow'))).rejects.toThrow(/text\.arrow: is not an Arrow file/);
   });
 });
+
+test.each(['hub/data/train-00001-of-00002.parquet', 'cache/data-00000-of-00002.arrow'])(
+  'damage anywhere in %s is an error that names the file, or goes unnoticed in a pixel; nothing hangs',
+  async recorded => {
+    const whole = readFileSync(`${RECORDED}/${recorded}`);
+    const path = join(root, `damaged${recorded.slice(recorded.lastIndexOf('.'))}`);
+    for (let at = 0; at < whole.length; at += 211) {
+      const damaged = Buffer.from(whole);
+      damaged[at] ^= 0xff;
+      writeFileSync(path, damaged);
+      const failure: unknown = await values(path).then(
+        () => undefined,
+        (error: unknown) => error,
+      );
+      if (failure !== undefined) expect(failure).toBeInstanceOf(UserError);
+    }
+  },
+);
 
 describe('CIFAR as distributed', () => {
   test('the batches for Python, of Python 2 and of Python 3, with the names of batches.meta', async () => {
