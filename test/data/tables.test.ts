@@ -183,7 +183,7 @@ test.each(['hub/data/train-00001-of-00002.parquet', 'cache/data-00000-of-00002.a
       const damaged = Buffer.from(whole);
       damaged[at] ^= 0xff;
       writeFileSync(path, damaged);
-      const failure: unknown = await values(path).then(
+      const failure: unknown = await values(path, {}, [4]).then(
         () => undefined,
         (error: unknown) => error,
       );
