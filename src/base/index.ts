@@ -1,5 +1,5 @@
 export { EXIT, faultOf, messageOf, StructuredError, unreadable, UserError } from './errors.js';
-export { foldersBelow } from './folders.js';
+export { foldersBelow, type FoundFolder } from './folders.js';
 export { tryLock, withLock, type Holder } from './lock.js';
 export { inPhase, silentLog, type Log, type Progress } from './log.js';
 export { nodeSupport } from './node-support.js';

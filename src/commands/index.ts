@@ -33,6 +33,7 @@ export const COMMAND_GROUPS: Record<string, Record<string, () => Promise<Command
   'This installation': {
     verify: async () => (await import('./verify.js')).verify,
     doctor: async () => (await import('./doctor.js')).doctor,
+    runs: async () => (await import('./runs.js')).runs,
     help: async () => (await import('./help.js')).help,
     completion: async () => (await import('./completion.js')).completion,
     engine: async () => (await import('./engine.js')).engine,

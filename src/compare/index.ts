@@ -4,6 +4,6 @@ export { composed, factsOf, kindOf, latentsOnly, withSpaces, type NamedSpace } f
 export { hasStudy, savedStudy, saveStudy } from './save.js';
 export { chooseSizes, type Sizes } from './sizes.js';
 export { writeJointReport, writeReport } from './report.js';
-export { interrupted, runSteps, type RunCommand } from './run.js';
+export { interrupted, runSteps, studyProgress, type RunCommand } from './run.js';
 export { readStudy, type Study } from './study.js';
 export { readTables } from './tables.js';

@@ -18,6 +18,8 @@ const stepRecord = z.record(
 type StepRecord = z.output<typeof stepRecord>;
 
 const RECORD = 'steps.json';
+/** The names of all steps in their order, for those who ask how far a study is. */
+const PLAN = 'plan.json';
 
 export interface RunStepsOptions {
   out: string;
@@ -49,6 +51,8 @@ export async function runSteps(steps: StudyStep[], options: RunStepsOptions): Pr
     (saved = saved.then(() =>
       writeFileAtomic(join(out, RECORD), `${JSON.stringify(record, null, 2)}\n`, { force: true }),
     ));
+  await writeFileAtomic(join(out, PLAN), `${JSON.stringify(steps.map(({ name }) => name))}\n`, { force: true });
+  await save();
   await runSchedule(open, {
     jobs,
     signal,
@@ -65,6 +69,16 @@ export async function runSteps(steps: StudyStep[], options: RunStepsOptions): Pr
     },
   });
   if (signal.aborted) throw interrupted();
+}
+
+/** How many steps of a study are done, of how many, and the name of the next. @throws where its record is damaged. */
+export async function studyProgress(folder: string): Promise<{ done: number; total: number | null; next: string }> {
+  const record = stepRecord.parse(await readJson(join(folder, RECORD)));
+  const path = join(folder, PLAN);
+  if (!existsSync(path)) return { done: Object.keys(record).length, total: null, next: '' };
+  const names = z.array(z.string()).parse(await readJson(path));
+  const open = names.filter(name => !Object.hasOwn(record, name));
+  return { done: names.length - open.length, total: names.length, next: open.at(0) ?? '' };
 }
 
 /** The error of a study that was stopped: it ends with the exit code of an interruption, and its state is saved. */

@@ -1,0 +1,1 @@
+export { listRuns, type FoundRun, type ReadStudy } from './list.js';
