@@ -1,8 +1,9 @@
+import { scheme } from 'vega';
 import type { TopLevelSpec } from 'vega-lite';
 import { RandomNumbers, UserError } from '../base/index.js';
 import type { ChartKind } from './names.js';
 import { distinct, isNumeric, wordIn, type Table, type TableRow, type Value } from './table.js';
-import { PALETTE, SHAPES, THEME, titleOf } from './theme.js';
+import { DASHES, PALETTE, SHAPES, THEME, titleOf } from './theme.js';
 
 /** What to draw; whatever is left out is inferred from the table's columns. */
 export interface ChartChoice {
@@ -311,19 +312,30 @@ export function colourValues(table: Table, color: string, sources: string[] = []
   return [...new Set([...sources, ...values])];
 }
 
-/** Colours of values: the theme's where they suffice, a larger palette for up to twenty, a colour wheel without a legend beyond that. */
+/** Values that a legend names at most. */
+export const NAMED = 20;
+
+/** That many colours: the theme's where they suffice, a larger palette for up to twenty, a colour wheel beyond that. */
+export function colours(count: number): string[] {
+  if (count <= PALETTE.length) return PALETTE.slice(0, count);
+  if (count <= NAMED) return (scheme('tableau20') as string[]).slice(0, count);
+  return Array.from({ length: count }, (_, i) => `hsl(${(360 * i) / count}, 65%, 50%)`);
+}
+
+/** Colours of values, and a legend of those that are shown. */
 function palette(domain: Value[], shown: Value[]): Encoding {
   const legend = { symbolOpacity: 1, symbolSize: 60, values: domain.filter(value => shown.includes(value)) };
-  if (domain.length <= PALETTE.length) return { legend, scale: { domain, range: PALETTE.slice(0, domain.length) } };
-  if (domain.length <= 20) return { legend, scale: { domain, scheme: 'tableau20' } };
-  const range = domain.map((_, i) => `hsl(${(360 * i) / domain.length}, 65%, 50%)`);
-  return { legend: null, scale: { domain, range } };
+  return {
+    legend: domain.length > NAMED ? null : legend,
+    scale: { domain, range: colours(domain.length) },
+  };
 }
 
 function dashes(table: Table, color: string, sources?: string[]): Encoding {
   const domain = colourValues(table, color, sources);
   const { legend } = palette(domain, distinct(table, color));
-  return { legend, scale: { domain } };
+  if (domain.length > DASHES.length) return { legend, scale: { domain } };
+  return { legend, scale: { domain, range: DASHES.slice(0, domain.length) } };
 }
 
 /** The colours' series by shape as well, for readers who do not see colours, where the shapes suffice. */

@@ -1,8 +1,8 @@
 export { chartOf, leftOut, type ChartChoice } from './chart.js';
 export { markdownTable } from './markdown.js';
-export type { Cell, Mark, Measured } from './page/cell.js';
+export type { Mark, Measured } from './page/cell.js';
 export { htmlReport } from './page/html.js';
-export type { PageChart, PageColumn, PageSection, PageTable, Pictures, ReportPage, Sample } from './page/page.js';
+export type { PageChart, PageSection, PageTable, Pictures, ReportPage, Sample } from './page/page.js';
 export { requireSameProtocol, trainedDifferently, type ProtocolCard } from './protocol.js';
 export { studySources } from './sources.js';
 export { rasterise, renderSvg } from './render.js';

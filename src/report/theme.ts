@@ -10,6 +10,18 @@ export const PALETTE = ['#0072b2', '#d55e00', '#008a65', '#b8578c', '#b07800', '
 /** The same hues on a dark page, by their colour on a light one. */
 export const DARK = ['#4da6e0', '#ff8a3d', '#2fc79a', '#e59bc4', '#e9b13c', '#8fd0fa', '#b8b8b8', '#d6cc3f'];
 
+/** Dashes that go with the colours, in pixels drawn and left out. */
+export const DASHES = [
+  [1, 0],
+  [5, 3],
+  [2, 2],
+  [8, 3],
+  [8, 3, 2, 3],
+  [1, 3],
+  [12, 3],
+  [5, 3, 1, 3, 1, 3],
+];
+
 /** Shapes that go with the colours. */
 export const SHAPES = ['circle', 'square', 'diamond', 'triangle-up', 'triangle-down', 'cross', 'triangle-right'].concat(
   'triangle-left',

@@ -1,6 +1,6 @@
-import { chartOf, choose, colourValues, field, type Chosen } from '../chart.js';
+import { chartOf, choose, colours, colourValues, field, NAMED, type Chosen } from '../chart.js';
 import { distinct, type Table, type Value } from '../table.js';
-import { PALETTE, SHAPES, titleOf } from '../theme.js';
+import { DASHES, SHAPES, THEME, titleOf } from '../theme.js';
 import { dataUrl } from './markup.js';
 import type { PageChart } from './page.js';
 
@@ -24,6 +24,8 @@ interface LegendEntry {
   /** Colour on a light page, which also names the one on a dark page. */
   color: string;
   shape: string | undefined;
+  /** Dashes of a line without points. */
+  dash: number[] | undefined;
 }
 
 interface Panel {
@@ -46,7 +48,7 @@ export function interactiveOf({ table, choice, thumbnails }: PageChart): Interac
   const { vconcat, ...whole } = chartOf(table, choice) as unknown as Panel & { vconcat?: Panel[] };
   const panels = vconcat ?? [whole];
   const records = panels.flatMap(({ data }) => data.values!);
-  const legend = legendOf(table, chosen);
+  const legend = legendOf(table, chosen, layersOf(panels[0]));
   const { rows: byRow } = chosen;
   panels.forEach((panel, i) => {
     const value = byRow === undefined ? undefined : distinct(table, byRow)[i];
@@ -57,6 +59,8 @@ export function interactiveOf({ table, choice, thumbnails }: PageChart): Interac
     spec: {
       ...(vconcat ? { ...whole, vconcat } : whole),
       params: [{ name: 'hidden', value: [] }],
+      // Beside the chart, what other columns distinguish would take its width.
+      config: { ...THEME, legend: { ...THEME.legend, orient: 'bottom' } },
     },
     fields,
     columns: table.columns,
@@ -81,7 +85,7 @@ function prepare(panel: Panel, index: number, chosen: Chosen, columns: string[],
     ...(value === undefined ? [] : [{ filter: { field: field(rows!), equal: value } }]),
     ...(color === undefined ? [] : [{ filter: `indexof(hidden, datum[${JSON.stringify(field(color))}]) < 0` }]),
   ];
-  const layers = (panel.spec ?? panel).layer!;
+  const layers = layersOf(panel);
   const curve = layers.find(({ mark }) => mark === 'line');
   // A line has no rows under the pointer; unseen points on it have.
   if (curve && !layers.some(layer => markOf(layer) === 'point')) {
@@ -103,21 +107,27 @@ function prepare(panel: Panel, index: number, chosen: Chosen, columns: string[],
   layers[0].params = [{ name: `zoom${index}`, select: { type: 'interval', zoom }, bind: 'scales' }];
 }
 
+const layersOf = (panel: Panel): Layer[] => (panel.spec ?? panel).layer!;
+
 const markOf = ({ mark }: Layer): string => (typeof mark === 'string' ? mark : mark.type);
 
 /** The whole row, under the table's names. */
 const tooltipOf = (column: string) => ({ field: field(column), title: column, type: 'nominal' });
 
-function legendOf(table: Table, { kind, color, sources }: Chosen): InteractiveChart['legend'] {
+function legendOf(table: Table, { color, sources }: Chosen, layers: Layer[]): InteractiveChart['legend'] {
   if (color === undefined) return undefined;
   const domain = colourValues(table, color, sources);
   const shown = distinct(table, color);
-  if (domain.length > PALETTE.length || shown.length < 2) return undefined;
-  const isMarked = kind !== 'bar' && new Set(table.rows.map(row => row[color])).size <= SHAPES.length;
-  const entries = domain.map((value, i) => ({ value, color: PALETTE[i], shape: isMarked ? SHAPES[i] : undefined }));
-  return {
-    field: field(color),
-    title: titleOf(color),
-    entries: entries.filter(({ value }) => shown.includes(value)),
-  };
+  if (domain.length > NAMED || shown.length < 2) return undefined;
+  const name = field(color);
+  const tells = (channel: string): boolean => layers.some(({ encoding }) => encoding[channel]?.field === name);
+  const [hasShapes, hasDashes] = [tells('shape'), tells('strokeDash')];
+  const range = colours(domain.length);
+  const entries = domain.map((value, i) => ({
+    value,
+    color: range[i],
+    shape: hasShapes ? SHAPES.at(i) : undefined,
+    dash: hasDashes ? DASHES.at(i) : undefined,
+  }));
+  return { field: name, title: titleOf(color), entries: entries.filter(({ value }) => shown.includes(value)) };
 }

@@ -43,7 +43,7 @@ for (const figure of document.querySelectorAll('.chart')) {
   /** A button per series, which takes it out of the chart and back. */
   function legend() {
     if (!chart.legend) return [];
-    return chart.legend.entries.map(({ value, color, shape }) => {
+    return chart.legend.entries.map(({ value, color, shape, dash }) => {
       const toggle = button('', () => {
         if (!hidden.delete(value)) hidden.add(value);
         const isShown = !hidden.has(value);
@@ -53,12 +53,12 @@ for (const figure of document.querySelectorAll('.chart')) {
       });
       toggle.className = 'series';
       toggle.ariaPressed = 'true';
-      toggle.append(symbol(color, shape), String(value));
+      toggle.append(symbol(color, shape, dash), String(value));
       return toggle;
     });
   }
 
-  function symbol(color, shape) {
+  function symbol(color, shape, dash) {
     const box = element('span');
     const paths = {
       circle: 'M5,1a4,4 0 1,0 0.01,0z',
@@ -70,7 +70,11 @@ for (const figure of document.querySelectorAll('.chart')) {
       'triangle-right': 'M9,5l-8,4v-8z',
       'triangle-left': 'M1,5l8,4v-8z',
     };
-    box.innerHTML = `<svg viewBox="0 0 10 10" aria-hidden="true"><path d="${paths[shape] ?? paths.square}" fill="${color}"/></svg>`;
+    const mark =
+      dash === undefined
+        ? `<svg viewBox="0 0 10 10" aria-hidden="true"><path d="${paths[shape] ?? paths.square}" fill="${color}"/></svg>`
+        : `<svg class="dash" viewBox="0 0 30 10" aria-hidden="true"><path d="M0,5h30" stroke="${color}" stroke-width="2" stroke-dasharray="${dash}"/></svg>`;
+    box.innerHTML = mark;
     return box.firstChild;
   }
 
