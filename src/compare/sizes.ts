@@ -87,7 +87,7 @@ function trainedFor(timing: Timing, seconds: number, spaces: number): { steps: n
 }
 
 /** Seconds at a size. */
-export function estimated({ sizes: [a, b], seconds: [first, second] }: Timing, size: number): number {
+function estimated({ sizes: [a, b], seconds: [first, second] }: Timing, size: number): number {
   const power = a === b ? 1 : Math.log(second / first) / Math.log(b / a);
   return second * (size / b) ** Math.min(2, Math.max(1, power));
 }

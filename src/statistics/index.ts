@@ -1,6 +1,6 @@
 export { NORMAL_95, normalCdf, normalQuantile } from './normal.js';
 export { bootstrapMean, bootstrapMeans, percentileInterval } from './bootstrap.js';
-export { estimate, type Estimate } from './estimate.js';
+export { estimate } from './estimate.js';
 export { studentQuantile } from './student.js';
 export { wilson } from './wilson.js';
 export { partialInterval, partialSpearman } from './partial.js';
