@@ -8,8 +8,6 @@ import { total, type SpaceFacts, type Timing, type Timings } from './sizes.js';
 const ROWS = [300, 900] as const;
 const STEPS = [5, 20] as const;
 const COMPONENTS = [1, 2, 5];
-/** The axes of a mixture are at most a share of its rows, so that covariances can be estimated. */
-const ROWS_PER_AXIS = 20;
 
 /**
  * Times each analysis on a few rows of the latent space with the most numbers, in a temporary folder; `run` runs one
@@ -56,7 +54,7 @@ export async function calibrate(
         sizes: mixtures.sizes,
         seconds: mixtures.seconds.map(seconds => seconds / spaces.length) as [number, number],
         components: total(COMPONENTS),
-        dims: Math.max(1, Math.min(needed, Math.floor(least / ROWS_PER_AXIS))),
+        dims: needed,
       },
       probes: labelled && (await timed(rows, size => ['probe', labelled.path, ...probe, '--rows', String(size)])),
       diagnosis: await timed(rows, size => ['diagnose', largest.path, '--rows', String(size)]),

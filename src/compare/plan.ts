@@ -16,7 +16,6 @@ export interface StudyStep {
 /** One latent space under one seed, and where its parts are in the study's folder. */
 export interface StudySpace {
   tokenizer: string;
-  family: string | undefined;
   seed: number;
   /** `mae`, or with several seeds `mae-0`, … */
   name: string;
@@ -26,7 +25,7 @@ export interface StudySpace {
   /** The decoder: a run folder or a ready-made tokenizer; absent for latents without one. */
   decoder: string | undefined;
   /** Flags for opening it. */
-  opening: Flags;
+  opening: OptionalFlags;
   runs: DiffusionRun[];
 }
 
@@ -65,19 +64,18 @@ export function planStudy(study: Study, out: string): Plan {
 }
 
 function space(study: Study, out: string, tokenizer: string, seed: number): StudySpace {
-  const { train, tokenizer: ready, same, latents, test, family, ...flags } = study.tokenizers[tokenizer];
+  const { train, tokenizer: ready, same, latents, test, ...rest } = study.tokenizers[tokenizer];
   const name = underSeed(study, tokenizer, seed);
   const trained = train === undefined ? same : tokenizer;
   return {
     tokenizer,
-    family,
     seed,
     name,
     latents: latents ?? join(out, 'latents', name),
     test: latents !== undefined ? test : study.test === undefined ? undefined : join(out, 'latents', `${name}-test`),
     decoder: trained === undefined ? ready : runOf(study, out, trained, seed),
     // The keys next to `train` are flags of the training.
-    opening: train === undefined ? flags : {},
+    opening: train === undefined ? { ...rest, family: undefined } : {},
     runs: (study['diffusion-seeds'] ?? [undefined]).map(own => {
       const run = own === undefined ? name : `${name}-d${own}`;
       const [folder, samples] = [join(out, 'diffusion', run), join(out, 'samples', run)];

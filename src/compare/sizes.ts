@@ -30,7 +30,11 @@ export interface Timing {
 
 export interface Timings {
   /** For components that sum to `components`. */
-  mixtures: Timing & { components: number; dims: number };
+  mixtures: Timing & {
+    components: number;
+    /** Axes that the latent spaces need, as the rows at hand say. */
+    dims: number;
+  };
   probes: Timing | undefined;
   diagnosis: Timing;
   embedding: Timing;
@@ -44,6 +48,8 @@ const COMPONENTS = [1, 2, 5, 10, 20, 50, 100];
 /** A component should have more rows than this to be fitted to. */
 const ROWS_PER_COMPONENT = 25;
 const FEWEST_ROWS = 200;
+/** The axes of a mixture are at most this share of its rows, so that covariances can be estimated. */
+const ROWS_PER_AXIS = 20;
 const STEPS = [50, 20_000] as const;
 
 /**
@@ -70,8 +76,10 @@ export function chooseSizes(spaces: readonly SpaceFacts[], timings: Timings, min
         sized(mixtures, SHARES.mixtures, factor(counts)).rows >=
         Math.min(least, counts.at(-1)! * 2 * ROWS_PER_COMPONENT),
     ) ?? choices.at(-1)!;
+  const fits = sized(mixtures, SHARES.mixtures, factor(components));
+  const dims = Math.max(1, Math.min(mixtures.dims, Math.floor(Math.min(fits.rows, least) / ROWS_PER_AXIS)));
   return {
-    mixtures: { ...sized(mixtures, SHARES.mixtures, factor(components)), components, dims: mixtures.dims },
+    mixtures: { ...fits, components, dims },
     probes: timings.probes ? sized(timings.probes, SHARES.probes) : { rows: most, seconds: 0 },
     diagnosis: sized(timings.diagnosis, SHARES.diagnosis),
     embedding: sized(timings.embedding, SHARES.embedding),

@@ -35,6 +35,14 @@ describe('the sizes of a comparison', () => {
     expect(long.diagnosis.rows).toBeGreaterThan(3 * diagnosis.rows);
   });
 
+  it('keep twenty rows for each axis of a mixture, of the rows that it is fitted to', () => {
+    const needed = { ...timings(1.5), mixtures: { ...timings(1.5).mixtures, dims: 300 } };
+    const { mixtures } = chooseSizes(spaces(1_000_000), needed, 0.5);
+    expect(mixtures.rows).toBeLessThan(6000);
+    expect(mixtures.dims).toBe(Math.floor(mixtures.rows / 20));
+    expect(chooseSizes(spaces(10_000), needed, 10_000).mixtures.dims).toBe(300);
+  });
+
   it('give most of the time to training where a diffusion model is asked for', () => {
     const diffusion = { sizes: [5, 20] as [number, number], seconds: [3, 4.5] as [number, number] };
     const sizes = chooseSizes(spaces(2000), { ...timings(), diffusion }, 10);
