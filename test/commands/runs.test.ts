@@ -29,7 +29,7 @@ beforeAll(() => {
   putRun('sit', { step: 40, outcome: 'diverged', model: 'sit-tiny' });
   putRun('broken', { step: 40, outcome: 'done' });
   put('broken/checkpoints/step-40/state.json', '{');
-  put('latents/whole/latents.json', { count: 50, meta: { tokenizer: 'mae' } });
+  put('latents/whole/latents.json', { count: 50, meta: { tokenizer: { name: 'mae' } } });
   put('latents/part/unfinished_rank00.json', { shards: [{ rows: 10 }, { rows: 5 }] });
   put('samples/samples.json', { model: 'sit' });
   for (const k of [0, 1]) put(`samples/00000${k}.png`, '');

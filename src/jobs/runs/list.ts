@@ -97,7 +97,9 @@ function ageOf({ path, names }: FoundFolder): number {
 
 async function studyOf(folder: string, readStudy: ReadStudy): Promise<Described> {
   const { done, total, next } = await readStudy(folder);
-  const state = total !== null && done >= total ? 'finished' : 'interrupted';
+  // Studies of older versions do not say how many steps they have; the report is written after the last.
+  const isDone = total === null ? existsSync(join(folder, 'report.html')) : done >= total;
+  const state = isDone ? 'finished' : 'interrupted';
   return { kind: 'study', model: '', state, done, total, loss: null, next };
 }
 
@@ -137,7 +139,8 @@ async function latentsOf({ path, names }: FoundFolder): Promise<Described> {
   const unfinished = [...names].filter(name => UNFINISHED.test(name));
   if (names.has(LATENTS_JSON) && unfinished.length === 0) {
     const { count, meta } = await readJsonRecord(join(path, LATENTS_JSON));
-    const model = isRecord(meta) && typeof meta.tokenizer === 'string' ? meta.tokenizer : '';
+    const tokenizer = isRecord(meta) && isRecord(meta.tokenizer) ? meta.tokenizer : {};
+    const model = typeof tokenizer.name === 'string' ? tokenizer.name : '';
     return {
       kind: 'latents',
       model,
