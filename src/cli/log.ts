@@ -61,7 +61,7 @@ function bar(stderr: TextSink, label: string, total: number, unit: string): Prog
 /** `12.3/s, 3 min 20 s left, 1.2 GB`. */
 function running(reading: Reading): string {
   const left = reading.eta === undefined ? [] : [`${duration(reading.eta)} left`];
-  return [rateOf(reading), ...left, memory(reading.rss)].join(', ');
+  return [...rateOf(reading), ...left, memory(reading.rss)].join(', ');
 }
 
 /** A shorter phase is not worth a line. */
@@ -91,9 +91,8 @@ function lines(stderr: TextSink, label: string, total: number, unit: string): Pr
       stopped = true;
       const { done, seconds, rss } = reading;
       const much = done < total ? `${done}/${total}` : String(done);
-      stderr.write(
-        `${label}: ${much} ${unit} in ${duration(seconds)}, ${rateOf(reading)}, ${memory(rss)}${tail(lastNote)}\n`,
-      );
+      const speed = [`${much} ${unit} in ${duration(seconds)}`, ...rateOf(reading), memory(rss)].join(', ');
+      stderr.write(`${label}: ${speed}${tail(lastNote)}\n`);
     },
   };
 }

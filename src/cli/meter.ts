@@ -42,10 +42,9 @@ export class Meter {
   }
 }
 
-/** `12.3/s`. */
-export function rateOf({ rate }: Reading): string {
-  if (rate === undefined) return '–/s';
-  return `${rate >= 100 ? rate.toFixed(0) : rate.toPrecision(3)}/s`;
+/** `12.3/s`, or nothing where no rate is known. */
+export function rateOf({ rate }: Reading): string[] {
+  return rate === undefined ? [] : [`${rate >= 100 ? rate.toFixed(0) : rate.toPrecision(3)}/s`];
 }
 
 /** Seconds as `8 s`, `3 min 20 s`, `2 h 5 min`. */

@@ -100,7 +100,8 @@ export function composed(
             model: 'sit-tiny',
             steps: diffusion.steps,
             'evaluate-every': Math.ceil(diffusion.steps / 4),
-            ema: diffusion.steps < 2000 ? 0.99 : 0.999,
+            // An average over about a tenth of the training.
+            ema: Number(Math.min(0.999, 1 - 10 / diffusion.steps).toPrecision(3)),
           },
     sample: samples ? { num: SAMPLES, steps: 25 } : false,
     evaluate: base.data === undefined || !samples ? false : { features, bootstrap: 20 },
