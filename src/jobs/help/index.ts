@@ -1,2 +1,2 @@
-export { findTopic, pages, type Page } from './pages.js';
-export { renderMarkdown, type Style } from './terminal.js';
+export { findTopic, pages } from './pages.js';
+export { renderMarkdown } from './terminal.js';

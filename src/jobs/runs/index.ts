@@ -1,1 +1,1 @@
-export { listRuns, type FoundRun, type ReadStudy } from './list.js';
+export { listRuns } from './list.js';
