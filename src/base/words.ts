@@ -23,9 +23,14 @@ export function readBoolean(word: string): boolean | undefined {
   return TRUE.includes(lower) ? true : FALSE.includes(lower) ? false : undefined;
 }
 
-/** The choice that a mistyped word most likely means: `WASM` → wasm, `kmean` → kmeans. */
+/** Letters from which on the beginning of a word stands for it. */
+const SHORTENED = 3;
+
+/** The choice that a mistyped or shortened word most likely means: `WASM` → wasm, `kmean` → kmeans, `mae` → maetok. */
 export function closest(word: string, choices: readonly string[]): string | undefined {
   const plain = (text: string): string => text.toLowerCase().replace(/[-_ ]/g, '');
+  const started = choices.filter(choice => word.length >= SHORTENED && plain(choice).startsWith(plain(word)));
+  if (started.length === 1) return started[0];
   const scored = choices
     .map(choice => ({ choice, distance: editDistance(plain(word), plain(choice)) }))
     .sort((a, b) => a.distance - b.distance);

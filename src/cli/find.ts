@@ -9,10 +9,10 @@ import { UsageError } from './usage-error.js';
 export async function findCommand(argv: string[]): Promise<Command | undefined> {
   const at = argv.findIndex(word => !word.startsWith('-'));
   if (at < 0) return undefined;
-  if (!Object.hasOwn(COMMANDS, argv[at]))
-    throw new UsageError(
-      `there is no command '${argv[at]}'${meant(argv[at], Object.keys(COMMANDS))}; \`maetok --help\` lists them`,
-    );
+  if (!Object.hasOwn(COMMANDS, argv[at])) {
+    const near = meant(argv[at], Object.keys(COMMANDS));
+    throw new UsageError(`there is no command '${argv[at]}'${near || ';'} \`maetok --help\` lists all commands`);
+  }
   const command = await COMMANDS[argv[at]]();
   return command.variants ? await findVariant(command, command.variants, argv.slice(at + 1)) : command;
 }

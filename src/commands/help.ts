@@ -13,7 +13,7 @@ export const help = defineCommand({
     ['maetok help', 'the pages'],
     ['maetok help studies', 'a page'],
     ['maetok help exit codes', 'a section, by words of its heading'],
-    ['maetok help extract', 'a command that has no page: as `maetok extract --help`'],
+    ['maetok help umap', 'the page of a command; `maetok umap --help` has its options'],
   ],
   inputs: { name: 'topic', describe: 'a page, or words of a heading', min: 0, max: 20 },
   options: z.object(common),

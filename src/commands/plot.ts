@@ -50,20 +50,22 @@ export const plot = defineCommand({
   options,
   main: ['out', 'kind', 'x', 'y', 'color', 'facet', 'logX', 'logY', 'title', 'where', 'force'],
   async run(chosen, inputs, context) {
-    const { chartOf, filter, FOLDED, folded, leftOut, renderSvg, requireSameProtocol, stack, trainedDifferently } =
+    const { chartOf, filter, FOLDED, folded, leftOut, renderSvg, requireSameProtocol, stack, ...report } =
       await import('../report/index.js');
     const files = chartFiles('--out', chosen.out);
     const tables = await readTables(inputs, context);
     if (!chosen.force) requireSameProtocol(tables.flatMap(({ card }) => card ?? []));
-    const unlike = trainedDifferently(tables.flatMap(({ card, trained }) => card ?? trained ?? []));
+    const unlike = report.trainedDifferently(tables.flatMap(({ card, trained }) => card ?? trained ?? []));
     if (unlike !== undefined) context.log.warn(unlike);
     const sources = tables.flatMap(({ sources }) => sources);
     const stacked = stack(
       tables.map(({ table }) => table),
       sources,
     );
-    const rows = chosen.where === undefined ? stacked : filter(stacked, chosen.where);
     const { force, scale, x: across = [] } = chosen;
+    const wanted = chosen.where === undefined ? stacked : filter(stacked, chosen.where);
+    const { table: rows, kept } = report.usualLosses(wanted, { ...chosen, x: across.at(0) });
+    if (kept.length > 0) context.log.note(`drawn: ${kept.join(', ')}; --where and --color choose others`);
     const isFolded = across.length > 1;
     if (isFolded && chosen.facet !== undefined)
       throw new UserError('--facet: several columns under --x have a panel each already');

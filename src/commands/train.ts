@@ -1,4 +1,3 @@
-import { existsSync } from 'node:fs';
 import { z } from 'zod';
 import { UserError } from '../base/index.js';
 import { TRAINABLES } from '../jobs/train/names.js';
@@ -95,8 +94,10 @@ async function trainOne(model: string): Promise<Command> {
 
 /** With --resume, the flags that the run was started with. */
 async function rememberedOptions(model: string, typed: Record<string, unknown>): Promise<Record<string, unknown>> {
-  if (typed.resume !== true || typeof typed.out !== 'string' || !existsSync(typed.out)) return {};
+  if (typed.resume !== true || typeof typed.out !== 'string') return {};
   const { readRunConfig } = await import('../io/index.js');
+  const { refuseFolder } = await import('../training/index.js');
+  refuseFolder({ out: typed.out, resume: true, force: false });
   const { config } = await readRunConfig(typed.out);
   if (config.model !== model)
     throw new UserError(

@@ -38,7 +38,8 @@ export type Chosen = ChartChoice & { kind: ChartKind; x: string; y: string };
 /** A table that some command writes, and its usual chart. The first rule whose columns are all present applies. */
 interface Rule {
   needs: string[];
-  chart: (table: Table) => Chosen;
+  /** `x` is the x axis that was asked for. */
+  chart: (table: Table, x: string | undefined) => Chosen;
 }
 
 const has = (table: Table, column: string): boolean => table.columns.includes(column);
@@ -65,15 +66,15 @@ const RULES: Rule[] = [
   },
   {
     needs: ['t', 'loss'],
-    chart: table => {
+    chart: (table, x) => {
       const components = varied(table, 'components');
+      const step = x === 'step' ? undefined : varied(table, 'step');
       return {
         kind: 'line',
         x: first(table, 'log_snr') ?? 't',
         y: requireOne(table, 'loss_per_dim', 'loss'),
-        color: components ?? varied(table, 'source') ?? varied(table, 'step'),
+        color: components ?? varied(table, 'source') ?? step,
         facet: components && varied(table, 'source'),
-        dash: varied(table, 'weights'),
       };
     },
   },
@@ -176,7 +177,7 @@ export function choose(table: Table, choice: ChartChoice): Chosen {
     throw new UserError(
       `${table.name}: it is not clear what to draw; name the axes with --x and --y (columns: ${table.columns.join(', ')})`,
     );
-  const chosen = { ...rule.chart(table), ...typed };
+  const chosen = { ...rule.chart(table, x), ...typed };
   // A lone latent space keeps the colour that it has among the others of its study.
   const isKnown = typed.sources?.includes(String(table.rows.at(0)?.source)) ?? false;
   return chosen.color === undefined && isKnown && !varied(table, 'source') ? { ...chosen, color: 'source' } : chosen;

@@ -1,4 +1,5 @@
 export { chartOf, leftOut, type ChartChoice } from './chart.js';
+export { usualLosses } from './losses.js';
 export { markdownTable } from './markdown.js';
 export type { Mark, Measured } from './page/cell.js';
 export { htmlReport } from './page/html.js';

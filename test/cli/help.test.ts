@@ -62,8 +62,9 @@ describe('help', () => {
   });
 
   test.each([
-    [['trian'], /there is no command 'trian'; did you mean train\?/],
-    [['nothing-like-it'], /there is no command 'nothing-like-it'; `maetok --help` lists them/],
+    [['trian'], /there is no command 'trian'; did you mean train\? `maetok --help` lists all commands/],
+    [['train', 'mae', '--out', 'x'], /no model is called 'mae'.*did you mean maetok\?/],
+    [['nothing-like-it'], /there is no command 'nothing-like-it'; `maetok --help` lists all commands/],
     [['train', 'maetk', '--out', 'x'], /no model is called 'maetk'.*did you mean maetok\?/],
     [['analyze-gmm', 'x', '--componets', '3'], /Unknown argument: componets; did you mean --components\?/],
     [['analyze-gmm', 'x', '--covariance', 'dag'], /must be one of .*, not 'dag'; did you mean diag\?/],

@@ -139,6 +139,31 @@ describe('maetok plot', () => {
     expect((await maetok('plot', table, '--where', 'split=test')).stderr).toMatch(/no row .* matches/);
   });
 
+  it('draws held-out losses with averaged weights after the last step of each run, and says so', async () => {
+    const parts = ['train', 'heldout'].flatMap(split => ['raw', 'ema'].map(weights => `${split},${weights}`));
+    const losses = (...steps: number[]): string =>
+      [
+        'step,split,weights,bin,t,loss,loss_per_dim,excess',
+        ...steps.flatMap(step =>
+          parts.flatMap((part, i) => [
+            ...[0.25, 0.75].map((t, bin) => `${step},${part},${bin},${t},${t + i},${t + i},${t}`),
+            `${step},${part},all,,${i},${i},1`,
+          ]),
+        ),
+      ].join('\n');
+    const [mae, ae] = [csv('mae.csv', losses(5, 10)), csv('ae.csv', losses(5, 20))];
+    const lines = (svg: string): number => svg.match(/aria-roledescription="line mark"/g)?.length ?? 0;
+    const both = await maetok('plot', mae, ae, '--y', 'excess');
+    expect([both.code, lines(both.stdout)]).toEqual([0, 2]);
+    expect(both.stderr).toContain('drawn: split=heldout, weights=ema, step=10 and 20 (the last);');
+    const one = await maetok('plot', mae);
+    expect([lines(one.stdout), one.stderr]).toEqual([2, expect.not.stringContaining('step=')]);
+    const splits = await maetok('plot', mae, ae, '--dash', 'split');
+    expect([lines(splits.stdout), splits.stderr]).toEqual([4, expect.not.stringContaining('split=')]);
+    const byStep = await maetok('plot', mae, ae, '--x', 'step', '--where', 'split=train');
+    expect([lines(byStep.stdout), byStep.stderr]).toEqual([2, expect.stringContaining('drawn: weights=ema, bin=all;')]);
+  });
+
   it('gives each of several x columns a panel and an axis of its own, with the names at the points', async () => {
     const table = csv(
       'summary.csv',

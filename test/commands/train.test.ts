@@ -120,6 +120,7 @@ describe('maetok train', () => {
     [['train', 'tiny'], /--out is required/],
     [['train', 'tiny', '--out', 'package.json/run'], /--out package.json\/run: .*package.json is not a folder/],
     [['train', 'tiny', '--out', join(folder, 'absent'), '--resume'], /holds no run to resume/],
+    [['train', 'ae', '--out', join(folder, 'absent'), '--resume'], /holds no run to resume/],
   ])('refuses %j in one line', async (words, message) => {
     const { code, stderr } = await maetok(...words);
     expect(stderr.trim().split('\n')).toHaveLength(1);

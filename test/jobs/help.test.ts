@@ -54,6 +54,12 @@ describe('topics', () => {
     }
   });
 
+  test('a page before the command that is called the same, which is found by its full name', () => {
+    expect(findTopic('data', all)).toBe(all.find(({ name }) => name === 'data')?.text);
+    expect(findTopic('commands/data', all)).toBe(all.find(({ name }) => name === 'commands/data')?.text);
+    expect(findTopic('plot', all)).toMatch(/^# maetok plot/);
+  });
+
   test('a page by its name, a section by its heading or words of it', () => {
     expect(findTopic('command-line', all)).toMatch(/^# The command line/);
     expect(findTopic('Exit codes and signals', all)).toMatch(/^## Exit codes and signals\n/);
@@ -62,7 +68,7 @@ describe('topics', () => {
   });
 
   test.each([
-    [['help', 'trianing'], /no page or heading is called 'trianing'; did you mean 'training'\?/],
+    [['help', 'trianing'], /no page or heading is called 'trianing'; did you mean 'training'\? `maetok help` lists/],
     [['help', 'zzzz'], /`maetok help` lists the pages/],
   ])('%j: one line, exit 2', async (words, complaint) => {
     const { code, stderr } = await maetok(...words);
@@ -74,6 +80,6 @@ describe('topics', () => {
     const { code, stdout } = await maetok('help');
     expect(code).toBe(0);
     for (const { name, title } of all) expect(stdout).toMatch(new RegExp(`^ +${name} +${title.slice(0, 10)}`, 'm'));
-    expect((await maetok('help', 'umap')).stdout).toBe((await maetok('umap', '--help')).stdout);
+    expect((await maetok('help', 'train', 'ae')).stdout).toBe((await maetok('train', 'ae', '--help')).stdout);
   });
 });

@@ -59,7 +59,9 @@ const plain = (words: string): string =>
  */
 export function findTopic(topic: string, all = pages()): string {
   const wanted = plain(topic);
-  const named = all.find(({ name }) => plain(name) === wanted || plain(name.split('/').at(-1)!) === wanted);
+  // A page before the page of a command that is called the same.
+  const named =
+    all.find(({ name }) => plain(name) === wanted) ?? all.find(({ name }) => plain(name.split('/').at(-1)!) === wanted);
   if (named) return named.text;
   const sections = all.flatMap(({ name, sections: own }) => own.map(section => ({ ...section, page: name })));
   const exact = sections.filter(({ heading }) => plain(heading) === wanted);
@@ -71,6 +73,6 @@ export function findTopic(topic: string, all = pages()): string {
     );
   const meant = closest(topic, [...all.map(({ name }) => name), ...sections.map(({ heading }) => heading)]);
   throw new UserError(
-    `help: no page or heading is called '${topic}'${meant === undefined ? '' : `; did you mean '${meant}'?`}; \`maetok help\` lists the pages`,
+    `help: no page or heading is called '${topic}'${meant === undefined ? ';' : `; did you mean '${meant}'?`} \`maetok help\` lists the pages`,
   );
 }
