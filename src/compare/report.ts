@@ -21,6 +21,7 @@ import {
 import { CLAIMS_NOTE, judgeClaims, verdictOf } from './claims.js';
 import { differenceOf } from './difference.js';
 import { furtherMeasures } from './further.js';
+import { summaryCard } from './card.js';
 import { MEASURES } from './measures.js';
 import { MEASURE_NAMES, type MeasureName } from './names.js';
 import { pictureSections } from './pictures.js';
@@ -47,7 +48,7 @@ export interface ReportOptions {
   remaining?: number | undefined;
 }
 
-/** Draws the charts, writes summary.csv, claims.csv, summary.md and report.html, and returns the summary. */
+/** Draws the charts, writes summary.csv with its protocol card, claims.csv, summary.md and report.html, and returns the summary. */
 export async function writeReport(
   study: Study,
   plan: Plan,
@@ -63,6 +64,8 @@ export async function writeReport(
     await replace(join(out, 'charts', `${file}.csv`), csv(table));
   }
   await replace(join(out, 'summary.csv'), csv(summary));
+  const card = await summaryCard(study, plan.steps);
+  await replace(join(out, 'summary.csv.protocol.json'), `${JSON.stringify(card, null, 2)}\n`);
   if (claims.rows.length > 0) await replace(join(out, 'claims.csv'), csv(claims));
   await replace(join(out, 'summary.md'), markdown(study, summary, claims));
   const unfinished = {

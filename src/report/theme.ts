@@ -1,5 +1,6 @@
 import type { Config } from 'vega-lite';
 import { FONT } from './font.js';
+import { FOLDED } from './table.js';
 
 /**
  * Okabe & Ito's hues, which colour-blind readers can distinguish, the light ones darkened to a contrast of 3 : 1 on white;
@@ -44,6 +45,8 @@ export const THEME: Config = {
 };
 
 const TITLES: Record<string, string> = {
+  // Of several measures, each named above its panel.
+  [FOLDED.value]: '',
   nll: 'negative log-likelihood (nats per sample)',
   nll_per_dim: 'negative log-likelihood (nats per dimension)',
   components: 'mixture components',

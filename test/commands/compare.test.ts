@@ -58,6 +58,10 @@ describe('maetok compare', () => {
     for (const file of ['tables/nll-0.csv', 'charts/nll.svg', 'charts/probe.png', 'summary.csv', 'summary.md'])
       expect(existsSync(join(out, file))).toBe(true);
     expect(readFileSync(join(out, 'claims.csv'), 'utf8')).toMatch(/,rows,1,supported/);
+    // The summary's card says how all of it was measured, and of each command what its tables share.
+    const card = JSON.parse(readFileSync(join(out, 'summary.csv.protocol.json'), 'utf8')) as object;
+    expect(card).toMatchObject({ study: { seeds: [0], gmm: { components: [1, 2] } }, tables: { probe: { seed: 0 } } });
+    expect(card).not.toHaveProperty('tables.probe.latents');
     const html = readFileSync(join(out, 'report.html'), 'utf8');
     for (const part of ['gaps', 'Mixture fits', 'Probes', '<svg']) expect(html).toContain(part);
   });
