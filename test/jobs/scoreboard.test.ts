@@ -173,11 +173,10 @@ describe('scoreboard', () => {
 
   test('the study of tiny tokenizers: fidelity orders what they generate, and with it held fixed nothing is certain', async () => {
     const table = await readTable(fileURLToPath(new URL('../../studies/predictors-tiny.csv', import.meta.url)));
-    const measures = ['interpolation_ifd', 'reconstruction_distance', 'gain', 'viv', 'probe'];
+    const measures = ['interpolation_ifd', 'gain', 'viv'];
     const rows = scoreboard(table, { seed: 0, measures, partial: ['dims', 'reconstruction_distance'] });
-    expect(rows.map(({ spearman }) => Number(spearman!.toFixed(2)))).toEqual([0.98, 0.97, 0.72, -0.19, 0.11]);
-    for (const { partial_low, partial_high } of rows.filter(({ measure }) => measure !== 'reconstruction_distance'))
-      expect(partial_low! * partial_high!).toBeLessThan(0);
+    expect(rows.map(({ spearman }) => Number(spearman!.toFixed(2)))).toEqual([0.98, 0.72, -0.19]);
+    for (const { partial_low, partial_high } of rows) expect(partial_low! * partial_high!).toBeLessThan(0);
   });
 
   test('the published numbers: settings are kept apart, and three tokenizers are reported as too few', async () => {
