@@ -21,6 +21,9 @@ const DIRECT = ['generation', 'diffusion_loss'] as const;
 /** What describes the latent spaces where nothing was generated. */
 const INDIRECT = ['best_components', 'probe', 'gain'] as const;
 
+/** More than these are counted, not named. */
+const MANY_SPACES = 6;
+
 /** Says which latent space does best, how sure that is, and what would make it surer. */
 export function verdict(study: Study, tables: StudyTables, summary: Table, claims: Table): Verdict {
   const has = (name: MeasureName): boolean => summary.rows.some(row => Number.isFinite(row[name]));
@@ -29,7 +32,7 @@ export function verdict(study: Study, tables: StudyTables, summary: Table, claim
   const sources = Object.keys(study.tokenizers);
   const question =
     sources.length > 1
-      ? `Which of ${listed(sources)} will a diffusion model learn best?`
+      ? `Which of ${sources.length > MANY_SPACES ? `these ${sources.length} latent spaces` : listed(sources)} will a diffusion model learn best?`
       : `Will a diffusion model learn ${sources[0]} well?`;
   if (name === undefined) return { question, answer: ['Nothing has been measured yet.'], wouldChange: [] };
   const ranked = rankedBy(summary, name);
