@@ -40,6 +40,12 @@ export function unreadable(path: string, error: unknown): UserError {
   return new UserError(`${path}: ${absent ? 'no such file' : `cannot be read: ${faultOf(error) ?? messageOf(error)}`}`);
 }
 
+/** The error for rows without classes, which `wanted` needs. */
+export const unlabelled = (name: string, wanted: string): UserError =>
+  new UserError(
+    `${name}: has no labels, which ${wanted} needs; extract from a folder with a subfolder per class, or give an array file (.npz, .pt) an array \`labels\``,
+  );
+
 /** The system's error codes in plain words, with a remedy where it is not obvious. */
 const FAULTS: Record<string, string> = {
   ENOENT: 'no such file or folder',

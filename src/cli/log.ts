@@ -29,8 +29,11 @@ export function makeLog(stderr: TextSink, { quiet }: { quiet: boolean }): CliLog
     warn: message => void stderr.write(`${colour.yellow('warning:')} ${message}\n`),
     reused: note,
     wrote: (path, message = `wrote ${path}`) => note(message),
-    progress: (label, total, unit = '') =>
-      quiet ? idle : stderr.isTTY === true ? bar(stderr, label, total, unit) : lines(stderr, label, total, unit),
+    progress: (label, total, units = '') => {
+      if (quiet) return idle;
+      const unit = total === 1 ? units.replace(/s$/, '') : units;
+      return stderr.isTTY === true ? bar(stderr, label, total, unit) : lines(stderr, label, total, unit);
+    },
     error: message => void stderr.write(`${message}\n`),
     end: () => undefined,
   };

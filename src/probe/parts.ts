@@ -1,4 +1,4 @@
-import { UserError } from '../base/index.js';
+import { UserError, unlabelled } from '../base/index.js';
 import { selectedRows, splitRows, type RowSource } from '../rows/index.js';
 import { namedClasses, type Classes } from '../io/index.js';
 
@@ -67,9 +67,6 @@ function labelsAmong(classNames: string[], latents: LabelledLatents, test: Label
 }
 
 function labelsOf({ name, rows, classes }: LabelledLatents): Classes {
-  if (!rows.labels)
-    throw new UserError(
-      `${name}: has no labels, which a probe needs; extract from a folder with a subfolder per class`,
-    );
+  if (!rows.labels) throw unlabelled(name, 'a probe');
   return { labels: rows.labels, ...(classes && classes.length > 0 && { classes: [...classes] }) };
 }

@@ -40,6 +40,15 @@ describe('progress in a log', () => {
     ]);
   });
 
+  test('one of something is in the singular', () => {
+    const stderr = sink();
+    const progress = makeLog(stderr, { quiet: false }).progress('verifying', 1, 'cases');
+    jest.advanceTimersByTime(2000);
+    progress.update(1);
+    progress.stop();
+    expect(stderr.lines).toEqual([expect.stringMatching(/^verifying: 1 case in 2\.0 s/)]);
+  });
+
   test('a phase shorter than a second gets none, and what was done before it is no speed', () => {
     const stderr = sink();
     const log = makeLog(stderr, { quiet: false });

@@ -133,6 +133,7 @@ describe('maetok diagnose', () => {
     expect(code).toBe(0);
     expect(stdout).not.toMatch(/silhouette/);
     expect(stderr).toMatch(/unlabelled: has no labels/);
+    expect(stderr).not.toMatch(/(classes|alignment) measured/);
   });
 
   it.each([

@@ -188,7 +188,11 @@ describe('maetok probe', () => {
   });
 
   it.each([
-    ['no labels', ['unlabelled'], /unlabelled: has no labels.*a subfolder per class/],
+    [
+      'no labels',
+      ['unlabelled'],
+      /unlabelled: has no labels.*a subfolder per class, or give an array file .* `labels`/,
+    ],
     ['a missing file', ['missing'], /missing/],
   ])('%s: one line, exit 2, nothing written', async (_, [name], message) => {
     const out = join(folder, 'none.csv');

@@ -179,6 +179,18 @@ describe('scoreboard', () => {
     for (const { partial_low, partial_high } of rows) expect(partial_low! * partial_high!).toBeLessThan(0);
   });
 
+  test('values that are tied are no lack of tokenizers', () => {
+    const rows = scoreboard(parseTable('tokenizer,mask,fid\na,0,1\nb,0,2\nc,0,3\nd,0,4\ne,0,5\nf,1,6\n', 'table'), {
+      seed: 0,
+      target: 'fid',
+    });
+    expect(explanations(rows)).toEqual([
+      expect.stringMatching(
+        /^6 tokenizers have too many equal values for mask: .*; 5 with different values are enough/,
+      ),
+    ]);
+  });
+
   test('the published numbers: settings are kept apart, and three tokenizers are reported as too few', async () => {
     const published = await readTable(PUBLISHED);
     const rows = scoreboard(published, { seed: 0 });

@@ -1,4 +1,4 @@
-import { UserError, type Log } from '../../base/index.js';
+import { UserError, type Log, unlabelled } from '../../base/index.js';
 import type { MeasureGroup } from '../../diagnose/names.js';
 import { alignment } from './groups/alignment.js';
 import { classes } from './groups/classes.js';
@@ -38,9 +38,9 @@ export async function diagnoseLatents(
   const task = taskOf(source, settings, log);
   const rows: DiagnoseRow[] = [];
   for (const group of settings.groups) {
-    log.note(`${source.name}: ${group}`);
-    for (const { setting = '', ...measured } of await GROUPS[group](task))
-      rows.push({ source: source.name, group, setting, ...measured });
+    const found = await GROUPS[group](task);
+    for (const { setting = '', ...measured } of found) rows.push({ source: source.name, group, setting, ...measured });
+    if (found.length > 0) log.note(`${source.name}: ${group} measured`);
   }
   return rows;
 }
@@ -55,10 +55,7 @@ function checkRows({ name, rows }: DiagnoseSource, { features, groups, neighbour
       `--features ${features.name}: has ${features.rows} rows, ${name} ${rows.rows}; both must be of the same images in the same order`,
     );
   const only = groups.length === 1 ? groups[0] : undefined;
-  if (only === 'classes' && !rows.labels)
-    throw new UserError(
-      `${name}: has no labels, which --measure classes needs; extract from a folder with a subfolder per class`,
-    );
+  if (only === 'classes' && !rows.labels) throw unlabelled(name, '--measure classes');
   if (only === 'alignment' && !features)
     throw new UserError('--measure alignment needs --features of the same images to compare the latents with');
 }

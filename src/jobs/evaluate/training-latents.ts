@@ -1,4 +1,4 @@
-import { UserError, type Log } from '../../base/index.js';
+import { UserError, type Log, unlabelled } from '../../base/index.js';
 import { tf, type Tensor2D } from '../../engine/index.js';
 import { openLatents, shown, type Latents } from '../../latents/index.js';
 import type { TrainingBlock } from '../../metrics/index.js';
@@ -110,8 +110,7 @@ export function inOneNumbering(
   images: { name: string; labels?: Int32Array | undefined; classes: readonly string[] },
   training: Pick<TrainingLatents, 'name' | 'labels' | 'classes'>,
 ): { images: Int32Array; training: Int32Array } {
-  for (const { name, labels } of [images, training])
-    if (!labels) throw new UserError(`${name}: has no labels, which --within-class needs`);
+  for (const { name, labels } of [images, training]) if (!labels) throw unlabelled(name, '--within-class');
   const names = training.classes ?? [];
   const called = (label: number): number => {
     const found = names.indexOf(images.classes[label]);

@@ -1,5 +1,5 @@
 import { totalmem } from 'node:os';
-import { EXIT, UserError, type Log } from '../../base/index.js';
+import { EXIT, UserError, type Log, unlabelled } from '../../base/index.js';
 import {
   hiddenStatesAt,
   openDiffusion,
@@ -136,7 +136,7 @@ function conditionOf(
     if (labelDropout === 0) log.warn(`${run}: was trained without label dropout, so its null class is untrained`);
     return () => config.classes;
   }
-  if (!source.labels) throw new UserError(`${source.name}: has no labels, which labels=given needs`);
+  if (!source.labels) throw unlabelled(source.name, 'labels=given');
   log.warn(`${run}: its hidden states are those of a network that was told the classes (labels=given)`);
   return label;
 }

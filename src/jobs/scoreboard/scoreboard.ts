@@ -254,15 +254,32 @@ export function omissions(
   return [...partly, ...constant, ...wordy, ...infinite];
 }
 
+/** Tokenizers of which, where no two have equal values, perfect agreement is significant: p = 2 / 5!. */
+const ENOUGH = 5;
+
 /** Explains the verdicts, one line per setting that needs it. */
 export function explanations(rows: readonly ScoreboardRow[]): string[] {
   const few = rows.filter(({ verdict }) => verdict === 'too few');
   return [...new Set(few.map(({ setting }) => setting))].map(setting => {
     const here = few.filter(row => row.setting === setting);
-    const counts = [...new Set(here.map(({ tokenizers }) => tokenizers))].sort((a, b) => a - b).join(' or ');
+    const said = (what: string, of: ScoreboardRow[]): string[] => {
+      if (of.length === 0) return [];
+      const counts = [...new Set(of.map(({ tokenizers }) => tokenizers))].sort((a, b) => a - b).join(' or ');
+      return [`${counts} tokenizers ${what} for ${of.map(({ measure }) => measure).join(', ')}`];
+    };
+    const causes = [
+      ...said(
+        'are too few',
+        here.filter(({ tokenizers }) => tokenizers < ENOUGH),
+      ),
+      ...said(
+        'have too many equal values',
+        here.filter(({ tokenizers }) => tokenizers >= ENOUGH),
+      ),
+    ];
     return (
-      `${setting === '' ? '' : `${setting}: `}${counts} tokenizers are too few for ${here.map(({ measure }) => measure).join(', ')}: ` +
-      `even perfect agreement would have p > ${LEVEL}; 5 with different values are enough`
+      `${setting === '' ? '' : `${setting}: `}${causes.join('; ')}: ` +
+      `even perfect agreement would have p > ${LEVEL}; ${ENOUGH} with different values are enough`
     );
   });
 }
