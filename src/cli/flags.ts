@@ -61,5 +61,5 @@ function readFlags(schema: z.ZodObject): Record<string, Flag> {
 const typedAs = (value: NonNullable<Property['default']>): string =>
   typeof value === 'number' && value !== 0 && Math.abs(value) < 1e-3 ? value.toExponential() : String(value);
 
-/** A flag as it is typed: `--batch-size`, `-c`. */
-export const dashed = (name: string): string => (name.length === 1 ? `-${name}` : `--${kebab(name)}`);
+/** A flag as it is typed: `--batch-size`. */
+export const dashed = (name: string): string => `--${kebab(name)}`;

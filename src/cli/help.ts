@@ -35,9 +35,9 @@ export function commandHelp(command: Command, { all, width }: { all: boolean; wi
   const parts = [usage(command), wrap(describe, width).join('\n')];
   if (inputs) parts.push(wrap(`${inputs.name}: ${inputs.describe}`, width).join('\n'));
   const sections = sectionsOf(command);
-  const shown = all ? sections : sections.slice(0, 1);
+  const shown = all ? sections : sections.filter(({ title }) => title === FIRST);
   for (const { title, names } of shown) parts.push(section(title, optionLines(command, names, width)));
-  const hidden = sections.slice(shown.length).flatMap(({ names }) => names);
+  const hidden = sections.filter(section => !shown.includes(section)).flatMap(({ names }) => names);
   if (hidden.length > 0)
     parts.push(wrap(`${hidden.length} more options: \`maetok ${name} --help-all\``, width).join('\n'));
   if (examples.length > 0)

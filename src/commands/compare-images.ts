@@ -38,6 +38,7 @@ export const compareImages = defineCommand({
     max: 2,
   },
   options,
+  main: ['out', 'num', 'question', 'judgments', 'limit', 'force'],
   async run(chosen, inputs, context) {
     if (chosen.judgments === undefined) await writePage(chosen, inputs, context);
     else await countJudgments(chosen.judgments, chosen, inputs, context);

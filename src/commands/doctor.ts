@@ -28,6 +28,7 @@ export const doctor = defineCommand({
     ['maetok doctor --engine wasm', 'one engine'],
   ],
   options: z.object(common),
+  main: ['engine'],
   async run({ engine }, _inputs, context) {
     const rows = engine === undefined ? await examineAll(context) : [await examine(engine)];
     await writeTable(context, COLUMNS, rows, {});

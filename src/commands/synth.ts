@@ -7,6 +7,7 @@ export const synth = defineCommand({
   name: 'synth',
   describe: 'Runs experiments on mixtures whose modes are known: tests what the paper claims about latent spaces.',
   examples: [
+    ['maetok synth modes --help', 'the options of an experiment'],
     ['maetok synth modes --chart nll.png --picture umap.png', 'does a spread-out UMAP mean many modes?'],
     ['maetok synth diffusion --chart excess.png', 'do more modes need more samples for the same diffusion loss?'],
   ],
