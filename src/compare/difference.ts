@@ -1,6 +1,6 @@
 import { estimate } from '../statistics/index.js';
 import { measurements, ownInterval, repeated } from './measurements.js';
-import { MEASURES } from './measures.js';
+import { atLargest, MEASURES } from './measures.js';
 import type { MeasureName } from './names.js';
 import type { Study } from './study.js';
 import type { StudyTables } from './tables.js';
@@ -23,7 +23,8 @@ export interface Difference {
  * The advantage of `better` over `worse`: the mean of paired differences with Student's interval where there are several
  * seeds; of one seed with the interval that the two measurements' own give (Zou and Donner 2008: the square root of the
  * sum of the squared distances to their near ends), which says nothing about another training. Undefined where either
- * was not measured.
+ * was not measured; without an interval where the one with fewer components may need more than were tried, and where a
+ * count of parts has an interval of one point: the bootstrap chose the same fit every time, and does not fit again.
  */
 export function differenceOf(
   study: Study,
@@ -42,11 +43,14 @@ export function differenceOf(
   });
   if (pairs.length === 0) return undefined;
   const { mean: advantage, low, high, count } = estimate(pairs);
+  if (measure.counted && atLargest(tables, advantage < 0 ? worse : better))
+    return { advantage, low: null, high: null, over: 'unknown', count };
   if (count > 1) return { advantage, low, high, over: study.seeds.length > 1 ? 'seeds' : 'diffusion seeds', count };
   const [one, other] = [ours, theirs].map(([{ found }]) =>
     upwards(Number(found.row[found.column]), ownInterval(found), sign),
   );
-  if (!one || !other) return { advantage, low: null, high: null, over: 'unknown', count };
+  const isOneFit = measure.counted === 'parts' && [one, other].some(of => of?.low === of?.high);
+  if (!one || !other || isOneFit) return { advantage, low: null, high: null, over: 'unknown', count };
   return {
     advantage,
     low: advantage - Math.hypot(one.value - one.low, other.high - other.value),

@@ -17,6 +17,11 @@ export interface Measure {
   context?: Record<string, string>;
   /** Whether every diffusion model on a latent space has a number of its own. */
   perRun?: boolean;
+  /**
+   * Whether it counts the components of the best mixture, or parts that depend on how it was fitted: too few where the
+   * largest that was tried is the best.
+   */
+  counted?: 'components' | 'parts';
   /** Where the number is in the tables of one latent space, or of one diffusion model. */
   find: (tables: StudyTables) => Found | undefined;
 }
@@ -37,6 +42,17 @@ export function bestMixture(nll: Table, control = 'none'): TableRow | undefined 
   return rows.reduce<TableRow | undefined>(
     (best, row) => (best && Number(best.nll_per_dim) <= Number(row.nll_per_dim) ? best : row),
     undefined,
+  );
+}
+
+/** Whether the largest mixture that was tried describes a latent space best, so that more components may do better still. */
+export function atLargest({ nll, best }: StudyTables, source: string): boolean {
+  const told = where(best, { source }).rows;
+  if (told.length > 0) return told.some(row => String(row.at_largest) === 'true');
+  const fits = where(nll, { source, control: 'none' });
+  const most = Math.max(...fits.rows.map(({ components }) => Number(components)));
+  return [...new Set(fits.rows.map(({ seed }) => seed))].some(
+    seed => bestMixture(where(fits, { seed: seed ?? null }))?.components === most,
   );
 }
 
@@ -71,17 +87,20 @@ export const MEASURES: Record<MeasureName, Measure> = {
   best_components: {
     title: 'components at the best held-out NLL',
     better: 'lower',
+    counted: 'components',
     find: ({ nll, best }) => found(best.rows.at(0), 'best_components') ?? found(bestMixture(nll), 'components'),
   },
   effective_components: {
     title: 'effective components (exponential of the weights’ entropy, at the best held-out NLL)',
     better: 'lower',
+    counted: 'parts',
     find: ({ nll, best }) =>
       found(best.rows.at(0), 'effective_components') ?? found(bestMixture(nll), 'effective_components'),
   },
   modes: {
     title: 'modes of the density (mean shift, at the best held-out NLL)',
     better: 'lower',
+    counted: 'parts',
     find: ({ nll, best }) => found(best.rows.at(0), 'modes') ?? found(bestMixture(nll), 'modes'),
   },
   floor: {

@@ -22,7 +22,7 @@ import { CLAIMS_NOTE, judgeClaims, verdictOf } from './claims.js';
 import { differenceOf } from './difference.js';
 import { furtherMeasures } from './further.js';
 import { summaryCard } from './card.js';
-import { MEASURES } from './measures.js';
+import { atLargest, MEASURES } from './measures.js';
 import { MEASURE_NAMES, type MeasureName } from './names.js';
 import { pictureSections } from './pictures.js';
 import type { Plan } from './plan.js';
@@ -132,12 +132,16 @@ async function pageOf(study: Study, plan: Plan, tables: StudyTables) {
     });
   }
   sections.push(...(await pictureSections(plan.spaces)));
-  const lead = leadChart(summary);
+  const { measure, ...said } = verdict(study, tables, summary, claims);
+  const lead = leadChart(summary, measure);
   const page: ReportPage = {
     title: study.name,
     subtitle: `maetok ${VERSION}, ${new Date().toISOString().slice(0, 10)}, seeds ${study.seeds.join(', ')}`,
-    ...verdict(study, tables, summary, claims),
-    lead: lead && { ...lead, ...(await madeBy('mixtures', 'diffusion on', 'evaluate samples')) },
+    ...said,
+    lead: lead && {
+      ...lead,
+      ...(await madeBy(...(measure === 'probe' ? ['probe'] : ['mixtures', 'diffusion on', 'evaluate samples']))),
+    },
     sources: Object.keys(study.tokenizers),
     sections,
   };
@@ -232,8 +236,11 @@ const distances = (table: Table): Table => ({
   rows: table.rows.filter(({ metric }) => metric === 'fid' || metric === 'fd'),
 });
 
-/** The study's question as a chart: what a diffusion model makes of each latent space, against what mixtures say of it. */
-function leadChart(summary: Table): PageChart | undefined {
+/**
+ * The study's question as a chart: what a diffusion model makes of each latent space, against what may foretell it; where
+ * none was trained, what the answer rests on.
+ */
+function leadChart(summary: Table, answer: MeasureName | undefined): PageChart | undefined {
   const filled = (name: MeasureName): boolean => summary.rows.some(row => typeof row[name] === 'number');
   const y = TARGETS.find(filled);
   const x = PREDICTORS.find(filled);
@@ -241,7 +248,7 @@ function leadChart(summary: Table): PageChart | undefined {
     const caption = `${MEASURES[y].title} against ${MEASURES[x].title}, a point per latent space, with 95% intervals where there are any.`;
     return { name: 'lead', caption, table: summary, choice: { kind: 'points', x, y, color: 'source' } };
   }
-  const only = [...TARGETS, ...PREDICTORS].find(filled);
+  const only = y ?? answer;
   if (only === undefined) return undefined;
   const caption = `${MEASURES[only].title} of each latent space, with 95% intervals where there are any.`;
   return { name: 'lead', caption, table: summary, choice: { kind: 'bar', x: 'source', y: only, color: 'source' } };
@@ -259,6 +266,8 @@ function summarySection(study: Study, tables: StudyTables, summary: Table): Page
     Object.keys(MEASURES[name].context ?? {})
       .map(column => `${column.split('_').at(-1)!} ${[...new Set(summary.rows.map(row => row[column]))].join(', ')}`)
       .join('; ');
+  const isCut = (name: MeasureName, { source }: TableRow): boolean =>
+    name === 'best_components' && atLargest(tables, String(source));
   const table: PageTable = {
     name: 'summary',
     caption: 'Every measure with its 95% interval',
@@ -274,12 +283,22 @@ function summarySection(study: Study, tables: StudyTables, summary: Table): Page
     rows: summary.rows.map(row => ({
       source: row.source,
       ...Object.fromEntries(
-        measures.map(name => [name, { ...measured(row, name), mark: markOf(study, tables, summary, row, name) }]),
+        measures.map(name => [
+          name,
+          {
+            ...(isCut(name, row) ? { value: row[name] as number, atLeast: true } : measured(row, name)),
+            mark: markOf(study, tables, summary, row, name),
+          },
+        ]),
       ),
     })),
+    notes: summary.rows.some(row => isCut('best_components', row)) ? [CUT_NOTE] : [],
   };
   return { heading: 'Summary', text: remarks(study), tables: [table] };
 }
+
+const CUT_NOTE =
+  '≥: the largest mixture that was tried is the best, so more components may be better; what such a mixture consists of has no best.';
 
 const measured = (row: TableRow, column: string): Measured => ({
   value: row[column] as number | null,
@@ -305,9 +324,13 @@ function markOf(
   if (finite.length < 2 || !finite.includes(row)) return undefined;
   const ends = finite.map(row => Number(row[name]));
   const best = MEASURES[name].better === 'higher' ? Math.max(...ends) : Math.min(...ends);
-  if (row[name] === best) return 'best';
+  if (finite.every(row => row[name] === best)) return undefined;
   const first = finite.find(row => row[name] === best)!;
-  const difference = differenceOf(study, tables, name, [String(first.source), String(row.source)]);
+  const lead = (other: TableRow) => differenceOf(study, tables, name, [String(first.source), String(other.source)]);
+  // Of counts whose difference may be that of two fits, or the end of the sweep, none is the best.
+  if (MEASURES[name].counted && finite.some(other => other !== first && lead(other)?.low == null)) return undefined;
+  if (row[name] === best) return 'best';
+  const difference = lead(row);
   return difference?.low != null && verdictOf(difference) === 'undecided' ? 'tied' : undefined;
 }
 
@@ -337,9 +360,10 @@ function furtherSection(study: Study, tables: StudyTables, summary: Table): Page
       ...Object.keys(study.tokenizers).map(source => ({ key: source, title: source })),
     ],
     rows: names.map(name => ({
-      measure: name,
+      measure: name.replaceAll('_', ' '),
       ...Object.fromEntries(summary.rows.map(row => [String(row.source), measured(row, name)])),
     })),
+    rounded: 'by row',
     notes: ['What each says, its range and what it is confounded with: docs/measures.md.'],
   };
   return [{ heading: 'Further measures', tables: [table] }];

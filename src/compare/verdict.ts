@@ -2,7 +2,7 @@ import type { Table, TableRow } from '../report/index.js';
 import { studentQuantile } from '../statistics/index.js';
 import { verdictOf } from './claims.js';
 import { differenceOf, type Difference } from './difference.js';
-import { MEASURES } from './measures.js';
+import { atLargest, MEASURES } from './measures.js';
 import type { MeasureName } from './names.js';
 import type { Study } from './study.js';
 import type { StudyTables } from './tables.js';
@@ -14,11 +14,13 @@ export interface Verdict {
   answer: string[];
   /** What would change the answer, a line each. */
   wouldChange: string[];
+  /** What the answer rests on; undefined where nothing has been measured. */
+  measure: MeasureName | undefined;
 }
 
 /** What answers the question, the most direct first. */
 const DIRECT = ['generation', 'diffusion_loss'] as const;
-/** What describes the latent spaces where nothing was generated. */
+/** What describes the latent spaces where nothing was generated: the first that tells them apart, else the first that could. */
 const INDIRECT = ['best_components', 'probe', 'gain'] as const;
 
 /** More than these are counted, not named. */
@@ -28,19 +30,22 @@ const MANY_SPACES = 6;
 export function verdict(study: Study, tables: StudyTables, summary: Table, claims: Table): Verdict {
   const has = (name: MeasureName): boolean => summary.rows.some(row => Number.isFinite(row[name]));
   const direct = DIRECT.find(has);
-  const name = direct ?? INDIRECT.find(has);
+  const indirect = INDIRECT.filter(has).filter(name => !isCutShort(tables, rankedBy(summary, name), name));
+  const between = (name: MeasureName): Difference | undefined => differenceOfBest(study, tables, summary, name);
+  const name = direct ?? indirect.find(name => verdictOf(between(name)) === 'supported') ?? indirect.at(0);
   const sources = Object.keys(study.tokenizers);
   const question =
     sources.length > 1
       ? `Which of ${sources.length > MANY_SPACES ? `these ${sources.length} latent spaces` : listed(sources)} will a diffusion model learn best?`
       : `Will a diffusion model learn ${sources[0]} well?`;
-  if (name === undefined) return { question, answer: ['Nothing has been measured yet.'], wouldChange: [] };
+  if (name === undefined)
+    return { question, answer: ['Nothing has been measured yet.'], wouldChange: [], measure: undefined };
   const ranked = rankedBy(summary, name);
   const [best, next] = ranked;
-  const difference =
-    ranked.length > 1 ? differenceOf(study, tables, name, [String(best.source), String(next.source)]) : undefined;
+  const difference = between(name);
   return {
     question,
+    measure: name,
     answer: [first(name, best, next, difference), second(direct, claims, difference)],
     wouldChange: [
       ...moreSeeds(study, difference),
@@ -50,9 +55,24 @@ export function verdict(study: Study, tables: StudyTables, summary: Table, claim
             'Diffusion models: none was trained, so nothing here measures generation itself (`--with diffusion,samples`).',
           ]
         : []),
-      ...moreComponents(tables),
+      ...moreComponents(tables, sources),
     ],
   };
+}
+
+/** Whether a count of one of the two best ends where the sweep ends, so that it cannot order them. */
+const isCutShort = (tables: StudyTables, ranked: TableRow[], name: MeasureName): boolean =>
+  MEASURES[name].counted !== undefined && ranked.slice(0, 2).some(({ source }) => atLargest(tables, String(source)));
+
+/** Of the best over the next. */
+function differenceOfBest(
+  study: Study,
+  tables: StudyTables,
+  summary: Table,
+  name: MeasureName,
+): Difference | undefined {
+  const ranked = rankedBy(summary, name).map(({ source }) => String(source));
+  return ranked.length < 2 ? undefined : differenceOf(study, tables, name, [ranked[0], ranked[1]]);
 }
 
 /** The spaces that have the measure, the best first. */
@@ -67,10 +87,10 @@ function first(
   next: TableRow | undefined,
   difference: Difference | undefined,
 ): string {
-  const { title, better } = MEASURES[name];
-  const most = better === 'higher' ? 'highest' : 'lowest';
+  const { title, better, counted } = MEASURES[name];
+  const most = better === 'higher' ? 'highest' : counted ? 'fewest' : 'lowest';
   if (next === undefined)
-    return `${best.source} has ${valueOf(best, name)} in ${title}; there is nothing to compare it with.`;
+    return `${best.source}: ${title} ${valueOf(best, name)}; there is nothing to compare it with.`;
   const lead = `${best.source} has the ${most} ${title}, ${valueOf(best, name)}, before ${next.source} with ${valueOf(next, name)}`;
   const decided = verdictOf(difference) === 'supported';
   if (difference?.low == null) return `${lead}; how certain the difference is, is not known at one seed.`;
@@ -124,13 +144,11 @@ function moreRows({ latents, nll }: StudyTables, difference: Difference | undefi
 }
 
 /** Whether some space's likelihood was still rising at the end of the sweep. */
-function moreComponents({ best }: StudyTables): string[] {
-  const names = [...new Set(best.rows.filter(row => String(row.at_largest) === 'true').map(({ source }) => source))];
+function moreComponents(tables: StudyTables, sources: string[]): string[] {
+  const names = sources.filter(source => atLargest(tables, source));
   return names.length === 0
     ? []
-    : [
-        `More components: of ${listed(names.map(String))} the largest mixture is the best, so a larger one may be better.`,
-      ];
+    : [`More components: of ${listed(names)} the largest mixture is the best, so a larger one may be better.`];
 }
 
 const counted = (count: number, what: string): string => `${count} ${what}${count === 1 ? '' : 's'}`;

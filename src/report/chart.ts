@@ -418,7 +418,8 @@ const LAYERS: Record<ChartKind, (table: Table, chosen: Chosen, size: Size) => un
     const share = (0.25 * width * height * panels) / table.rows.length;
     const mark = { size: Math.min(30, Math.max(1.5, share)), opacity: Math.min(0.8, 0.35 + 0.05 * share) };
     const encoding = { ...axes(table, chosen), ...shapes(table, chosen) };
-    return [{ mark: { type: 'point', filled: true, strokeWidth: 0, ...mark }, encoding }];
+    // A label for each of thousands of points would be most of the file, and of no use to those who have it read out.
+    return [{ mark: { type: 'point', filled: true, strokeWidth: 0, aria: false, ...mark }, encoding }];
   },
   points(table, chosen) {
     const encoding = axes(table, chosen);

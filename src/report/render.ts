@@ -23,11 +23,17 @@ export async function renderSvg(spec: TopLevelSpec): Promise<string> {
   const runtime = vega.parse(compile(spec, { logger: silent }).spec);
   const view = new vega.View(runtime, { renderer: 'none', logger: silent });
   try {
-    return await view.toSVG();
+    return rounded(await view.toSVG());
   } finally {
     view.finalize();
   }
 }
+
+/** Coordinates to a hundredth of a unit, which no eye can see: a chart of thousands of points is half as large. */
+const rounded = (svg: string): string =>
+  svg.replace(/ (?:transform|d)="[^"]*"/g, attribute =>
+    attribute.replace(/-?\d+\.\d{3,}(?!\d|e)/g, number => String(Number(Number(number).toFixed(2)))),
+  );
 
 /** An SVG document as PNG bytes, `scale` pixels per SVG unit, on white. */
 export function rasterise(svg: string, scale = 2): Uint8Array {

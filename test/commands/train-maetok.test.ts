@@ -1,5 +1,5 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import { parse as parseYaml } from 'yaml';
 import { RandomStream, startEngine } from '../../src/engine/index.js';
@@ -118,6 +118,8 @@ describe('the recipe of maetok train', () => {
     const data = 'synthetic:scenes?count=24&size=24';
     const larger = await run(['evaluate'], { tokenizer: out, 'image-size': 24, limit: 4, data });
     expect(larger).toMatchObject({ code: 0 });
+    // A run is called after its folder.
+    expect(larger.stdout.split('\n')[1]).toMatch(new RegExp(`^${basename(out)},psnr`));
   });
 
   it('predicts features of a teacher, and of latents that were extracted before', async () => {

@@ -22,8 +22,9 @@ describe('the sizes of a comparison', () => {
     expect([sizes.mixtures, sizes.probes, sizes.diagnosis, sizes.embedding].map(({ rows }) => rows)).toEqual(
       Array.from({ length: 4 }, () => 2000),
     );
-    // A component needs rows to be fitted to: 1,600 for 50 are enough, for 100 they are not.
-    expect(sizes.mixtures.components.at(-1)).toBe(50);
+    // Ten rows to fit for each component: 1,600 of 2,000 for 160, 1,200 of 1,500 for no more than 80.
+    expect(sizes.mixtures.components.at(-1)).toBe(160);
+    expect(chooseSizes(spaces(1500), timings(), 60).mixtures.components.at(-1)).toBe(80);
   });
 
   it('are within the time given, which more of it relaxes', () => {

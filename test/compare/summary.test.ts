@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { checkStudy } from '../../src/compare/study.js';
 import { judgeClaims } from '../../src/compare/claims.js';
+import { differenceOf } from '../../src/compare/difference.js';
 import { summarise } from '../../src/compare/summary.js';
 import { verdict } from '../../src/compare/verdict.js';
 import type { StudyTables } from '../../src/compare/tables.js';
@@ -261,5 +262,45 @@ describe('what a study says', () => {
     expect(answer[0]).toMatch(/clear of zero .*over rows/);
     expect(wouldChange[0]).toMatch(/More seeds: with one/);
     expect(said([0], { mae: [0.5], ae: [0.4] }).wouldChange.join(' ')).toMatch(/2 times as many/);
+  });
+
+  describe('of mixtures', () => {
+    const best = (source: string, components: number, at_largest: boolean) => ({
+      ...{ source, seed: 0, at_largest: String(at_largest), best_components: components },
+      ...{ best_components_low: components, best_components_high: components },
+      ...{ effective_components: components - 0.5 },
+      ...{ effective_components_low: components - 0.5, effective_components_high: components - 0.5 },
+    });
+    const one = study([0]);
+    const of = (probes: Record<string, number[]>, ...rows: TableRow[]) => {
+      const all = { ...tables(probes), diffusion: table(), best: table(...rows) };
+      return { all, ...verdict(one, all, summarise(one, all), judgeClaims(one, all)) };
+    };
+
+    it('says nothing by counts that end where the sweep ends', () => {
+      const { answer, wouldChange } = of({ mae: [0.9], ae: [0.4] }, best('mae', 20, true), best('ae', 20, true));
+      expect(answer[0]).toMatch(/^mae has the highest probe accuracy/);
+      expect(wouldChange.join('\n')).toMatch(/More components: of mae and ae/);
+    });
+
+    it('says which needs the fewest components where neither does', () => {
+      const { answer } = of({ mae: [0.5], ae: [0.5] }, best('mae', 5, false), best('ae', 20, false));
+      expect(answer[0]).toMatch(/^mae has the fewest components at the best held-out NLL, 5 .* clear of zero/);
+    });
+
+    it('goes on to what tells them apart', () => {
+      const { answer } = of({ mae: [0.9], ae: [0.4] }, best('mae', 20, false), best('ae', 20, false));
+      expect(answer[0]).toMatch(/^mae has the highest probe accuracy/);
+    });
+
+    it('knows a difference from an open count, but of no parts that were fitted once', () => {
+      const { all } = of({}, best('mae', 5, false), best('ae', 20, true));
+      const difference = (name: 'best_components' | 'effective_components', pair: [string, string]) =>
+        differenceOf(one, all, name, pair)?.low ?? null;
+      expect(difference('best_components', ['mae', 'ae'])).toBe(15);
+      expect(difference('effective_components', ['mae', 'ae'])).toBeNull();
+      const { all: open } = of({}, best('mae', 5, true), best('ae', 20, false));
+      expect(differenceOf(one, open, 'best_components', ['mae', 'ae'])?.low).toBeNull();
+    });
   });
 });

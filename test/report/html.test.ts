@@ -43,6 +43,34 @@ describe('the HTML report', () => {
     expect(html).toContain('data:image/png;base64,AQID');
   });
 
+  it('writes whole numbers whole in a table whose rows are of different kinds, and says what is only a bound', async () => {
+    const page = await htmlReport({
+      ...{ title: '', subtitle: '', question: '', answer: [], wouldChange: [], sources: [] },
+      sections: [
+        {
+          heading: '',
+          tables: [
+            {
+              name: 'further',
+              caption: '',
+              columns: [
+                { key: 'measure', title: 'measure' },
+                { key: 'a', title: 'a' },
+              ],
+              rows: [
+                { measure: 'probe', a: { value: 0.51234, low: 0.4, high: 0.6 } },
+                { measure: 'rank', a: { value: 128 } },
+                { measure: 'components', a: { value: 20, atLeast: true } },
+              ],
+              rounded: 'by row',
+            },
+          ],
+        },
+      ],
+    });
+    for (const text of ['>0.51<', '>128<', '>≥ 20<']) expect(page).toContain(text);
+  });
+
   it('shows text as text', () => {
     for (const text of ['A &amp; B', 'measured &lt;today&gt;', 'lower is &lt;better&gt;', 'a &quot;grid&quot;'])
       expect(html).toContain(text);

@@ -1,6 +1,8 @@
+import { basename, resolve } from 'node:path';
 import { UserError } from '../../base/index.js';
 import { openImages, type ImageDataset } from '../../data/index.js';
 import { NO_FEATURES } from '../../features/index.js';
+import { isRun } from '../../io/index.js';
 import { normalisationCard, type Tokenizer } from '../../tokenizers/index.js';
 import { posteriorOf, seededEncoder } from '../extract.js';
 import { evaluateEquivariance } from './equivariance.js';
@@ -45,8 +47,10 @@ export async function evaluateTokenizer(
       rows.push(...(await evaluateEquivariance(tokenizer, images, settings, context)));
     if (training) rows.push(...(await interpolated(tokenizer, images, training, settings, judges, context)));
     const { imageSize, name, digest } = tokenizer;
+    const source = isRun(settings.tokenizer) ? basename(resolve(settings.tokenizer)) : name;
     return {
-      rows,
+      // A run is called after its folder, as its latents are, so that two of one model can be told apart.
+      rows: rows.map(row => ({ ...row, source })),
       card: {
         task: 'reconstruction',
         image_size: imageSize,

@@ -6,6 +6,8 @@ export interface Measured {
   /** Ends of the interval; absent where none was measured. */
   low?: number | null | undefined;
   high?: number | null | undefined;
+  /** Whether the value is only known to be no less than this. */
+  atLeast?: boolean | undefined;
   /** Whether it is the best of its column, or cannot be told from the best by its interval. */
   mark?: Mark | undefined;
 }

@@ -46,6 +46,8 @@ export interface PageTable extends Provenance {
   caption: string;
   columns: PageColumn[];
   rows: Record<string, Cell>[];
+  /** Which numbers are of a kind, and are written with the same number of decimals; default: those of a column. */
+  rounded?: 'by column' | 'by row' | undefined;
   /** What holds for the whole table, a line each below it. */
   notes?: string[] | undefined;
 }

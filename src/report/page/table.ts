@@ -13,15 +13,25 @@ const MARKS: Record<Mark, { sign: string; says: string }> = {
 const BETTER = { lower: { sign: '↓', says: 'lower is better' }, higher: { sign: '↑', says: 'higher is better' } };
 
 /** A table that the page's script makes sortable and copies; without scripts it is a table still. */
-export function htmlTable({ name, caption, columns, rows, notes = [], ...origin }: PageTable): string {
+export function htmlTable({
+  name,
+  caption,
+  columns,
+  rows,
+  rounded = 'by column',
+  notes = [],
+  ...origin
+}: PageTable): string {
   const marks = (Object.keys(MARKS) as Mark[]).filter(mark =>
     rows.some(row => columns.some(({ key }) => isMeasured(row[key]) && row[key].mark === mark)),
   );
   const legend = marks.map(mark => `${MARKS[mark].sign} ${MARKS[mark].says}`).join('; ');
-  const decimals = columns.map(({ key }) => decimalsOf(rows.map(row => row[key])));
-  const body = rows.map(
-    row => `<tr>${columns.map((column, i) => cell(row[column.key], decimals[i], i)).join('')}</tr>`,
-  );
+  const ofColumns = columns.map(({ key }) => decimalsOf(rows.map(row => row[key])));
+  const body = rows.map(row => {
+    const ofRow = rounded === 'by row' ? decimalsOf(columns.map(({ key }) => row[key])) : undefined;
+    const decimals = rounded === 'by row' ? columns.map(() => ofRow) : ofColumns;
+    return `<tr>${columns.map((column, i) => cell(row[column.key], decimals[i], i)).join('')}</tr>`;
+  });
   return `<div class="table" data-table="${escape(name)}">
 <div class="scroll" tabindex="0" role="region" aria-label="${escape(caption)}">
 <table><caption>${escape(caption)}</caption>
@@ -39,14 +49,14 @@ function head({ key, title, note, better }: PageColumn): string {
 }
 
 function cell(content: Cell, decimals: number | undefined, column: number): string {
-  const { value, low, high, mark } = isMeasured(content) ? content : { value: content ?? null };
+  const { value, low, high, mark, atLeast }: Shown = isMeasured(content) ? content : { value: content ?? null };
   const data = Object.entries({ value, low, high })
     .filter(([, number]) => number !== null && number !== undefined)
     .map(([name, number]) => ` data-${name}="${escape(String(number))}"`)
     .join('');
   const [text, ends] = formatted({ value, low, high }, decimals);
   const inside = [
-    `<span class="value">${escape(text)}</span>`,
+    `<span class="value">${escape(atLeast ? `≥ ${text}` : text)}</span>`,
     ...(ends === undefined ? [] : [`<span class="interval">${escape(ends)}</span>`]),
     ...(mark === undefined ? [] : [sign(MARKS[mark])]),
   ].join(' ');
@@ -59,6 +69,9 @@ function cell(content: Cell, decimals: number | undefined, column: number): stri
 /** A sign with words for those who do not see it. */
 const sign = ({ sign, says }: { sign: string; says: string }): string =>
   `<span class="sign" title="${says}"><span aria-hidden="true">${sign}</span><span class="unseen">${says}</span></span>`;
+
+/** A cell's content with all that may be known of it. */
+type Shown = Omit<Partial<Measured>, 'value'> & { value: Value };
 
 const isMeasured = (content: Cell): content is Measured => typeof content === 'object' && content !== null;
 
