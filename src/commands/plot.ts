@@ -50,12 +50,12 @@ export const plot = defineCommand({
   options,
   main: ['out', 'kind', 'x', 'y', 'color', 'facet', 'logX', 'logY', 'title', 'where', 'force'],
   async run(chosen, inputs, context) {
-    const { chartOf, filter, FOLDED, folded, leftOut, renderSvg, requireSameProtocol, stack, ...report } =
+    const { chartOf, filter, leftOut, renderSvg, requireSameProtocol, stack, trainedDifferently, usualLosses } =
       await import('../report/index.js');
     const files = chartFiles('--out', chosen.out);
     const tables = await readTables(inputs, context);
     if (!chosen.force) requireSameProtocol(tables.flatMap(({ card }) => card ?? []));
-    const unlike = report.trainedDifferently(tables.flatMap(({ card, trained }) => card ?? trained ?? []));
+    const unlike = trainedDifferently(tables.flatMap(({ card, trained }) => card ?? trained ?? []));
     if (unlike !== undefined) context.log.warn(unlike);
     const sources = tables.flatMap(({ sources }) => sources);
     const stacked = stack(
@@ -64,13 +64,9 @@ export const plot = defineCommand({
     );
     const { force, scale, x: across = [] } = chosen;
     const wanted = chosen.where === undefined ? stacked : filter(stacked, chosen.where);
-    const { table: rows, kept } = report.usualLosses(wanted, { ...chosen, x: across.at(0) });
+    const { table: rows, kept } = usualLosses(wanted, { ...chosen, x: across.at(0) });
     if (kept.length > 0) context.log.note(`drawn: ${kept.join(', ')}; --where and --color choose others`);
-    const isFolded = across.length > 1;
-    if (isFolded && chosen.facet !== undefined)
-      throw new UserError('--facet: several columns under --x have a panel each already');
-    const table = isFolded ? folded(rows, across) : rows;
-    const axes = isFolded ? { x: FOLDED.value, facet: FOLDED.measure, freeX: true } : { x: across.at(0) };
+    const { table, axes } = await panelled(rows, across, chosen.facet);
     const choice = { ...chosen, ...axes, sources };
     await writeChart(context, table, choice, { files, force, scale });
     if (files.length > 0) return;
@@ -79,6 +75,14 @@ export const plot = defineCommand({
     if (missing !== undefined) context.log.warn(missing);
   },
 });
+
+/** A panel for each of several columns under --x. */
+async function panelled(table: Table, across: string[], facet: string | undefined) {
+  if (across.length < 2) return { table, axes: { x: across.at(0) } };
+  if (facet !== undefined) throw new UserError('--facet: several columns under --x have a panel each already');
+  const { FOLDED, folded } = await import('../report/index.js');
+  return { table: folded(table, across), axes: { x: FOLDED.value, facet: FOLDED.measure, freeX: true } };
+}
 
 interface Read {
   table: Table;

@@ -31,7 +31,7 @@ describe('progress in a log', () => {
     }
     progress.stop();
     progress.stop();
-    expect(stderr.lines.map(line => line.replace(/\d+ MB/, 'M'))).toEqual([
+    expect(stderr.lines.map(line => line.replace(/[\d.]+ [MG]B/, 'M'))).toEqual([
       'training: 10/400 steps, 1.00/s, 6 min 30 s left, M, loss 0.5',
       'training: 20/400 steps, 1.00/s, 6 min 20 s left, M, loss 0.5',
       'training: 40/400 steps, 1.00/s, 6 min 0 s left, M, loss 0.5',
