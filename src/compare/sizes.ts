@@ -45,7 +45,12 @@ export interface Timings {
 const SHARES = { mixtures: 0.5, probes: 0.15, diagnosis: 0.2, embedding: 0.15 };
 const TRAINING = 0.6;
 const COMPONENTS = [1, 2, 5, 10, 20, 40, 80, 160];
-/** Rows to fit for each component of the largest mixture: few, so that the sweep goes on to where the held-out NLL rises again. */
+/** The share of rows that a mixture is fitted to; the others are held out. */
+const FITTED = 0.8;
+/**
+ * Rows to fit for each component of the largest mixture, and twice as many as it has axes: few, so that the sweep goes on to
+ * where the held-out NLL rises again, but enough for a covariance.
+ */
 const ROWS_PER_COMPONENT = 10;
 const FEWEST_ROWS = 200;
 /** The axes of a mixture are at most this share of its rows, so that covariances can be estimated. */
@@ -66,18 +71,17 @@ export function chooseSizes(spaces: readonly SpaceFacts[], timings: Timings, min
     return { rows, seconds: spaces.length * factor * estimated(timing, Math.min(rows, most)) };
   };
   const { mixtures, diffusion } = timings;
-  const fitted = COMPONENTS.filter(count => count === 1 || count * ROWS_PER_COMPONENT <= 0.8 * least);
+  const fitted = COMPONENTS.filter(count => count === 1 || count * ROWS_PER_COMPONENT <= FITTED * least);
   // Fewer components rather than hardly any rows.
   const choices = fitted.map((_, i) => fitted.slice(0, fitted.length - i));
-  const factor = (components: number[]): number => total(components) / mixtures.components;
-  const components =
-    choices.find(
-      counts =>
-        sized(mixtures, SHARES.mixtures, factor(counts)).rows >=
-        Math.min(least, counts.at(-1)! * 2 * ROWS_PER_COMPONENT),
-    ) ?? choices.at(-1)!;
-  const fits = sized(mixtures, SHARES.mixtures, factor(components));
-  const dims = Math.max(1, Math.min(mixtures.dims, Math.floor(Math.min(fits.rows, least) / ROWS_PER_AXIS)));
+  const axes = (rows: number): number =>
+    Math.max(1, Math.min(mixtures.dims, Math.floor(Math.min(rows, least) / ROWS_PER_AXIS)));
+  const fitsOf = (counts: number[]): Sized => sized(mixtures, SHARES.mixtures, total(counts) / mixtures.components);
+  const bears = (rows: number, count: number): boolean =>
+    FITTED * Math.min(rows, least) >= count * Math.max(ROWS_PER_COMPONENT, 2 * axes(rows));
+  const components = choices.find(counts => bears(fitsOf(counts).rows, counts.at(-1)!)) ?? choices.at(-1)!;
+  const fits = fitsOf(components);
+  const dims = axes(fits.rows);
   return {
     mixtures: { ...fits, components, dims },
     probes: timings.probes ? sized(timings.probes, SHARES.probes) : { rows: most, seconds: 0 },

@@ -22,9 +22,12 @@ describe('the sizes of a comparison', () => {
     expect([sizes.mixtures, sizes.probes, sizes.diagnosis, sizes.embedding].map(({ rows }) => rows)).toEqual(
       Array.from({ length: 4 }, () => 2000),
     );
-    // Ten rows to fit for each component: 1,600 of 2,000 for 160, 1,200 of 1,500 for no more than 80.
-    expect(sizes.mixtures.components.at(-1)).toBe(160);
-    expect(chooseSizes(spaces(1500), timings(), 60).mixtures.components.at(-1)).toBe(80);
+    // Rows to fit for each component, twice as many as it has axes: 1,600 of 2,000 for 40, 1,200 of 1,500 for 20.
+    expect(sizes.mixtures.components.at(-1)).toBe(40);
+    expect(chooseSizes(spaces(1500), timings(), 60).mixtures.components.at(-1)).toBe(20);
+    // At least ten: 160 components of four axes.
+    const few = { ...timings(), mixtures: { ...timings().mixtures, dims: 4 } };
+    expect(chooseSizes(spaces(2000), few, 60).mixtures.components.at(-1)).toBe(160);
   });
 
   it('are within the time given, which more of it relaxes', () => {
