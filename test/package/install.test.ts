@@ -44,7 +44,7 @@ slow('the package, packed and installed globally without install scripts', () =>
 
   test('prints its version and its commands', () => {
     expect(maetok('--version')).toMatchObject({ code: 0, stderr: '' });
-    expect(maetok('--help').stdout).toContain('maetok doctor');
+    expect(maetok('--help').stdout).toMatch(/^ *doctor /m);
   });
 
   test('help wakes no engine and no codec, so that it is instant', () => {
