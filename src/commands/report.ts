@@ -16,7 +16,7 @@ export const report = defineCommand({
   name: 'report',
   describe: 'Makes the page of a study again from its tables, or one page for several studies side by side.',
   examples: [
-    ['maetok report demo-out --open', 'the page anew, with summary and charts, as after an update of maetok'],
+    ['maetok report demo-out --open', 'the page again, with summary and charts, as after an update of maetok'],
     ['maetok report cifar imagenet --out both.html', 'one page for two studies'],
   ],
   inputs: { name: 'folder', describe: 'folders that `maetok compare` or `maetok demo` made', max: 16 },

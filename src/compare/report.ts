@@ -237,7 +237,7 @@ const distances = (table: Table): Table => ({
 });
 
 /**
- * The study's question as a chart: what a diffusion model makes of each latent space, against what may foretell it; where
+ * The study's question as a chart: what a diffusion model makes of each latent space, against what may predict it; where
  * none was trained, what the answer rests on.
  */
 function leadChart(summary: Table, answer: MeasureName | undefined): PageChart | undefined {
@@ -254,7 +254,7 @@ function leadChart(summary: Table, answer: MeasureName | undefined): PageChart |
   return { name: 'lead', caption, table: summary, choice: { kind: 'bar', x: 'source', y: only, color: 'source' } };
 }
 
-/** What the study is about, and what may foretell it: in this order, whatever came out. */
+/** What the study is about, and what may predict it: in this order, whatever came out. */
 const TARGETS: MeasureName[] = ['generation', 'diffusion_loss'];
 const PREDICTORS: MeasureName[] = ['effective_components', 'gain', 'probe'];
 /** Seconds after which the page of an unfinished study loads itself again. */

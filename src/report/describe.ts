@@ -1,4 +1,4 @@
-import { choose, type ChartChoice } from './chart.js';
+import { choose, type ChartChoice } from './choice.js';
 import { shown } from './number.js';
 import { distinct, isNumeric, type Table, type TableRow, type Value } from './table.js';
 import { titleOf } from './theme.js';

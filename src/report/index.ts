@@ -1,4 +1,5 @@
-export { chartOf, leftOut, type ChartChoice } from './chart.js';
+export { chartOf, leftOut } from './chart.js';
+export type { ChartChoice } from './choice.js';
 export { usualLosses } from './losses.js';
 export { markdownTable } from './markdown.js';
 export type { Mark, Measured } from './page/cell.js';

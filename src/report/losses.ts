@@ -1,4 +1,4 @@
-import { choose, type ChartChoice } from './chart.js';
+import { choose, type ChartChoice } from './choice.js';
 import { distinct, filter, type Table } from './table.js';
 
 /** What one wants to see first of what a training measures at each evaluation. */

@@ -1,4 +1,5 @@
-import { chartOf, choose } from '../chart.js';
+import { chartOf } from '../chart.js';
+import { choose } from '../choice.js';
 import { describeChart } from '../describe.js';
 import { rasterise, renderSvg } from '../render.js';
 import { interactiveOf } from './interactive.js';

@@ -1,4 +1,5 @@
-import { chartOf, choose, colours, colourValues, field, NAMED, type Chosen } from '../chart.js';
+import { chartOf, colours, colourValues, field, NAMED } from '../chart.js';
+import { choose, type Chosen } from '../choice.js';
 import { distinct, type Table, type Value } from '../table.js';
 import { DASHES, SHAPES, THEME, titleOf } from '../theme.js';
 import { dataUrl } from './markup.js';

@@ -1,4 +1,4 @@
-import type { ChartChoice } from '../chart.js';
+import type { ChartChoice } from '../choice.js';
 import type { Table } from '../table.js';
 import type { Cell } from './cell.js';
 
