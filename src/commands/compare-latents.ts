@@ -31,7 +31,7 @@ export async function studyOfInputs(
     log.note('--with samples: only the spaces of tokenizers are sampled; latents have no decoder here');
   const base = compare.latentsOnly(spaces, { name: basename(resolve(out)), data, test, seed });
   if (compare.hasStudy(out)) {
-    log.note(`${out}: its study goes on with the sizes that it has (study.yaml); --force chooses them again`);
+    log.note(`${out}: keeps the sizes that its study.yaml has; --force chooses new ones`);
     const study = await compare.savedStudy(out);
     const lacks = extras.find(extra => (extra === 'diffusion' ? study.diffusion : study.sample) === false);
     if (lacks !== undefined)

@@ -2,7 +2,8 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { readTable } from '../report/index.js';
-import { total, type SpaceFacts, type Timing, type Timings } from './sizes.js';
+import { words } from './plan.js';
+import { NULLS, PROBES, total, type SpaceFacts, type Timing, type Timings } from './sizes.js';
 
 /** Rows, and steps of a training, that are timed. */
 const ROWS = [300, 900] as const;
@@ -34,21 +35,14 @@ export async function calibrate(
   try {
     const inputs = spaces.map(({ name, path }) => `${name}=${path}`);
     const nll = file('nll.csv');
-    const sweep = [
-      '--components',
-      COMPONENTS.join(','),
-      '--nulls',
-      'surrogate,permutation',
-      '--best',
-      file('best.csv'),
-    ];
+    const sweep = words({ components: COMPONENTS, nulls: NULLS, best: file('best.csv') });
     const mixtures = await timed(rows, size => [
       ...['analyze-gmm', ...inputs, ...sweep, '--diffusion-floor', file('floor.csv')],
       ...['--rows', String(size), '--out', nll, '--force'],
     ]);
     const needed = Math.max(...(await readTable(nll)).rows.map(({ dims }) => Number(dims)));
     const labelled = spaces.find(one => one.labelled);
-    const probe = ['--probe', 'logistic,knn', '--feature', 'flattened', '--control', 'none,shuffled-labels'];
+    const probe = words(PROBES);
     return {
       mixtures: {
         sizes: mixtures.sizes,

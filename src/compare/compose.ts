@@ -1,7 +1,7 @@
 import { UserError } from '../base/index.js';
 import { openLatents } from '../latents/index.js';
 import type { Extra } from './names.js';
-import type { Sizes, SpaceFacts } from './sizes.js';
+import { NULLS, PROBES, type Sizes, type SpaceFacts } from './sizes.js';
 import { checkStudy, type Study } from './study.js';
 
 /** A latent space as it was named on the command line. */
@@ -84,13 +84,11 @@ export function composed(
       components: mixtures.components,
       dims: mixtures.dims,
       rows: mixtures.rows,
-      nulls: ['surrogate', 'permutation'],
+      nulls: NULLS,
       best: true,
       'diffusion-floor': true,
     },
-    probe: labelled
-      ? { rows: probes.rows, probe: ['logistic', 'knn'], feature: ['flattened'], control: ['none', 'shuffled-labels'] }
-      : false,
+    probe: labelled ? { rows: probes.rows, ...PROBES } : false,
     diagnose: { rows: diagnosis.rows },
     umap: { sample: embedding.rows },
     diffusion:

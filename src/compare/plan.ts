@@ -269,7 +269,7 @@ const quoted = (word: string): string => (/^[\w@%+=:,./-]+$/.test(word) ? word :
 type OptionalFlags = Record<string, Flags[string] | undefined>;
 
 /** Flags as one would type them: `--steps 500`, lists with commas, `--force` and `--no-force`. */
-function words(flags: OptionalFlags): string[] {
+export function words(flags: OptionalFlags): string[] {
   return Object.entries(flags).flatMap(([name, value]) => {
     if (value === undefined) return [];
     if (value === true) return [`--${kebab(name)}`];

@@ -22,6 +22,10 @@ interface Sized {
   seconds: number;
 }
 
+/** How mixtures and probes are controlled in a comparison; what is timed for its plan is what it does. */
+export const NULLS = ['surrogate', 'permutation'];
+export const PROBES = { probe: ['logistic', 'knn'], feature: ['flattened'], control: ['none', 'shuffled-labels'] };
+
 /** How long an analysis of one latent space took on two numbers of rows, or a training for two numbers of steps. */
 export interface Timing {
   sizes: [number, number];

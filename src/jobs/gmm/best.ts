@@ -21,7 +21,7 @@ export interface BestRow {
 
 /**
  * The number of components with the lowest held-out NLL, the effective components and the modes of that mixture. The 95%
- * intervals are bootstrap percentiles over held-out rows and repeats: in every replicate the best number is chosen anew.
+ * intervals are bootstrap percentiles over held-out rows and repeats: in every replicate the best number is chosen again.
  * The mixtures themselves stay as they were fitted. Modes must have been looked for.
  */
 export function bestMixtures(fits: FittedMixture[], seed: number): BestRow[] {
