@@ -7,18 +7,22 @@ const { join } = require('node:path');
  */
 const rooms = [
   room('base', 'errors, the log, locks, counter-based random numbers, the parts that option schemas are made of', []),
-  room('distributed', 'processes that work on one job: rank, size, sum, broadcast, barrier', []),
+  room('distributed', 'processes that work on one job: ranks, their shares, what they add up and exchange', ['base']),
   room('statistics', 'intervals, bootstrap, rank correlation, quantiles: what is said about a few numbers', ['base']),
   room('io', 'npy, npz, safetensors, PyTorch files, Parquet, Arrow, HDF5, tar, images, run folders, the model hub', [
     'base',
   ]),
-  room('rows', '`RowSource`: rows from memory or files, selected, split, sampled, cached', ['base', 'io']),
+  room('rows', '`RowSource`: rows from memory or files, selected, split, sampled, cached', [
+    'base',
+    'distributed',
+    'io',
+  ]),
   room('simd', 'WebAssembly routines for loops that no engine has', ['base']),
   room('engine', 'TensorFlow.js’s backends: start-up, installation, linear algebra, precision, gradients', [
     'base',
     'simd',
   ]),
-  room('neighbours', 'exact nearest neighbours and their graph', ['base', 'engine']),
+  room('neighbours', 'exact nearest neighbours and their graph', ['base', 'distributed', 'engine']),
   room('nn', 'layers and optimizers as functions over named parameters', ['base', 'engine']),
   room('vision', 'frozen vision transformers (DINOv2, DINOv3, SigLIP, MAE, CLIP), whoever wrote their weights', [
     'base',
@@ -29,13 +33,23 @@ const rooms = [
   room('features', 'frozen networks that turn images into feature vectors', ['base', 'io', 'engine', 'nn', 'vision']),
   room('pca', 'principal components and what is done to rows before they are analysed', [
     'base',
+    'distributed',
     'rows',
     'simd',
     'engine',
   ]),
-  room('gmm', 'Gaussian mixtures: fits, scores, modes, floors', ['base', 'statistics', 'io', 'rows', 'simd', 'engine']),
+  room('gmm', 'Gaussian mixtures: fits, scores, modes, floors', [
+    'base',
+    'distributed',
+    'statistics',
+    'io',
+    'rows',
+    'simd',
+    'engine',
+  ]),
   room('probe', 'linear, nearest-neighbour and attentive probes of labelled latents', [
     'base',
+    'distributed',
     'statistics',
     'io',
     'rows',
@@ -45,6 +59,7 @@ const rooms = [
   ]),
   room('diagnose', 'what latents are like: moments, spectrum, separation, alignment, and what predicts generation', [
     'base',
+    'distributed',
     'statistics',
     'rows',
     'engine',
@@ -53,6 +68,7 @@ const rooms = [
   room('umap', 'UMAP and t-SNE embeddings, and how faithful they are', ['base', 'simd', 'engine', 'neighbours']),
   room('metrics', 'FID, KID, precision and recall, PSNR, SSIM, LPIPS, … over features or pairs of images', [
     'base',
+    'distributed',
     'statistics',
     'io',
     'engine',
@@ -79,6 +95,7 @@ const rooms = [
   room('diffusion', 'the transformer, paths, losses, samplers, guidance', ['base', 'io', 'engine', 'nn']),
   room('training', 'the one loop: optimizer, schedule, moving average, checkpoints, logs', [
     'base',
+    'distributed',
     'io',
     'engine',
     'nn',
@@ -100,6 +117,7 @@ rooms.push(room('commands', 'one thin file per subcommand: options → a job →
 rooms.push(
   room('cli', 'yargs, config files, progress, errors to exit codes; the only room that ends the process', [
     'base',
+    'distributed',
     'engine',
     'commands',
   ]),

@@ -1,5 +1,6 @@
 import { EXIT, faultOf, messageOf, UserError, VERSION, type Log } from '../base/index.js';
 import { withHint, type Command } from '../commands/index.js';
+import { alone } from '../distributed/index.js';
 import type { Precision } from '../engine/names.js';
 import { findCommand } from './find.js';
 import { commandHelp, helpWidth, overviewHelp } from './help.js';
@@ -76,6 +77,7 @@ async function runPrepared({ command, argv, options, inputs }: Prepared, streams
     await command.run(options, inputs, {
       stdout,
       log,
+      communicator: alone,
       signal,
       stdin,
       argv,

@@ -1,11 +1,17 @@
 import type { z } from 'zod';
 import type { Log } from '../base/index.js';
+import type { Communicator } from '../distributed/index.js';
 
 /** What a command receives in addition to its options. Only the CLI room knows the process; commands know this. */
 export interface Context {
   /** Results: CSV rows. Everything else goes to `log`. */
   stdout: { write(text: string): unknown; isTTY?: boolean; columns?: number };
   log: Log;
+  /**
+   * The processes that a launcher such as mpirun has started for this command. Results, notes and progress of all but rank 0
+   * go nowhere; files are for the command to leave to rank 0.
+   */
+  communicator: Communicator;
   /** Aborted by Ctrl-C where the command saves: long work saves its state and throws `interrupted()`. */
   signal: AbortSignal;
   /** Standard input, for commands that read a table from a pipe. */
@@ -53,6 +59,8 @@ export interface Command<S extends z.ZodObject = z.ZodObject> {
    * ends the process at once, whatever is being computed.
    */
   saves?(options: z.output<S>): boolean;
+  /** Whether several ranks share the work with these options. Absent: one process does it all, and more are refused. */
+  ranks?(options: z.output<S>): boolean;
   /** Rows to stdout or files; notes to the log. Imports its domain rooms lazily, so that --help starts no engine. */
   run(options: z.output<S>, inputs: string[], context: Context): Promise<void>;
 }

@@ -1,0 +1,41 @@
+import { UserError } from '../base/index.js';
+import type { Communicator } from './communicator.js';
+
+/** A value of every rank, in the order of ranks. Values are what JSON can hold. */
+export async function gatherValues<T>(communicator: Communicator, value: T): Promise<T[]> {
+  const all = await communicator.allGather(new TextEncoder().encode(JSON.stringify(value ?? null)));
+  return all.map(bytes => JSON.parse(new TextDecoder().decode(bytes)) as T);
+}
+
+/** Rank 0's value, on every rank. */
+export async function valueOfFirst<T>(communicator: Communicator, value: T): Promise<T> {
+  const [first] = await gatherValues(communicator, communicator.rank === 0 ? value : null);
+  return first as T;
+}
+
+/** The sum of a number of every rank. */
+export async function sumOf(communicator: Communicator, value: number): Promise<number> {
+  const sum = Float64Array.of(value);
+  await communicator.allReduceSum(sum);
+  return sum[0];
+}
+
+/** Whether any rank says so: an interruption that only some have heard of yet, for instance. */
+export const anyOf = async (communicator: Communicator, here: boolean): Promise<boolean> =>
+  (await sumOf(communicator, Number(here))) > 0;
+
+/**
+ * Checks that every rank has the same value, such as a digest of its input.
+ * @throws UserError on every rank, naming the first that differs and both values.
+ */
+export async function agreeOn(communicator: Communicator, what: string, value: unknown): Promise<void> {
+  if (communicator.size === 1) return;
+  const said = await gatherValues(communicator, JSON.stringify(value) ?? 'null');
+  const other = said.findIndex(one => one !== said[0]);
+  if (other > 0)
+    throw new UserError(
+      `${what} is not the same for all ranks: ${shortened(said[0])} for rank 0, ${shortened(said[other])} for rank ${other}; all hosts need the same files and options`,
+    );
+}
+
+const shortened = (text: string): string => (text.length > 100 ? `${text.slice(0, 100)}…` : text);
