@@ -11,6 +11,7 @@ const rooms = [
   room('statistics', 'intervals, bootstrap, rank correlation, quantiles: what is said about a few numbers', ['base']),
   room('io', 'npy, npz, safetensors, PyTorch files, Parquet, Arrow, HDF5, tar, images, run folders, the model hub', [
     'base',
+    'distributed',
   ]),
   room('rows', '`RowSource`: rows from memory or files, selected, split, sampled, cached', [
     'base',

@@ -1,4 +1,13 @@
-export { EXIT, faultOf, messageOf, StructuredError, unlabelled, unreadable, UserError } from './errors.js';
+export {
+  EXIT,
+  faultOf,
+  messageOf,
+  StructuredError,
+  unlabelled,
+  unreadable,
+  UserError,
+  type FailureCode,
+} from './errors.js';
 export { foldersBelow, type FoundFolder } from './folders.js';
 export { tryLock, withLock, type Holder } from './lock.js';
 export { inPhase, silentLog, type Log, type Progress } from './log.js';

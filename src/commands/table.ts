@@ -35,13 +35,17 @@ export async function refuseOutputs(paths: (string | undefined)[], force: boolea
   for (const path of paths) if (path !== undefined) refuseExisting(path, force);
 }
 
-/** Writes rows as CSV (full float precision; empty cell for null, NaN as `nan`) to stdout or, whole or not at all, to a file. */
+/**
+ * Writes rows as CSV (full float precision; empty cell for null, NaN as `nan`) to stdout or, whole or not at all, to a file.
+ * Of several ranks only the first writes.
+ */
 export async function writeTable(
   context: Context,
   columns: string[],
   rows: Row[],
   { out, force = false, protocol }: TableOptions,
 ): Promise<void> {
+  if (context.communicator.rank > 0) return;
   const { stringify } = await import('csv-stringify/sync');
   const text = stringify(
     rows.map(row => columns.map(column => cell(row[column]))),

@@ -3,6 +3,7 @@ import { rmdir } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { hostname } from 'node:os';
 import { EXIT, tryLock, UserError, type Holder } from '../base/index.js';
+import { alone, heldByFirst, requireSharedFolder, type Communicator } from '../distributed/index.js';
 import { makeFolder } from './folder.js';
 
 /** The file in a folder by which one process keeps others from writing there. */
@@ -13,18 +14,28 @@ export interface HoldOptions {
   option?: string;
   /** Where the lock is; default: in the folder, which is made. */
   lock?: string;
+  /** Ranks that write into the folder together: rank 0 holds it for all. */
+  communicator?: Communicator;
 }
 
 /**
  * Runs `body` while no other process may write into `folder`. A folder that was made for it and stayed empty is
  * removed again.
- * @throws UserError where another process is at work there, or where nothing may be written.
+ * @throws UserError where another process is at work there, where nothing may be written, or where ranks do not share it.
  */
 export async function holdFolder<T>(
   folder: string,
-  { option = '--out', lock: path = join(folder, LOCK) }: HoldOptions,
+  { option = '--out', lock = join(folder, LOCK), communicator = alone }: HoldOptions,
   body: () => Promise<T>,
 ): Promise<T> {
+  const hold = (held: () => Promise<T>): Promise<T> => holdHere(folder, option, lock, held);
+  return await heldByFirst(communicator, hold, async () => {
+    await requireSharedFolder(communicator, dirname(resolve(lock)));
+    return await body();
+  });
+}
+
+async function holdHere<T>(folder: string, option: string, path: string, body: () => Promise<T>): Promise<T> {
   const place = dirname(resolve(path));
   const missing = missingFolders(place);
   refuseUnwritable(dirname(missing.at(-1) ?? join(place, LOCK)), folder, option);
