@@ -1,3 +1,4 @@
+export { availableCores, shareCores } from './cores.js';
 export {
   EXIT,
   faultOf,

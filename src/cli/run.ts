@@ -1,12 +1,13 @@
 import { EXIT, faultOf, messageOf, UserError, VERSION, type Log } from '../base/index.js';
 import { withHint, type Command } from '../commands/index.js';
-import { alone } from '../distributed/index.js';
+import { alone, type Communicator } from '../distributed/index.js';
 import type { Precision } from '../engine/names.js';
 import { findCommand } from './find.js';
 import { commandHelp, helpWidth, overviewHelp } from './help.js';
 import { eventLog } from './events.js';
 import { makeLog, type CliLog, type TextSink } from './log.js';
 import { parseWords, questionOf, type Question } from './parser.js';
+import { describeRanks, letFirstTell } from './ranks.js';
 import { resolveOptions, type Resolved } from './resolve.js';
 import { UsageError } from './usage-error.js';
 
@@ -15,12 +16,17 @@ export interface CliStreams {
   stderr: TextSink;
   stdin: NodeJS.ReadableStream;
   signal: AbortSignal;
+  /** The processes of this job; absent: this one. Only rank 0 writes, but for a fault that others have alone. */
+  communicator?: Communicator;
   /** From now on Ctrl-C and similar signals abort `signal` instead of ending the process. */
   heedSignals?: () => void;
 }
 
 /** Runs one command line and returns its exit code; never throws, never ends the process. */
 export async function runCli(argv: string[], streams: CliStreams): Promise<number> {
+  const { communicator = alone, stderr } = streams;
+  const { rank } = communicator;
+  if (rank > 0) streams = { ...streams, stdout: NOWHERE, stderr: NOWHERE };
   let verbose = argv.includes('--verbose');
   let log = logFor(streams, { json: argv.includes('--json') });
   const end = (code: number): number => {
@@ -32,12 +38,27 @@ export async function runCli(argv: string[], streams: CliStreams): Promise<numbe
     const prepared = await prepare(argv);
     verbose = prepared.options.verbose === true;
     log = logFor(streams, prepared.options);
+    requireRanks(prepared, communicator);
+    if (communicator.size > 1) log.note(describeRanks(communicator));
     await runPrepared(prepared, streams, log);
     return end(EXIT.done);
   } catch (error) {
-    log.error(describe(error, verbose));
+    const message = describe(error, verbose);
+    if (rank > 0) await letFirstTell();
+    if (rank > 0) stderr.write(`rank ${rank}: ${message}\n`);
+    log.error(message);
     return end(error instanceof UserError ? error.exitCode : EXIT.failed);
   }
+}
+
+const NOWHERE: TextSink = { write: () => true };
+
+/** @throws UsageError where several ranks would each do the whole work. */
+function requireRanks({ command, options }: Prepared, { size }: Communicator): void {
+  if (size > 1 && command.ranks?.(options) !== true)
+    throw new UsageError(
+      `${command.name} does not divide its work among ${size} ranks with these options; start one process`,
+    );
 }
 
 const logFor = ({ stderr }: CliStreams, { json, quiet }: Record<string, unknown>): CliLog =>
@@ -77,7 +98,7 @@ async function runPrepared({ command, argv, options, inputs }: Prepared, streams
     await command.run(options, inputs, {
       stdout,
       log,
-      communicator: alone,
+      communicator: streams.communicator ?? alone,
       signal,
       stdin,
       argv,
@@ -102,7 +123,8 @@ async function shareSettings(options: Record<string, unknown>, log: Log): Promis
   });
 }
 
-function describe(error: unknown, verbose: boolean): string {
+/** The one line for whatever was thrown; with its trace where `verbose`. */
+export function describe(error: unknown, verbose: boolean): string {
   const trace = verbose && error instanceof Error && error.stack ? `\n${error.stack}` : '';
   if (error instanceof UserError) return `maetok: ${error.message}${trace}`;
   const system = systemFailure(error);

@@ -1,7 +1,6 @@
 import type { z } from 'zod';
-import { availableParallelism } from 'node:os';
 import { basename, resolve } from 'node:path';
-import { silentLog, UserError } from '../base/index.js';
+import { availableCores, silentLog, UserError } from '../base/index.js';
 import type { Extra } from '../compare/names.js';
 import type { NamedSpace, Sizes, Study } from '../compare/index.js';
 import type { compareOptions } from './compare-options.js';
@@ -95,7 +94,7 @@ function planLines(spaces: { name: string; rows: number }[], sizes: Sizes, minut
   ];
   const total = lines.reduce((sum, [, , seconds]) => sum + seconds, 0);
   return [
-    `plan for ${spaces.length} latent ${spaces.length === 1 ? 'space' : 'spaces'} in ${minutes} minutes on ${availableParallelism()} cores, by times measured on a few rows:`,
+    `plan for ${spaces.length} latent ${spaces.length === 1 ? 'space' : 'spaces'} in ${minutes} minutes on ${availableCores()} cores, by times measured on a few rows:`,
     ...lines.map(([what, how, seconds]) => `  ${what.padEnd(9)} about ${duration(seconds).padStart(6)}  ${how}`),
     `  together  about ${duration(total).padStart(6)}${probes.seconds > 0 ? '' : '; no probes, since not all of these latents have labels'}`,
   ];

@@ -1,8 +1,7 @@
 import { readdir, rm } from 'node:fs/promises';
-import { availableParallelism } from 'node:os';
 import { basename, extname, join } from 'node:path';
 import type { z } from 'zod';
-import { EXIT, UserError, type Log } from '../base/index.js';
+import { availableCores, EXIT, UserError, type Log } from '../base/index.js';
 import type { Plan, RunCommand, Study } from '../compare/index.js';
 import { runApart } from './apart.js';
 import { defineCommand, type Context } from './command.js';
@@ -169,7 +168,7 @@ async function runner(jobs: number, chosen: z.output<typeof studyOptions>, conte
   const { startEngine } = await import('../engine/index.js');
   // Chosen here, so that one warning, not one per step, says that the engine is a slow one.
   const shared = sharedWords(chosen, await startEngine());
-  const threads = Math.max(1, Math.floor(availableParallelism() / jobs));
+  const threads = Math.max(1, Math.floor(availableCores() / jobs));
   return async (argv, label, signal) => {
     const onLine = (line: string): void => tell(context.log, label, line);
     const { code, complaint } = await runApart(withShared(argv, shared), { signal, threads, onLine });

@@ -1,4 +1,4 @@
-import { availableParallelism } from 'node:os';
+import { availableCores } from '../base/index.js';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
 import type { Study } from '../compare/index.js';
@@ -40,7 +40,7 @@ export const demo = defineCommand({
         'no native engine: models are trained for a quarter of the demo’s steps; run `maetok engine install` to train for all of them',
       );
     // Models this small leave a second core idle, so tokenizers are trained in parallel.
-    const jobs = chosen.jobs ?? Math.min(Object.keys(whole.tokenizers).length, availableParallelism());
+    const jobs = chosen.jobs ?? Math.min(Object.keys(whole.tokenizers).length, availableCores());
     await runStudy(slow ? shortened(whole) : whole, chosen.out, { ...chosen, jobs }, context);
   },
 });

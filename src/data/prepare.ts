@@ -1,6 +1,5 @@
-import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
-import { UserError } from '../base/index.js';
+import { availableCores, UserError } from '../base/index.js';
 import { squareOf, type CropOptions } from './crop.js';
 import { decodeStored, type StoredImage } from './dataset.js';
 
@@ -26,7 +25,7 @@ export interface PrepareAnswer {
  */
 export async function prepare(job: PrepareJob): Promise<Uint8Array> {
   if (isReady(job) || !WORKER) return squareOf(await decodeStored(job.stored), job.options, job.draws);
-  pool ??= new PreparePool(WORKER, Math.max(1, Math.min(MOST_WORKERS, availableParallelism() - 1)));
+  pool ??= new PreparePool(WORKER, Math.max(1, Math.min(MOST_WORKERS, availableCores() - 1)));
   return await pool.run(job);
 }
 

@@ -2,7 +2,7 @@ import { UserError } from '../base/index.js';
 import type { Communicator } from './communicator.js';
 
 /** A value of every rank, in the order of ranks. Values are what JSON can hold. */
-export async function gatherValues<T>(communicator: Communicator, value: T): Promise<T[]> {
+export async function gatherValues<T>(communicator: Pick<Communicator, 'allGather'>, value: T): Promise<T[]> {
   const all = await communicator.allGather(new TextEncoder().encode(JSON.stringify(value ?? null)));
   return all.map(bytes => JSON.parse(new TextDecoder().decode(bytes)) as T);
 }
@@ -30,7 +30,7 @@ export const anyOf = async (communicator: Communicator, here: boolean): Promise<
  */
 export async function agreeOn(communicator: Communicator, what: string, value: unknown): Promise<void> {
   if (communicator.size === 1) return;
-  const said = await gatherValues(communicator, JSON.stringify(value) ?? 'null');
+  const said = await gatherValues(communicator, JSON.stringify(value));
   const other = said.findIndex(one => one !== said[0]);
   if (other > 0)
     throw new UserError(

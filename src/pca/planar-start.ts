@@ -1,4 +1,4 @@
-import { availableParallelism } from 'node:os';
+import { availableCores } from '../base/index.js';
 import { arrayRows } from '../rows/index.js';
 import { axesLeftOut, fitPca } from './pca.js';
 import { pcaReduction, reducedRows } from './reduction.js';
@@ -15,7 +15,7 @@ export async function planarStart(
 ): Promise<Float32Array> {
   const source = arrayRows('rows', data, rows, width);
   const out = new Float32Array(rows * 2);
-  const pca = await fitPca(source, { dims: Math.min(2, width, rows), threads: availableParallelism() });
+  const pca = await fitPca(source, { dims: Math.min(2, width, rows), threads: availableCores() });
   const { dims } = pca;
   const missing = axesLeftOut(pca, 2);
   if (missing !== undefined) tell?.(missing);

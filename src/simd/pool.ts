@@ -1,6 +1,5 @@
-import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
-import { EXIT, UserError } from '../base/index.js';
+import { availableCores, EXIT, UserError } from '../base/index.js';
 
 /** The code of a thread: it knows the module and the shared memory, and calls the requested function. */
 const THREAD = `
@@ -27,7 +26,7 @@ export interface Threads {
 export async function startThreads(
   bytes: Uint8Array<ArrayBuffer>,
   pages: number,
-  count = availableParallelism(),
+  count = availableCores(),
 ): Promise<Threads> {
   const memory = allocate(pages);
   const module = await WebAssembly.compile(bytes);

@@ -1,4 +1,4 @@
-import { availableParallelism } from 'node:os';
+import { availableCores } from '../base/index.js';
 import type { RandomNumbers } from '../base/index.js';
 import { affinities } from './affinities.js';
 import { openForces, type Forces } from './forces.js';
@@ -35,7 +35,7 @@ export async function tsne(
   const rows = start.length / 2;
   const edges = affinities(neighbours, Math.min(perplexity, neighbours.k / 3));
   const descent = newDescent(smallStart(start, random));
-  const forces = await openForces(edges, rows, availableParallelism());
+  const forces = await openForces(edges, rows, availableCores());
   try {
     for (let iteration = 0; iteration < iterations; iteration++) {
       const exaggeration = iteration < EXAGGERATED ? EXAGGERATION : 1;

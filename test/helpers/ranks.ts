@@ -15,7 +15,7 @@ export async function asRanks<T>(size: number, work: (communicator: Communicator
     allReduceSum: async array => await meet(rank, array, arrays => (addedUp(arrays), undefined)),
     broadcast: async (array, root = 0) =>
       await meet(rank, array, arrays => {
-        for (const other of arrays) (other as Float32Array).set(arrays[root] as Float32Array);
+        for (const other of arrays) (other as Float32Array).set(arrays[root]);
       }),
     allGather: async bytes => await meet(rank, bytes, all => all.map(part => part.slice())),
     barrier: async () => await meet(rank, new Uint8Array(), () => undefined),
@@ -65,5 +65,5 @@ function meetings(size: number) {
 function addedUp(arrays: Summed[]): void {
   const [first, ...others] = arrays;
   for (const other of others) for (let i = 0; i < first.length; i++) first[i] += other[i];
-  for (const other of others) (other as Float32Array).set(first as Float32Array);
+  for (const other of others) (other as Float32Array).set(first);
 }

@@ -1,4 +1,4 @@
-import { availableParallelism } from 'node:os';
+import { availableCores } from '../../base/index.js';
 import type { Log } from '../../base/index.js';
 import type { ChannelScale, Grid } from '../../diagnose/diffusability/index.js';
 import type { RowSample } from '../../diagnose/index.js';
@@ -60,7 +60,7 @@ export interface Task extends DiagnoseSource {
 
 export function taskOf(source: DiagnoseSource, settings: DiagnoseSettings, log: Log): Task {
   const { rows } = source;
-  const { threads = availableParallelism(), sample: most, seed } = settings;
+  const { threads = availableCores(), sample: most, seed } = settings;
   const moments = once(async () => {
     const progress = log.progress(`${rows.name}: moments`, rows.rows, 'rows');
     const found = await rowStatistics(rows, { threads, onRows: seen => progress.update(seen) });

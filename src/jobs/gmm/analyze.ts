@@ -1,5 +1,4 @@
-import { availableParallelism } from 'node:os';
-import { EXIT, UserError, type Log } from '../../base/index.js';
+import { availableCores, EXIT, UserError, type Log } from '../../base/index.js';
 import {
   confusion,
   fitMixture,
@@ -27,7 +26,7 @@ import { spacesOf, type AnalysedSpace, type GmmSource } from './space.js';
 export async function analyzeGmm(sources: GmmSource[], chosen: GmmSettings, context: GmmContext): Promise<GmmReport> {
   const settings: SweepSettings = {
     ...chosen,
-    threads: chosen.threads ?? availableParallelism(),
+    threads: chosen.threads ?? availableCores(),
     memory: splitMemory(chosen.memory),
   };
   try {

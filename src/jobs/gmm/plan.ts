@@ -1,4 +1,4 @@
-import { availableParallelism } from 'node:os';
+import { availableCores } from '../../base/index.js';
 import { batchRows, pairOperations, planShape, type CovarianceType } from '../../gmm/index.js';
 import { arrayRows, type RowSource } from '../../rows/index.js';
 import { fitPca } from '../../pca/index.js';
@@ -29,7 +29,7 @@ const NEAR = 20;
 
 /** Estimates the cost of a sweep from a few rows. */
 export async function planSweep(sources: GmmSource[], settings: GmmSettings): Promise<PlanRow[]> {
-  const threads = settings.threads ?? availableParallelism();
+  const threads = settings.threads ?? availableCores();
   const own: number[] = [];
   for (const { rows } of sources) own.push(await estimatedDims(rows, settings, threads));
   const common = Math.max(...own);

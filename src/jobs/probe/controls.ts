@@ -1,5 +1,4 @@
-import { availableParallelism } from 'node:os';
-import { RandomNumbers, UserError, type Log } from '../../base/index.js';
+import { availableCores, RandomNumbers, UserError, type Log } from '../../base/index.js';
 import type { RowSource } from '../../rows/index.js';
 import { axesLeftOut, fitPca, pcaReduction, reducedRows, type Reduction } from '../../pca/index.js';
 import { features, type ProbeControl, type Feature, type LabelledLatents, type ProbeParts } from '../../probe/index.js';
@@ -65,7 +64,7 @@ const shuffled = (labels: Int32Array, seed: number): Int32Array =>
     .map(row => labels[row]);
 
 async function leadingAxes(train: RowSource, dims: number, log: Log): Promise<Reduction> {
-  const pca = await fitPca(train, { dims: Math.min(dims, train.width, train.rows), threads: availableParallelism() });
+  const pca = await fitPca(train, { dims: Math.min(dims, train.width, train.rows), threads: availableCores() });
   const missing = axesLeftOut(pca, dims);
   if (missing !== undefined) log.warn(`${train.name}: control pca: ${missing}`);
   return pcaReduction(pca, { standardize: false });

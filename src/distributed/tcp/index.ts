@@ -1,0 +1,2 @@
+export { meet } from './meet.js';
+export { meetingPoint } from './meeting-point.js';

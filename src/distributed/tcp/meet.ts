@@ -1,0 +1,155 @@
+import { once } from 'node:events';
+import { connect, createServer, type Server, type Socket } from 'node:net';
+import { setTimeout as pause } from 'node:timers/promises';
+import { EXIT, UserError } from '../../base/index.js';
+import type { Channel } from '../channel.js';
+import type { Launch } from '../launcher.js';
+import { starChannel } from './channel.js';
+import { Peer, type Ended } from './peer.js';
+import type { MeetingPoint } from './meeting-point.js';
+
+export interface MeetOptions {
+  /** Called where another rank has gone (with a message) or has ended all with a code. */
+  lost: (code: number, message?: string) => void;
+  /** Seconds that all ranks may take to come. */
+  patience?: number | undefined;
+}
+
+const PATIENCE = 60;
+const RETRY_MS = 100;
+
+/**
+ * Connects ranks that have no MPI between them: rank 0 listens at the first free port of the meeting point, the others look
+ * for it there. @throws UserError where they do not find each other.
+ */
+export async function meet(
+  { rank, size }: Launch,
+  point: MeetingPoint,
+  { lost, patience = PATIENCE }: MeetOptions,
+): Promise<Channel> {
+  const until = performance.now() + 1000 * patience;
+  const peers =
+    rank === 0
+      ? await admitAll(await listen(point), point, size, { lost, until })
+      : [await introduce(point, rank, { lost, until })];
+  return starChannel({ rank, size, peers });
+}
+
+interface Meeting extends Pick<MeetOptions, 'lost'> {
+  until: number;
+}
+
+const lostRank =
+  (lost: MeetOptions['lost'], rank: number) =>
+  (why: Ended): void =>
+    'code' in why ? lost(why.code) : lost(EXIT.failed, `rank ${rank} is gone: ${why.message}`);
+
+/** Rank 0: waits for every other rank's hello and answers all at once. Whoever says something else is sent away. */
+async function admitAll(server: Server, point: MeetingPoint, size: number, meeting: Meeting): Promise<Peer[]> {
+  const admitted = new Map<number, Peer>();
+  const complete = new Promise<void>(resolve => {
+    server.on('connection', (socket: Socket) => {
+      let rank: number | undefined;
+      const peer = new Peer(socket, why => {
+        if (rank !== undefined) lostRank(meeting.lost, rank)(why);
+      });
+      void peer.receive().then(
+        bytes => {
+          rank = rankOf(bytes, point, size);
+          if (rank === undefined || admitted.has(rank)) return void socket.destroy();
+          admitted.set(rank, peer);
+          if (admitted.size === size - 1) resolve();
+        },
+        () => socket.destroy(),
+      );
+    });
+  });
+  try {
+    if (size > 1) await Promise.race([complete, tooLate(meeting.until, () => absent(admitted, size))]);
+  } finally {
+    server.close();
+  }
+  const peers = Array.from({ length: size - 1 }, (_, i) => admitted.get(i + 1)!);
+  await Promise.all(peers.map(peer => peer.send(new Uint8Array(0))));
+  return peers;
+}
+
+function absent(admitted: Map<number, Peer>, size: number): string {
+  const missing = Array.from({ length: size - 1 }, (_, i) => i + 1).filter(rank => !admitted.has(rank));
+  return `rank ${missing.join(', ')} did not come within the time`;
+}
+
+async function tooLate(until: number, message: () => string): Promise<never> {
+  await pause(Math.max(0, until - performance.now()), undefined, { ref: false });
+  throw new UserError(message(), EXIT.failed);
+}
+
+/** Other ranks: the connection to rank 0, once that has answered. */
+async function introduce(point: MeetingPoint, rank: number, { lost, until }: Meeting): Promise<Peer> {
+  while (performance.now() < until) {
+    for (const port of point.ports) {
+      const peer = await answered(point, port, rank, lost, until);
+      if (peer) return peer;
+    }
+    await pause(RETRY_MS);
+  }
+  throw new UserError(
+    `rank 0 was not found at ${point.host}, ports ${point.ports[0]} to ${point.ports.at(-1)}: is it up, and is there a firewall between?`,
+    EXIT.failed,
+  );
+}
+
+/** The connection, if rank 0 of this job is what listens at this port. */
+async function answered(
+  point: MeetingPoint,
+  port: number,
+  rank: number,
+  lost: MeetOptions['lost'],
+  until: number,
+): Promise<Peer | undefined> {
+  const socket = connect({ host: point.host, port });
+  try {
+    await Promise.race([once(socket, 'connect'), tooLate(until, () => 'no connection')]);
+    let met = false;
+    const peer = new Peer(socket, why => {
+      if (met) lostRank(lost, 0)(why);
+    });
+    await peer.send(hello(point, rank));
+    await Promise.race([peer.receive(), tooLate(until, () => 'no answer')]);
+    met = true;
+    return peer;
+  } catch {
+    socket.destroy();
+    return undefined;
+  }
+}
+
+async function listen({ ports }: MeetingPoint): Promise<Server> {
+  for (const port of ports) {
+    const server = createServer();
+    try {
+      server.listen(port);
+      await once(server, 'listening');
+      return server;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error;
+    }
+  }
+  throw new UserError(`rank 0: ports ${ports[0]} to ${ports.at(-1)} are all in use`, EXIT.failed);
+}
+
+const hello = ({ job }: MeetingPoint, rank: number): Uint8Array =>
+  new TextEncoder().encode(JSON.stringify({ job, rank }));
+
+/** The rank that a hello of this job tells. */
+function rankOf(bytes: Uint8Array, { job }: MeetingPoint, size: number): number | undefined {
+  try {
+    const said = JSON.parse(new TextDecoder().decode(bytes)) as { job?: unknown; rank?: unknown };
+    const { rank } = said;
+    return said.job === job && Number.isInteger(rank) && (rank as number) > 0 && (rank as number) < size
+      ? (rank as number)
+      : undefined;
+  } catch {
+    return undefined;
+  }
+}
