@@ -59,7 +59,11 @@ const BATCH = 500;
 async function writeSpace(folder: string): Promise<void> {
   const random = new RandomNumbers(0, 'space');
   const centres = random.for('centres').normals(classes * channels);
-  const writer = await createLatentsWriter(folder, { tokens, channels, grid: [side, side], meta: {} });
+  const writer = await createLatentsWriter(
+    folder,
+    { tokens, channels, grid: [side, side], meta: {} },
+    { images: rows },
+  );
   for (let start = 0; start < rows; start += BATCH) {
     const count = Math.min(BATCH, rows - start);
     const latents = random.at(start).normals(count * tokens * channels);
@@ -69,7 +73,7 @@ async function writeSpace(folder: string): Promise<void> {
         const neighbour = at % (tokens * channels) < channels ? 0 : latents[at - channels];
         latents[at] = 0.5 * latents[at] + 0.7 * neighbour + 0.5 * centres[labels[i] * channels + (at % channels)] * 0.3;
       }
-    await writer.append({ latents, labels });
+    await writer.append({ images: labels.map((_, i) => start + i), latents, labels });
   }
   await writer.finish();
 }

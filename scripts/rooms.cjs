@@ -102,7 +102,7 @@ const rooms = [
     'nn',
   ]),
   room('latents', 'latents folders and files, written, read and normalised', ['base', 'distributed', 'io', 'rows']),
-  room('data', 'data sets of images, as batches', ['base', 'io']),
+  room('data', 'data sets of images, as batches', ['base', 'distributed', 'io']),
   room('report', 'tables into charts and pages; protocol cards compared', ['base', 'io']),
 ];
 rooms.push(room('verify', 'recorded cases recomputed; the one room that may look behind doors', names()));

@@ -47,6 +47,7 @@ export const extract = defineCommand({
   options,
   main: ['tokenizer', 'data', 'out', 'split', 'limit', 'flips', 'batchSize', 'resume', 'force'],
   saves: () => true,
+  ranks: () => true,
   async run(chosen, _inputs, context) {
     const { startEngine } = await import('../engine/index.js');
     const { openImages } = await import('../data/index.js');

@@ -31,8 +31,8 @@ export interface ImageDataset extends Required<Pick<ImageSource, 'close'>>, Omit
   /** For protocol cards. */
   decoding: Decoding;
   read(index: number, wanted?: number): Promise<RawImage>;
-  /** Images that could not be read so far. */
-  readonly broken: ReadonlySet<number>;
+  /** Images that could not be read so far, and why. */
+  readonly broken: ReadonlyMap<number, string>;
   /** Warns about an unreadable image, once, and remembers it; if `strict`, rethrows the error. */
   reportBroken(index: number, error: unknown): void;
 }
@@ -48,7 +48,7 @@ export interface ReadingOptions {
 const NAMED = 20;
 
 export function makeDataset(source: ImageSource, { log, strict, decoding }: ReadingOptions): ImageDataset {
-  const broken = new Set<number>();
+  const broken = new Map<number, string>();
   const stored = async (index: number, wanted?: number): Promise<StoredImage> => {
     const image = await source.stored(index, wanted);
     return 'data' in image ? image : { ...image, decoding };
@@ -62,7 +62,7 @@ export function makeDataset(source: ImageSource, { log, strict, decoding }: Read
     reportBroken: (index, error) => {
       if (strict || !(error instanceof UserError)) throw error;
       if (!broken.has(index) && broken.size < NAMED) log.warn(`${messageOf(error)}; skipped`);
-      broken.add(index);
+      broken.set(index, messageOf(error));
     },
     close: async () => {
       if (broken.size > NAMED) log.warn(`${source.name}: ${broken.size} images in total could not be read`);
@@ -74,7 +74,7 @@ export function makeDataset(source: ImageSource, { log, strict, decoding }: Read
 }
 
 /** Classes that have images, of which all are broken. */
-function classesLost({ classes, labels }: ImageSource, broken: ReadonlySet<number>): string[] {
+function classesLost({ classes, labels }: ImageSource, broken: ReadonlyMap<number, string>): string[] {
   if (!labels || broken.size === 0) return [];
   const seen = new Set<number>(labels.filter((_, index) => broken.has(index)));
   labels.forEach((label, index) => {
@@ -93,7 +93,7 @@ export async function decodeStored(stored: StoredImage): Promise<RawImage> {
 /** The images at `indices` of a data set, as a data set. `note` identifies the part in the digest. */
 export function subset(whole: ImageDataset, indices: Int32Array, name: string, digest: string): ImageDataset {
   const { labels, factors } = whole;
-  const broken = new Set<number>();
+  const broken = new Map<number, string>();
   return {
     ...whole,
     name,
@@ -107,7 +107,7 @@ export function subset(whole: ImageDataset, indices: Int32Array, name: string, d
     broken,
     reportBroken: (index, error) => {
       whole.reportBroken(indices[index], error);
-      broken.add(index);
+      broken.set(index, messageOf(error));
     },
   };
 }

@@ -1,4 +1,5 @@
 export { firstReadable, loadBatch, nothingReadable, severalAtOnce, type ImageBatch } from './batch.js';
+export { tellBroken } from './broken.js';
 export { centreCrop } from './crop.js';
 export type { ImageDataset } from './dataset.js';
 export { exportFolder, exportNpz, without } from './export.js';

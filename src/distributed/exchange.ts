@@ -1,3 +1,4 @@
+import { deserialize, serialize } from 'node:v8';
 import { UserError } from '../base/index.js';
 import type { Communicator } from './communicator.js';
 
@@ -5,6 +6,12 @@ import type { Communicator } from './communicator.js';
 export async function gatherValues<T>(communicator: Pick<Communicator, 'allGather'>, value: T): Promise<T[]> {
   const all = await communicator.allGather(new TextEncoder().encode(JSON.stringify(value ?? null)));
   return all.map(bytes => JSON.parse(new TextDecoder().decode(bytes)) as T);
+}
+
+/** What every rank has computed, in the order of ranks: whatever structured cloning holds, typed arrays among it. */
+export async function gatherParts<T>(communicator: Communicator, part: T): Promise<T[]> {
+  if (communicator.size === 1) return [part];
+  return (await communicator.allGather(serialize(part))).map(bytes => deserialize(bytes) as T);
 }
 
 /** Rank 0's value, on every rank. */

@@ -1,8 +1,8 @@
 export { alone, type Communicator, type Sent, type Summed } from './communicator.js';
-export { agreeOn, anyOf, gatherValues, sumOf, valueOfFirst } from './exchange.js';
+export { agreeOn, anyOf, gatherParts, gatherValues, sumOf, valueOfFirst } from './exchange.js';
 export { joinRanks, type JoinOptions, type Ranks } from './join.js';
 export { launchOf, type Launch } from './launcher.js';
 export { findMpi, type FoundMpi } from './mpi/index.js';
 export { byFirst, heldByFirst, inParts } from './outcome.js';
-export { shareOf, type Share } from './share.js';
+export { cutAtMultiples, shareOf, shareOfStretches, type Share } from './share.js';
 export { requireSharedFolder } from './shared-folder.js';

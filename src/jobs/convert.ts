@@ -13,6 +13,7 @@ import {
   type NamelessDType,
   type PosteriorName,
 } from '../io/index.js';
+import type { Share } from '../distributed/index.js';
 import { createLatentsWriter, openLatents, type Latents, type LatentsDescription } from '../latents/index.js';
 
 export interface ConvertContext {
@@ -110,23 +111,25 @@ async function convertHeld(
   try {
     const images = latents.flips ? latents.rows.count / 2 : latents.rows.count;
     const count = Math.min(images, settings.limit ?? Infinity);
-    const writer = await createLatentsWriter(out, await description(latents.rows, settings), { ...settings, log });
+    const options = { ...settings, images: count, log };
+    const writer = await createLatentsWriter(out, await description(latents.rows, settings), options);
     if (writer.rowsDone > 0) log.reused(`${out}: has latents of ${writer.rowsDone} images already`);
+    let done = writer.rowsDone;
     const progress = log.progress(`converting ${path}`, count, 'images');
     const step = Math.max(1, Math.floor((8 << 20) / (4 * latents.rows.tokens * latents.rows.channels)));
     try {
-      for (let at = writer.rowsDone; at < count; at += step) {
+      for (const rows of writer.missing.flatMap(stretch => consecutive(stretch, step))) {
         if (signal.aborted) {
           await writer.save();
           throw new UserError(`interrupted; ${out} is saved, --resume continues`, EXIT.interrupted);
         }
-        const rows = Array.from({ length: Math.min(step, count - at) }, (_, i) => at + i);
         await writer.append({
+          images: rows,
           latents: await latents.rows.read(rows),
           ...(latents.flips && { flipped: await latents.rows.read(rows.map(row => images + row)) }),
           ...(latents.rows.labels && { labels: rows.map(row => latents.rows.labels![row]) }),
         });
-        progress.update(at + rows.length);
+        progress.update((done += rows.length));
       }
     } finally {
       progress.stop();
@@ -136,6 +139,12 @@ async function convertHeld(
   } finally {
     await latents.rows.close();
   }
+}
+
+/** The numbers of a stretch, some at a time. */
+function consecutive({ start, end }: Share, step: number): number[][] {
+  const all = Array.from({ length: end - start }, (_, i) => start + i);
+  return Array.from({ length: Math.ceil(all.length / step) }, (_, i) => all.slice(i * step, (i + 1) * step));
 }
 
 /** With the mirrored copies behind the images, where there are any. */

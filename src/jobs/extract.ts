@@ -1,12 +1,9 @@
-import { existsSync } from 'node:fs';
-import { rm } from 'node:fs/promises';
-import { join } from 'node:path';
-import { z } from 'zod';
 import { EXIT, UserError, type Log } from '../base/index.js';
-import { loadBatch, nothingReadable, type ImageBatch, type ImageDataset } from '../data/index.js';
+import { loadBatch, nothingReadable, tellBroken, type ImageBatch, type ImageDataset } from '../data/index.js';
+import { agreeOn, alone, cutAtMultiples, inParts, sumOf, type Communicator, type Share } from '../distributed/index.js';
 import { RandomStream, tf, type Precision, type Tensor3D, type Tensor4D } from '../engine/index.js';
-import { checked, holdFolder, makeFolder, readJson, writeFileAtomic, type PosteriorName } from '../io/index.js';
-import { createLatentsWriter, type LatentsDescription, type LatentsWriter } from '../latents/index.js';
+import { holdFolder, type PosteriorName } from '../io/index.js';
+import { createLatentsWriter, type LatentsBatch, type LatentsDescription } from '../latents/index.js';
 import { normalisationCard, type Tokenizer } from '../tokenizers/index.js';
 
 export interface ExtractSettings {
@@ -30,6 +27,8 @@ export interface ExtractSettings {
 export interface ExtractContext {
   log: Log;
   signal: AbortSignal;
+  /** The ranks that share the images; default one alone. */
+  communicator?: Communicator | undefined;
 }
 
 export interface Extraction {
@@ -43,7 +42,8 @@ export interface Extraction {
 
 /**
  * Encodes a data set, centre-cropped as ADM does it, into a latents folder, in the data set's order. What is decoded
- * next is read while the engine computes. An interruption keeps all finished batches; `resume` continues from there.
+ * next is read while the engine computes. An interruption keeps all finished batches; `resume` continues from there, with any
+ * number of ranks.
  */
 export async function extractLatents(
   tokenizer: Tokenizer,
@@ -52,7 +52,10 @@ export async function extractLatents(
   settings: ExtractSettings,
   context: ExtractContext,
 ): Promise<Extraction> {
-  return await holdFolder(out, {}, () => extractHeld(tokenizer, data, out, settings, context));
+  const { communicator = alone } = context;
+  await agreeOn(communicator, `the digest of ${data.name}`, data.digest);
+  await agreeOn(communicator, `the digest of ${settings.spec}`, tokenizer.digest);
+  return await holdFolder(out, { communicator }, () => extractHeld(tokenizer, data, out, settings, context));
 }
 
 async function extractHeld(
@@ -60,35 +63,43 @@ async function extractHeld(
   data: ImageDataset,
   out: string,
   settings: ExtractSettings,
-  { log, signal }: ExtractContext,
+  { log, signal, communicator = alone }: ExtractContext,
 ): Promise<Extraction> {
-  const writer = await createLatentsWriter(out, await describe(tokenizer, data, settings), { ...settings, log });
-  const skipped = await openSkipped(out, settings.resume === true && writer.rowsDone > 0);
+  const description = await describe(tokenizer, data, settings);
+  const options = { ...settings, images: data.count, communicator, log };
+  const writer = await createLatentsWriter(out, description, options);
+  if (writer.rowsDone > 0) log.reused(`${out}: has latents of ${writer.rowsDone} images already`);
   const encode = batchEncoder(tokenizer, settings);
-  const resumed = writer.rowsDone;
-  if (resumed > 0) log.reused(`${out}: has latents of ${resumed} images already`);
-  const progress = log.progress(`extracting ${data.name}`, data.count, 'images');
+  const own = writer.missing.reduce((sum, { start, end }) => sum + end - start, 0);
+  const before = communicator.size === 1 ? data.count - own : 0;
+  const progress = log.progress(`extracting ${data.name}${ofRank(communicator)}`, before + own, 'images');
   const started = performance.now();
-  let rows = resumed;
-  try {
-    for await (const batch of batches(data, skipped.firstAfter(resumed), tokenizer.imageSize, settings.batchSize)) {
-      await skipped.add(batch.broken);
-      if (batch.images.length > 0) await writer.append({ ...(await encode(batch)), labels: batch.labels });
-      rows += batch.indices.length;
-      progress.update(batch.end);
-      if (signal.aborted && batch.end < data.count) throw await interrupted(writer, out, batch.end, data.count);
+  let tried = before;
+  let rows = 0;
+  const part = async (): Promise<void> => {
+    for await (const batch of batches(data, writer.missing, tokenizer.imageSize, settings.batchSize)) {
+      writer.skip(batch.broken);
+      const encoded = batch.images.length > 0 ? wantedRows(batch, await encode(batch)) : undefined;
+      if (encoded && encoded.images.length > 0) await writer.append(encoded);
+      rows += encoded?.images.length ?? 0;
+      tried += batch.end - batch.start;
+      progress.update(tried);
+      if (signal.aborted && tried < before + own) {
+        await writer.save();
+        throw interrupted(out, `${tried} of ${before + own} images${ofRank(communicator)}`);
+      }
     }
-  } finally {
-    progress.stop();
-  }
-  if (rows === 0) throw nothingReadable(data);
-  await writer.finish();
-  return {
-    rows,
-    skipped: skipped.count,
-    imagesPerSecond: ((rows - resumed) * 1000) / (performance.now() - started),
   };
+  await inParts(communicator, part).finally(() => progress.stop());
+  await tellBroken(communicator, data);
+  const made = await sumOf(communicator, rows);
+  if (writer.rowsDone + made === 0) throw nothingReadable(data);
+  const written = await writer.finish();
+  return { ...written, imagesPerSecond: (made * 1000) / (performance.now() - started) };
 }
+
+/** Whose work is counted, where there are several. */
+const ofRank = ({ rank, size }: Communicator): string => (size === 1 ? '' : ` (rank ${rank} of ${size})`);
 
 /** Everything that the latents depend on: `meta` of latents.json. Resuming needs the same. */
 async function describe(
@@ -193,31 +204,42 @@ function noiseFor(
 }
 
 interface ReadBatch extends ImageBatch {
-  /** One past the last image that was tried. */
+  /** The images that are wanted of it: `start` to before `end`. */
+  start: number;
   end: number;
-  /** Images among these that cannot be read. */
+  /** Those of them that cannot be read. */
   broken: number[];
 }
 
 /** How many batches are read ahead of the one being encoded. */
 const AHEAD = 2;
 
-/** The data set from `start` on, in order. */
-async function* batches(data: ImageDataset, start: number, size: number, batchSize: number): AsyncGenerator<ReadBatch> {
-  const read = async (from: number): Promise<ReadBatch> => {
-    const end = Math.min(from + batchSize, data.count);
-    const wanted = Array.from({ length: end - from }, (_, i) => from + i);
-    const batch = await loadBatch(data, wanted, { size, crop: 'center', flip: false });
+/**
+ * Batches of the data set that hold images of some stretches, in order. They begin at multiples of their size, since the
+ * rounding of an image's latents may hang on its batch: so those are the same, whoever encodes them and when.
+ */
+async function* batches(
+  data: ImageDataset,
+  stretches: readonly Share[],
+  size: number,
+  batchSize: number,
+): AsyncGenerator<ReadBatch> {
+  const read = async ({ start, end }: Share): Promise<ReadBatch> => {
+    const first = start - (start % batchSize);
+    const whole = Array.from({ length: Math.min(batchSize, data.count - first) }, (_, i) => first + i);
+    const batch = await loadBatch(data, whole, { size, crop: 'center', flip: false });
     const present = new Set(batch.indices);
-    return { ...batch, end, broken: wanted.filter(index => !present.has(index)) };
+    const broken = whole.filter(index => index >= start && index < end && !present.has(index));
+    return { ...batch, start, end, broken };
   };
+  const parts = cutAtMultiples(stretches, batchSize);
   const ahead: Promise<ReadBatch>[] = [];
-  let next = start;
   try {
     for (;;) {
-      while (ahead.length <= AHEAD && next < data.count) {
-        ahead.push(read(next));
-        next += batchSize;
+      while (ahead.length <= AHEAD) {
+        const part = parts.shift();
+        if (!part) break;
+        ahead.push(read(part));
       }
       const batch = ahead.shift();
       if (!batch) return;
@@ -229,52 +251,20 @@ async function* batches(data: ImageDataset, start: number, size: number, batchSi
   }
 }
 
-async function interrupted(writer: LatentsWriter, out: string, done: number, all: number): Promise<UserError> {
-  await writer.save();
-  return new UserError(
-    `interrupted at ${done} of ${all} images; ${out} is saved, the same command with --resume continues`,
-    EXIT.interrupted,
-  );
-}
-
-async function readIndices(path: string): Promise<number[]> {
-  if (!existsSync(path)) return [];
-  try {
-    return checked(path, await readJson(path), z.array(z.int().nonnegative()));
-  } catch {
-    throw new UserError(`${path}: is damaged; --force extracts again`, EXIT.failed);
-  }
-}
-
-interface Skipped {
-  readonly count: number;
-  add(indices: number[]): Promise<void>;
-  /** The image that follows the first `rows` readable ones. */
-  firstAfter(rows: number): number;
-}
-
-/** Unreadable images by index, kept in the folder: rows count readable ones only, so resuming needs to know them. */
-async function openSkipped(folder: string, resume: boolean): Promise<Skipped> {
-  const path = join(folder, 'skipped.json');
-  if (!resume) await rm(path, { force: true });
-  const known = new Set(resume ? await readIndices(path) : []);
-  const write = async (): Promise<void> => {
-    await makeFolder(folder);
-    await writeFileAtomic(path, `${JSON.stringify([...known].sort((a, b) => a - b))}\n`, { force: true });
-  };
+/** The rows of a batch that are wanted. */
+function wantedRows({ indices, labels, start, end }: ReadBatch, { latents, flipped }: Encoded): LatentsBatch {
+  const first = indices.findIndex(index => index >= start);
+  const last = indices.findLastIndex(index => index < end) + 1;
+  const from = first < 0 ? last : first;
+  const width = latents.length / indices.length;
+  const part = (data: Float32Array): Float32Array => data.subarray(from * width, last * width);
   return {
-    get count() {
-      return known.size;
-    },
-    async add(indices) {
-      const before = known.size;
-      for (const index of indices) known.add(index);
-      if (known.size > before) await write();
-    },
-    firstAfter(rows) {
-      let index = 0;
-      for (let readable = 0; readable < rows; index++) if (!known.has(index)) readable++;
-      return index;
-    },
+    images: indices.subarray(from, last),
+    latents: part(latents),
+    flipped: flipped && part(flipped),
+    labels: labels?.subarray(from, last),
   };
 }
+
+const interrupted = (out: string, where: string): UserError =>
+  new UserError(`interrupted at ${where}; ${out} is saved, the same command with --resume continues`, EXIT.interrupted);

@@ -1,5 +1,6 @@
 export { openLatents, type Latents, type LatentsOptions } from './latents.js';
-export { createLatentsWriter, type LatentsWriter } from './writer.js';
+export type { LatentsBatch } from './shard-buffer.js';
+export { createLatentsWriter } from './writer.js';
 export type { LatentsDescription } from './writer-options.js';
 export { batchRows, openNormalised, splitImages, type NormalisedLatents } from './normalised.js';
 export { measuredStatistics, type ChannelStatistics } from './statistics.js';

@@ -37,6 +37,18 @@ export type LatentsJson = z.infer<typeof latentsJson>;
 export const shardName = (rank: number, shard: number): string =>
   `latents_rank${String(rank).padStart(2, '0')}_shard${String(shard).padStart(3, '0')}.safetensors`;
 
+/** A shard's number among those of its rank. */
+export const shardNumber = (file: string): number => Number(/_shard(\d+)\./.exec(file)?.[1]);
+
+/** The file that names the images which are left out because they cannot be read; there where there are any. */
+export const SKIPPED_JSON = 'skipped.json';
+
+/** Those images. */
+export async function readSkipped(folder: string): Promise<number[]> {
+  const path = join(folder, SKIPPED_JSON);
+  return existsSync(path) ? await readForm(path, z.array(z.int().nonnegative())) : [];
+}
+
 /** Reads a JSON file of a known form. */
 export const readForm = async <T>(path: string, schema: z.ZodType<T>): Promise<T> =>
   checked(path, await readJson(path, 'JSON'), schema);

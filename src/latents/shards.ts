@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { UserError } from '../base/index.js';
 import {
   asFloat64,
@@ -14,7 +14,7 @@ import {
 import { readLatentsJson, type LatentsJson } from './latents-json.js';
 import { pieceOf, pieceStore, type OpenPiece, type Piece } from './pieces.js';
 import type { ChannelStatistics } from './statistics.js';
-import type { LatentsStore } from './store.js';
+import type { LatentsStore, StoreReader } from './store.js';
 
 const STATS = 'latents_stats.pt';
 
@@ -53,6 +53,17 @@ export async function shardStore(folder: string, names: string[]): Promise<Laten
       `${folder}: statistics of ${statistics.mean.length} channels for latents of ${store.layout.channels}`,
     );
   return store;
+}
+
+/** Rows of shards that are not yet a whole folder, without their labels. */
+export async function openShardRows(files: readonly string[]): Promise<StoreReader> {
+  const shards: Shard[] = [];
+  for (const file of files) shards.push(await readShard(file));
+  const about = { name: dirname(files[0]), meta: {}, files: () => [...files] };
+  return await pieceStore(
+    shards.map(({ piece }) => piece),
+    about,
+  ).open();
 }
 
 async function readShard(path: string): Promise<Shard> {

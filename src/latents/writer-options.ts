@@ -14,16 +14,20 @@ export interface LatentsDescription extends LatentsLayout {
 }
 
 export interface LatentsWriterOptions {
+  /** How many images there are. */
+  images: number;
   /** Replace latents that are there. */
   force?: boolean | undefined;
   /** How often the shard at hand is written, so that a crash loses no more; default every minute. */
   saveSeconds?: number | undefined;
-  /** Continue after the last images saved by an interrupted run with the same settings. */
+  /** Write only what an interrupted run with the same settings, of as many ranks or others, has not written. */
   resume?: boolean | undefined;
   /** Images per shard; default 10,000 as LightningDiT has it, fewer where a shard would exceed a quarter GiB. */
   shardRows?: number | undefined;
   /** Hears what a resumed extraction found damaged. */
   log?: Log | undefined;
-  /** Of several processes, each writing its own part of the images: which this is, and how many; default one alone. */
-  communicator?: Pick<Communicator, 'rank' | 'size'> | undefined;
+  /** The ranks that write the folder together; default one alone. */
+  communicator?: Communicator | undefined;
+  /** Ranks' parts begin at multiples of so many images; default 1. */
+  batchSize?: number | undefined;
 }

@@ -2,21 +2,24 @@ import { existsSync } from 'node:fs';
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { EXIT, messageOf, silentLog, UserError, type Log } from '../base/index.js';
-import { alone } from '../distributed/index.js';
 import { makeFolder, openSafetensors } from '../io/index.js';
-import { readLatentsJson } from './latents-json.js';
+import { readLatentsJson, readSkipped, SKIPPED_JSON } from './latents-json.js';
 import { LATENTS_JSON } from './names.js';
-import { readState, requireSameWork, stateFile, writeState, type WriterState } from './writer-state.js';
+import { newState, readStates, requireSameWork, stateFile, writeState, type WriterState } from './writer-state.js';
 import type { LatentsDescription, LatentsWriterOptions } from './writer-options.js';
 
-/** Images of a rank in a folder that is already complete and was made with the same settings. */
-export async function finishedRows(
-  folder: string,
-  description: LatentsDescription,
-  rank: number,
-): Promise<number | undefined> {
+/** What a finished folder holds. */
+export interface Written {
+  /** Images. */
+  rows: number;
+  /** Images left out because they cannot be read. */
+  skipped: number;
+}
+
+/** What a folder that is already complete and was made with the same settings holds. */
+export async function finishedIn(folder: string, description: LatentsDescription): Promise<Written | undefined> {
   const json = await readLatentsJson(folder);
-  if (!json || existsSync(join(folder, stateFile(rank)))) return undefined;
+  if (!json || (await readStates(folder)).length > 0) return undefined;
   const { tokens, channels, grid, dtype, meta } = json;
   const { grid: wanted = null, dtype: wantedType = 'float32', ...now } = description;
   requireSameWork(
@@ -24,48 +27,54 @@ export async function finishedRows(
     { tokens, channels, grid, dtype, meta },
     { tokens: now.tokens, channels: now.channels, grid: wanted, dtype: wantedType, meta: now.meta },
   );
-  const own = json.shards.filter(({ file }) => rankOf(file) === rank);
-  for (const { file, rows } of own) {
+  for (const { file, rows } of json.shards) {
     const damage = await damageOf(join(folder, file), rows);
     if (damage !== undefined)
       throw new UserError(`${damage}; the latents are incomplete: --force extracts them again`, EXIT.failed);
   }
-  return own.reduce((sum, { rows }) => sum + rows, 0);
+  return { rows: json.count, skipped: (await readSkipped(folder)).length };
 }
 
-/** A fresh start, or the shards that an interrupted run of the same work has left. */
-export async function startState(
+/**
+ * Makes a folder ready for all ranks: empty of an extraction's files, or with the whole shards that an interrupted run of
+ * the same work has left, of which it gives the records of every rank that had some.
+ */
+export async function readyFolder(
   folder: string,
-  fresh: WriterState,
-  { force = false, resume = false, communicator = alone, log = silentLog }: LatentsWriterOptions,
-): Promise<WriterState> {
-  const earlier = resume ? await readState(folder, fresh.rank) : undefined;
-  if (earlier) {
-    requireSameWork(folder, earlier.work, fresh.work);
-    await dropDamaged(folder, earlier, log);
+  work: Record<string, unknown>,
+  { force = false, resume = false, log = silentLog }: LatentsWriterOptions,
+): Promise<WriterState[]> {
+  const earlier = resume ? await readStates(folder) : [];
+  for (const state of earlier) {
+    requireSameWork(folder, state.work, work);
+    await dropDamaged(folder, state, log);
   }
-  const kept = new Set(earlier?.shards.map(({ file }) => file)).add(stateFile(fresh.rank));
+  const kept = new Set(earlier.flatMap(({ rank, shards }) => [stateFile(rank), ...shards.map(({ file }) => file)]));
   const present = existsSync(folder) ? await readdir(folder) : [];
-  const ours = present.filter(name => belongsTo(fresh.rank, communicator.size, name) && !(earlier && kept.has(name)));
-  if (ours.length > 0 && !earlier && !force) throw taken(folder, ours);
+  const others = present.filter(name => isOwn(name) && !kept.has(name));
+  if (others.length > 0 && earlier.length === 0 && !force) throw taken(folder, others);
   await makeFolder(folder);
   // latents.json first: a folder that is being replaced must not look whole.
-  for (const name of ours.sort((a, b) => Number(b === LATENTS_JSON) - Number(a === LATENTS_JSON)))
+  for (const name of others.sort((a, b) => Number(b === LATENTS_JSON) - Number(a === LATENTS_JSON)))
     await rm(join(folder, name), { force: true });
-  if (!earlier) await writeState(folder, fresh);
-  return earlier ?? fresh;
+  await rm(join(folder, SKIPPED_JSON), { force: true });
+  if (earlier.length > 0) return earlier;
+  const fresh = newState(0, work);
+  await writeState(folder, fresh);
+  return [fresh];
 }
 
-/** Leaves out the first shard that is not whole and those behind it: their images are encoded again. */
-async function dropDamaged(folder: string, { shards }: WriterState, log: Log): Promise<void> {
-  for (const [i, { file, rows }] of shards.entries()) {
-    const damage = await damageOf(join(folder, file), rows);
-    if (damage === undefined) continue;
-    const before = shards.slice(0, i).reduce((sum, shard) => sum + shard.rows, 0);
-    log.warn(`${damage}; going back to image ${before}`);
-    shards.length = i;
-    return;
+/** Leaves out the shards that are not whole: their images are encoded again. */
+async function dropDamaged(folder: string, state: WriterState, log: Log): Promise<void> {
+  const whole: WriterState['shards'] = [];
+  for (const shard of state.shards) {
+    const damage = await damageOf(join(folder, shard.file), shard.rows);
+    if (damage === undefined) whole.push(shard);
+    else log.warn(`${damage}; images ${shard.start} to ${shard.end - 1} are encoded again`);
   }
+  if (whole.length === state.shards.length) return;
+  state.shards = whole;
+  await writeState(folder, state);
 }
 
 /** What is wrong with a shard that should hold at least `rows` images, as far as its header and its length tell. */
@@ -90,14 +99,5 @@ function taken(folder: string, names: string[]): UserError {
       );
 }
 
-function rankOf(name: string): number | undefined {
-  const rank = /^(?:latents|unfinished)_rank(\d+)/.exec(name)?.[1];
-  return rank === undefined ? undefined : Number(rank);
-}
-
-/** Files that an extraction by this rank writes, half-written ones included; the first clears up after more ranks. */
-function belongsTo(rank: number, ranks: number, name: string): boolean {
-  if (name === LATENTS_JSON) return true;
-  const owner = rankOf(name);
-  return owner !== undefined && (owner < ranks ? owner : 0) === rank;
-}
+/** Files that an extraction writes, half-written ones included. */
+const isOwn = (name: string): boolean => name === LATENTS_JSON || /^(?:latents|unfinished)_rank\d+/.test(name);

@@ -10,6 +10,7 @@ import { openLatents } from '../../src/latents/index.js';
 import { silentLog } from '../../src/base/index.js';
 import { openTokenizer, type Tokenizer } from '../../src/tokenizers/index.js';
 import { maetok } from '../helpers/cli.js';
+import { asRanks } from '../helpers/ranks.js';
 import { tempFolder } from '../helpers/temp.js';
 
 const GOLDEN = fileURLToPath(new URL('../../fixtures/golden/convolutional', import.meta.url));
@@ -234,6 +235,77 @@ describe('going on', () => {
     });
     expect(await rowsOf(resumed)).toBeAllClose(await rowsOf(at), { rtol: 1e-6 });
     expect(existsSync(join(resumed, 'skipped.json'))).toBe(true);
+  });
+});
+
+describe('several ranks', () => {
+  const data = async (spec = SCENES) => await openImages(spec, { log: silentLog });
+  const never = new AbortController().signal;
+
+  /** Everything that a folder says of its latents, whatever the shards are. */
+  async function contentOf(at: string) {
+    const json = JSON.parse(readFileSync(join(at, 'latents.json'), 'utf8')) as Record<string, unknown>;
+    const latents = await openLatents(at, { flips: true });
+    await latents.close();
+    return { ...json, shards: undefined, rows: await rowsOf(at, true), labels: latents.labels };
+  }
+
+  const byRanks = (size: number, at: string, changed: Partial<ExtractSettings> = {}, spec = SCENES, signal = never) =>
+    asRanks(size, communicator =>
+      withTokenizer(async tokenizer =>
+        extractLatents(
+          tokenizer,
+          await data(spec),
+          at,
+          { ...settings, flips: true, ...changed },
+          {
+            log: silentLog,
+            signal,
+            communicator,
+          },
+        ),
+      ),
+    );
+
+  it.each([2, 5])('%d of them give the latents of one, bit for bit', async size => {
+    const at = out();
+    const done = await byRanks(size, at);
+    expect(done[size - 1]).toMatchObject({ rows: 11, skipped: 0 });
+    expect(await contentOf(at)).toEqual(await contentOf((await extracted({ flips: true })).at));
+  });
+
+  it('three that were interrupted are gone on with by two, to the same bits, unreadable images aside', async () => {
+    const images = join(folder, 'some-broken');
+    expect((await maetok('data', SCENES, '--out', images, '--quiet')).code).toBe(0);
+    const files = readdirSync(images, { recursive: true, encoding: 'utf8' })
+      .filter(name => name.endsWith('.png'))
+      .sort();
+    for (const broken of [1, 2, 6]) writeFileSync(join(images, files[broken]), 'no image');
+    const whole = (await extracted({ flips: true, batchSize: 2 }, images)).at;
+    const at = out();
+    const stopped = byRanks(3, at, { batchSize: 2 }, images, AbortSignal.abort());
+    await expect(stopped).rejects.toMatchObject({
+      message: expect.stringMatching(/^interrupted at 2 of \d images \(rank \d of 3\); .*--resume continues$/),
+      exitCode: 130,
+    });
+    const done = await byRanks(2, at, { batchSize: 2, resume: true }, images);
+    expect(done[0]).toMatchObject({ rows: 8, skipped: 3 });
+    expect(await contentOf(at)).toEqual(await contentOf(whole));
+    expect(readFileSync(join(at, 'skipped.json'), 'utf8')).toBe(readFileSync(join(whole, 'skipped.json'), 'utf8'));
+  });
+
+  it('that see different images are refused', async () => {
+    const seen = [SCENES, 'synthetic:scenes?count=12&size=16'];
+    const work = asRanks(2, communicator =>
+      withTokenizer(async tokenizer =>
+        extractLatents(tokenizer, await data(seen[communicator.rank]), out(), settings, {
+          log: silentLog,
+          signal: never,
+          communicator,
+        }),
+      ),
+    );
+    await expect(work).rejects.toThrow(/the digest of scenes.* is not the same for all ranks: .* for rank 1/);
   });
 });
 

@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { shareOf } from '../../src/distributed/index.js';
+import { shareOf, shareOfStretches } from '../../src/distributed/index.js';
 
 const shares = (size: number, count: number, unit?: number): [number, number][] =>
   Array.from({ length: size }, (_, rank) => shareOf({ rank, size }, count, unit)).map(({ start, end }) => [start, end]);
@@ -25,4 +25,14 @@ test('more ranks than things leave the last ones with nothing', () => {
     [1, 2],
     [2, 2],
   ]);
+});
+
+test('what is left of a work is shared out in pieces between multiples of a unit', () => {
+  const left = [
+    { start: 2, end: 5 },
+    { start: 8, end: 13 },
+  ];
+  const of = (rank: number) => shareOfStretches({ rank, size: 2 }, left, 4);
+  expect(of(0)).toEqual([{ start: 2, end: 5 }]);
+  expect(of(1)).toEqual([{ start: 8, end: 13 }]);
 });
