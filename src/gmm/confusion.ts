@@ -32,6 +32,7 @@ export async function confusion(ws: Workspace, mixture: Mixture): Promise<Float6
           out[active[i] * components + active[j]] += (shares[i] * shares[j]) / ws.rows;
     }
   });
+  await ws.communicator.allReduceSum(out);
   return out;
 }
 

@@ -1,6 +1,11 @@
 import type { RandomNumbers } from '../base/index.js';
-import { PASSES } from './kernels/index.js';
+import { sumOf } from '../distributed/index.js';
+import { PASSES, TILE } from './kernels/index.js';
+import { leastLikely } from './least-likely.js';
 import type { StartMethod } from './names.js';
+import { sampleMoments } from './sample.js';
+import { limitSums } from './sums.js';
+import { tilesOfAll } from './tiles.js';
 import type { Workspace } from './workspace.js';
 
 /** scikit-learn's limits for the k-means before a mixture. */
@@ -21,15 +26,20 @@ export async function assignRows(
   start: StartMethod,
   random: RandomNumbers,
 ): Promise<void> {
+  const { variance } = await sampleMoments(ws);
   if (start === 'random') await drawCentres(ws, components, random);
   else await spreadCentres(ws, components, random);
-  ws.best.fill(0, 0, ws.rows);
+  for (let k = 0; k < components; k++) limitSums(ws, k, ws.rows, j => variance[j]);
+  ws.best.fill(0);
   ws.decay.fill(0, 0, components);
   ws.drift.fill(0, 0, components);
   await ws.pass(components, LLOYD);
-  if (start === 'kmeans') await lloyd(ws, components);
+  if (start === 'kmeans') await lloyd(ws, components, average(variance));
   ws.means.set(ws.centres.subarray(0, components * ws.layout.width));
+  for (let k = 0; k < components; k++) limitSums(ws, k, ws.counts[k], j => variance[j]);
 }
+
+const average = (values: Float64Array): number => values.reduce((sum, value) => sum + value, 0) / values.length;
 
 function setCentre({ centres, layout }: Workspace, k: number, row: ArrayLike<number>): void {
   const at = k * layout.width;
@@ -47,31 +57,46 @@ async function drawCentres(ws: Workspace, components: number, random: RandomNumb
 /** k-means++: each further centre is a row drawn with probability proportional to its squared distance so far. */
 async function spreadCentres(ws: Workspace, components: number, random: RandomNumbers): Promise<void> {
   const uniforms = random.for('centres').uniforms(components);
-  const nearest = ws.bestLog.subarray(0, ws.rows);
   let row = Math.floor(uniforms[0] * ws.rows);
   for (let k = 0; k < components; k++) {
     setCentre(ws, k, await ws.rowsAt([row]));
     if (k + 1 === components) break;
     await ws.pass(k, [PASSES.seed]);
-    row = drawProportionally(nearest, uniforms[k + 1]);
+    row = await drawProportionally(ws, uniforms[k + 1]);
   }
 }
 
-/** An index with probability proportional to −logs[index]; any, where all are zero. */
-function drawProportionally(logs: Float32Array, uniform: number): number {
-  let total = 0;
-  for (const log of logs) total -= log;
-  let rest = uniform * total;
+/** A row of all ranks with probability proportional to its squared distance to the nearest centre; any, where all are zero. */
+async function drawProportionally(ws: Workspace, uniform: number): Promise<number> {
+  const { rows, share, communicator, layout } = ws;
+  const nearest = ws.bestLog.subarray(0, layout.rows);
+  const own = Float64Array.from({ length: Math.ceil(layout.rows / TILE) }, (_, t) =>
+    nearest.subarray(t * TILE, (t + 1) * TILE).reduce((sum, log) => sum - log, 0),
+  );
+  const tiles = await tilesOfAll(ws, own);
+  let rest = uniform * tiles.reduce((sum, value) => sum + value, 0);
+  const tile = tiles.findIndex(value => (rest -= value) < 0);
+  if (tile < 0) return Math.min(rows - 1, Math.floor(uniform * rows));
+  rest += tiles[tile];
+  const start = tile * TILE - share.start;
+  const here = start >= 0 && start < layout.rows;
+  return await sumOf(
+    communicator,
+    here ? share.start + start + crossing(nearest.subarray(start, start + TILE), rest) : 0,
+  );
+}
+
+/** Where the numbers, negative, have used up `rest`; where rounding leaves a little of it, the last that is not zero. */
+function crossing(logs: Float32Array, rest: number): number {
   for (let i = 0; i < logs.length; i++) {
     rest += logs[i];
     if (rest < 0) return i;
   }
-  return Math.min(logs.length - 1, Math.floor(uniform * logs.length));
+  return logs.findLastIndex(log => log < 0);
 }
 
-/** Lloyd's iterations from the assignment and sums at hand. */
-async function lloyd(ws: Workspace, components: number): Promise<void> {
-  const variance = await meanVariance(ws);
+/** Lloyd's iterations from the assignment and sums at hand; `variance` is the rows', averaged over dimensions. */
+async function lloyd(ws: Workspace, components: number, variance: number): Promise<void> {
   const tolerance = LLOYD_TOLERANCE * variance;
   const slack = DISTANCE_ROUNDING * Math.sqrt(variance);
   for (let iteration = 0; iteration < LLOYD_ITERATIONS; iteration++) {
@@ -104,42 +129,9 @@ async function moveCentres(ws: Workspace, components: number, slack: number): Pr
     total += squared;
   }
   if (empty.length > 0) {
-    const far = leastLikely(ws.bestLog.subarray(0, ws.rows), empty.length);
-    const rows = await ws.rowsAt(far);
+    const rows = await ws.rowsAt(await leastLikely(ws, ws.bestLog, empty.length));
     empty.forEach((k, i) => setCentre(ws, k, rows.subarray(i * dims, (i + 1) * dims)));
     return Infinity;
   }
   return total;
-}
-
-/** The indices of the `count` smallest numbers. */
-export function leastLikely(logs: Float32Array, count: number): number[] {
-  const found: number[] = [];
-  for (let i = 0; i < logs.length; i++) {
-    if (found.length === count && logs[i] >= logs[found[count - 1]]) continue;
-    const at = found.findIndex(other => logs[i] < logs[other]);
-    found.splice(at < 0 ? found.length : at, 0, i);
-    if (found.length > count) found.pop();
-  }
-  return found;
-}
-
-/** The rows' variance, averaged over dimensions, from the k-means sums with one centre would cost a pass: sample it. */
-async function meanVariance(ws: Workspace): Promise<number> {
-  const { dims } = ws.layout;
-  const count = Math.min(ws.rows, 1024);
-  const rows = await ws.rowsAt(Array.from({ length: count }, (_, i) => Math.floor((i * ws.rows) / count)));
-  let variance = 0;
-  for (let j = 0; j < dims; j++) {
-    let sum = 0;
-    let squares = 0;
-    // About the first row, so that a common offset costs no digits.
-    for (let i = 0; i < count; i++) {
-      const x = rows[i * dims + j] - rows[j];
-      sum += x;
-      squares += x * x;
-    }
-    variance += squares / count - (sum / count) ** 2;
-  }
-  return variance / dims;
 }

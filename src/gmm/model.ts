@@ -1,5 +1,6 @@
 import { COVARIANCES, type UpdateOptions } from './covariance/index.js';
 import type { FitStep, Mixture, WorkingMixture } from './mixture.js';
+import { limitSums } from './sums.js';
 import type { Workspace } from './workspace.js';
 
 /** scikit-learn's guard against dividing by nothing. */
@@ -36,12 +37,15 @@ export async function update(ws: Workspace, model: WorkingMixture, options: Upda
   return { model, collapsed: [...new Set([...empty, ...indefinite(ws, components)])].sort((a, b) => a - b) };
 }
 
-/** Writes what the E-step reads besides the factors: means and constants, in single precision. */
-function publish(ws: Workspace, { components, weights, means }: WorkingMixture): void {
-  const { dims, width } = ws.layout;
+/** Writes what the passes read besides the factors: means and constants, in single precision, and what sums are rounded by. */
+function publish(ws: Workspace, model: WorkingMixture): void {
+  const { components, weights, means } = model;
+  const { dims, width, covariance } = ws.layout;
+  const variance = COVARIANCES[covariance].varianceOf(ws, model);
   for (let k = 0; k < components; k++) {
     for (let j = 0; j < dims; j++) ws.means[k * width + j] = means[k * dims + j];
     ws.constants[k] = Math.log(weights[k]) - 0.5 * (dims * Math.log(2 * Math.PI) + ws.logDeterminants[k]);
+    limitSums(ws, k, ws.rows * weights[k], j => variance(k, j));
   }
 }
 

@@ -1,18 +1,13 @@
+import { alone, type Communicator, type Share } from '../distributed/index.js';
 import { selectedRows, type RowSource } from '../rows/index.js';
 import { ADDRESSABLE, startThreads } from '../simd/index.js';
 import { COVARIANCES } from './covariance/index.js';
 import { FitError } from './errors.js';
-import {
-  planLayout,
-  SEGMENT,
-  TILE,
-  viewsOf,
-  type MemoryLayout,
-  type Pass,
-  type WorkspaceShape,
-} from './kernels/index.js';
+import { planLayout, segmentRows, TILE, viewsOf, type MemoryLayout, type WorkspaceShape } from './kernels/index.js';
 import { mixtureModule } from './module.js';
 import type { CovarianceType } from './names.js';
+import { rowShare } from './share.js';
+import { addUp, clearSums } from './sums.js';
 import type { Block, Workspace } from './workspace.js';
 
 export interface WorkspaceOptions {
@@ -23,6 +18,8 @@ export interface WorkspaceOptions {
   memory: number;
   threads: number;
   signal?: AbortSignal | undefined;
+  /** Ranks that each hold and work on their share of the rows; memory and threads are each one's own. */
+  communicator?: Communicator | undefined;
 }
 
 /** Rows of a block read from disk: whole segments, about this much memory, or a quarter of what is allowed. */
@@ -38,11 +35,13 @@ export function planShape(
   source: { rows: number; width: number },
   { components, covariance, memory, ...options }: Omit<WorkspaceOptions, 'signal'>,
 ): MemoryLayout {
-  const { rows, width } = source;
+  const { rows: totalRows, width } = source;
+  const { start, end } = rowShare(options.communicator ?? alone, totalRows);
+  const rows = end - start;
   const threads = rows * width * components < WORTH_A_THREAD ? 1 : options.threads;
-  const segment = SEGMENT * TILE;
+  const segment = segmentRows(totalRows);
   const block = Math.max(1, Math.floor(Math.min(BLOCK_BYTES, memory / 4) / (segment * width * 4))) * segment;
-  const base = { dims: width, components, covariance, rows, threads };
+  const base = { dims: width, components, covariance, totalRows, rows, threads };
   const streamed = Math.min(rows, block);
   const ways: WorkspaceShape[] = [
     { ...base, residentRows: rows, keepDistances: true, keepCovariances: true },
@@ -79,10 +78,12 @@ function tooLarge({
 const megabytes = (bytes: number): string => `${Math.ceil(bytes / 2 ** 20)} MB`;
 
 /**
- * Opens the memory and threads in which mixtures are fitted to these rows, [rows, width] float32. Nothing is read before
- * the first pass; the caller closes. @throws FitError where the memory allowed is too little.
+ * Opens the memory and threads in which mixtures are fitted to these rows, [rows, width] float32; of several ranks each
+ * takes its share. Nothing is read before the first pass; the caller closes.
+ * @throws FitError where the memory allowed is too little.
  */
 export async function openWorkspace(source: RowSource, options: WorkspaceOptions): Promise<Workspace> {
+  const { communicator = alone, signal } = options;
   const layout = planShape(source, options);
   const pool = await startThreads(mixtureModule(layout), layout.pages, layout.threads);
   const views = viewsOf(layout, pool.memory.buffer);
@@ -91,46 +92,56 @@ export async function openWorkspace(source: RowSource, options: WorkspaceOptions
     Atomics.store(views.next, 0, 0);
     await pool.run(name, ...parameters);
   };
-  const resident = layout.residentRows >= source.rows;
+  const share = rowShare(communicator, source.rows);
+  const resident = layout.residentRows >= layout.rows;
+  const whole = { start: 0, rows: layout.rows };
   let loaded = false;
-  const work = async ({ start, rows }: Block, components: number, passes: readonly Pass[]): Promise<void> => {
-    const [slot, tiles] = [start / TILE, Math.ceil(rows / TILE)];
-    for (const { name, accumulates } of passes) {
-      await run(name, slot, tiles, rows, components, ...(accumulates ? [Number(start === 0)] : []));
-      options.signal?.throwIfAborted();
-    }
-  };
   return {
     ...views,
     layout,
     rows: source.rows,
+    share,
+    communicator,
     run,
     pass: async (components, passes, onBlock) => {
-      const blocks = resident && loaded ? [{ start: 0, rows: source.rows }] : loadBlocks(source, layout, views.data);
+      for (const { sums } of passes) if (sums && layout.rows === 0) clearSums(views, layout, components);
+      const blocks = resident && loaded ? [whole] : loadBlocks(source, share, layout, views.data);
       for await (const block of blocks) {
-        options.signal?.throwIfAborted();
-        await work(block, components, passes);
+        signal?.throwIfAborted();
+        const [slot, tiles] = [block.start / TILE, Math.ceil(block.rows / TILE)];
+        for (const { name, sums } of passes) {
+          await run(name, slot, tiles, block.rows, components, ...(sums ? [Number(block.start === 0)] : []));
+          signal?.throwIfAborted();
+        }
         onBlock?.(block);
       }
       loaded = true;
+      for (const { sums } of passes)
+        if (sums)
+          await addUp(communicator, views, layout, { components, moments: sums === 'own' ? layout.moments : sums });
     },
     reload: () => {
       loaded = false;
     },
-    rowsAt: indices => rowsAt(source, indices),
+    rowsAt: async indices => {
+      const rows = await rowsAt(source, share, indices);
+      await communicator.allReduceSum(rows);
+      return rows;
+    },
     close: () => pool.close(),
   };
 }
 
-/** Fills the data region with one block of rows after the other. */
+/** Fills the data region with one block of the share's rows after the other. */
 async function* loadBlocks(
   source: RowSource,
+  share: Share,
   { residentRows, width }: MemoryLayout,
   data: Float32Array,
 ): AsyncGenerator<Block> {
   let filled = 0;
   let start = 0;
-  for await (const chunk of source.chunks()) {
+  for await (const chunk of source.chunks(share)) {
     for (let done = 0; done < chunk.rows;) {
       const rows = Math.min(chunk.rows - done, residentRows - filled);
       const some = chunk.data.subarray(done * source.width, (done + rows) * source.width);
@@ -153,13 +164,14 @@ function place(rows: Float32Array, from: number, to: number, target: Float32Arra
   else for (let i = 0; i < rows.length / from; i++) target.set(rows.subarray(i * from, (i + 1) * from), i * to);
 }
 
-async function rowsAt(source: RowSource, indices: readonly number[]): Promise<Float32Array> {
+/** Those of some rows that are of the share, [indices, width]; zeros for the others. */
+async function rowsAt(source: RowSource, { start, end }: Share, indices: readonly number[]): Promise<Float32Array> {
   const { width } = source;
-  const ascending = Int32Array.from([...indices].sort((a, b) => a - b));
+  const own = Int32Array.from(indices.filter(row => row >= start && row < end).sort((a, b) => a - b));
   const found = new Map<number, Float32Array>();
-  for await (const { start, rows, data } of selectedRows(source, ascending).chunks())
-    for (let i = 0; i < rows; i++) found.set(ascending[start + i], data.slice(i * width, (i + 1) * width));
+  for await (const chunk of selectedRows(source, own).chunks())
+    for (let i = 0; i < chunk.rows; i++) found.set(own[chunk.start + i], chunk.data.slice(i * width, (i + 1) * width));
   const out = new Float32Array(indices.length * width);
-  indices.forEach((row, i) => out.set(found.get(row)!, i * width));
+  indices.forEach((row, i) => out.set(found.get(row) ?? [], i * width));
   return out;
 }

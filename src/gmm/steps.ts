@@ -1,10 +1,12 @@
 import { COVARIANCES, ownCovarianceCount, type UpdateOptions } from './covariance/index.js';
 import { FitError } from './errors.js';
 import { PASSES } from './kernels/index.js';
-import { assignRows, leastLikely } from './kmeans.js';
+import { assignRows } from './kmeans.js';
+import { leastLikely } from './least-likely.js';
 import type { FitStep, Mixture, WorkingMixture } from './mixture.js';
 import { emptyModel, exportMixture, install, update } from './model.js';
 import type { FitOptions, FitRun } from './run.js';
+import { tilesOfAll } from './tiles.js';
 import type { Block, Workspace } from './workspace.js';
 
 /** E-step: distances and log densities, which give the responsibilities, of every row; returns the mean log-likelihood. */
@@ -14,7 +16,7 @@ export async function expectation(
   onBlock?: (block: Block) => void,
 ): Promise<number> {
   await ws.pass(components, COVARIANCES[ws.layout.covariance].expectation, onBlock);
-  const mean = ws.tileSums.reduce((sum, value) => sum + value, 0) / ws.rows;
+  const mean = (await tilesOfAll(ws, ws.tileSums)).reduce((sum, value) => sum + value, 0) / ws.rows;
   if (!Number.isFinite(mean))
     throw new FitError('the likelihood is NaN: a component has collapsed', {
       kind: 'collapsed',
@@ -55,7 +57,7 @@ export async function reseed(ws: Workspace, model: WorkingMixture, collapsed: nu
   const mixture = exportMixture(ws, model);
   const size = ownCovarianceCount(mixture);
   const typical = typicalCovariance(mixture, collapsed);
-  const rows = await ws.rowsAt(leastLikely(ws.logDensity.subarray(0, ws.rows), collapsed.length));
+  const rows = await ws.rowsAt(await leastLikely(ws, ws.logDensity, collapsed.length));
   collapsed.forEach((k, i) => {
     mixture.means.set(rows.subarray(i * dims, (i + 1) * dims), k * dims);
     mixture.covariances.set(typical, k * size);

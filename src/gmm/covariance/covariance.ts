@@ -41,6 +41,8 @@ export interface Covariance {
   update(ws: Workspace, model: WorkingMixture, options: UpdateOptions): Promise<void>;
   /** Given covariances → factors. */
   install(ws: Workspace, model: WorkingMixture, covariances: Float64Array): Promise<void>;
+  /** The current variance of component k along dimension j. */
+  varianceOf(ws: Workspace, model: WorkingMixture): (k: number, j: number) => number;
   /** The current covariances. */
   read(ws: Workspace, model: WorkingMixture): Float64Array;
   /** Absent where stepwise EM has no rule. */

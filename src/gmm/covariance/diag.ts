@@ -42,6 +42,9 @@ export const diag: Covariance = {
     scaleDimensions(ws, model.variances, undefined);
     return Promise.resolve();
   },
+  varianceOf: ({ layout: { dims } }, { variances }) => {
+    return (k, j) => variances[k * dims + j];
+  },
   read: (_, model) => model.variances.slice(),
 
   stepwise: {

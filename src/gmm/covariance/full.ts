@@ -45,6 +45,9 @@ export const full: Covariance = {
     for (let k = 0; k < components; k++) writeMatrix(ws, k, covariances.subarray(k * ws.layout.dims ** 2));
     await factorise(ws, components, { regularisation: 0, bounded: false });
   },
+  varianceOf: ({ scatter, layout: { width } }) => {
+    return (k, j) => scatter[(k * width + j) * width + j];
+  },
   read: (ws, { components }) => readMatrices(ws, components),
 
   stepwise: {

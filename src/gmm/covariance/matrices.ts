@@ -1,3 +1,4 @@
+import { shareOf } from '../../distributed/index.js';
 import { cholesky, NotPositiveDefiniteError, triangularSolve } from '../../engine/index.js';
 import { notDefinite } from '../errors.js';
 import { PANEL, type CovarianceMemory } from '../kernels/index.js';
@@ -19,10 +20,14 @@ export function matrixMemory(matrices: number, width: number): CovarianceMemory 
     whitened: 0,
     matrix: square,
     panel: PANEL * width,
+    moments: 'outer',
   };
 }
 
-/** Sums or covariances in `scatter` → covariances and factors; unbounded, growth is looked for from the diagonal on. */
+/**
+ * Sums or covariances in `scatter` → covariances and factors; unbounded, growth is looked for from the diagonal on. Each
+ * rank computes the factors of its share of the matrices, which the others get from it.
+ */
 export async function factorise(
   ws: Workspace,
   matrices: number,
@@ -30,7 +35,43 @@ export async function factorise(
 ): Promise<void> {
   const { dims, width } = ws.layout;
   if (!bounded) for (let k = 0; k < matrices; k++) ws.directions.fill(1 / Math.sqrt(dims), k * width, k * width + dims);
-  await ws.run('factorise', matrices, regularisation, Number(bounded));
+  const { communicator } = ws;
+  const { start, end } = shareOf(communicator, matrices);
+  await ws.run('factorise', matrices, start, end, regularisation, Number(bounded));
+  if (communicator.size === 1) return;
+  const all = await communicator.allGather(packed(factorsOf(ws, start, end)));
+  all.forEach((bytes, rank) => {
+    const share = shareOf({ rank, size: communicator.size }, matrices);
+    let at = 0;
+    for (const part of factorsOf(ws, share.start, share.end)) {
+      part.set(bytes.subarray(at, at + part.length));
+      at += part.length;
+    }
+  });
+}
+
+/** The bytes of what there is of some matrices besides the covariances. */
+function factorsOf(
+  { factors, decay, drift, definite, logDeterminants, layout }: Workspace,
+  start: number,
+  end: number,
+) {
+  const size = layout.factorBytes / 4;
+  return [
+    factors.subarray(start * size, end * size),
+    ...[decay, drift, definite, logDeterminants].map(values => values.subarray(start, end)),
+  ].map(({ buffer, byteOffset, byteLength }) => new Uint8Array(buffer, byteOffset, byteLength));
+}
+
+/** In memory of its own. */
+function packed(parts: Uint8Array[]): Uint8Array {
+  const out = new Uint8Array(parts.reduce((length, part) => length + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    out.set(part, at);
+    at += part.length;
+  }
+  return out;
 }
 
 export function writeMatrix({ scatter, layout }: Workspace, k: number, matrix: Float64Array): void {

@@ -48,6 +48,9 @@ export const spherical: Covariance = {
     scaleDimensions(ws, repeated(covariances, ws.layout.dims), undefined);
     return Promise.resolve();
   },
+  varianceOf: (_, { variances }) => {
+    return k => variances[k];
+  },
   read: (_, model) => model.variances.slice(),
 
   stepwise: {

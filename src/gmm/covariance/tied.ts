@@ -7,6 +7,8 @@ import {
   PASSES,
 } from '../kernels/index.js';
 import type { WorkingMixture } from '../mixture.js';
+import { sampleMoments } from '../sample.js';
+import { limitSums } from '../sums.js';
 import type { Workspace } from '../workspace.js';
 import type { Covariance, TotalScatter } from './covariance.js';
 import {
@@ -36,7 +38,7 @@ export const tied: Covariance = {
   scaled: scaledMatrices,
   image: 'tied',
 
-  memory: (_, width) => ({ ...matrixMemory(1, width), whitened: width }),
+  memory: (_, width) => ({ ...matrixMemory(1, width), whitened: width, moments: 'none' }),
   addKernels: ({ m, layout, diagonal }) => {
     addExpectation(m, layout, {
       pass: PASSES.expect,
@@ -70,6 +72,9 @@ export const tied: Covariance = {
     await factorise(ws, 1, { regularisation: 0, bounded: false });
     shareFactor(ws, model, new Float64Array(model.components * ws.layout.width));
   },
+  varianceOf: ({ scatter, layout: { width } }) => {
+    return (_, j) => scatter[j * width + j];
+  },
   read: ws => readMatrices(ws, 1),
 };
 
@@ -77,10 +82,13 @@ export const tied: Covariance = {
 async function totalScatter(ws: Workspace): Promise<TotalScatter> {
   const { dims, width } = ws.layout;
   const { rows, means, sums } = ws;
-  ws.best.fill(0, 0, rows);
+  const { mean: near, variance } = await sampleMoments(ws);
+  limitSums(ws, 0, rows, j => variance[j]);
+  ws.best.fill(0);
   means.fill(0, 0, width);
+  means.set(near);
   await ws.pass(1, [PASSES.scatter]);
-  for (let j = 0; j < dims; j++) means[j] = sums[j] / rows;
+  for (let j = 0; j < dims; j++) means[j] += sums[j] / rows;
   await ws.pass(1, [PASSES.scatter]);
   const rest = Float64Array.from({ length: dims }, (_, j) => sums[j] / rows);
   const mean = rest.map((value, j) => means[j] + value);

@@ -14,6 +14,7 @@ export const varianceMemory = (components: number, width: number): CovarianceMem
   whitened: 0,
   matrix: 0,
   panel: 0,
+  moments: 'squares',
 });
 
 export function addVarianceKernels({ m, layout, diagonal }: Kernels): void {

@@ -1,5 +1,6 @@
 import {
   add,
+  and,
   atLeast,
   constant,
   demote,
@@ -34,7 +35,8 @@ import { PASSES } from './passes.js';
 type I = Value<'i32'>;
 
 /**
- * Sums → covariance → triangular factor, for one component after the other, in double precision. Beside them: log det,
+ * Sums → covariance → triangular factor, for one component after the other, in double precision; of components before
+ * `first` and from `end` on, whose factors other ranks compute, only the covariance. Beside the factors: log det,
  * whether the covariance is positive definite, and by how much Mahalanobis distances can have fallen since the
  * former covariance, so that the E-step may dismiss pairs unseen. `drifts`: each factor is one component's own, which
  * also gives how far the component's mean has moved in its metric.
@@ -46,16 +48,24 @@ export function addFactorisation(m: SimdModule, layout: MemoryLayout, { drifts }
   const cholesky = addCholesky(m, layout);
   const invert = addInverse(m, layout, scratch);
   const growth = layout.keepCovariances ? addGrowth(m, layout, scratch, cholesky) : undefined;
-  const parameters = { thread: 'i32', components: 'i32', regularisation: 'f64', bounded: 'i32' } as const;
-  m.routine('factorise', parameters, undefined, (f, { thread, components, regularisation, bounded }) => {
-    const room = f.local('i32', add(mul(thread, layout.scratchBytes), layout.scratch));
-    eachTile(f, layout, components, k => {
+  const parameters = {
+    thread: 'i32',
+    components: 'i32',
+    first: 'i32',
+    end: 'i32',
+    regularisation: 'f64',
+    bounded: 'i32',
+  } as const;
+  const factorise = m.routine(
+    undefined,
+    { room: 'i32', k: 'i32', bounded: 'i32' },
+    undefined,
+    (f, { room, k, bounded }) => {
       const covariance = f.local('i32', add(mul(k, square), layout.scatter));
       const matrix = f.local('i32', add(room, scratch.matrix));
       const factor = f.local('i32', add(mul(k, layout.factorBytes), layout.factors));
       const direction = f.local('i32', add(mul(k, rowBytes), layout.directions));
       const word = f.local('i32', shiftLeft(k, 2));
-      finishCovariance(f, layout, covariance, k, regularisation);
       if (growth) {
         const previous = f.local('i32', add(mul(k, square), layout.previous));
         f.store(word, constant('f32', 0), layout.decay);
@@ -72,6 +82,13 @@ export function addFactorisation(m: SimdModule, layout: MemoryLayout, { drifts }
         f.call(invert, room, factor);
         if (drifts) f.store(word, drift(f, layout, scratch, room, k, factor), layout.drift);
       });
+    },
+  );
+  m.routine('factorise', parameters, undefined, (f, { thread, components, first, end, regularisation, bounded }) => {
+    const room = f.local('i32', add(mul(thread, layout.scratchBytes), layout.scratch));
+    eachTile(f, layout, components, k => {
+      finishCovariance(f, layout, f.local('i32', add(mul(k, square), layout.scatter)), k, regularisation);
+      f.if(and(atLeast(k, first), less(k, end)), () => f.call(factorise, room, k, bounded));
     });
   });
 }

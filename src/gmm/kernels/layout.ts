@@ -2,18 +2,30 @@ import { Arena } from '../../simd/index.js';
 import type { CovarianceType } from '../names.js';
 
 /** Rows worked on together: their distances to all components, 4 bytes each, stay in a core's cache. */
-export const TILE = 2048;
-/** Tiles after which the sums of a component are closed, whatever the memory holds: results do not depend on it. */
-export const SEGMENT = 16;
+export const TILE = 1024;
 /** Rows whose outer products are summed in single precision before they join the double-precision sums. */
 export const PANEL = 128;
+
+/** Tiles of the longest segment, and segments that there are at least where there are as many tiles. */
+const LONGEST_SEGMENT = 16;
+const SEGMENTS = 48;
+
+/**
+ * Rows of a segment. At its end the panels of a component are closed, whatever memory or rank holds the next one: which
+ * rows a panel holds depends on the number of all rows alone. Short enough for ranks to get about equal shares.
+ */
+export function segmentRows(rows: number): number {
+  const most = Math.min(LONGEST_SEGMENT, Math.max(1, rows / TILE / SEGMENTS));
+  return TILE * 2 ** Math.floor(Math.log2(most));
+}
 
 export interface WorkspaceShape {
   dims: number;
   /** The most components that a fit in this memory will have. */
   components: number;
   covariance: CovarianceType;
-  /** Rows of the whole source. */
+  /** Rows of the whole source, and those of them that this rank works on. */
+  totalRows: number;
   rows: number;
   /** Rows that the memory holds at a time: all of them, or one block of several tiles. */
   residentRows: number;
@@ -39,7 +51,12 @@ export interface CovarianceMemory {
   /** In each thread's scratch: f64 of a matrix, f32 of a panel of rows. */
   matrix: number;
   panel: number;
+  /** What the M-step sums beside Σ r and Σ r (x − mean). */
+  moments: Moments;
 }
+
+/** Sums of second order: outer products, squares or nothing. */
+export type Moments = 'outer' | 'squares' | 'none';
 
 /** Consecutive numbers of one kind in the threads' memory. */
 interface Region<V> {
@@ -100,6 +117,9 @@ function regionsOf(shape: WorkspaceShape, width: number, memory: CovarianceMemor
     /** Matrices: Σ r (x − mean)(x − mean)ᵀ and then the covariance, [width, width] each. Variances: Σ r (x − mean)², [components, width]. */
     scatter: f64(memory.scatter),
     previous: f64(keepCovariances ? memory.previous : 0),
+    /** [components, width] and [components]: what sums of second and first order are rounded by; see `roundedSums`. */
+    spread: f64(k * width),
+    reach: f64(k),
     /** [components, width]: how far the means move. */
     shift: f64(k * width),
     /** [components] */
@@ -122,6 +142,8 @@ export interface MemoryLayout extends WorkspaceShape, Record<keyof Regions, numb
   readonly regions: Regions;
   /** Numbers per row: dims padded to a multiple of eight. */
   width: number;
+  moments: Moments;
+  segmentRows: number;
   rowBytes: number;
   /** Bytes of one component's factor. */
   factorBytes: number;
@@ -203,6 +225,8 @@ export function planLayout(
     ...addresses,
     regions,
     width,
+    moments: memory.moments,
+    segmentRows: segmentRows(shape.totalRows),
     rowBytes: width * 4,
     factorBytes: memory.factor * 4,
     offsets,

@@ -29,17 +29,14 @@ import {
   type Value,
 } from '../../simd/index.js';
 import { eachTile, NEGLIGIBLE, locate } from './expectation.js';
-import { PANEL, SEGMENT, TILE, type MemoryLayout, type Scratch } from './layout.js';
+import { PANEL, TILE, type MemoryLayout, type Moments, type Scratch } from './layout.js';
 import { PASSES, type Pass } from './passes.js';
-
-/** Sums gathered beside Σ r and Σ r (x − mean): outer products, squares or nothing. */
-export type ComponentMoments = 'outer' | 'squares' | 'none';
 
 export interface MaximisationNames {
   pass: Pass;
   /** The point at which rows are centred. */
   means: number;
-  moments: ComponentMoments;
+  moments: Moments;
   /** k-means: a row belongs to its nearest component alone. */
   hard: boolean;
 }
@@ -50,11 +47,17 @@ type I = Value<'i32'>;
  * The M-step's sums, component by component over all tiles of the block: only rows with a responsibility above 10⁻¹⁰
  * are touched. Rows are centred first, so that nothing cancels; products are in single precision over a panel of
  * rows, sums of panels in double. `fresh` sets the sums to zero first.
+ *
+ * The sums do not depend on the order in which panels are added, so neither on who adds which of them: a panel's sum s is
+ * rounded to (s + c) − c, a multiple of about 2⁻⁵³ c, and multiples that sum to less than c sum without rounding (the first
+ * step of Demmel & Nguyen 2013). c is 2²⁰ times what the component's former covariance lets one expect, which leaves
+ * 33 bits below that: more than the products have. See `limitSums`.
  */
 export function addMaximisation(m: SimdModule, layout: MemoryLayout, names: MaximisationNames): void {
   const scratch = layout.offsets;
   const gather = gatherRows(m, layout, scratch, names);
   const flush = flushPanel(m, layout, scratch, names);
+  const lastOfSegment = layout.segmentRows / TILE - 1;
   const parameters = {
     thread: 'i32',
     slot: 'i32',
@@ -80,7 +83,7 @@ export function addMaximisation(m: SimdModule, layout: MemoryLayout, names: Maxi
         });
         moveToFront(f, scratch, room, done, waiting);
         f.set(waiting, sub(waiting, done));
-        f.if(equal(and(add(slot, t), SEGMENT - 1), SEGMENT - 1), () => {
+        f.if(equal(and(add(slot, t), lastOfSegment), lastOfSegment), () => {
           f.if(waiting, () => f.call(flush, room, k, i32(0), waiting));
           f.set(waiting, 0);
         });
@@ -91,7 +94,7 @@ export function addMaximisation(m: SimdModule, layout: MemoryLayout, names: Maxi
 }
 
 /** The M-step's sums by responsibility, and those of rows that each belong to one component, about the means. */
-export function addMoments(m: SimdModule, layout: MemoryLayout, moments: ComponentMoments): void {
+export function addMoments(m: SimdModule, layout: MemoryLayout, moments: Moments): void {
   addMaximisation(m, layout, { pass: PASSES.maximise, means: layout.means, moments, hard: false });
   addMaximisation(m, layout, { pass: PASSES.gather, means: layout.means, moments, hard: true });
 }
@@ -204,35 +207,61 @@ function flushPanel(m: SimdModule, layout: MemoryLayout, scratch: Scratch, names
       });
     });
     const counts = f.local('i32', add(shiftLeft(k, 3), layout.counts));
-    f.store(counts, add(load('f64', counts), total));
-    addVector(f, add(room, scratch.sums), add(mul(k, width * 8), layout.sums), rowBytes);
+    f.store(counts, add(load('f64', counts), rounded(f, total, constant('f64', 2 * layout.totalRows))));
+    const spread = f.local('i32', add(mul(k, width * 8), layout.spread));
+    const reach = f.local('f64x2', loadSplat('f64x2', add(shiftLeft(k, 3), layout.reach)));
+    addVector(f, add(room, scratch.sums), add(mul(k, width * 8), layout.sums), spread, rowBytes, x => mul(x, reach));
     if (names.moments === 'squares')
-      addVector(f, add(room, scratch.squares), add(mul(k, width * 8), layout.scatter), rowBytes);
-    if (outer) f.call(outer, room, add(mul(k, width * width * 8), layout.scatter), count);
+      addVector(f, add(room, scratch.squares), add(mul(k, width * 8), layout.scatter), spread, rowBytes, x =>
+        mul(x, x),
+      );
+    if (outer) f.call(outer, room, add(mul(k, width * width * 8), layout.scatter), spread, count);
   });
 }
 
-/** Adds f32 numbers to f64 sums. */
-function addVector(f: Body, from: I, to: I, bytes: number): void {
+/** (s + c) − c */
+function rounded<T extends 'f64' | 'f64x2'>(f: Body, s: Value<T>, c: Value<T>): Value<T> {
+  const kept = f.local(c.type, c);
+  return sub(add(s, kept), kept);
+}
+
+/** Adds f32 numbers to f64 sums; their limits follow from the spreads. */
+function addVector(
+  f: Body,
+  from: I,
+  to: I,
+  spread: I,
+  bytes: number,
+  limitOf: (spread: Value<'f64x2'>) => Value<'f64x2'>,
+): void {
   const source = f.local('i32', from);
   const target = f.local('i32', to);
+  const limit = (at: I, offset: number) => limitOf(f.local('f64x2', load('f64x2', at, offset)));
   f.range(0, bytes, 16, j => {
     const x = f.local('f32x4', load('f32x4', add(source, j)));
-    addLanes(f, f.local('i32', add(target, shiftLeft(j, 1))), 0, x);
+    const spreads = f.local('i32', add(spread, shiftLeft(j, 1)));
+    addLanes(f, f.local('i32', add(target, shiftLeft(j, 1))), 0, x, [limit(spreads, 0), limit(spreads, 16)]);
   });
 }
 
-/** Four f32 lanes onto four f64 sums. */
-function addLanes(f: Body, address: Local<'i32'>, offset: number, x: Local<'f32x4'>): void {
-  f.store(address, add(load('f64x2', address, offset), promoteLow(x)), offset);
-  const upper = promoteLow(shuffle(x, x, [2, 3, 2, 3]));
-  f.store(address, add(load('f64x2', address, offset + 16), upper), offset + 16);
+/** Four f32 lanes onto four f64 sums, rounded first. */
+function addLanes(
+  f: Body,
+  address: Local<'i32'>,
+  offset: number,
+  x: Local<'f32x4'>,
+  limits: readonly [Value<'f64x2'>, Value<'f64x2'>],
+): void {
+  [x, shuffle(x, x, [2, 3, 2, 3])].forEach((lanes, i) => {
+    const sum = load('f64x2', address, offset + 16 * i);
+    f.store(address, add(sum, rounded(f, promoteLow(lanes), limits[i])), offset + 16 * i);
+  });
 }
 
 /** Σ over the panel's rows of weighted · rowᵀ, on and below the diagonal, added to a double-precision matrix. */
 function outerProducts(m: SimdModule, { width }: MemoryLayout, scratch: Scratch): Routine {
-  const parameters = { room: 'i32', matrix: 'i32', count: 'i32' } as const;
-  return m.routine(undefined, parameters, undefined, (f, { room, matrix, count }) => {
+  const parameters = { room: 'i32', matrix: 'i32', spread: 'i32', count: 'i32' } as const;
+  return m.routine(undefined, parameters, undefined, (f, { room, matrix, spread, count }) => {
     const left = f.local('i32');
     const x = f.local('i32');
     const weighted = f.local('i32');
@@ -253,7 +282,12 @@ function outerProducts(m: SimdModule, { width }: MemoryLayout, scratch: Scratch)
           f.set(left, sub(left, 1));
         });
         const to = f.local('i32', add(matrix, add(mul(i, width * 32), mul(j, 64))));
-        sums.forEach((sum, r) => sum.forEach((lanes, c) => addLanes(f, to, r * width * 8 + c * 32, lanes)));
+        const across = f.local('i32', add(spread, mul(j, 64)));
+        sums.forEach((sum, r) => {
+          const down = f.local('f64x2', loadSplat('f64x2', add(spread, mul(i, 32)), 8 * r));
+          const limit = (c: number) => mul(down, load('f64x2', across, 16 * c));
+          sum.forEach((lanes, c) => addLanes(f, to, r * width * 8 + c * 32, lanes, [limit(2 * c), limit(2 * c + 1)]));
+        });
       });
     });
   });
