@@ -25,6 +25,8 @@ test('ranks of torchrun leave it its own port', () => {
 });
 
 test('other jobs meet elsewhere, or are told apart', () => {
-  const [a, b] = ['12', '13'].map(id => meetingPoint('srun', { ...slurm, SLURM_STEP_NODELIST: 'n1', SLURM_JOB_ID: id }));
+  const [a, b] = ['12', '13'].map(id =>
+    meetingPoint('srun', { ...slurm, SLURM_STEP_NODELIST: 'n1', SLURM_JOB_ID: id }),
+  );
   expect(a.job).not.toBe(b.job);
 });

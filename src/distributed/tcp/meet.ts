@@ -17,6 +17,8 @@ export interface MeetOptions {
 
 const PATIENCE = 60;
 const RETRY_MS = 100;
+/** In which rank 0 answers where it listens. */
+const ANSWER_MS = 3000;
 
 /**
  * Connects ranks that have no MPI between them: rank 0 listens at the first free port of the meeting point, the others look
@@ -44,7 +46,7 @@ const lostRank =
   (why: Ended): void =>
     'code' in why ? lost(why.code) : lost(EXIT.failed, `rank ${rank} is gone: ${why.message}`);
 
-/** Rank 0: waits for every other rank's hello and answers all at once. Whoever says something else is sent away. */
+/** Rank 0: answers every other rank's hello until all have come. Whoever says something else is sent away. */
 async function admitAll(server: Server, point: MeetingPoint, size: number, meeting: Meeting): Promise<Peer[]> {
   const admitted = new Map<number, Peer>();
   const complete = new Promise<void>(resolve => {
@@ -58,6 +60,7 @@ async function admitAll(server: Server, point: MeetingPoint, size: number, meeti
           rank = rankOf(bytes, point, size);
           if (rank === undefined || admitted.has(rank)) return void socket.destroy();
           admitted.set(rank, peer);
+          void peer.send(new Uint8Array(0)).catch(() => undefined);
           if (admitted.size === size - 1) resolve();
         },
         () => socket.destroy(),
@@ -65,13 +68,11 @@ async function admitAll(server: Server, point: MeetingPoint, size: number, meeti
     });
   });
   try {
-    if (size > 1) await Promise.race([complete, tooLate(meeting.until, () => absent(admitted, size))]);
+    await Promise.race([complete, tooLate(meeting.until, () => absent(admitted, size))]);
   } finally {
     server.close();
   }
-  const peers = Array.from({ length: size - 1 }, (_, i) => admitted.get(i + 1)!);
-  await Promise.all(peers.map(peer => peer.send(new Uint8Array(0))));
-  return peers;
+  return Array.from({ length: size - 1 }, (_, i) => admitted.get(i + 1)!);
 }
 
 function absent(admitted: Map<number, Peer>, size: number): string {
@@ -88,7 +89,7 @@ async function tooLate(until: number, message: () => string): Promise<never> {
 async function introduce(point: MeetingPoint, rank: number, { lost, until }: Meeting): Promise<Peer> {
   while (performance.now() < until) {
     for (const port of point.ports) {
-      const peer = await answered(point, port, rank, lost, until);
+      const peer = await answered(point, port, rank, lost);
       if (peer) return peer;
     }
     await pause(RETRY_MS);
@@ -105,9 +106,9 @@ async function answered(
   port: number,
   rank: number,
   lost: MeetOptions['lost'],
-  until: number,
 ): Promise<Peer | undefined> {
   const socket = connect({ host: point.host, port });
+  const until = performance.now() + ANSWER_MS;
   try {
     await Promise.race([once(socket, 'connect'), tooLate(until, () => 'no connection')]);
     let met = false;

@@ -54,6 +54,7 @@ export class Peer {
     if (this.closing || this.lost) return;
     this.lost = new Error('code' in why ? `ended with code ${why.code}` : why.message);
     this.waiting?.reject(this.lost);
+    this.socket.destroy();
     this.ended(why);
   }
 
