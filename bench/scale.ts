@@ -1,0 +1,152 @@
+/* Several ranks against one: EM, training and sums, on one machine and over a link; training against PyTorch DDP there. */
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { availableParallelism, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { csvOf, median } from './helpers/table.js';
+import { openHosts, type Hosts } from './scale/hosts.js';
+import { prepare, WORKS, type Measured } from './scale/works.js';
+
+/*
+ * Every rank has one core, of one machine or, over the link, of two network namespaces joined by 1 Gbit/s each way. The sides of a row
+ * take turns, run by run; a ratio is of medians over the runs, each the median over the steps of a run, and is printed only
+ * once the sides' answers agree. The link needs root; without it its rows are left out with a word.
+ */
+const { values: flags } = parseArgs({
+  options: {
+    /** Rows to measure, by the beginning of their names; default all. */
+    only: { type: 'string' },
+    runs: { type: 'string', default: '3' },
+    quick: { type: 'boolean', default: false },
+    python: { type: 'string', default: process.env.MAETOK_BENCH_PYTHON ?? 'python3' },
+  },
+});
+
+type WorkName = keyof typeof WORKS;
+
+const folder = mkdtempSync(join(tmpdir(), 'maetok-scale-'));
+const AS_ROOT = { OMPI_ALLOW_RUN_AS_ROOT: '1', OMPI_ALLOW_RUN_AS_ROOT_CONFIRM: '1' };
+
+function measured(command: string[]): Measured {
+  const [program, ...args] = command;
+  const { stdout, status } = spawnSync(program, args, {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    env: { ...process.env, ...AS_ROOT, TF_CPP_MIN_LOG_LEVEL: '3' },
+  });
+  const line = stdout?.toString().trim().split('\n').at(-1);
+  if (status !== 0 || !line?.startsWith('{')) throw new Error(`${command.join(' ')} ended with ${status}`);
+  return JSON.parse(line) as Measured;
+}
+
+const script = (name: string): string => fileURLToPath(new URL(`scale/${name}`, import.meta.url));
+
+/** The words of one rank of a work. */
+const worker = (work: WorkName): string[] => [
+  ...[process.execPath, '--import', 'tsx', script('worker.ts'), work, folder],
+  ...(flags.quick ? ['quick'] : []),
+];
+
+const ONE = ['taskset', '-c', '0'];
+const TWO = ['mpirun.openmpi', '-np', '2', '--bind-to', 'core'];
+
+interface Row {
+  name: string;
+  /** What the ratio is over. */
+  over: string;
+  ours: string[];
+  theirs: string[];
+  /** Largest difference of the answers, relative. */
+  tolerance: number;
+  atLeast: number;
+}
+
+function rowsOnOneMachine(): Row[] {
+  return [{ name: 'EM, 2 ranks', over: '1 rank', work: 'em' as const, tolerance: 1e-10, atLeast: 1.85 }].map(
+    ({ work, ...row }) => ({ ...row, ours: [...TWO, ...worker(work)], theirs: [...ONE, ...worker(work)] }),
+  );
+}
+
+function rowsOverLink({ mpirun }: Hosts): Row[] {
+  const compiled = join(folder, 'allreduce');
+  const { status } = spawnSync('mpicc.openmpi', ['-O2', '-o', compiled, script('allreduce.c')], { stdio: 'inherit' });
+  const numbers = flags.quick ? 1 << 16 : 22 << 20;
+  return [
+    {
+      name: 'EM, 2 hosts',
+      over: '1 rank',
+      ours: [...mpirun, ...worker('em')],
+      theirs: [...ONE, ...worker('em')],
+      tolerance: 1e-10,
+      atLeast: 1.7,
+    },
+    ...(status === 0
+      ? [
+          {
+            name: 'sum of 88 MB, 2 hosts',
+            over: 'the same in C',
+            ours: [...mpirun, ...worker('allreduce')],
+            theirs: [...mpirun, compiled, String(numbers), '9'],
+            tolerance: 0,
+            atLeast: 0.9,
+          },
+        ]
+      : []),
+  ];
+}
+
+function measure({ name, over, ours, theirs, tolerance, atLeast }: Row): Record<string, string | number> {
+  const found = { ours: [] as Measured[], theirs: [] as Measured[] };
+  for (let run = 0; run < Number(flags.runs); run++) {
+    found.theirs.push(measured(theirs));
+    found.ours.push(measured(ours));
+  }
+  const [own, other] = [found.ours[0].answer, found.theirs[0].answer];
+  const difference = Math.abs(own - other) / Math.max(Math.abs(other), 1e-300);
+  if (!(difference <= tolerance)) throw new Error(`${name}: the answers differ: ${own} and ${other}`);
+  const secondsOf = (side: Measured[]): number => median(side.map(({ seconds }) => seconds));
+  const ratios = found.ours.map(({ seconds }, i) => found.theirs[i].seconds / seconds);
+  return {
+    row: name,
+    over,
+    ratio: (secondsOf(found.theirs) / secondsOf(found.ours)).toFixed(2),
+    low: Math.min(...ratios).toFixed(2),
+    high: Math.max(...ratios).toFixed(2),
+    at_least: atLeast,
+    seconds: secondsOf(found.ours).toPrecision(3),
+    seconds_other: secondsOf(found.theirs).toPrecision(3),
+    difference: difference.toExponential(1),
+  };
+}
+
+function withHosts(use: (hosts: Hosts) => void): void {
+  if (process.getuid?.() !== 0) {
+    process.stderr.write('scale: not root, so there are no two hosts: their rows are left out\n');
+    return;
+  }
+  const hosts = openHosts();
+  try {
+    hosts.limit(1);
+    use(hosts);
+  } finally {
+    hosts.close();
+  }
+}
+
+if (availableParallelism() < 2) throw new Error('two ranks need two cores');
+await prepare({ folder, quick: flags.quick });
+const measurements: Record<string, string | number>[] = [];
+const wanted = ({ name }: Row): boolean => flags.only === undefined || name.startsWith(flags.only);
+const add = (rows: Row[]): void =>
+  rows.filter(wanted).forEach(row => {
+    measurements.push(measure(row));
+    process.stderr.write(`${JSON.stringify(measurements.at(-1))}\n`);
+  });
+try {
+  add(rowsOnOneMachine());
+  withHosts(hosts => add(rowsOverLink(hosts)));
+  process.stdout.write(csvOf(measurements));
+} finally {
+  rmSync(folder, { recursive: true, force: true });
+}
