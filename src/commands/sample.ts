@@ -42,6 +42,7 @@ export const sample = defineCommand({
     'force',
   ],
   saves: () => true,
+  ranks: () => true,
   async run(chosen, [input], context) {
     const { startEngine } = await import('../engine/index.js');
     await startEngine();

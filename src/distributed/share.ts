@@ -42,3 +42,6 @@ export function cutAtMultiples(stretches: readonly Share[], unit: number): Share
       pieces.push({ start: from, end: Math.min(end, (Math.floor(from / unit) + 1) * unit) });
   return pieces;
 }
+
+/** Whose work is counted, for messages and progress: nothing to say where a process is alone. */
+export const ofRank = ({ rank, size }: Place): string => (size === 1 ? '' : ` (rank ${rank} of ${size})`);

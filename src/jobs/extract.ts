@@ -1,6 +1,15 @@
 import { EXIT, UserError, type Log } from '../base/index.js';
 import { loadBatch, nothingReadable, tellBroken, type ImageBatch, type ImageDataset } from '../data/index.js';
-import { agreeOn, alone, cutAtMultiples, inParts, sumOf, type Communicator, type Share } from '../distributed/index.js';
+import {
+  agreeOn,
+  alone,
+  cutAtMultiples,
+  inParts,
+  ofRank,
+  sumOf,
+  type Communicator,
+  type Share,
+} from '../distributed/index.js';
 import { RandomStream, tf, type Precision, type Tensor3D, type Tensor4D } from '../engine/index.js';
 import { holdFolder, type PosteriorName } from '../io/index.js';
 import { createLatentsWriter, type LatentsBatch, type LatentsDescription } from '../latents/index.js';
@@ -97,9 +106,6 @@ async function extractHeld(
   const written = await writer.finish();
   return { ...written, imagesPerSecond: (made * 1000) / (performance.now() - started) };
 }
-
-/** Whose work is counted, where there are several. */
-const ofRank = ({ rank, size }: Communicator): string => (size === 1 ? '' : ` (rank ${rank} of ${size})`);
 
 /** Everything that the latents depend on: `meta` of latents.json. Resuming needs the same. */
 async function describe(

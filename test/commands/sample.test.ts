@@ -3,6 +3,7 @@ import {
   cpSync,
   existsSync,
   mkdirSync,
+  readdirSync,
   readFileSync,
   rmSync,
   truncateSync,
@@ -23,7 +24,7 @@ import {
   writeSafetensors,
   type NdArray,
 } from '../../src/io/index.js';
-import { maetok, maetokWith } from '../helpers/cli.js';
+import { maetok, maetokByRanks, maetokWith } from '../helpers/cli.js';
 import { rowsOf } from '../helpers/csv.js';
 import { tempFolder } from '../helpers/temp.js';
 
@@ -212,6 +213,38 @@ describe('maetok sample', () => {
     const unguided = await sample(out, '--num', '2', '--force', ...words);
     expect(rowsOf(unguided.stdout).map(row => row.samples)).toEqual(['2', '2']);
     expect(pathsOf()).toBe('normalised latents, unguided');
+  });
+
+  test('three ranks make the files of one, byte for byte, and go on where two were interrupted', async () => {
+    const words = [
+      'sample',
+      run,
+      '--num',
+      '7',
+      '--steps',
+      '3',
+      '--batch-size',
+      '2',
+      '--trajectory-measures',
+      '--quiet',
+    ];
+    const [one, three, resumed] = [fresh(), fresh(), fresh()];
+    const contents = (folder: string): Record<string, Buffer> =>
+      Object.fromEntries(readdirSync(folder).map(name => [name, readFileSync(join(folder, name))]));
+    // It holds the command line.
+    const alike = (files: Record<string, Buffer>) => ({ ...files, 'trajectories.csv.protocol.json': undefined });
+    const { stdout } = await maetok(...words, '--out', one);
+    const by = await maetokByRanks(3, ...words, '--out', three);
+    expect(by).toEqual([stdout, '', ''].map(said => ({ code: 0, stdout: said, stderr: '' })));
+    expect(alike(contents(three))).toEqual(alike(contents(one)));
+    expect(readFileSync(`${three}-grid.png`)).toEqual(readFileSync(`${one}-grid.png`));
+    cpSync(one, resumed, { recursive: true });
+    for (const k of [1, 4, 5]) rmSync(png(resumed, k));
+    const rows = readFileSync(join(resumed, 'trajectories.csv'), 'utf8').split('\n');
+    writeFileSync(join(resumed, 'trajectories.csv'), `${rows.slice(0, 3).join('\n')}\n`);
+    writeFileSync(join(resumed, 'trajectories_rank01.csv'), [rows[0], ...rows.slice(5)].join('\n'));
+    await maetokByRanks(2, ...words, '--out', resumed, '--resume');
+    expect(alike(contents(resumed))).toEqual(alike(contents(one)));
   });
 
   test('a folder that another process samples into is refused', async () => {

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { begunWith, EXIT, refuseOtherWork, UserError, VERSION, type Log } from '../../base/index.js';
 import { PathRuler, sampleLatents, type Diffusion, type SamplingPlan } from '../../diffusion/index.js';
+import { agreeOn, alone, byFirst, inParts, ofRank, shareOf, type Communicator } from '../../distributed/index.js';
 import { tf, type Tensor3D } from '../../engine/index.js';
 import {
   decodeImage,
@@ -49,6 +50,8 @@ export interface SampleSettings {
 export interface SampleContext {
   log: Log;
   signal: AbortSignal;
+  /** The ranks that share the samples; default one alone. */
+  communicator?: Communicator | undefined;
 }
 
 export interface SampleResult {
@@ -66,7 +69,7 @@ const CARD = 'samples.json';
 
 /**
  * Samples into a folder of PNGs, 000000.png and on, as LightningDiT and the evaluators expect them. A sample's numbers
- * depend on seed and number only, so an interrupted folder is completed with what is missing.
+ * depend on seed and number only, so an interrupted folder is completed with what is missing, by any number of ranks.
  */
 export async function sampleImages(
   diffusion: Diffusion,
@@ -75,21 +78,31 @@ export async function sampleImages(
   settings: SampleSettings,
   context: SampleContext,
 ): Promise<SampleResult> {
-  return await holdFolder(settings.out, {}, async () => {
-    await openFolder(settings);
-    const trajectories = settings.trajectoryMeasures ? await TrajectoryTable.open(settings.out) : undefined;
-    const missing = await missingSamples(settings, trajectories, context.log);
+  const { communicator = alone } = context;
+  const { out, card, trajectoryMeasures } = settings;
+  for (const [field, value] of Object.entries(card)) await agreeOn(communicator, `${out}: ${field}`, value ?? null);
+  return await holdFolder(out, { communicator }, async () => {
+    let paths: TrajectoryTable | undefined;
+    const missing = await byFirst(communicator, async () => {
+      await openFolder(settings);
+      if (trajectoryMeasures) paths = await TrajectoryTable.open(out);
+      return await missingSamples(settings, paths, context.log);
+    });
+    if (trajectoryMeasures) paths ??= TrajectoryTable.ofRank(out, communicator.rank);
     const started = performance.now();
-    await generate(missing, diffusion, plan, tokenizer, settings, trajectories, context);
+    const part = (): Promise<void> => generate(missing, diffusion, plan, tokenizer, settings, paths, context);
+    await inParts(communicator, part);
     const seconds = (performance.now() - started) / 1000;
-    await writeOverview(settings);
-    if (settings.npz) await writeSampleNpz(settings, context);
+    await byFirst(communicator, async () => {
+      await writeOverview(settings);
+      if (settings.npz) await writeSampleNpz(settings, context);
+    });
     return {
       samples: settings.num,
       samplesPerSecond: missing.length / seconds,
-      trajectories: trajectories && {
-        rows: trajectories.rows(),
-        card: { ...settings.card, paths: `normalised latents, ${plan.guidance.scale === 1 ? 'unguided' : 'guided'}` },
+      trajectories: paths && {
+        rows: await paths.ofAll(communicator),
+        card: { ...card, paths: `normalised latents, ${plan.guidance.scale === 1 ? 'unguided' : 'guided'}` },
       },
     };
   });
@@ -136,7 +149,7 @@ async function refuseOccupied({ out, grid, trajectory, force }: SampleSettings):
 }
 
 /** Names of what is written into the folder. */
-const isOwn = /^(\d{6,}\.png|samples\.(json|npz)|trajectories\.csv(\.protocol\.json)?)$/;
+const isOwn = /^(\d{6,}\.png|samples\.(json|npz)|trajectories(_rank\d+)?\.csv(\.protocol\.json)?)$/;
 
 /** A folder is continued only with samples of the same model, made in the same way. */
 async function requireSameSamples({ out, card }: SampleSettings): Promise<void> {
@@ -149,6 +162,28 @@ async function requireSameSamples({ out, card }: SampleSettings): Promise<void> 
   refuseOtherWork(out, before, card, { free: ['version'], say: begunWith('sample into another --out') });
 }
 
+/** Samples of one batch, and those of them that are wanted. */
+interface Batch {
+  samples: number[];
+  wanted: ReadonlySet<number>;
+}
+
+/**
+ * The batches of missing samples. They begin at multiples of their size and are whole, though some of their samples may be there:
+ * a sample's rounding may depend on its batch, which is thus the same whenever it is made and by which rank.
+ */
+function batchesOf(missing: readonly number[], { batchSize, num }: SampleSettings): Batch[] {
+  const batches = new Map<number, Set<number>>();
+  for (const k of missing) {
+    const first = k - (k % batchSize);
+    batches.set(first, (batches.get(first) ?? new Set()).add(k));
+  }
+  return [...batches].map(([first, wanted]) => ({
+    samples: Array.from({ length: Math.min(batchSize, num - first) }, (_, i) => first + i),
+    wanted,
+  }));
+}
+
 async function generate(
   missing: number[],
   diffusion: Diffusion,
@@ -156,33 +191,38 @@ async function generate(
   tokenizer: Tokenizer,
   settings: SampleSettings,
   trajectories: TrajectoryTable | undefined,
-  { log, signal }: SampleContext,
+  { log, signal, communicator = alone }: SampleContext,
 ): Promise<void> {
-  const { batchSize, num, out, label } = settings;
+  const { num, out, label } = settings;
   const ruler = trajectories && new PathRuler();
-  const done = num - missing.length;
-  if (done > 0) log.reused(`${out}: has ${done} of ${num} samples already`);
-  const progress = log.progress('sampling', num, 'samples');
+  const before = num - missing.length;
+  if (before > 0) log.reused(`${out}: has ${before} of ${num} samples already`);
+  const all = batchesOf(missing, settings);
+  const { start, end } = shareOf(communicator, all.length);
+  const own = all.slice(start, end);
+  const share = own.reduce((sum, { wanted }) => sum + wanted.size, 0);
+  let done = communicator.size === 1 ? before : 0;
+  const progress = log.progress(`sampling${ofRank(communicator)}`, done + share, 'samples');
   try {
-    for (let at = 0; at < missing.length; at += batchSize) {
-      const samples = missing.slice(at, at + batchSize);
-      progress.update(done + at);
-      const frames = at === 0 && settings.trajectory !== undefined ? new Map<number, Tensor3D>() : undefined;
+    for (const [at, { samples, wanted }] of own.entries()) {
+      progress.update(done);
+      const frames = start + at === 0 && settings.trajectory !== undefined ? new Map<number, Tensor3D>() : undefined;
       const latents = await sampleLatents(plan, samples, Int32Array.from(samples, label), {
         signal,
         onState: ruler && (states => ruler.take(states)),
-        onStep: (step, steps) => progress.update(done + at, `step ${step}/${steps}`),
+        onStep: (step, steps) => progress.update(done, `step ${step}/${steps}`),
         onExpectedData: frames && {
           rows: TRAJECTORY_ROWS,
           frames: TRAJECTORY_FRAMES,
           take: (data, t) => void frames.set(t, data),
         },
-      }).catch(savedUpTo(done + at, out));
+      }).catch(savedUpTo(`${done} samples${ofRank(communicator)}`, out));
       const images = await decoded(diffusion, tokenizer, latents, settings.pixelOffset);
-      await Promise.all(images.map((image, i) => writePng(pngPath(out, samples[i]), image, { force: true })));
-      if (ruler) trajectories.append(samples, label, await ruler.read());
+      const write = (k: number): Promise<void> => writePng(pngPath(out, k), images[k - samples[0]], { force: true });
+      await Promise.all([...wanted].map(write));
+      if (ruler) trajectories.append(samples, label, await ruler.read(), wanted);
       if (frames) await writeTrajectory([...frames.values()], diffusion, tokenizer, settings);
-      progress.update(done + at + samples.length);
+      progress.update((done += wanted.size));
       await nextTurn();
     }
   } finally {
@@ -191,11 +231,11 @@ async function generate(
   }
 }
 
-function savedUpTo(done: number, out: string): (error: unknown) => never {
+function savedUpTo(done: string, out: string): (error: unknown) => never {
   return error => {
     if (!(error instanceof UserError) || error.exitCode !== EXIT.interrupted) throw error;
     throw new UserError(
-      `interrupted; ${done} samples are saved in ${out}, the same command with --resume continues`,
+      `interrupted; ${done} are saved in ${out}, the same command with --resume continues`,
       EXIT.interrupted,
     );
   };
