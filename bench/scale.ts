@@ -35,7 +35,7 @@ function measured(command: string[]): Measured {
     stdio: ['ignore', 'pipe', 'inherit'],
     env: { ...process.env, ...AS_ROOT, TF_CPP_MIN_LOG_LEVEL: '3' },
   });
-  const line = stdout?.toString().trim().split('\n').at(-1);
+  const line = stdout.toString().trim().split('\n').at(-1);
   if (status !== 0 || !line?.startsWith('{')) throw new Error(`${command.join(' ')} ended with ${status}`);
   return JSON.parse(line) as Measured;
 }

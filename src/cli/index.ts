@@ -19,7 +19,7 @@ export async function main(argv: string[]): Promise<void> {
     stderr.write(`${describe(error, false)}\n`);
     process.exit(EXIT.failed);
   });
-  const streams = { stdout, stderr, stdin: process.stdin, signal, communicator, heedSignals: heed };
+  const streams = { stdout, stderr, stdin: process.stdin, signal, communicator, heedSignals: heed, heard };
   let code: number = await runCli(argv, streams);
   const fault = await stdout.flushed();
   if (fault !== undefined) {
@@ -29,7 +29,8 @@ export async function main(argv: string[]): Promise<void> {
   await stderr.flushed();
   await leaveRanks(communicator, OUTCOMES[code] ?? 'failed', code);
   // Native threads and idle worker pools may outlive the work; nothing of ours is pending here.
-  process.exit(code === EXIT.interrupted ? (heard() ?? code) : code);
+  const name = heard();
+  process.exit(code === EXIT.interrupted && name !== undefined ? exitCodeOf(name) : code);
 }
 
 const OUTCOMES: Record<number, 'done' | 'interrupted'> = { [EXIT.done]: 'done', [EXIT.interrupted]: 'interrupted' };
@@ -60,8 +61,7 @@ function listenToSignals() {
       heeds = true;
       for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGUSR1'] as const) process.on(name, stop);
     },
-    /** The exit code for the received signal, if any. */
-    heard: () => first && exitCodeOf(first),
+    heard: () => first,
   };
 }
 

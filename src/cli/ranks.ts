@@ -4,7 +4,7 @@ import { availableCores, shareCores } from '../base/index.js';
 import { alone, joinRanks, launchOf, type Communicator } from '../distributed/index.js';
 
 /** In which rank 0 ends all ranks where they fail alike, so that a fault is told once. */
-const HEAD_START_MS = 1000;
+const HEAD_START_MS = 3000;
 /** In which ranks that save their state for an interruption wait for each other. */
 const SAVING_MS = 25_000;
 

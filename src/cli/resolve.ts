@@ -4,6 +4,7 @@ import { closest, kebab, readBoolean, readNumber } from '../base/index.js';
 import { readConfig, type Said } from './config-file.js';
 import { dashed, flagsOf, type Flag } from './flags.js';
 import type { Typed } from './parser.js';
+import { withRestart } from './requeue.js';
 import { UsageError } from './usage-error.js';
 
 export interface Resolved {
@@ -18,7 +19,7 @@ export async function resolveOptions(command: Command, typed: Typed): Promise<Re
   const values = readAll(typedWords(typed), flags);
   const said = typeof values.config === 'string' ? await readConfig(values.config) : {};
   refuseStrangers(said, flags);
-  const given = { ...readAll(said, flags), ...values };
+  const given = withRestart({ ...readAll(said, flags), ...values }, 'resume' in flags, process.env);
   const remembered = (await command.remembered?.(given)) ?? {};
   const outcome = command.options.strict().safeParse({ ...remembered, ...given });
   if (outcome.success) return { options: outcome.data, inputs: typed.inputs };

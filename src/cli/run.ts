@@ -8,6 +8,7 @@ import { eventLog } from './events.js';
 import { makeLog, type CliLog, type TextSink } from './log.js';
 import { parseWords, questionOf, type Question } from './parser.js';
 import { describeRanks, letFirstTell } from './ranks.js';
+import { requeueJob, WARNING } from './requeue.js';
 import { resolveOptions, type Resolved } from './resolve.js';
 import { UsageError } from './usage-error.js';
 
@@ -18,6 +19,8 @@ export interface CliStreams {
   signal: AbortSignal;
   /** The processes of this job; absent: this one. Only rank 0 writes, but for a fault that others have alone. */
   communicator?: Communicator;
+  /** The first signal heard since. */
+  heard?: () => NodeJS.Signals | undefined;
   /** From now on Ctrl-C and similar signals abort `signal` instead of ending the process. */
   heedSignals?: () => void;
 }
@@ -108,6 +111,8 @@ async function runPrepared({ command, argv, options, inputs }: Prepared, streams
       },
     });
   } catch (error) {
+    const warned = error instanceof UserError && error.exitCode === EXIT.interrupted && streams.heard?.() === WARNING;
+    if (warned && options.requeue === true && streams.communicator?.rank === 0) await requeueJob(process.env, log);
     throw withHint(error);
   }
 }

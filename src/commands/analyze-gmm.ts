@@ -3,7 +3,7 @@ import { UserError } from '../base/index.js';
 import { ALGORITHMS, COVARIANCE_TYPES, NULLS, STARTS } from '../gmm/names.js';
 import type { GmmSettings, GmmSource } from '../jobs/gmm/index.js';
 import { defineCommand, type Context } from './command.js';
-import { common, drawn, dropNonfinite, force, limit, outFile } from './options.js';
+import { common, drawn, dropNonfinite, force, limit, outFile, requeue } from './options.js';
 import { bytes, count, counts, nonNegative, number, words } from '../base/options.js';
 import { POSTERIORS } from '../io/names.js';
 import { namelessDtype } from '../io/options.js';
@@ -79,6 +79,7 @@ const options = z.object({
   dtype: namelessDtype,
   dryRun: z.boolean().default(false).describe('only report what it would take: dimensions, memory, passes, time'),
   out: outFile,
+  requeue,
   force,
   ...common,
 });
@@ -128,6 +129,8 @@ export const analyzeGmm = defineCommand({
   saves: ({ state }) => state !== undefined,
   async run(chosen, inputs, context) {
     if (chosen.compat === 'official') refuseUnofficial(chosen);
+    if (chosen.requeue && chosen.state === undefined)
+      throw new UserError('--requeue needs --state, the folder from which the job goes on');
     const tables = [chosen.out, chosen.stats, chosen.diffusionFloor, chosen.modes, chosen.best, chosen.paired];
     await refuseOutputs(tables, chosen.force);
     const { startEngine } = await import('../engine/index.js');

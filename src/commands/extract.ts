@@ -5,7 +5,7 @@ import { SPLITS } from '../data/names.js';
 import { imageKeys } from '../data/options.js';
 import { FLOAT_DTYPES, POSTERIORS } from '../io/names.js';
 import { decoding } from '../io/options.js';
-import { common, force, limit } from './options.js';
+import { common, force, limit, requeue } from './options.js';
 import { openChosenTokenizer, openingOptions } from './tokenizer-options.js';
 
 const options = z.object({
@@ -26,6 +26,7 @@ const options = z.object({
   ...decoding,
   strict: z.boolean().default(false).describe('stop at an image that cannot be read instead of leaving it out'),
   resume: z.boolean().default(false).describe('resume an interrupted extraction into --out'),
+  requeue,
   force,
   ...common,
 });

@@ -21,6 +21,10 @@ export const common = grouped('Every command', {
 export const decodingOf = ({ exif, alpha, grey16 }: Decoding): Decoding => ({ exif, alpha, grey16 });
 
 export const force = z.boolean().default(false).describe('replace what is already there');
+export const requeue = z
+  .boolean()
+  .default(false)
+  .describe('in a Slurm job: run it again after a warning (sbatch --signal=USR1@60), going on from the saved state');
 export const outFile = z
   .string()
   .refine(path => !/\.(png|svg)$/i.test(path), 'must be a table (.csv), not an image; `maetok plot` draws tables')

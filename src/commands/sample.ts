@@ -3,10 +3,10 @@ import { sampleOptions } from '../jobs/sample/options.js';
 import type { SampleResult } from '../jobs/sample/index.js';
 import { defineCommand, type Context } from './command.js';
 import { namedInput } from './inputs.js';
-import { common } from './options.js';
+import { common, requeue } from './options.js';
 import { card, writeTable, type Row } from './table.js';
 
-const options = z.object({ ...sampleOptions.shape, ...common });
+const options = z.object({ ...sampleOptions.shape, requeue, ...common });
 
 export const sample = defineCommand({
   name: 'sample',

@@ -4,7 +4,7 @@ import { TRAINABLES } from '../jobs/train/names.js';
 import { SCHEDULES } from '../training/names.js';
 import { defineCommand, type Command } from './command.js';
 import { count, grouped, nonNegative, positive, whole } from '../base/options.js';
-import { common, force } from './options.js';
+import { common, force, requeue } from './options.js';
 
 /** Flags of every training. They have no defaults: what is not typed is decided by the model. */
 const loop = grouped('Training', {
@@ -32,6 +32,7 @@ const run = {
     .boolean()
     .default(false)
     .describe('resume the run in --out, bit for bit; its flags need not be given again'),
+  requeue,
   force,
   dryRun: z
     .boolean()
