@@ -93,12 +93,15 @@ export const probe = defineCommand({
   },
   options,
   main: ['probe', 'control', 'test', 'split', 'dims', 'perClass', 'confusion', 'out', 'force'],
+  ranks: () => true,
   async run(chosen, inputs, context) {
     await refuseOutputs([chosen.out, chosen.perClass, chosen.confusion], chosen.force);
+    const { agreeOn } = await import('../distributed/index.js');
     const { startEngine } = await import('../engine/index.js');
     const { classRows, confusionRows, probeSources } = await import('../jobs/probe/index.js');
     await startEngine();
     const { sources, digests, hiddenStates } = await openSources(chosen, inputs, context.log);
+    await agreeOn(context.communicator, 'the digest of the latents', digests);
     const settings = {
       features: chosen.feature,
       probes: chosen.probe,
@@ -111,7 +114,8 @@ export const probe = defineCommand({
       votes: chosen.votes,
       shots: chosen.shots,
     };
-    const probed = await probeSources(sources, settings, context.log);
+    const { communicator, log } = context;
+    const probed = await probeSources(sources, { ...settings, communicator }, log);
     const protocol = card('probe', {
       argv: context.argv,
       ...settings,

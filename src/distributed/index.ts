@@ -1,5 +1,6 @@
 export { alone, type Communicator, type Sent, type Summed } from './communicator.js';
 export { agreeOn, anyOf, gatherParts, gatherValues, sumOf, valueOfFirst } from './exchange.js';
+export { gathered } from './gather.js';
 export { joinRanks, type JoinOptions, type Ranks } from './join.js';
 export { launchOf, type Launch } from './launcher.js';
 export { findMpi, type FoundMpi } from './mpi/index.js';

@@ -1,5 +1,6 @@
+import { alone, gathered, gatherParts, shareOf, type Communicator, type Share } from '../distributed/index.js';
 import { matMul, tf, type Tensor, type Tensor1D, type Tensor2D } from '../engine/index.js';
-import { rankAll } from './graph.js';
+import { rankShare } from './graph.js';
 
 /** Rows on the engine, a part of a larger matrix. */
 export interface RowBlock {
@@ -32,12 +33,63 @@ const PRODUCTS = 2 ** 23;
 /** Rows whose best product is found before any is looked at on its own. */
 const GROUP = 64;
 
-/** The `k` rows of all blocks with the largest inner product with each query, exactly, in blocks of queries. */
-export async function mostSimilar(queries: Tensor2D, blocks: readonly RowBlock[], k: number): Promise<Neighbours> {
+/**
+ * The `k` rows of all blocks with the largest inner product with each query, exactly, in blocks of queries. Of several
+ * ranks, which have the same queries, each has its own blocks; all find what is best among those of all.
+ */
+export async function mostSimilar(
+  queries: Tensor2D,
+  blocks: readonly RowBlock[],
+  k: number,
+  communicator = alone,
+): Promise<Neighbours> {
+  const here = await mostSimilarHere(queries, blocks, k);
+  if (communicator.size === 1) return here;
+  return await mergedOverRanks(communicator, here, queries.shape[0], k);
+}
+
+/** The `k` rows of `x` with the largest inner product with each of them, itself among them; ranks have a share of them each. */
+export async function mostSimilarAmong(x: Tensor2D, k: number, communicator = alone): Promise<Neighbours> {
+  const { start, end } = shareOf(communicator, x.shape[0]);
+  const own = tf.slice2d(x, [start, 0], [end - start, -1]);
+  try {
+    return await mostSimilar(x, [{ x: own, start }], k, communicator);
+  } finally {
+    own.dispose();
+  }
+}
+
+async function mergedOverRanks(
+  communicator: Communicator,
+  here: Neighbours,
+  queries: number,
+  k: number,
+): Promise<Neighbours> {
+  const rows = await gatherParts(communicator, here.rows);
+  const values = await gatherParts(communicator, here.values);
+  const lists = rows.map((own, rank) => ({ k: own.length / queries, rows: own, values: values[rank] }));
+  const found = Math.min(
+    k,
+    lists.reduce((sum, list) => sum + list.k, 0),
+  );
+  const out = emptyNeighbours(queries, found);
+  mergeInto(out, 0, queries, lists);
+  return out;
+}
+
+const emptyNeighbours = (count: number, k: number): Neighbours => ({
+  k,
+  rows: new Int32Array(count * k),
+  values: new Float32Array(count * k),
+});
+
+async function mostSimilarHere(queries: Tensor2D, all: readonly RowBlock[], k: number): Promise<Neighbours> {
   const count = queries.shape[0];
+  const blocks = all.filter(({ x }) => x.shape[0] > 0);
   const total = blocks.reduce((sum, { x }) => sum + x.shape[0], 0);
   const found = Math.min(k, total);
-  const out: Neighbours = { k: found, rows: new Int32Array(count * found), values: new Float32Array(count * found) };
+  const out = emptyNeighbours(count, found);
+  if (found === 0) return out;
   const widest = Math.max(...blocks.map(({ x }) => x.shape[0]));
   const step = Math.max(1, Math.floor(PRODUCTS / widest));
   const searches = blocks.map(block => searchIn(block, found));
@@ -148,13 +200,15 @@ const head = ({ values, k }: Neighbours, query: number, i: number): number => va
 
 /**
  * The `k` nearest other rows of every row of `data` [rows, width] in Euclidean distance, with the distances. Exact up
- * to ties within float32: candidates come from products in float32, their distances are then found in float64.
+ * to ties within float32: candidates come from products in float32, their distances are then found in float64. Ranks
+ * share the products and the rows whose neighbours are found; each holds all rows.
  */
 export async function nearestNeighbours(
   data: Float32Array,
   rows: number,
   width: number,
   k: number,
+  communicator = alone,
 ): Promise<Neighbours> {
   const wanted = Math.min(k, rows - 1);
   // Centred, so that a common offset costs no digits.
@@ -163,37 +217,45 @@ export async function nearestNeighbours(
     return x.sub<Tensor2D>(x.mean(0, true));
   });
   try {
+    const share = shareOf(communicator, rows);
     // Itself, and some more in case float32 ranks near ties otherwise than float64.
-    const candidates = await rankAll(centred, wanted + 1 + Math.ceil(wanted / 8));
-    return nearestOf(candidates, data, rows, width, wanted);
+    const candidates = await rankShare(centred, wanted + 1 + Math.ceil(wanted / 8), share, communicator);
+    const nearest = nearestOf(candidates, share, data, width, wanted);
+    return {
+      k: wanted,
+      rows: await gathered(communicator, nearest.rows),
+      values: await gathered(communicator, nearest.values),
+    };
   } finally {
     centred.dispose();
   }
 }
 
-function nearestOf(candidates: Neighbours, data: Float32Array, rows: number, width: number, k: number): Neighbours {
-  const out: Neighbours = { k, rows: new Int32Array(rows * k), values: new Float32Array(rows * k) };
+/** The nearest among the candidates of a share of the rows. */
+function nearestOf(candidates: Neighbours, share: Share, data: Float32Array, width: number, k: number): Neighbours {
+  const out = emptyNeighbours(share.end - share.start, k);
   const squared = new Float64Array(k);
-  for (let row = 0; row < rows; row++) {
-    const nearest = out.rows.subarray(row * k, (row + 1) * k);
+  for (let row = share.start; row < share.end; row++) {
+    const at = row - share.start;
+    const nearest = out.rows.subarray(at * k, (at + 1) * k);
     let count = 0;
-    for (let c = row * candidates.k; c < (row + 1) * candidates.k; c++) {
+    for (let c = at * candidates.k; c < (at + 1) * candidates.k; c++) {
       const other = candidates.rows[c];
       if (other === row) continue;
       const distance = squaredDistance(data, row * width, other * width, width);
       const closer = (i: number): boolean => distance < squared[i] || (distance === squared[i] && other < nearest[i]);
-      let at = count < k ? count++ : k;
-      for (; at > 0 && closer(at - 1); at--)
-        if (at < k) {
-          squared[at] = squared[at - 1];
-          nearest[at] = nearest[at - 1];
+      let place = count < k ? count++ : k;
+      for (; place > 0 && closer(place - 1); place--)
+        if (place < k) {
+          squared[place] = squared[place - 1];
+          nearest[place] = nearest[place - 1];
         }
-      if (at < k) {
-        squared[at] = distance;
-        nearest[at] = other;
+      if (place < k) {
+        squared[place] = distance;
+        nearest[place] = other;
       }
     }
-    for (let i = 0; i < k; i++) out.values[row * k + i] = Math.sqrt(squared[i]);
+    for (let i = 0; i < k; i++) out.values[at * k + i] = Math.sqrt(squared[i]);
   }
   return out;
 }

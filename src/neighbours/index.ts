@@ -1,2 +1,2 @@
-export { mostSimilar, nearestNeighbours, unitRows, type Neighbours } from './exact.js';
+export { mostSimilar, mostSimilarAmong, nearestNeighbours, unitRows, type Neighbours } from './exact.js';
 export { mostSimilarInStream, type Groups } from './stream.js';

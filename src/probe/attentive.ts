@@ -1,7 +1,8 @@
 import { RandomNumbers } from '../base/index.js';
 import { matMul, RandomStream, tf, valueAndGradients, type Tensor } from '../engine/index.js';
 import { adamw, attend, linear, truncatedNormal, under, type Params } from '../nn/index.js';
-import type { FeatureMatrix } from './matrix.js';
+import { rowsHere, type Batch } from './batches.js';
+import { scoresOfRows, type FeatureMatrix } from './matrix.js';
 
 /** A probe that may look at tokens one by one: one learned query per head attends over them, a linear layer reads it. */
 export interface AttentiveOptions {
@@ -18,7 +19,10 @@ export interface AttentiveOptions {
   progress?: (done: number, total: number) => void;
 }
 
-/** Attentive probe (as Yu et al. 2022 pool with a learned query), trained by AdamW with a cosine. */
+/**
+ * Attentive probe (as Yu et al. 2022 pool with a learned query), trained by AdamW with a cosine. Ranks take those rows of a
+ * batch that they hold; their gradients are added up.
+ */
 export async function attentiveScores(
   train: FeatureMatrix,
   test: FeatureMatrix,
@@ -40,43 +44,22 @@ export async function attentiveScores(
   const initial = tf.tidy(() => initialise(new RandomStream(seed).for('attentive'), channels, width, classes));
   const optimizer = adamw(initial, { weightDecay });
   tf.dispose(initial);
-  const x = tf.tidy(() => tf.concat(train.blocks.map(block => block.x)));
+  const here = rowsHere(train);
   try {
-    const batch = Math.min(batchSize, train.rows);
-    const perEpoch = Math.max(1, Math.floor(train.rows / batch));
+    const size = Math.min(batchSize, train.rows);
+    const perEpoch = Math.max(1, Math.floor(train.rows / size));
     const steps = epochs * perEpoch;
     const random = new RandomNumbers(seed).for('attentive-batches');
     for (let step = 0; step < steps; step++) {
       const order = random.at(Math.floor(step / perEpoch)).permutation(train.rows);
-      const rows = order.slice((step % perEpoch) * batch, ((step % perEpoch) + 1) * batch);
+      const batch = here.part(order.slice((step % perEpoch) * size, ((step % perEpoch) + 1) * size));
       const rate = lr * 0.5 * (1 + Math.cos((Math.PI * step) / steps));
-      tf.tidy(() => {
-        const params = optimizer.read();
-        const names = Object.keys(params);
-        const inputs = tf.gather(x, tf.tensor1d(rows, 'int32'));
-        const truth = tf.oneHot(
-          tf.tensor1d(
-            rows.map(row => train.labels[row]),
-            'int32',
-          ),
-          classes,
-        );
-        const loss = (): Tensor => {
-          const logits = forward(params, inputs, shape);
-          return logits
-            .sub(tf.logSumExp(logits, 1, true))
-            .mul(truth)
-            .sum()
-            .div(-batch);
-        };
-        const { gradients } = valueAndGradients(
-          loss,
-          names.map(name => params[name]),
-        );
-        const found = names.flatMap((name, i) => (gradients[i] ? [[name, gradients[i]] as const] : []));
-        tf.dispose(params);
-        optimizer.step(Object.fromEntries(found), { lr: rate });
-      });
+      const params = optimizer.read();
+      const names = Object.keys(params);
+      const gradients = await batch.summed(tf.tidy(() => gradientsOf(params, batch, shape, classes)));
+      tf.dispose(params);
+      tf.tidy(() => optimizer.step(Object.fromEntries(names.map((name, i) => [name, gradients[i]])), { lr: rate }));
+      tf.dispose([...gradients, batch.x]);
       if (step % 20 === 19) {
         await tf.nextFrame();
         progress?.(step + 1, steps);
@@ -84,9 +67,25 @@ export async function attentiveScores(
     }
     return await scoresOf(optimizer.read(), test, shape, classes);
   } finally {
-    x.dispose();
+    here.dispose();
     optimizer.dispose();
   }
+}
+
+/** Of every parameter: the part that the rows at hand have in the gradient of the batch's mean cross-entropy. */
+function gradientsOf(params: Params, { x, labels, rows }: Batch, shape: Shape, classes: number): Tensor[] {
+  const all = Object.values(params);
+  if (x.shape[0] === 0) return all.map(param => tf.zeros(param.shape));
+  const truth = tf.oneHot(tf.tensor1d(labels, 'int32'), classes);
+  const loss = (): Tensor => {
+    const logits = forward(params, x, shape);
+    return logits
+      .sub(tf.logSumExp(logits, 1, true))
+      .mul(truth)
+      .sum()
+      .div(-rows);
+  };
+  return valueAndGradients(loss, all).gradients.map((gradient, i) => gradient ?? tf.zeros(all[i].shape));
 }
 
 interface Shape {
@@ -122,18 +121,19 @@ function forward(params: Params, x: Tensor, { tokens, channels, heads }: Shape):
 }
 
 async function scoresOf(params: Params, data: FeatureMatrix, shape: Shape, classes: number): Promise<Float32Array> {
-  const scores = new Float32Array(data.rows * classes);
   // Blocks of the matrix are as large as products want them; attention's intermediates are larger.
   const step = 512;
-  for (const { x, start } of data.blocks) {
+  const scores = await scoresOfRows(data, classes, async x => {
+    const out = new Float32Array(x.shape[0] * classes);
     for (let row = 0; row < x.shape[0]; row += step) {
       const block = tf.tidy(() =>
         forward(params, tf.slice2d(x, [row, 0], [Math.min(step, x.shape[0] - row), -1]), shape),
       );
-      scores.set(await block.data(), (start + row) * classes);
+      out.set(await block.data<'float32'>(), row * classes);
       block.dispose();
     }
-  }
+    return out;
+  });
   tf.dispose(params);
   return scores;
 }

@@ -1,6 +1,9 @@
 import { RandomNumbers } from '../base/index.js';
+import { gathered, gatherParts, shareOf } from '../distributed/index.js';
 import { matMul, RandomStream, tf, type Tensor, type Tensor1D, type Tensor2D } from '../engine/index.js';
-import type { FeatureMatrix } from './matrix.js';
+import { rowsHere, type RowsHere } from './batches.js';
+import { NORM_EPS, stepped, type HeadState } from './head-step.js';
+import { heldRows, type FeatureMatrix } from './matrix.js';
 
 /** How the linear heads of a published protocol are trained on fixed features. */
 export interface HeadProtocol {
@@ -59,73 +62,102 @@ interface Norm {
   variance: Tensor;
 }
 
-const NORM_EPS = 1e-6;
-/** PyTorch's weight of the newest batch in the running statistics. */
-const NORM_MOMENTUM = 0.1;
-const TRUST = 1e-3;
 /** Standard deviation of the initial weights. */
 const INITIAL_STD = 0.01;
 
-/** Trains all heads of a protocol by minibatch gradients of the cross-entropy, drawn by seed. */
+/**
+ * Trains all heads of a protocol by minibatch gradients of the cross-entropy, drawn by seed. Ranks take some of several
+ * heads each, and of a single one the rows of a batch that they hold.
+ */
 export async function trainHeads(
   data: FeatureMatrix,
   classes: number,
   protocol: HeadProtocol,
   { seed, progress }: { seed: number; progress?: (done: number, total: number) => void },
 ): Promise<Heads> {
-  const { rates, momentum, lars } = protocol;
-  const plan = schedule(data.rows, protocol);
-  const x = tf.tidy(() => tf.concat(data.blocks.map(block => block.x)));
-  const random = new RandomStream(seed).for('probe-heads');
-  const columns = rates.length * classes;
-  let state = tf.tidy((): State => ({
-    w: random.normalTensor([data.width, columns]).mul(INITIAL_STD),
-    b: tf.zeros([columns]),
-    vw: tf.zeros([data.width, columns]),
-    vb: tf.zeros([columns]),
-    mean: tf.zeros([data.width]),
-    variance: tf.ones([data.width]),
-  }));
+  const { communicator, rows, width } = data;
+  const plan = schedule(rows, protocol);
+  const byHeads = protocol.rates.length > 1;
+  const { start, end } = byHeads ? shareOf(communicator, protocol.rates.length) : { start: 0, end: 1 };
+  const columns = { start: start * classes, end: end * classes };
+  let state = initialState(width, protocol.rates.length * classes, columns, seed);
   // Each column's own rate. It stays that of the published batch where the batch must be smaller: LARS moves weights
   // by a share of their norm per step, so with rate and steps both cut they would hardly leave their start.
   const perColumn = tf.tensor1d(
-    rates.flatMap(rate => new Array<number>(classes).fill((rate * protocol.batchSize) / 256)),
+    protocol.rates
+      .slice(start, end)
+      .flatMap(rate => new Array<number>(classes).fill((rate * protocol.batchSize) / 256)),
   );
-  const batches = rowBatches(data.rows, plan.batch, new RandomNumbers(seed).for('probe-batches'));
+  const here = rowsHere(data);
+  const batches = rowBatches(rows, plan.batch, new RandomNumbers(seed).for('probe-batches'));
   for (let step = 0; step < plan.steps; step++) {
-    const rows = batches(step);
-    const next = tf.tidy((): State => {
-      const batch = tf.gather(x, tf.tensor1d(rows, 'int32'));
-      const labels = tf.tensor1d(
-        rows.map(row => data.labels[row]),
-        'int32',
-      );
-      return update(state, batch, labels, {
-        rate: perColumn.mul(plan.factor(step)),
-        heads: rates.length,
-        momentum,
-        lars,
-        protocol,
-      });
-    });
-    tf.dispose(Object.values(state));
-    state = next;
+    const batch = await batchOf(here, batches(step), byHeads);
+    if (end > start) {
+      const rate = perColumn.mul(plan.factor(step));
+      const next = await stepped(state, batch, { ...protocol, rate, classes, heads: end - start });
+      tf.dispose([...Object.values(state), rate]);
+      state = next;
+    }
+    batch.x.dispose();
     // Lets the event loop, and so a Ctrl-C, have its turn; the work above is synchronous.
     if (step % 50 === 49) {
       await tf.nextFrame();
       progress?.(step + 1, plan.steps);
     }
   }
-  tf.dispose([x, perColumn, state.vw, state.vb]);
-  const { w, b, mean, variance } = state;
-  if (!protocol.batchNorm) tf.dispose([mean, variance]);
+  here.dispose();
+  tf.dispose([perColumn, state.vw, state.vb]);
+  return await gatheredHeads(data, classes, protocol, state);
+}
+
+function initialState(width: number, columns: number, own: { start: number; end: number }, seed: number): HeadState {
+  const random = new RandomStream(seed).for('probe-heads');
+  const count = own.end - own.start;
+  return tf.tidy(() => ({
+    w: tf.slice2d(random.normalTensor([width, columns]).mul(INITIAL_STD), [0, own.start], [width, count]),
+    b: tf.zeros([count]),
+    vw: tf.zeros([width, count]),
+    vb: tf.zeros([count]),
+    mean: tf.zeros([width]),
+    variance: tf.ones([width]),
+  }));
+}
+
+/** Whole batches on every rank where they have heads of their own, else what of a batch they hold. */
+async function batchOf(here: RowsHere, rows: Int32Array, byHeads: boolean) {
+  return byHeads ? await here.whole(rows) : here.part(rows);
+}
+
+/** All heads on all ranks, from those that each has trained. */
+async function gatheredHeads(
+  { communicator, width }: FeatureMatrix,
+  classes: number,
+  { rates, batchNorm }: HeadProtocol,
+  { w, b, mean, variance }: HeadState,
+): Promise<Heads> {
+  const all = async (own: Tensor, height: number): Promise<Tensor> => {
+    if (communicator.size === 1 || rates.length === 1) return own;
+    const parts = await gatherParts(communicator, await own.data<'float32'>());
+    own.dispose();
+    return tf.tidy(() =>
+      tf.concat(
+        parts.filter(({ length }) => length > 0).map(part => tf.tensor2d(part, [height, part.length / height])),
+        1,
+      ),
+    );
+  };
+  const weights = (await all(w, width)) as Tensor2D;
+  const bias = await all(b, 1);
+  const flat = bias.reshape<Tensor1D>([-1]);
+  bias.dispose();
+  if (!batchNorm) tf.dispose([mean, variance]);
   return {
     count: rates.length,
     classes,
-    weights: w as Tensor2D,
-    bias: b as Tensor1D,
-    norm: protocol.batchNorm ? { mean, variance } : undefined,
-    dispose: () => tf.dispose([w, b, mean, variance]),
+    weights,
+    bias: flat,
+    norm: batchNorm ? { mean, variance } : undefined,
+    dispose: () => tf.dispose([weights, flat, mean, variance]),
   };
 }
 
@@ -134,7 +166,8 @@ export async function headScores(
   { count, classes, weights, bias, norm }: Heads,
   data: FeatureMatrix,
 ): Promise<Float32Array[]> {
-  const scores = Array.from({ length: count }, () => new Float32Array(data.rows * classes));
+  const held = heldRows(data);
+  const scores = Array.from({ length: count }, () => new Float32Array((held.end - held.start) * classes));
   for (const { x, start } of data.blocks) {
     const block = tf.tidy(() => {
       const input = norm ? x.sub(norm.mean).mul(norm.variance.add(NORM_EPS).rsqrt()) : x;
@@ -143,61 +176,14 @@ export async function headScores(
     });
     const values = (await block.data()) as Float32Array;
     const size = x.shape[0] * classes;
-    scores.forEach((own, head) => own.set(values.subarray(head * size, (head + 1) * size), start * classes));
+    scores.forEach((own, head) =>
+      own.set(values.subarray(head * size, (head + 1) * size), (start - held.start) * classes),
+    );
     block.dispose();
   }
-  return scores;
-}
-
-type State = Record<'w' | 'b' | 'vw' | 'vb' | 'mean' | 'variance', Tensor>;
-
-interface UpdateOptions {
-  /** Learning rate of every column, [heads · classes]. */
-  rate: Tensor;
-  heads: number;
-  momentum: number;
-  lars: boolean;
-  protocol: HeadProtocol;
-}
-
-/** One step of SGD with momentum; the gradient of a softmax's cross-entropy in closed form. */
-function update(
-  state: State,
-  batch: Tensor,
-  labels: Tensor,
-  { rate, heads, momentum, lars, protocol }: UpdateOptions,
-): State {
-  const n = batch.shape[0];
-  const { mean, variance } = protocol.batchNorm ? tf.moments(batch, 0) : state;
-  const input = protocol.batchNorm ? batch.sub(mean).mul(variance.add(NORM_EPS).rsqrt()) : batch;
-  const classes = state.b.shape[0] / heads;
-  const logits = matMul(input, state.w).add(state.b).reshape([n, heads, classes]);
-  const truth = tf.oneHot(labels as Tensor1D, classes).reshape([n, 1, classes]);
-  const error = tf
-    .softmax(logits)
-    .sub(truth)
-    .div(n)
-    .reshape([n, heads * classes]);
-  const gradW = matMul(input, error, { transposeA: true });
-  const vw = state.vw.mul(momentum).add(lars ? gradW.mul(trust(state.w, gradW, heads, classes)) : gradW);
-  const vb = state.vb.mul(momentum).add(error.sum(0));
-  // PyTorch keeps the unbiased variance.
-  const blend = (old: Tensor, now: Tensor): Tensor => old.mul(1 - NORM_MOMENTUM).add(now.mul(NORM_MOMENTUM));
-  return {
-    w: state.w.sub(vw.mul(rate)),
-    b: state.b.sub(vb.mul(rate)),
-    vw,
-    vb,
-    mean: protocol.batchNorm ? blend(state.mean, mean) : state.mean.clone(),
-    variance: protocol.batchNorm ? blend(state.variance, variance.mul(n / Math.max(1, n - 1))) : state.variance.clone(),
-  };
-}
-
-/** LARS's factor of every head's weights, 0.001 ‖w‖ / ‖g‖, spread over its columns. */
-function trust(w: Tensor, gradient: Tensor, heads: number, classes: number): Tensor {
-  const norm = (x: Tensor): Tensor => x.square().sum(0).reshape([heads, classes]).sum(1).sqrt();
-  const ratio = norm(w).div(norm(gradient).maximum(1e-12)).mul(TRUST);
-  return tf.tile(ratio.reshape([heads, 1]), [1, classes]).reshape([heads * classes]);
+  const all: Float32Array[] = [];
+  for (const own of scores) all.push(await gathered(data.communicator, own));
+  return all;
 }
 
 interface Plan {

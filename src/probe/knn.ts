@@ -1,6 +1,6 @@
 import { tf } from '../engine/index.js';
 import { mostSimilar, unitRows, type Neighbours } from '../neighbours/index.js';
-import type { FeatureMatrix } from './matrix.js';
+import { blocksOfAll, type FeatureMatrix } from './matrix.js';
 import type { Votes } from './names.js';
 
 /** Temperature of the votes in DINO's protocol (Caron et al. 2021). */
@@ -9,7 +9,7 @@ const TEMPERATURE = 0.07;
 /**
  * Votes for each class of the k nearest training rows in cosine similarity, as logarithms, −∞ where a class has none:
  * for each k a [queries, classes] array, whose softmax is the classes' shares of the votes. Both matrices must be
- * scaled alike.
+ * scaled alike. A rank compares all queries with the training rows that it holds.
  */
 export async function knnScores(
   train: FeatureMatrix,
@@ -21,9 +21,9 @@ export async function knnScores(
   const scores = ks.map(() => new Float32Array(queries.rows * classes));
   const directions = train.blocks.map(({ x, start }) => ({ x: unitRows(x), start }));
   try {
-    for (const { x, start } of queries.blocks) {
+    for await (const { x, start } of blocksOfAll(queries)) {
       const unit = unitRows(x);
-      const nearest = await mostSimilar(unit, directions, Math.max(...ks));
+      const nearest = await mostSimilar(unit, directions, Math.max(...ks), train.communicator);
       unit.dispose();
       const weigh = votes === 'majority' ? () => 1 : (cosine: number) => Math.exp((cosine - 1) / TEMPERATURE);
       ks.forEach((k, i) => vote(nearest, k, train.labels, scores[i].subarray(start * classes), classes, weigh));

@@ -1,7 +1,8 @@
 import { matMul, tf, type Tensor, type Tensor1D } from '../engine/index.js';
 import { lbfgs, type Evaluation } from './lbfgs.js';
-import type { FeatureMatrix } from './matrix.js';
+import { scoresOfRows, type FeatureMatrix } from './matrix.js';
 import { featureAxes, principalAxes, rowsForAxes, type Axes } from './principal.js';
+import { summedOverRanks } from './sums.js';
 
 /** Multinomial logistic regression: scores = x · weights + bias. */
 export interface LogisticModel {
@@ -39,7 +40,8 @@ const OVERHEAD = 5e8;
  * One model per penalty, by L-BFGS along the features' principal axes. The Hessian of class c there is about
  * mean p (1 − p) · diag(spectrum) + penalty, p being the class' probabilities, which is what L-BFGS starts from at
  * every step: the iterations are a quarter of those without, the objective, and so the model, is the same. Weights of
- * fewer rows than columns lie in the rows' span, whatever the penalty, so as many axes as rows do.
+ * fewer rows than columns lie in the rows' span, whatever the penalty, so as many axes as rows do. What ranks add up is
+ * summed over their rows; the search itself takes the same steps on all of them.
  */
 export async function fitLogistic(
   data: FeatureMatrix,
@@ -47,7 +49,7 @@ export async function fitLogistic(
 ): Promise<LogisticModel[]> {
   const { width, rows } = data;
   const axes = await (paysOff(data, classes, inversePenalties.length) ? principalAxes(data) : featureAxes(data));
-  const sums = classSums(data, axes, classes);
+  const sums = await classSums(data, axes, classes);
   const models: LogisticModel[] = [];
   try {
     const alongAxes = Float64Array.from(await sums.alongAxes.data());
@@ -93,22 +95,31 @@ interface Problem {
   axes: Axes;
   classes: number;
   penalty: number;
-  /** [classes, features]: the sum of every class' rows; and the same along the axes, on the host. */
+  /** [classes, features]: the sum of every class' rows on this rank. */
   sums: Tensor;
+  /** The same of all ranks along the axes, on the host. */
   alongAxes: Float64Array;
   /** Rows per class. */
   counts: Float64Array;
 }
 
-function classSums(data: FeatureMatrix, { basis }: Axes, classes: number): Record<'ofFeatures' | 'alongAxes', Tensor> {
-  return tf.tidy(() => {
-    let ofFeatures: Tensor = tf.zeros([classes, data.width]);
+async function classSums(
+  data: FeatureMatrix,
+  { basis }: Axes,
+  classes: number,
+): Promise<Record<'ofFeatures' | 'alongAxes', Tensor>> {
+  const ofFeatures = tf.tidy(() => {
+    let sums: Tensor = tf.zeros([classes, data.width]);
     for (const { x, start } of data.blocks) {
       const labels = tf.tensor1d(data.labels.subarray(start, start + x.shape[0]), 'int32');
-      ofFeatures = ofFeatures.add(matMul(tf.oneHot(labels, classes).toFloat(), x, { transposeA: true }));
+      sums = sums.add(matMul(tf.oneHot(labels, classes).toFloat(), x, { transposeA: true }));
     }
-    return { ofFeatures, alongAxes: basis ? matMul(ofFeatures, basis) : ofFeatures.clone() };
+    return sums;
   });
+  const [ofAll] = await summedOverRanks(data.communicator, [ofFeatures.clone()]);
+  const alongAxes = basis ? matMul(ofAll, basis) : ofAll.clone();
+  ofAll.dispose();
+  return { ofFeatures, alongAxes };
 }
 
 /** Wᵀ [classes, features] of the variables: weights along the axes, and the bias behind them. */
@@ -136,21 +147,14 @@ async function evaluate(problem: Problem, x: Float64Array): Promise<Evaluation> 
   const { data, axes, classes, penalty, alongAxes, counts } = problem;
   const { rows } = data;
   const { spectrum } = axes;
-  const terms = tf.tidy(() => slopes(problem, x));
-  const [gradientAlong, steepest, total, squared, logSums] = await Promise.all(
-    terms.map(term => term.data() as Promise<Float32Array>),
-  );
-  tf.dispose(terms);
+  const w = tf.tidy(() => weightTensor(problem, x));
+  const { slope, total, squared, logSums, absolute } = await rowSums(problem, w, x);
+  const { gradientAlong, steepest } = await alongTheAxes(problem, w, slope);
   const last = classes * spectrum.length;
   const gradient = new Float64Array(last + classes);
   const curvature = new Float64Array(last + classes);
   const doubts = doubtsOf(total, squared, rows);
-  let value = 0;
-  let summed = 0;
-  for (const logSum of logSums) {
-    value += logSum;
-    summed += Math.abs(logSum);
-  }
+  let value = logSums;
   for (let i = 0; i < last; i++) {
     value += x[i] * ((penalty * rows * x[i]) / 2 - alongAxes[i]);
     gradient[i] = gradientAlong[i];
@@ -165,10 +169,10 @@ async function evaluate(problem: Problem, x: Float64Array): Promise<Evaluation> 
   }
   return {
     value: value / rows,
-    noise: (NOISE * summed) / rows,
+    noise: (NOISE * absolute) / rows,
     gradient,
     curvature,
-    steepest: Math.max(steepest[0], steepestBias),
+    steepest: Math.max(steepest, steepestBias),
   };
 }
 
@@ -179,7 +183,7 @@ const NOISE = 1e-6;
  * Every class' mean p (1 − p), half-way (geometrically) to the mean of all classes: the doubtful rows of a class that few
  * doubt are not a fair sample of the features.
  */
-function doubtsOf(total: Float32Array, squared: Float32Array, rows: number): Float64Array {
+function doubtsOf(total: Float64Array, squared: Float64Array, rows: number): Float64Array {
   const own = Float64Array.from(total, (sum, c) => Math.max(sum - squared[c], FLOOR) / rows);
   const mean = own.reduce((sum, doubt) => sum + doubt, 0) / own.length;
   return own.map(doubt => Math.sqrt(doubt * mean));
@@ -188,35 +192,83 @@ function doubtsOf(total: Float32Array, squared: Float32Array, rows: number): Flo
 /** Classes that no row doubts keep this much of a row's p (1 − p). */
 const FLOOR = 1e-3;
 
-/** Gradient along the axes, the largest entry of that in W, and of all rows Σ p, Σ p² per class and log Σ exp(scores). */
-function slopes(problem: Problem, x: Float64Array): Tensor[] {
-  const { data, axes, classes, penalty } = problem;
-  const w = weightTensor(problem, x);
-  const bias = tf.tensor2d(Float32Array.from(x.subarray(classes * axes.spectrum.length)), [classes, 1]);
-  let dw: Tensor = tf.neg(problem.sums);
-  let total: Tensor = tf.zeros([classes]);
-  let squared: Tensor = tf.zeros([classes]);
-  const logSums: Tensor1D[] = [];
-  for (const block of data.blocks) {
-    const part = tf.tidy(() => {
-      const scores = matMul(w, block.x, { transposeB: true }).add(bias);
-      const largest = scores.max(0, true);
-      const raised = scores.sub(largest).exp();
-      const sums = raised.sum(0, true);
-      const p = raised.div(sums);
-      return {
-        logSums: largest.add(sums.log()).reshape<Tensor1D>([-1]),
-        dw: dw.add(matMul(p, block.x)),
-        total: total.add(p.sum(1)),
-        squared: squared.add(p.square().sum(1)),
-      };
-    });
-    ({ dw, total, squared } = part);
-    logSums.push(part.logSums);
+/** What all rows add up to. */
+interface RowSums {
+  /** Σ p x − class sums, [classes, features]. */
+  slope: Tensor;
+  /** Σ p and Σ p² of every class. */
+  total: Float64Array;
+  squared: Float64Array;
+  /** Σ log Σ exp(scores), and of its absolute values. */
+  logSums: number;
+  absolute: number;
+}
+
+async function rowSums({ data, axes, classes, sums }: Problem, w: Tensor, x: Float64Array): Promise<RowSums> {
+  const { blocks, communicator } = data;
+  const parts = tf.tidy(() => {
+    const bias = tf.tensor2d(Float32Array.from(x.subarray(classes * axes.spectrum.length)), [classes, 1]);
+    let slope: Tensor = tf.neg(sums);
+    let total: Tensor = tf.zeros([classes]);
+    let squared: Tensor = tf.zeros([classes]);
+    const logSums: Tensor1D[] = [tf.zeros([0])];
+    for (const block of blocks) {
+      const part = tf.tidy(() => ofBlock(w, bias, block.x));
+      slope = slope.add(part.slope);
+      total = total.add(part.total);
+      squared = squared.add(part.squared);
+      logSums.push(part.logSums);
+    }
+    return { slope, rest: [total, squared, tf.concat1d(logSums)] };
+  });
+  const [total, squared, logSums] = await Promise.all(parts.rest.map(part => part.data() as Promise<Float32Array>));
+  tf.dispose(parts.rest);
+  const [slope] = await summedOverRanks(communicator, [parts.slope]);
+  const onHost = Float64Array.of(...total, ...squared, 0, 0);
+  for (const logSum of logSums) {
+    onHost[2 * classes] += logSum;
+    onHost[2 * classes + 1] += Math.abs(logSum);
   }
-  dw = dw.div(data.rows).add(w.mul(penalty));
-  const along = axes.basis ? matMul(dw, axes.basis) : dw;
-  return [along, tf.max(tf.abs(dw)), total, squared, tf.concat1d(logSums)];
+  await communicator.allReduceSum(onHost);
+  return {
+    slope,
+    total: onHost.subarray(0, classes),
+    squared: onHost.subarray(classes, 2 * classes),
+    logSums: onHost[2 * classes],
+    absolute: onHost[2 * classes + 1],
+  };
+}
+
+function ofBlock(w: Tensor, bias: Tensor, x: Tensor) {
+  const scores = matMul(w, x, { transposeB: true }).add(bias);
+  const largest = scores.max(0, true);
+  const raised = scores.sub(largest).exp();
+  const sums = raised.sum(0, true);
+  const p = raised.div(sums);
+  return {
+    logSums: largest.add(sums.log()).reshape<Tensor1D>([-1]),
+    slope: matMul(p, x),
+    total: p.sum(1),
+    squared: p.square().sum(1),
+  };
+}
+
+/** The gradient along the axes, and the largest entry of that in W. Frees the weights and the slope. */
+async function alongTheAxes(
+  { data, axes, penalty }: Problem,
+  w: Tensor,
+  slope: Tensor,
+): Promise<{ gradientAlong: Float32Array; steepest: number }> {
+  const terms = tf.tidy(() => {
+    const dw = slope.div(data.rows).add(w.mul(penalty));
+    return [axes.basis ? matMul(dw, axes.basis) : dw.clone(), tf.max(tf.abs(dw))];
+  });
+  const [gradientAlong, steepest] = await Promise.all(terms.map(term => term.data() as Promise<Float32Array>));
+  tf.dispose([...terms, w, slope]);
+  // Ranks take the same steps only by the same bits, whatever processors they run on.
+  await data.communicator.broadcast(gradientAlong);
+  await data.communicator.broadcast(steepest);
+  return { gradientAlong, steepest: steepest[0] };
 }
 
 /** Scores [rows, classes] of every row of the matrix. */
@@ -226,12 +278,12 @@ export async function logisticScores(
 ): Promise<Float32Array> {
   const w = tf.tensor2d(weights, [features, classes]);
   const b = tf.tensor1d(bias);
-  const scores = new Float32Array(data.rows * classes);
-  for (const { x, start } of data.blocks) {
+  const scores = await scoresOfRows(data, classes, async x => {
     const block = tf.tidy(() => matMul(x, w).add(b));
-    scores.set(await block.data(), start * classes);
+    const values = await block.data<'float32'>();
     block.dispose();
-  }
+    return values;
+  });
   tf.dispose([w, b]);
   return scores;
 }

@@ -1,4 +1,5 @@
 import { RandomNumbers } from '../base/index.js';
+import { alone, gathered, shareOf } from '../distributed/index.js';
 import type { RowSource } from './source.js';
 import { selectedRows } from './split.js';
 
@@ -8,14 +9,16 @@ export function randomRows(rows: number, most: number, seed: number): Int32Array
   return new RandomNumbers(seed).for('row-sample').permutation(rows).slice(0, most).sort();
 }
 
-/** Rows in memory, by ascending numbers. */
+/** Rows in memory, by ascending numbers. Of several ranks each reads a share; all get all of them. */
 export async function sampleOf(
   source: RowSource,
   indices: Int32Array,
+  communicator = alone,
 ): Promise<{ rows: number; width: number; data: Float32Array }> {
   const { width } = source;
-  const data = new Float32Array(indices.length * width);
-  for await (const chunk of selectedRows(source, indices).chunks())
-    data.set(chunk.data.subarray(0, chunk.rows * width), chunk.start * width);
-  return { rows: indices.length, width, data };
+  const { start, end } = shareOf(communicator, indices.length);
+  const own = new Float32Array((end - start) * width);
+  for await (const chunk of selectedRows(source, indices.subarray(start, end)).chunks())
+    own.set(chunk.data.subarray(0, chunk.rows * width), chunk.start * width);
+  return { rows: indices.length, width, data: await gathered(communicator, own) };
 }

@@ -1,7 +1,8 @@
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import { RandomNumbers } from '../../src/base/index.js';
 import { startEngine, tf } from '../../src/engine/index.js';
-import { mostSimilar, nearestNeighbours } from '../../src/neighbours/index.js';
+import { mostSimilar, mostSimilarAmong, nearestNeighbours } from '../../src/neighbours/index.js';
+import { asRanks } from '../helpers/ranks.js';
 beforeAll(async () => {
   await startEngine();
 });
@@ -94,4 +95,34 @@ it('among many rows, where groups are looked at first, they are those of brute f
       { rtol: 1e-5 },
     );
   }
+});
+
+describe.each([2, 3, 4])('%i ranks', size => {
+  it.each([
+    ['several blocks of rows', 4200],
+    ['one block', 150],
+    ['fewer rows than ranks', 3],
+  ])('find the neighbours that one process finds: %s', async (_, many) => {
+    const x = new RandomNumbers(many).normals(many * width);
+    // Twins, whose order is settled too.
+    x.copyWithin(0, width, 2 * width);
+    const one = await nearestNeighbours(x, many, width, k);
+    const before = tf.memory().numTensors;
+    const found = await asRanks(size, communicator => nearestNeighbours(x, many, width, k, communicator));
+    expect(tf.memory().numTensors).toBe(before);
+    for (const own of found) expect(own).toEqual(one);
+  });
+
+  it('find the rows most similar to each other, and so does a rank that has none of them', async () => {
+    for (const many of [150, 3]) {
+      const x = tf.tensor2d(data.slice(0, many * width), [many, width]);
+      const one = await mostSimilarAmong(x, k);
+      const found = await asRanks(size, communicator => mostSimilarAmong(x, k, communicator));
+      for (const own of found) {
+        expect(own.rows).toEqual(one.rows);
+        expect(own.values).toBeAllClose(one.values, { rtol: 1e-6 });
+      }
+      x.dispose();
+    }
+  });
 });

@@ -1,4 +1,5 @@
 import type { Log } from '../../base/index.js';
+import type { Communicator } from '../../distributed/index.js';
 import {
   featureMatrix,
   probeParts,
@@ -24,6 +25,8 @@ export interface ProbeSource {
 }
 
 export interface ProbingSettings extends ProbeSettings {
+  /** Ranks that hold a share of the rows each; default: one process has them all. */
+  communicator?: Communicator | undefined;
   features: Feature[];
   probes: ProbeKind[];
   controls: ProbeControl[];
@@ -120,7 +123,7 @@ async function probeOne(
   log: Log,
 ): Promise<Probed[]> {
   log.note(`${latents.name}: probing ${feature} features${control === 'none' ? '' : `, control: ${control}`}`);
-  const { seed } = settings;
+  const { seed, communicator } = settings;
   const { train, trainLabels, test, tokens } = await controlledFeatures(
     latents,
     parts,
@@ -129,11 +132,11 @@ async function probeOne(
     { dims, seed },
     log,
   );
-  const own = await standardisation(train);
+  const own = await standardisation(train, communicator);
   // One scale for all projected axes: each brought to unit variance, those that hold hardly any would count as much.
   const scale = isProjected(control) ? { ...own, scale: own.scale.fill(rootMeanSquare(own.scale)) } : own;
-  const data = await featureMatrix(train, trainLabels, scale);
-  const heldout = await featureMatrix(test, parts.testLabels, scale);
+  const data = await featureMatrix(train, trainLabels, scale, communicator);
+  const heldout = await featureMatrix(test, parts.testLabels, scale, communicator);
   const task = { data, heldout, train, test, scale, classes: parts.classes, tokens, settings, log };
   const probed: Probed[] = [];
   try {

@@ -21,6 +21,7 @@ export const protocol: ProbeProtocol = {
         selectedRows(task.train, rows),
         rows.map(row => task.data.labels[row]),
         task.scale,
+        task.data.communicator,
       );
       // Too few rows to spare any for choosing: one penalty for all.
       const [model] = await fitLogistic(data, { classes: task.classes, inversePenalties: [FEW_SHOT_PENALTY] });

@@ -6,7 +6,7 @@ import { scoredOn, type ProbeProtocol } from './protocol.js';
 export const protocol: ProbeProtocol = {
   async run(task) {
     const { classes, settings, log } = task;
-    const { rows } = task.data;
+    const { rows, communicator } = task.data;
     const ks = settings.neighbours.filter(k => k <= rows);
     if (ks.length < settings.neighbours.length) {
       const tooMany = settings.neighbours.filter(k => k > rows).join(', ');
@@ -15,8 +15,8 @@ export const protocol: ProbeProtocol = {
     if (ks.length === 0) return [];
     // By the features' own directions: DINO's protocol scales nothing.
     const own = unscaled(task.train.width);
-    const data = await featureMatrix(task.train, task.data.labels, own);
-    const heldout = await featureMatrix(task.test, task.heldout.labels, own);
+    const data = await featureMatrix(task.train, task.data.labels, own, communicator);
+    const heldout = await featureMatrix(task.test, task.heldout.labels, own, communicator);
     try {
       const phase = { label: 'k-NN probe', total: heldout.rows, unit: 'rows' };
       const scores = await inPhase(log, phase, () => knnScores(data, heldout, classes, ks, settings.votes));

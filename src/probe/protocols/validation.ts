@@ -7,7 +7,7 @@ const VALIDATION_SHARE = 0.2;
 
 /** The training rows in two parts, by seed: one to fit on, one to choose by. */
 export async function withValidation<T>(
-  { data: { labels }, train, scale, settings }: ProbeTask,
+  { data: { labels, communicator }, train, scale, settings }: ProbeTask,
   use: (data: FeatureMatrix, validation: FeatureMatrix) => Promise<T>,
 ): Promise<T> {
   const split = splitRows(train.rows, 1 - VALIDATION_SHARE, settings.seed + 1);
@@ -16,6 +16,7 @@ export async function withValidation<T>(
       selectedRows(train, rows),
       rows.map(row => labels[row]),
       scale,
+      communicator,
     );
   const [data, validation] = [await part(split.train), await part(split.heldout)];
   try {
