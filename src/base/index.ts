@@ -14,7 +14,7 @@ export { tryLock, withLock, type Holder } from './lock.js';
 export { inPhase, silentLog, type Log, type Progress } from './log.js';
 export { nodeSupport } from './node-support.js';
 export { begunWith, changes, refuseOtherWork, shown, type Change } from './other-work.js';
-export { RandomNumbers } from './random.js';
+export { RandomNumbers, type RowsOfBatch } from './random.js';
 export { isRecord } from './record.js';
 export { definitions, firstSentence, padded, wrap } from './text.js';
 export { VERSION } from './version.js';

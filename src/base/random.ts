@@ -4,8 +4,8 @@
  * state to save: a resumed run asks for the same counters again.
  */
 
-// Looked up once: in a sandbox, where tests run, looking up a global costs more than the product.
-const { imul } = Math;
+// Looked up once: in a sandbox, where tests run, looking up a global costs more than what it computes.
+const { ceil, cos, floor, imul, log, PI, sin, sqrt } = Math;
 
 const M0 = 0xd2511f53;
 const M1 = 0xcd9e8d57;
@@ -20,7 +20,7 @@ function mulHigh(a: number, b: number): number {
   const bHigh = b >>> 16;
   const middle = aHigh * bLow + ((aLow * bLow) >>> 16);
   const carry = (middle & 0xffff) + aLow * bHigh;
-  return (aHigh * bHigh + Math.floor(middle / 0x10000) + Math.floor(carry / 0x10000)) >>> 0;
+  return (aHigh * bHigh + floor(middle / 0x10000) + floor(carry / 0x10000)) >>> 0;
 }
 
 /** One Philox 4×32-10 block into out[at..at+3]. */
@@ -57,6 +57,12 @@ function hash(text: string): number {
   return h >>> 0;
 }
 
+/** Consecutive rows of a batch. */
+export interface RowsOfBatch {
+  first: number;
+  count: number;
+}
+
 /**
  * Random numbers keyed by (seed, purpose, step, index). Every call restarts at the same place: the same stream asked
  * twice gives the same numbers, so derive a stream per use with `at` or `for`.
@@ -67,26 +73,61 @@ export class RandomNumbers {
     protected readonly purpose = '',
     protected readonly step = 0,
     protected readonly index = 0,
+    /** The rows that numbers are drawn for, where these are some of a batch's. */
+    protected readonly rows?: RowsOfBatch,
   ) {}
 
   /** The stream of another purpose under the same seed. */
   for(purpose: string): RandomNumbers {
-    return new RandomNumbers(this.seed, `${this.purpose}/${purpose}`, this.step, this.index);
+    return new RandomNumbers(this.seed, `${this.purpose}/${purpose}`, this.step, this.index, this.rows);
   }
 
   /** The stream of one step and, within it, one sample. */
   at(step: number, index = 0): RandomNumbers {
-    return new RandomNumbers(this.seed, this.purpose, step, index);
+    return new RandomNumbers(this.seed, this.purpose, step, index, this.rows);
+  }
+
+  /**
+   * The stream for some rows of a batch: numbers are drawn for each of them, equally many for all, and are the ones that
+   * drawing for the whole batch gives these rows.
+   */
+  forRows(rows: RowsOfBatch): RandomNumbers {
+    return new RandomNumbers(this.seed, this.purpose, this.step, this.index, rows);
+  }
+
+  /** The stream without regard to rows: for what is drawn once for the whole batch. */
+  forBatch(): RandomNumbers {
+    return new RandomNumbers(this.seed, this.purpose, this.step, this.index);
+  }
+
+  /** The first row that numbers are drawn for. */
+  get firstRow(): number {
+    return this.rows?.first ?? 0;
   }
 
   /** `count` uniform 32-bit words. */
   words(count: number): Uint32Array {
-    const out = new Uint32Array(Math.ceil(count / 4) * 4);
+    return this.wordsFrom(this.before(count), count);
+  }
+
+  /** How many numbers the rows before the first have where these rows have `count`. */
+  private before(count: number): number {
+    if (!this.rows) return 0;
+    const each = count / this.rows.count;
+    if (!Number.isInteger(each))
+      throw new Error(`${count} random numbers for ${this.rows.count} rows of a batch (${this.purpose})`);
+    return this.rows.first * each;
+  }
+
+  /** `count` words from word `start` on. */
+  private wordsFrom(start: number, count: number): Uint32Array {
+    const first = floor(start / 4);
+    const out = new Uint32Array((ceil((start + count) / 4) - first) * 4);
     const key = [hash(this.purpose), this.seed >>> 0] as const;
     // Steps and indices beyond 2^32 do not occur; the counter's low word counts blocks within one draw.
     for (let i = 0; i < out.length; i += 4)
-      philox(out, i, [i / 4, this.index >>> 0, this.step >>> 0, Math.floor(this.seed / 2 ** 32) >>> 0], key);
-    return out.subarray(0, count);
+      philox(out, i, [first + i / 4, this.index >>> 0, this.step >>> 0, floor(this.seed / 2 ** 32) >>> 0], key);
+    return out.subarray(start - 4 * first, start - 4 * first + count);
   }
 
   /** `count` numbers uniform in [0, 1), 24 bits each. */
@@ -96,28 +137,31 @@ export class RandomNumbers {
 
   /** `count` standard normal numbers (Box–Muller). */
   normals(count: number): Float32Array {
-    const words = this.words(Math.ceil(count / 2) * 2);
-    const out = new Float32Array(count);
-    for (let i = 0; i < count; i += 2) {
-      const radius = Math.sqrt(-2 * Math.log((words[i] + 1) / 2 ** 32));
-      const angle = (2 * Math.PI * words[i + 1]) / 2 ** 32;
-      out[i] = radius * Math.cos(angle);
-      if (i + 1 < count) out[i + 1] = radius * Math.sin(angle);
+    // Numbers come in pairs; the first that is wanted may be a second of its pair.
+    const start = this.before(count);
+    const skipped = start % 2;
+    const words = this.wordsFrom(start - skipped, ceil((skipped + count) / 2) * 2);
+    const out = new Float32Array(words.length);
+    for (let i = 0; i < out.length; i += 2) {
+      const radius = sqrt(-2 * log((words[i] + 1) / 2 ** 32));
+      const angle = (2 * PI * words[i + 1]) / 2 ** 32;
+      out[i] = radius * cos(angle);
+      out[i + 1] = radius * sin(angle);
     }
-    return out;
+    return out.length === count ? out : out.slice(skipped, skipped + count);
   }
 
   /** `count` integers uniform in [0, below), below ≤ 2^24. */
   integers(count: number, below: number): Int32Array {
-    return Int32Array.from(this.uniforms(count), u => Math.floor(u * below));
+    return Int32Array.from(this.uniforms(count), u => floor(u * below));
   }
 
-  /** A uniform permutation of 0 … length − 1 (Fisher–Yates). */
+  /** A uniform permutation of 0 … length − 1 (Fisher–Yates), without regard to rows. */
   permutation(length: number): Int32Array {
-    const words = this.words(length);
+    const words = this.wordsFrom(0, length);
     const out = Int32Array.from({ length }, (_, i) => i);
     for (let i = length - 1; i > 0; i--) {
-      const j = Math.floor((words[i] / 2 ** 32) * (i + 1));
+      const j = floor((words[i] / 2 ** 32) * (i + 1));
       const swap = out[i];
       out[i] = out[j];
       out[j] = swap;

@@ -69,6 +69,7 @@ async function trainOne(model: string): Promise<Command> {
     main: [...(main ?? own), 'steps', 'batchSize', 'lr', ...Object.keys(run)] as (keyof typeof shared)[],
     remembered: typed => rememberedOptions(model, typed),
     saves: ({ dryRun }) => !dryRun,
+    ranks: () => true,
     async run(chosen, _inputs, context) {
       const { trainModel, forecastTraining } = await import('../jobs/train/index.js');
       const values: Record<string, unknown> = chosen;

@@ -8,6 +8,10 @@ import { prepare, type PrepareJob } from './prepare.js';
 
 export interface TrainingBatchOptions {
   batchSize: number;
+  /** The rows of each batch that are wanted; default: all. */
+  rows?: { start: number; end: number };
+  /** The index of the batch that is asked for after another; default: the following one. */
+  after?: (index: number) => number;
   /** Side of the squares. */
   size: number;
   augmentation: Augmentation;
@@ -28,13 +32,14 @@ const CACHE_BYTES = 512 * 2 ** 20;
 
 /** Endless shuffled batches of a data set. A broken image is replaced by the next readable one. */
 export function trainingBatches(dataset: ImageDataset, options: TrainingBatchOptions): TrainingBatches {
-  const { batchSize, size, seed } = options;
+  const { batchSize, size, seed, rows = { start: 0, end: batchSize }, after = (index: number) => index + 1 } = options;
   const load = cachedSquares(dataset, options);
   const orders = epochOrders(dataset.count, seed);
   const started = new Map<number, Promise<ImageBatch>>();
 
   const make = async (index: number): Promise<ImageBatch> => {
-    const places = Array.from({ length: batchSize }, (_, row) => index * batchSize + row);
+    const first = index * batchSize + rows.start;
+    const places = Array.from({ length: rows.end - rows.start }, (_, row) => first + row);
     const squares = await severalAtOnce(places, async place => {
       const epoch = Math.floor(place / dataset.count);
       return await load(epoch, orders(epoch)[place % dataset.count]);
@@ -51,8 +56,10 @@ export function trainingBatches(dataset: ImageDataset, options: TrainingBatchOpt
   return {
     batch: async index => {
       const batch = start(index);
-      for (let next = index + 1; next <= index + AHEAD; next++) void start(next);
-      for (const old of started.keys()) if (old <= index || old > index + AHEAD) started.delete(old);
+      const ahead: number[] = [];
+      for (let next = index; ahead.length < AHEAD;) ahead.push((next = after(next)));
+      for (const next of ahead) void start(next);
+      for (const old of started.keys()) if (!ahead.includes(old)) started.delete(old);
       return await batch;
     },
     close: async () => {

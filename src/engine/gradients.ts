@@ -20,28 +20,75 @@ interface Recorder {
 
 export interface ValueAndGradients<T extends Tensor> {
   value: T;
-  /** One per x; undefined where y does not depend on it. */
+  /** One per x; undefined where y does not depend on it, and where it was taken. */
   gradients: (Tensor | undefined)[];
 }
 
+/** Takes over the gradient of an x, by its place, once nothing is added to it any more; the walk goes on afterwards. */
+export type GradientTaker = (index: number, gradient: Tensor) => void;
+
+interface WalkOptions {
+  /** Default: ones. */
+  dy?: Tensor | undefined;
+  take?: GradientTaker | undefined;
+}
+
 /**
- * y = f() and the gradients of ⟨dy, y⟩ with respect to `xs` (dy default: ones). TensorFlow.js's own `grads` keeps every
+ * y = f() and the gradients of ⟨dy, y⟩ with respect to `xs`. TensorFlow.js's own `grads` keeps every
  * saved activation and every intermediate gradient until the end; here each is freed as soon as the walk is past it,
  * which roughly halves the peak. The caller owns the results; tensors that `f` wants to hand out besides y must be
- * kept by it. Both directions may be used again within: in `f` (there by TensorFlow.js's own means) and in a custom
- * gradient.
+ * kept by it. Both directions may be used again within: in `f` (there by TensorFlow.js's own means, without `take`) and
+ * in a custom gradient. With `take` each gradient is handed out during the walk, in the order in which they are final.
  */
-export function valueAndGradients<T extends Tensor>(f: () => T, xs: Tensor[], dy?: Tensor): ValueAndGradients<T> {
+export function valueAndGradients<T extends Tensor>(
+  f: () => T,
+  xs: Tensor[],
+  options: WalkOptions = {},
+): ValueAndGradients<T> {
   if (recorder().state.gradientDepth > 0) {
-    const { value, grads } = tf.engine().gradients(f, xs, dy, true) as { value: T; grads: (Tensor | undefined)[] };
+    const { value, grads } = tf.engine().gradients(f, xs, options.dy, true) as {
+      value: T;
+      grads: (Tensor | undefined)[];
+    };
     return { value, gradients: grads };
   }
+  const walk = differentiate(f, xs, options);
+  for (;;) {
+    const { done, value } = walk.next();
+    if (done) return value;
+  }
+}
+
+/**
+ * The same, not within another differentiation, with pauses: the walk goes on from each operation to the one before
+ * when what `pause` returned has resolved, at once where it returned nothing.
+ */
+export async function valueAndGradientsWithPauses<T extends Tensor>(
+  f: () => T,
+  xs: Tensor[],
+  { pause, ...options }: WalkOptions & { pause: () => Promise<void> | undefined },
+): Promise<ValueAndGradients<T>> {
+  const walk = differentiate(f, xs, options);
+  for (;;) {
+    const { done, value } = walk.next();
+    if (done) return value;
+    const paused = pause();
+    if (paused) await paused;
+  }
+}
+
+/** Yields after each operation of the walk. */
+function* differentiate<T extends Tensor>(
+  f: () => T,
+  xs: Tensor[],
+  options: WalkOptions,
+): Generator<undefined, ValueAndGradients<T>> {
   const { value, tape } = record(f);
   try {
     const path = pathFrom(xs, value, tape);
     const onPath = new Set(path.map(node => node.id));
     for (const node of tape) if (!onPath.has(node.id)) release(node);
-    return { value, gradients: walkBack(path, value, xs, dy) };
+    return { value, gradients: yield* walkBack(path, value, xs, options) };
   } catch (error) {
     value.dispose();
     throw error;
@@ -93,8 +140,14 @@ function pathFrom(xs: Tensor[], y: Tensor, tape: TapeNode[]): TapeNode[] {
   return path.reverse();
 }
 
-function walkBack(path: TapeNode[], y: Tensor, xs: Tensor[], dy: Tensor | undefined): (Tensor | undefined)[] {
+function* walkBack(
+  path: TapeNode[],
+  y: Tensor,
+  xs: Tensor[],
+  { dy, take }: WalkOptions,
+): Generator<undefined, (Tensor | undefined)[]> {
   const gradients = new Map<number, Tensor>([[y.id, dy ? dy.clone() : tf.onesLike(y)]]);
+  const final = take && firstUses(path, xs);
   for (const node of [...path].reverse()) {
     const dys = node.outputs.map(output => gradients.get(output.id) ?? null);
     for (const [x, dx] of stepBack(node, dys)) add(gradients, x, dx);
@@ -103,12 +156,30 @@ function walkBack(path: TapeNode[], y: Tensor, xs: Tensor[], dy: Tensor | undefi
       gradients.get(output.id)?.dispose();
       gradients.delete(output.id);
     }
+    for (const index of final?.get(node.id) ?? []) {
+      take!(index, gradients.get(xs[index].id)!);
+      gradients.delete(xs[index].id);
+    }
     release(node);
+    yield;
   }
   const wanted = xs.map(x => gradients.get(x.id));
   const handedOut = new Set(wanted);
   for (const gradient of gradients.values()) if (!handedOut.has(gradient)) gradient.dispose();
   return wanted;
+}
+
+/** Places of the xs by the first operation on the path that reads them, which is the last that adds to their gradients. */
+function firstUses(path: TapeNode[], xs: Tensor[]): Map<number, number[]> {
+  const waiting = new Map(xs.map((x, index) => [x.id, index]));
+  return new Map(
+    path.map(({ id, inputs }) => {
+      const found = [...new Set(Object.values(inputs).map(input => input.id))].filter(x => waiting.has(x));
+      const places = found.map(x => waiting.get(x)!);
+      for (const x of found) waiting.delete(x);
+      return [id, places];
+    }),
+  );
 }
 
 /** Gradients of one operation's inputs, as tensors of their own. */

@@ -11,7 +11,7 @@ export {
   triangularSolve,
   type FloatRows,
 } from './linalg/index.js';
-export { valueAndGradients } from './gradients.js';
+export { valueAndGradients, valueAndGradientsWithPauses } from './gradients.js';
 export {
   biasedActivation,
   biasedActivationGradient,

@@ -1,14 +1,22 @@
-import { RandomNumbers } from '../base/index.js';
+import { RandomNumbers, type RowsOfBatch } from '../base/index.js';
 import { tf, type Tensor } from './tf.js';
 
 /** Counter-based random numbers (see base/random.ts) that can also come as tensors. */
 export class RandomStream extends RandomNumbers {
   override for(purpose: string): RandomStream {
-    return new RandomStream(this.seed, `${this.purpose}/${purpose}`, this.step, this.index);
+    return new RandomStream(this.seed, `${this.purpose}/${purpose}`, this.step, this.index, this.rows);
   }
 
   override at(step: number, index = 0): RandomStream {
-    return new RandomStream(this.seed, this.purpose, step, index);
+    return new RandomStream(this.seed, this.purpose, step, index, this.rows);
+  }
+
+  override forRows(rows: RowsOfBatch): RandomStream {
+    return new RandomStream(this.seed, this.purpose, this.step, this.index, rows);
+  }
+
+  override forBatch(): RandomStream {
+    return new RandomStream(this.seed, this.purpose, this.step, this.index);
   }
 
   /** A tensor of standard normal numbers. */

@@ -8,11 +8,19 @@ export interface TrainedBatchNorm {
   buffers: Params;
 }
 
+/** Share of one batch in the running statistics. */
+export const BATCH_NORM_MOMENTUM = 0.1;
+
 /**
  * Batch normalisation by the batch's own statistics (Ioffe & Szegedy 2015), as PyTorch trains it: the biased variance
  * normalises, the unbiased one goes into the running estimate. x [..., c], all axes but the last are averaged.
  */
-export function trainBatchNorm(params: Params, x: Tensor, eps: number, momentum = 0.1): TrainedBatchNorm {
+export function trainBatchNorm(
+  params: Params,
+  x: Tensor,
+  eps: number,
+  momentum = BATCH_NORM_MOMENTUM,
+): TrainedBatchNorm {
   const rows = x.reshape([-1, x.shape[x.rank - 1]]);
   const count = rows.shape[0];
   const mean = rows.mean(0);

@@ -1,6 +1,6 @@
 export { gelu, geluTanh, silu, type Activation } from './activations.js';
 export { attend, attention } from './attention.js';
-export { trainBatchNorm } from './batch-norm.js';
+export { BATCH_NORM_MOMENTUM, trainBatchNorm } from './batch-norm.js';
 export * from './conv.js';
 export { normal, truncatedNormal, uniform, xavierUniform } from './initialise.js';
 export { movingAverage, type MovingAverage } from './average.js';

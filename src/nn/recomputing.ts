@@ -12,7 +12,7 @@ export function recomputing(
   return differentiable(
     (...inputs) => [tf.tidy(() => value(...inputs)), ...inputs],
     (dy, ...inputs) => {
-      const { value: again, gradients } = valueAndGradients(() => composed(...inputs), inputs, dy);
+      const { value: again, gradients } = valueAndGradients(() => composed(...inputs), inputs, { dy });
       again.dispose();
       return gradients.map((gradient, i) => gradient ?? tf.zerosLike(inputs[i]));
     },

@@ -7,13 +7,15 @@ export class BatchQueue {
 
   constructor(
     private readonly task: TrainingTask,
-    /** Number of batches that the run will ask for. */
+    /** The index that is asked for after another, and the number of batches of the whole run. */
+    private readonly after: (index: number) => number,
     private readonly end: number,
   ) {}
 
   async take(index: number): Promise<unknown> {
     const batch = this.ahead?.index === index ? this.ahead.batch : this.task.batch(index);
-    this.ahead = index + 1 < this.end ? { index: index + 1, batch: this.request(index + 1) } : undefined;
+    const next = this.after(index);
+    this.ahead = next < this.end ? { index: next, batch: this.request(next) } : undefined;
     return await batch;
   }
 

@@ -1,4 +1,11 @@
-import { tf, valueAndGradients, type RandomStream, type Scalar, type Tensor } from '../engine/index.js';
+import {
+  tf,
+  valueAndGradients,
+  valueAndGradientsWithPauses,
+  type RandomStream,
+  type Scalar,
+  type Tensor,
+} from '../engine/index.js';
 import type { Params } from '../nn/index.js';
 import { MAIN } from './network.js';
 import type { LossContext, PhaseResult } from './task.js';
@@ -12,6 +19,15 @@ export interface PhaseLoss {
     batch: unknown,
     context: LossContext & { shared: Params },
   ) => PhaseResult & { shared?: Params };
+}
+
+/** Takes gradients over, summed over the parts of a step, each as soon as nothing is added to it any more. */
+export interface GradientSink {
+  add(network: string, name: string, gradient: Tensor): void;
+  /** The network has no further gradient in this step. */
+  end(network: string): void;
+  /** Resolves when what is under way had a moment to go on; undefined where nothing is. */
+  pause(): Promise<void> | undefined;
 }
 
 /** Of one network, sums over the parts of a step. All tensors are the holder's. */
@@ -37,8 +53,16 @@ export interface BatchPart {
   values: Record<string, Params>;
 }
 
-/** Adds the gradients of one batch to `sums`: every objective in turn, later ones seeing what earlier ones share. */
-export function addGradients(sums: StepSums, objectives: PhaseLoss[], part: BatchPart): void {
+/**
+ * Adds the gradients of one batch to `sums`: every objective in turn, later ones seeing what earlier ones share. With a
+ * `sink`, which is for the last part of a step, it gets the gradients in place of `sums`.
+ */
+export async function addGradients(
+  sums: StepSums,
+  objectives: PhaseLoss[],
+  part: BatchPart,
+  sink?: GradientSink,
+): Promise<void> {
   const shared: Params = {};
   const soFar: Partial<StepSums['networks']> = sums.networks;
   const phases = Object.fromEntries(
@@ -47,20 +71,62 @@ export function addGradients(sums: StepSums, objectives: PhaseLoss[], part: Batc
   for (const objective of objectives) {
     const { network } = objective;
     const random = network === MAIN ? part.random : part.random.for(network);
-    const outcome = differentiate(objective, phases[network], part.batch, { step: part.step, random, phases, shared });
+    const context = { step: part.step, random, phases, shared };
+    const passing = sink && passOn(sink, network, taken(soFar[network]));
+    const outcome = await differentiate(objective, phases[network], part.batch, context, passing);
     Object.assign(shared, outcome.shared);
+    passing?.end();
     sums.networks[network] = added(soFar[network], outcome.terms);
   }
   tf.dispose(shared);
   sums.parts++;
 }
 
-function differentiate(
+interface Passing {
+  take(name: string, gradient: Tensor): void;
+  end(): void;
+  pause(): Promise<void> | undefined;
+}
+
+/** Passes on the last part's gradients with the sums over the parts before. */
+function passOn(sink: GradientSink, network: string, before: Params): Passing {
+  const waiting = new Map(Object.entries(before));
+  return {
+    take: (name, gradient) => {
+      const sum = waiting.get(name);
+      waiting.delete(name);
+      sink.add(network, name, sum ? joined(sum, gradient) : gradient);
+    },
+    end: () => {
+      for (const [name, sum] of waiting) sink.add(network, name, sum);
+      sink.end(network);
+    },
+    pause: () => sink.pause(),
+  };
+}
+
+/** The gradients so far, which the sums are left without. */
+function taken(sums: NetworkSums | undefined): Params {
+  if (!sums) return {};
+  const { gradients } = sums;
+  sums.gradients = {};
+  return gradients;
+}
+
+/** Uses up both. */
+function joined(a: Tensor, b: Tensor): Tensor {
+  const sum = a.add(b);
+  tf.dispose([a, b]);
+  return sum;
+}
+
+async function differentiate(
   { trained, loss }: PhaseLoss,
   params: Params,
   batch: unknown,
   context: LossContext & { shared: Params },
-): { terms: NetworkSums; shared: Params } {
+  passing: Passing | undefined,
+): Promise<{ terms: NetworkSums; shared: Params }> {
   const kept: Params[] = [];
   const forward = (): Scalar => {
     const { loss: value, metrics, buffers = {}, shared = {} } = loss(params, batch, context);
@@ -68,10 +134,13 @@ function differentiate(
     kept.push(...[asTensors(metrics), buffers, shared].map(keep));
     return value;
   };
-  const { value, gradients } = valueAndGradients(
-    forward,
-    trained.map(name => params[name]),
-  );
+  const xs = trained.map(name => params[name]);
+  const { value, gradients } = passing
+    ? await valueAndGradientsWithPauses(forward, xs, {
+        take: (i, gradient) => passing.take(trained[i], gradient),
+        pause: () => passing.pause(),
+      })
+    : valueAndGradients(forward, xs);
   const [metrics, buffers, shared] = kept;
   const found = trained.flatMap((name, i) => (gradients[i] ? [[name, gradients[i]] as const] : []));
   return { terms: { gradients: Object.fromEntries(found), scalars: { loss: value, ...metrics }, buffers }, shared };

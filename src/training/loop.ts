@@ -1,11 +1,13 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { EXIT, messageOf, UserError, type Log } from '../base/index.js';
+import { alone, byFirst, type Communicator } from '../distributed/index.js';
 import { tf } from '../engine/index.js';
 import { newestCheckpoint, newestWhole } from '../io/index.js';
 import { BatchQueue } from './batches.js';
 import { disposeCheckpoint, loadCheckpoint, saveCheckpoint, tidyCheckpoints, type LoopState } from './checkpoint.js';
 import { Diverged, Ledger } from './ledger.js';
 import { Logbook } from './logbook.js';
+import { portionOf } from './portion.js';
 import { RunFolder, type RunRequest, type TrainingOutcome } from './run.js';
 import { learningRate } from './schedule.js';
 import type { TrainingSettings } from './settings.js';
@@ -14,8 +16,10 @@ import { Trainer } from './trainer.js';
 
 export interface TrainOptions extends RunRequest {
   log: Log;
-  /** Aborted: the state is saved and `train` throws with exit code 130. */
+  /** Aborted on any rank: the state is saved and `train` throws with exit code 130. */
   signal: AbortSignal;
+  /** The ranks that take part; all are given the same task and options. */
+  communicator?: Communicator | undefined;
 }
 
 export interface TrainResult {
@@ -27,22 +31,28 @@ export interface TrainResult {
 /**
  * Trains a task to `config.training.steps` updates in the run folder `out`. Batches and random numbers are functions of the
  * step alone and a checkpoint holds everything else, so a run that is killed at any instant and resumed writes the
- * same numbers as one that never stopped. The task is disposed of, whatever happens.
+ * same numbers as one that never stopped, and several ranks see what one process would. Rank 0 alone reads and writes the
+ * folder. The task is disposed of, whatever happens.
  * @throws UserError before the first step for a folder or settings that do not fit; with exit code 130 when
  * interrupted, 1 when ten steps in a row were not finite.
  */
 export async function train(task: TrainingTask, options: TrainOptions): Promise<TrainResult> {
+  const { communicator = alone, signal } = options;
   const settings = options.config.training;
-  const trainer = new Trainer(task, settings);
+  let trainer: Trainer | undefined;
   try {
     refuseLatePhases(task, settings);
-    const run = await RunFolder.open(options);
-    const state = (options.resume ? await restore(trainer, options) : undefined) ?? { step: 0 };
-    await run.begin(state.step);
-    await tidyCheckpoints(options.out, state.step);
-    return await recorded(run, state.step, done => work(task, { ...options, run, trainer, state, done }));
+    trainer = new Trainer(task, settings, communicator, { signal });
+    const { run, state } = await opened(trainer, { ...options, communicator });
+    const whole: Work = { ...options, communicator, run, trainer, state, done: () => undefined };
+    if (!run) return await work(task, whole);
+    return await recorded(run, state.step, done => work(task, { ...whole, done }));
+  } catch (error) {
+    // All ranks come to this after the same step; none may end them before rank 0 has saved and recorded it.
+    if (outcomeOf(error) !== 'failed') await communicator.barrier().catch(() => undefined);
+    throw error;
   } finally {
-    trainer.dispose();
+    trainer?.dispose();
     await task.dispose?.();
   }
 }
@@ -53,6 +63,23 @@ function refuseLatePhases({ phases = {} }: TrainingTask, { steps }: TrainingSett
     throw new UserError(
       `the ${late[0]} would start at step ${late[1].start}, after the last of ${steps} steps; let it start earlier, train longer, or leave it out`,
     );
+}
+
+/** Rank 0's run folder, and what it found there, for every rank. */
+async function opened(
+  trainer: Trainer,
+  options: TrainOptions & { communicator: Communicator },
+): Promise<Pick<Work, 'run' | 'state'>> {
+  let run: RunFolder | undefined;
+  const state = await byFirst(options.communicator, async () => {
+    run = await RunFolder.open(options);
+    const found = (options.resume ? await restore(trainer, options) : undefined) ?? { step: 0 };
+    await run.begin(found.step);
+    await tidyCheckpoints(options.out, found.step);
+    return found;
+  });
+  await trainer.agree();
+  return { run, state };
 }
 
 /** Restores the trainer from the newest intact checkpoint, if there is one. */
@@ -99,21 +126,23 @@ function outcomeOf(error: unknown): TrainingOutcome {
 }
 
 interface Work extends TrainOptions {
-  run: RunFolder;
+  communicator: Communicator;
+  /** Of rank 0. */
+  run: RunFolder | undefined;
   trainer: Trainer;
   state: Partial<LoopState> & { step: number };
   done: (step: number) => void;
 }
 
 async function work(task: TrainingTask, work: Work): Promise<TrainResult> {
-  const { out, log, signal, run, trainer, state, done } = work;
+  const { out, log, communicator, run, trainer, state, done } = work;
   const settings = work.config.training;
   const { steps, accumulate, logEvery, evaluateEvery, checkpointEvery, keep } = settings;
   if (state.step >= steps) log.reused(`${out}: has already done its ${steps} steps; a larger --steps would continue`);
   else if (state.step > 0) log.reused(`${out}: resumes after step ${state.step}`);
   const ledger = new Ledger(state, log);
-  const logbook = await Logbook.open(run, state.step);
-  const batches = new BatchQueue(task, steps * accumulate);
+  const logbook = run && (await Logbook.open(run, state.step));
+  const batches = new BatchQueue(task, portionOf(communicator, settings).after, steps * accumulate);
   const progress = log.progress(`training ${task.name}`, steps, 'steps');
   const clock = stopwatch(state.step);
   try {
@@ -124,12 +153,15 @@ async function work(task: TrainingTask, work: Work): Promise<TrainResult> {
       const isDue = (every: number): boolean => step === steps || step % every === 0;
       // Yields to signals and the readers of the next batches: TensorFlow computes on this thread.
       await nextTurn();
-      const stops = signal.aborted && step < steps;
+      const stops = trainer.stops && step < steps;
       if (isDue(logEvery) || isDue(evaluateEvery) || isDue(checkpointEvery) || stops) await ledger.settle();
-      if (isDue(logEvery))
-        await logbook.metrics(step, ledger.row(learningRate(settings, step - 1)), { steps_per_second: clock(step) });
-      if (isDue(evaluateEvery)) await evaluate(task, trainer, logbook, { step, out });
-      if (isDue(checkpointEvery) || stops) await save(trainer, keep, out, ledger.state(step));
+      if (isDue(logEvery)) {
+        const row = ledger.row(learningRate(settings, step - 1));
+        await logbook?.metrics(step, row, { steps_per_second: clock(step) });
+      }
+      // What rank 0 does alone the others wait for in the next step.
+      if (isDue(evaluateEvery) && logbook) await evaluate(task, trainer, logbook, { step, out });
+      if ((isDue(checkpointEvery) || stops) && run) await save(trainer, keep, out, ledger.state(step));
       if (stops)
         throw new UserError(
           `interrupted; step ${step} is saved in ${out}, --resume continues from it`,

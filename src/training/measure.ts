@@ -1,3 +1,4 @@
+import { alone, type Communicator } from '../distributed/index.js';
 import { readReport } from './report.js';
 import type { TrainingSettings } from './settings.js';
 import type { TrainingTask } from './task.js';
@@ -17,9 +18,13 @@ export interface Measurement {
 }
 
 /** Counts a task's parameters and tries one step. The task is disposed of. */
-export async function measure(task: TrainingTask, settings: TrainingSettings): Promise<Measurement> {
+export async function measure(
+  task: TrainingTask,
+  settings: TrainingSettings,
+  communicator: Communicator = alone,
+): Promise<Measurement> {
   const counted = countParameters(task, settings);
-  const trainer = new Trainer(task, settings);
+  const trainer = new Trainer(task, settings, communicator);
   try {
     const start = performance.now();
     await readReport(await trainer.step(0, index => task.batch(index)));

@@ -3,6 +3,7 @@ import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { changes, EXIT, shown, UserError, VERSION, type Change } from '../base/index.js';
+import { alone, type Communicator } from '../distributed/index.js';
 import { isRun, makeFolder, readRunConfig, RUN, writeFileAtomic } from '../io/index.js';
 import { settingsThatDiffer, type TrainingSettings } from './settings.js';
 
@@ -36,10 +37,14 @@ export interface RunRequest {
   command: string[];
   resume: boolean;
   force: boolean;
+  /** Who works on it, for the record. */
+  communicator?: Communicator | undefined;
 }
 
 interface Session {
   command: string[];
+  ranks: number;
+  hosts: number;
   started: string;
   from: number;
   ended?: string;
@@ -57,12 +62,13 @@ export class RunFolder {
     readonly folder: string,
     private readonly content: string,
     private readonly record: RunRecord,
-    private readonly command: string[],
+    private readonly session: Pick<Session, 'command' | 'ranks' | 'hosts'>,
   ) {}
 
   /** Starts a run or opens one to resume. @throws UserError if the folder holds something that this run must not touch. */
   static async open(request: RunRequest): Promise<RunFolder> {
-    const { out, resume, config, inputs, info, command } = request;
+    const { out, resume, config, inputs, info, command, communicator = alone } = request;
+    const { size: ranks, hosts } = communicator;
     refuseFolder(request);
     const former = isRun(out) ? await readRunConfig(out) : undefined;
     if (resume) refuseDifferences(request, former!);
@@ -75,13 +81,13 @@ export class RunFolder {
       tables: resume ? listIn<string>(former!.info.tables) : [],
       sessions: resume ? listIn<Session>(former!.info.sessions) : [],
     };
-    return new RunFolder(out, stringify(config), record, command);
+    return new RunFolder(out, stringify(config), record, { command, ranks, hosts });
   }
 
   /** Begins a session after `step` updates. */
   async begin(step: number): Promise<void> {
     await makeFolder(this.folder);
-    this.record.sessions.push({ command: this.command, started: new Date().toISOString(), from: step });
+    this.record.sessions.push({ ...this.session, started: new Date().toISOString(), from: step });
     await writeFileAtomic(this.path(RUN.config), this.content, { force: true });
     await this.save();
   }

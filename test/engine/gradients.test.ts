@@ -26,9 +26,30 @@ describe('valueAndGradients', () => {
 
   it('gives no gradient where there is none, and seeds with dy', () => {
     const [a, unused] = [x(), w()];
-    const { gradients } = valueAndGradients(() => a.square(), [a, unused], tf.fill([3, 2], 0.5));
+    const { gradients } = valueAndGradients(() => a.square(), [a, unused], { dy: tf.fill([3, 2], 0.5) });
     expect(gradients[0]!.dataSync()).toBeAllClose(a.dataSync());
     expect(gradients[1]).toBeUndefined();
+  });
+
+  it('hands gradients out during the walk, each when it is final', () => {
+    const [a, b] = [x(), w()];
+    const { gradients } = valueAndGradients(() => f(a, b), [a, b]);
+    const before = tf.memory().numTensors;
+    const [first, second] = [tf.scalar(2), tf.scalar(3)];
+    const taken: [index: number, values: number[]][] = [];
+    const take = (index: number, gradient: Tensor): void => {
+      taken.push([index, Array.from(gradient.dataSync())]);
+      gradient.dispose();
+    };
+    const scaled = (): Scalar => f(a.mul(first), b).mul(second);
+    const found = valueAndGradients(scaled, [a, b, first, second], { take });
+    expect(found.gradients).toEqual([undefined, undefined, undefined, undefined]);
+    expect(taken.map(([index]) => index)).toEqual([3, 1, 0, 2]);
+    const whole = valueAndGradients(scaled, [a, b, first, second]).gradients;
+    for (const [index, values] of taken) expect(values).toBeAllClose(whole[index]!.dataSync());
+    tf.dispose([found.value, first, second, whole]);
+    expect(tf.memory().numTensors - before).toBe(1); // the value of the last differentiation
+    tf.dispose(gradients);
   });
 
   it('leaves nothing behind but its results, whatever the custom gradients hand back', () => {

@@ -18,7 +18,7 @@ export function gradientError(
   { step = 1e-2, entries = 24 }: Differences = {},
 ): number {
   const weights = tf.tidy(() => random.for('weights').normalTensor(f(...inputs).shape));
-  const { value, gradients } = valueAndGradients(() => f(...inputs), inputs, weights);
+  const { value, gradients } = valueAndGradients(() => f(...inputs), inputs, { dy: weights });
   const dy = weights.dataSync().slice();
   tf.dispose([value, weights]);
   let worst = 0;

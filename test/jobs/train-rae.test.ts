@@ -2,12 +2,13 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import { silentLog } from '../../src/base/index.js';
+import { alone } from '../../src/distributed/index.js';
 import { RandomStream, startEngine, tf, type Tensor3D, type Tensor4D } from '../../src/engine/index.js';
 import { trainModel } from '../../src/jobs/train/index.js';
 import { trainableRaeDecoder } from '../../src/jobs/train/rae/index.js';
 import { openTokenizer } from '../../src/tokenizers/index.js';
 import { emptyStatistics, movedStatistics, noiseLevels } from '../../src/tokenizers/rae/index.js';
-import { DEFAULT_SETTINGS } from '../../src/training/index.js';
+import { DEFAULT_SETTINGS, portionOf } from '../../src/training/index.js';
 import { tempFolder } from '../helpers/temp.js';
 
 beforeAll(async () => {
@@ -66,7 +67,13 @@ describe('maetok train rae-decoder', () => {
     const options = trainable.options.parse({ ...SMALL, layers: '0,2', latentStatistics: undefined });
     const settings = { ...DEFAULT_SETTINGS, ...trainable.settings(options), batchSize: 4 };
     const { signal } = new AbortController();
-    const { task, network, inputs } = await trainable.prepare({ options, settings, log: silentLog, signal });
+    const { task, network, inputs } = await trainable.prepare({
+      options,
+      settings,
+      portion: portionOf(alone, settings),
+      log: silentLog,
+      signal,
+    });
     expect(network).toMatchObject({
       family: 'rae',
       config: { inputSize: 56, side: 4, layers: [0, 2], standardised: false },
@@ -90,7 +97,7 @@ describe('maetok train rae-decoder', () => {
     const run = join(out, 'run');
     await trainModel(
       { model: 'rae-decoder', options: SMALL, settings: { steps: 2, batchSize: 16 }, out: run, command: [] },
-      { log: silentLog, signal: new AbortController().signal },
+      { log: silentLog, signal: new AbortController().signal, communicator: alone },
     );
     const tokenizer = await openTokenizer(run);
     expect(tokenizer).toMatchObject({ family: 'rae', imageSize: 32, latentShape: [16, 24], grid: [4, 4] });
@@ -112,9 +119,15 @@ describe('maetok train rae-decoder', () => {
     const options = trainable.options.parse({ ...SMALL, ...typed });
     const { signal } = new AbortController();
     const before = tf.memory().numTensors;
-    await expect(trainable.prepare({ options, settings: DEFAULT_SETTINGS, log: silentLog, signal })).rejects.toThrow(
-      message.replace('’', "'"),
-    );
+    await expect(
+      trainable.prepare({
+        options,
+        settings: DEFAULT_SETTINGS,
+        portion: portionOf(alone, DEFAULT_SETTINGS),
+        log: silentLog,
+        signal,
+      }),
+    ).rejects.toThrow(message.replace('’', "'"));
     expect(tf.memory().numTensors).toBe(before);
   });
 });

@@ -2,13 +2,14 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import { silentLog } from '../../src/base/index.js';
+import { alone } from '../../src/distributed/index.js';
 import { RandomStream, startEngine, tf } from '../../src/engine/index.js';
 import { decodeImage } from '../../src/io/index.js';
 import { vitFromOptions } from '../../src/jobs/train/vit/model.js';
 import { vitTrainingOptions, type VitTrainingOptions } from '../../src/jobs/train/vit/options.js';
 import { trainableVit } from '../../src/jobs/train/vit/train.js';
 import { PUBLISHED_RATIO, type VitModel } from '../../src/tokenizers/vit/index.js';
-import { DEFAULT_SETTINGS } from '../../src/training/index.js';
+import { DEFAULT_SETTINGS, portionOf } from '../../src/training/index.js';
 import { tempFolder } from '../helpers/temp.js';
 
 beforeAll(async () => {
@@ -78,7 +79,13 @@ describe('maetok train maetok', () => {
     });
     const settings = { ...DEFAULT_SETTINGS, ...trainable.settings(options), batchSize: 4 };
     const { signal } = new AbortController();
-    const { task, network, inputs } = await trainable.prepare({ options, settings, log: silentLog, signal });
+    const { task, network, inputs } = await trainable.prepare({
+      options,
+      settings,
+      portion: portionOf(alone, settings),
+      log: silentLog,
+      signal,
+    });
     expect(network).toMatchObject({ family: 'vit', model: 'maetok', config: { imageSize: 32 } });
     expect(inputs.data).toMatch(/^[0-9a-f]{64}$/);
 

@@ -112,7 +112,7 @@ beforeAll(async () => {
 /** The value and every gradient of ⟨dy, f⟩, as arrays. */
 function everything(f: (...inputs: Tensor[]) => Tensor, inputs: Tensor[]): Float32Array[] {
   const dy = tf.tidy(() => draw('dy', ...f(...inputs).shape));
-  const { value, gradients } = valueAndGradients(() => f(...inputs), inputs, dy);
+  const { value, gradients } = valueAndGradients(() => f(...inputs), inputs, { dy });
   return [value, ...gradients].map(tensor => tensor!.dataSync() as Float32Array);
 }
 

@@ -31,11 +31,9 @@ describe('resizing and its gradient are PyTorch’s', () => {
     '%s',
     (_, { mode, from, to, x, y, dy, dx }) => {
       const source = images(x, from);
-      const { value, gradients } = valueAndGradients(
-        () => resample(source, ...to, WEIGHTS[mode]),
-        [source],
-        images(dy, to),
-      );
+      const { value, gradients } = valueAndGradients(() => resample(source, ...to, WEIGHTS[mode]), [source], {
+        dy: images(dy, to),
+      });
       expect(value.dataSync()).toBeAllClose(y, { rtol: 2e-6 });
       expect(gradients[0]!.dataSync()).toBeAllClose(dx, { rtol: 2e-6 });
     },

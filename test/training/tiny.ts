@@ -2,7 +2,9 @@ import { RandomNumbers, silentLog, type Log } from '../../src/base/index.js';
 import { tf, type Scalar, type Tensor } from '../../src/engine/index.js';
 import {
   DEFAULT_SETTINGS,
+  movingBuffers,
   train as trainTask,
+  type Portion,
   type TrainingSettings,
   type TrainingTask,
 } from '../../src/training/index.js';
@@ -20,9 +22,12 @@ export interface Rows {
 export function regression({
   rows = 8,
   loss = meanSquare,
-}: { rows?: number; loss?: (difference: Tensor, index: number) => Tensor } = {}): TrainingTask<
-  Rows & { index: number }
-> {
+  portion = { rows: { start: 0, end: rows } },
+}: {
+  rows?: number;
+  loss?: (difference: Tensor, index: number) => Tensor;
+  portion?: Pick<Portion, 'rows'>;
+} = {}): TrainingTask<Rows & { index: number }> {
   const random = new RandomNumbers(7);
   const draw = (name: string, shape: number[]): Tensor =>
     tf.tensor(random.for(name).normals(shape.reduce((a, b) => a * b)), shape);
@@ -36,7 +41,8 @@ export function regression({
       seen: tf.scalar(0),
     },
     trains: name => name !== 'scale' && name !== 'seen',
-    batch: index => Promise.resolve({ ...drawRows(index, rows), index }),
+    bufferRule: movingBuffers(() => 1),
+    batch: index => Promise.resolve({ ...drawRows(index, rows, portion.rows), index }),
     loss(params, { x, y, index }, { random }) {
       const noisy = x.add(random.normalTensor(x.shape).mul(0.01));
       const hidden = tf.tanh(
@@ -56,14 +62,16 @@ export function regression({
 
 const meanSquare = (difference: Tensor): Tensor => difference.square().mean();
 
-/** `rows` rows that are a function of the index alone. */
-export function drawRows(index: number, rows: number): Rows {
-  const x = new RandomNumbers(3)
+/** `rows` rows, or a stretch of them, that are a function of the index alone. */
+export function drawRows(index: number, rows: number, { start, end } = { start: 0, end: rows }): Rows {
+  const all = new RandomNumbers(3)
     .for('x')
     .at(index)
     .normals(rows * 3);
-  const y = Float32Array.from({ length: rows }, (_, i) => x[3 * i] - 2 * x[3 * i + 1] + 3 * x[3 * i + 2]);
-  return { x: tf.tensor2d(x, [rows, 3]), y: tf.tensor2d(y, [rows, 1]) };
+  const x = all.slice(3 * start, 3 * end);
+  const n = end - start;
+  const y = Float32Array.from({ length: n }, (_, i) => x[3 * i] - 2 * x[3 * i + 1] + 3 * x[3 * i + 2]);
+  return { x: tf.tensor2d(x, [n, 3]), y: tf.tensor2d(y, [n, 1]) };
 }
 
 export const settings = (changes: Partial<TrainingSettings> = {}): TrainingSettings => ({

@@ -1,13 +1,16 @@
 import type { z } from 'zod';
-import type { Log } from '../../base/index.js';
+import { VERSION, type Log } from '../../base/index.js';
+import { agreeOn, heldByFirst, requireSharedFolder, type Communicator } from '../../distributed/index.js';
 import { describeEngine, engineSettings } from '../../engine/index.js';
 import { holdFolder } from '../../io/index.js';
 import {
   DEFAULT_SETTINGS,
   measure,
+  portionOf,
   refuseFolder,
   train,
   type Measurement,
+  type Portion,
   type RunConfig,
   type RunRequest,
   type TrainingSettings,
@@ -36,18 +39,26 @@ export interface TrainingOrder {
 export interface JobContext {
   log: Log;
   signal: AbortSignal;
+  communicator: Communicator;
 }
 
-/** Trains a model into a run folder, which no other process may write into meanwhile. Starts the engine. */
+/**
+ * Trains a model into a run folder, which no other process may write into meanwhile: rank 0 holds it for all ranks. Starts
+ * the engine.
+ */
 export async function trainModel(order: TrainingOrder, context: JobContext): Promise<TrainResult> {
-  return await holdFolder(order.out, {}, () => trainHeld(order, context));
-}
-
-async function trainHeld(order: TrainingOrder, context: JobContext): Promise<TrainResult> {
+  const { communicator } = context;
   const { out, resume = false, force = false, command } = order;
-  refuseFolder({ out, resume, force });
-  const { task, ...run } = await prepare(order, context);
-  return await train(task, { ...context, ...run, out, resume, force, command });
+  const hold = (body: () => Promise<TrainResult>): Promise<TrainResult> =>
+    holdFolder(out, {}, async () => {
+      refuseFolder({ out, resume, force });
+      return await body();
+    });
+  return await heldByFirst(communicator, hold, async () => {
+    if (resume) await requireSharedFolder(communicator, out);
+    const { task, ...run } = await prepare(order, context);
+    return await train(task, { ...context, ...run, out, resume, force, command });
+  });
 }
 
 /** Forecast of a training run, measured by one step that is discarded. */
@@ -58,7 +69,7 @@ export interface TrainingForecast extends RunConfig, Measurement {
 /** `--dry-run`: everything resolved and checked, counted and measured; nothing written. */
 export async function forecastTraining(order: TrainingOrder, context: JobContext): Promise<TrainingForecast> {
   const { task, config, inputs } = await prepare(order, context);
-  return { ...config, inputs, ...(await measure(task, config.training)) };
+  return { ...config, inputs, ...(await measure(task, config.training, context.communicator)) };
 }
 
 /** A task, and what its run folder says of it. Starts the engine. */
@@ -71,12 +82,18 @@ async function prepare(
   const trainable = await TRAINABLES[model]();
   const options = trainable.options.parse(order.options);
   const training = resolveSettings(trainable, options, order.settings);
+  const { communicator, log } = context;
+  const portion = portionOf(communicator, training);
+  sayPortion(communicator, portion, training, log);
   const { task, network, networkSchema, inputs, info } = await trainable.prepare({
+    ...context,
     options,
     settings: training,
-    ...context,
+    portion,
   });
   const precision = engineSettings().precision ?? 'f32';
+  await agreeOn(communicator, 'the training', { version: VERSION, model, precision, training, network });
+  for (const [role, digest] of Object.entries(inputs)) await agreeOn(communicator, `${role} (sha256)`, digest);
   return {
     task,
     config: { model, precision, options, network, training },
@@ -88,6 +105,18 @@ async function prepare(
     inputs,
     info: { commit: sourceCommit(), ...engine, ...info },
   };
+}
+
+/** How the work is divided, where there are several to do it. */
+function sayPortion(
+  { size }: Communicator,
+  { groups, sharers }: Portion,
+  { batchSize, accumulate }: TrainingSettings,
+  log: Log,
+): void {
+  if (size === 1) return;
+  const batches = accumulate === 1 ? 'every batch' : `${accumulate / groups} of a step's ${accumulate} batches`;
+  log.note(`each rank takes ${sharers > 1 ? `${batchSize / sharers} of the ${batchSize} rows of ` : ''}${batches}`);
 }
 
 type Plain = Record<string, unknown>;

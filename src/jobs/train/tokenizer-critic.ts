@@ -1,12 +1,13 @@
 import { UserError } from '../../base/index.js';
 import { tf, type RandomStream, type Scalar, type Tensor4D } from '../../engine/index.js';
-import { prefixed, under, type Params } from '../../nn/index.js';
+import { BATCH_NORM_MOMENTUM, prefixed, under, type Params } from '../../nn/index.js';
 import {
   augment,
   discriminatorLoss,
   generatorLoss,
   judgeBoth,
   lecam,
+  LOGIT_DECAY,
   newPatchGan,
   openDinoCritic,
   STRONG,
@@ -16,7 +17,7 @@ import {
   type Critic,
   type LogitMeans,
 } from '../../tokenizers/losses/index.js';
-import type { LossContext, PhaseResult, TrainingTask } from '../../training/index.js';
+import { movingBuffers, type LossContext, type PhaseResult, type TrainingTask } from '../../training/index.js';
 import type { FidelityOptions } from './tokenizer-options.js';
 
 /** A discriminator in a run: what trains it, and what it says to the tokenizer. */
@@ -41,6 +42,13 @@ export type TokenizerTask<B extends ImageBatch> = TrainingTask<B, Shared, 'discr
 /** Above the averages of the logits' means among the discriminator's parameters. */
 const LECAM = 'lecam';
 
+/** What one batch of originals and one of reconstructions leave of a discriminator's buffers. */
+const KEPT: [keys: RegExp, share: number][] = [
+  [/^lecam\./, LOGIT_DECAY],
+  [/\.running_(mean|var)$/, (1 - BATCH_NORM_MOMENTUM) ** 2],
+  [/\.weight_[uv]$/, 0],
+];
+
 /**
  * The discriminator that the options describe, which takes part from step `start` on.
  * @throws UserError for weights that are missing or of another network.
@@ -60,6 +68,10 @@ export async function openCritic(
         params: { ...critic.params, ...means },
         trains: key => !(key in means) && critic.trains(key),
         start,
+        bufferRule: {
+          ...movingBuffers(key => KEPT.find(([keys]) => keys.test(key))![1]),
+          ahead: (params, batches) => critic.ahead?.(params, batches) ?? {},
+        },
         ...(discLr === undefined ? {} : { lr: discLr }),
         loss: (params, { images }, { shared, random }) =>
           discriminate(critic, options, params, [images, shared.reconstruction], random),

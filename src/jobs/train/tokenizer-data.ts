@@ -17,7 +17,7 @@ export interface TrainingImages {
   augmentation: Augmentation;
   /** Sides between which batches alternate. */
   sizes: number[];
-  /** A pure function of its index; every image of a batch has one size. */
+  /** This rank's rows: a pure function of its index; every image of a batch has one size. */
   batch(index: number): Promise<ImageBatch>;
   close(): Promise<void>;
 }
@@ -28,7 +28,7 @@ const CROPPED_FROM = 64;
 /** Images for training at `sizes`, and for evaluations. @throws UserError where no validation image can be read. */
 export async function openTrainingImages(
   sizes: number[],
-  { options, settings, log }: TrainingRequest<TrainingImagesOptions>,
+  { options, settings, portion: { rows, after }, log }: TrainingRequest<TrainingImagesOptions>,
 ): Promise<TrainingImages> {
   const { data, heldOut, imagesKey, labelsKey, exif, alpha, grey16 } = options;
   const reading = { heldOut, imagesKey, labelsKey, exif, alpha, grey16, log };
@@ -37,7 +37,14 @@ export async function openTrainingImages(
   const val = await openImages(data, { ...reading, split: 'val' });
   await requireReadable(val, options.evaluationImages);
   const { batchSize, seed } = settings;
-  const buckets = sizes.map(size => trainingBatches(train, { batchSize, size, augmentation, seed }));
+  const buckets = sizes.map((size, bucket) => {
+    const afterOf = (own: number): number => {
+      let index = after(own * sizes.length + bucket);
+      while (index % sizes.length !== bucket) index = after(index);
+      return Math.floor(index / sizes.length);
+    };
+    return trainingBatches(train, { batchSize, rows, after: afterOf, size, augmentation, seed });
+  });
   return {
     train,
     val,

@@ -1,6 +1,6 @@
 import type { z } from 'zod';
 import type { Log } from '../../base/index.js';
-import type { TrainingSettings, TrainingTask } from '../../training/index.js';
+import type { Portion, TrainingSettings, TrainingTask } from '../../training/index.js';
 
 /** What a trainable receives when a run starts. */
 export interface TrainingRequest<O = Record<string, unknown>> {
@@ -8,6 +8,8 @@ export interface TrainingRequest<O = Record<string, unknown>> {
   options: O;
   /** Everything about the loop, resolved. */
   settings: TrainingSettings;
+  /** What of each step's batches is this rank's. */
+  portion: Portion;
   log: Log;
   signal: AbortSignal;
 }

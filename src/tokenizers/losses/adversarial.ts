@@ -28,12 +28,15 @@ export interface LogitMeans {
   fake: Tensor;
 }
 
+/** What one batch leaves of the averages. */
+export const LOGIT_DECAY = 0.999;
+
 /** The averages after one more batch; they start at 0 and are updated before they are used. */
 export function updateLogitMeans(
   { real, fake }: LogitMeans,
   realLogits: Tensor,
   fakeLogits: Tensor,
-  decay = 0.999,
+  decay = LOGIT_DECAY,
 ): LogitMeans {
   const moved = (mean: Tensor, logits: Tensor): Tensor => mean.mul(decay).add(logits.mean().mul(1 - decay));
   return { real: moved(real, realLogits), fake: moved(fake, fakeLogits) };

@@ -6,6 +6,7 @@ import { IMAGENET } from '../../vision/index.js';
 import { dinoDiscriminator, type DinoConfig } from './dino.js';
 import type { Judgement, JudgeOptions } from './discriminator.js';
 import { patchGan } from './patchgan.js';
+import { furtherIterated } from './spectral.js';
 
 /* Discriminators as networks that a run can train: initial parameters, which of them move, and the forward pass. */
 
@@ -14,6 +15,8 @@ export interface Critic {
   /** Whether a gradient moves it; running statistics and frozen backbones are not. */
   trains(key: string): boolean;
   judge(params: Params, images: Tensor4D, options: JudgeOptions & { random?: RandomNumbers }): Judgement;
+  /** Buffers after `batches` of originals and reconstructions, as far as they do not depend on these. */
+  ahead?(params: Params, batches: number): Params;
   /** sha256 of a frozen backbone. */
   digest?: string;
 }
@@ -81,6 +84,7 @@ export async function openDinoCritic(path: string, random: RandomStream): Promis
     params: { ...prefixed({ ...found, ...constants }, 'dino'), ...(Object.assign({}, ...heads) as Params) },
     trains: key => key.startsWith('heads.') && !BUFFERS.test(key),
     judge: (params, images, options) => dinoDiscriminator(config, params, images, options),
+    ahead: (params, batches) => furtherIterated(params, 2 * batches),
     digest: await sha256OfFile(path),
   };
 }

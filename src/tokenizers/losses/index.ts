@@ -3,6 +3,7 @@ export {
   discriminatorLoss,
   generatorLoss,
   lecam,
+  LOGIT_DECAY,
   rampUp,
   updateLogitMeans,
   type LogitMeans,

@@ -1,5 +1,5 @@
 import { matMul, tf, type Tensor } from '../../engine/index.js';
-import { differentiable, type Params } from '../../nn/index.js';
+import { differentiable, prefixed, under, type Params } from '../../nn/index.js';
 
 export interface SpectralWeight {
   weight: Tensor;
@@ -20,6 +20,21 @@ export function spectralWeight(params: Params, train: boolean): SpectralWeight {
   const { u, v } = train ? iterated(params, matrix) : { u: params.weight_u, v: params.weight_v };
   const sigma = matMul(u.reshape([1, -1]), matMul(matrix, v.reshape([-1, 1]))).reshape([]);
   return { weight: original.div(sigma), buffers: train ? { weight_u: u, weight_v: v } : {} };
+}
+
+/** The vectors of every weight among `params` after so many further iterations, by their keys. */
+export function furtherIterated(params: Params, times: number): Params {
+  const ending = '.weight_orig';
+  const weights = Object.keys(params).filter(key => key.endsWith(ending));
+  return Object.assign(
+    {},
+    ...weights.map(key => {
+      const at = key.slice(0, -ending.length);
+      let own = under(params, at);
+      for (let i = 0; i < times; i++) own = { ...own, ...spectralWeight(own, true).buffers };
+      return prefixed({ weight_u: own.weight_u, weight_v: own.weight_v }, at);
+    }),
+  ) as Params;
 }
 
 /** One power iteration; the vectors are constants to the gradient. */

@@ -6,7 +6,7 @@ export type { RaeConfig } from './config.js';
 export { joinedLayers } from './decoder.js';
 export { encodeTokens } from './encoder.js';
 export { decodeImages } from './images.js';
-export { emptyStatistics, givenStatistics, movedStatistics } from './statistics.js';
+export { emptyStatistics, givenStatistics, movedStatistics, STATISTICS_RULE } from './statistics.js';
 export type { RaeNetwork } from './tokenizer.js';
 export {
   DECODER_PRESETS,

@@ -87,22 +87,55 @@ export async function givenStatistics(path: string, channels: number, side: numb
  */
 export function movedStatistics(params: Params, tokens: Tensor3D): Params {
   if (!(SEEN in params)) return {};
-  const { [STATISTICS.mean]: mean, [STATISTICS.std]: std, [SEEN]: seen } = params;
-  const asMap = (x: Tensor): Tensor => tf.transpose(x, [1, 0]).reshape(mean.shape);
-  const added = tf.moments(tokens, 0);
-  const total = seen.add(tokens.shape[0]);
-  const share = tf.scalar(tokens.shape[0]).div(total);
+  const { shape } = params[STATISTICS.mean];
+  const asMap = (x: Tensor): Tensor => tf.transpose(x, [1, 0]).reshape(shape);
+  const { mean, variance } = tf.moments(tokens, 0);
+  return joined(params, { mean: asMap(mean), variance: asMap(variance), count: tf.scalar(tokens.shape[0]) });
+}
+
+interface Moments {
+  mean: Tensor;
+  variance: Tensor;
+  count: Tensor;
+}
+
+/** Statistics of the images so far and of others together (Chan et al. 1983). */
+function joined(params: Params, added: Moments): Params {
+  const { mean, variance: former, count: seen } = momentsOf(params);
+  const total = seen.add<Tensor>(added.count);
+  const share = added.count.div<Tensor>(total);
   const rest = tf.sub(1, share);
-  const apart = asMap(added.mean).sub(mean);
-  const variance = std
-    .square()
-    .sub(VARIANCE_EPS)
-    .mul(rest)
-    .add(asMap(added.variance).mul(share))
-    .add(apart.square().mul(share).mul(rest));
+  const apart = added.mean.sub(mean);
+  const variance = former.mul(rest).add(added.variance.mul(share)).add(apart.square().mul(share).mul(rest));
   return {
     [STATISTICS.mean]: mean.add(apart.mul(share)),
     [STATISTICS.std]: variance.add(VARIANCE_EPS).sqrt(),
     [SEEN]: total,
   };
 }
+
+const momentsOf = ({ [STATISTICS.mean]: mean, [STATISTICS.std]: std, [SEEN]: count }: Params): Moments => ({
+  mean,
+  variance: std.square().sub(VARIANCE_EPS),
+  count,
+});
+
+/**
+ * Statistics in training where several processes see different images, each beginning with those from before: counts,
+ * and sums of deviations and of squared deviations from the former mean, add up.
+ */
+export const STATISTICS_RULE = {
+  change: (before: Params, after: Params): Params =>
+    tf.tidy(() => {
+      const [former, now] = [momentsOf(before), momentsOf(after)];
+      const moved = now.mean.sub(former.mean);
+      const squares = now.variance.add(moved.square()).mul(now.count).sub(former.variance.mul(former.count));
+      return { count: now.count.sub(former.count), sums: moved.mul(now.count), squares };
+    }),
+  moved: (before: Params, { count, sums, squares }: Params): Params =>
+    tf.tidy(() => {
+      const apart = sums.div<Tensor>(count);
+      const mean = before[STATISTICS.mean].add<Tensor>(apart);
+      return joined(before, { mean, variance: squares.div<Tensor>(count).sub(apart.square()), count });
+    }),
+};

@@ -34,10 +34,11 @@ export const maskedCount = (ratio: number, patches: number): number => Math.ceil
  * function of the stream.
  */
 export function randomMasks(random: RandomNumbers, ratio: MaskRatio, n: number, patches: number): Float32Array {
-  const count = maskedCount(maskRatio(ratio, random.for('ratio').uniforms(1)[0]), patches);
+  const [quantile] = random.for('ratio').forBatch().uniforms(1);
+  const count = maskedCount(maskRatio(ratio, quantile), patches);
   const masks = new Float32Array(n * patches);
   for (let i = 0; i < n; i++) {
-    const order = random.for(`image ${i}`).permutation(patches);
+    const order = random.for(`image ${random.firstRow + i}`).permutation(patches);
     for (const place of order.subarray(0, count)) masks[i * patches + place] = 1;
   }
   return masks;

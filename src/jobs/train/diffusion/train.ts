@@ -53,7 +53,7 @@ interface LatentBatch {
 
 async function prepare(
   model: string,
-  { options, settings, log }: TrainingRequest<DiffusionOptions>,
+  { options, settings, portion, log }: TrainingRequest<DiffusionOptions>,
 ): Promise<PreparedTraining> {
   const { RandomStream, tf } = await import('../../../engine/index.js');
   const { initialise, isTable, missedShift, runNetworkSchema, timeShiftOf, trainingLoss } =
@@ -76,7 +76,7 @@ async function prepare(
     params: initialise(config, new RandomStream(settings.seed).for('initial')),
     trains: name => !isTable(name),
     batch: async index => {
-      const rows = rowsOf(index, settings.batchSize);
+      const rows = rowsOf(index, settings.batchSize).slice(portion.rows.start, portion.rows.end);
       const [read, aligned] = await Promise.all([latents.read(rows), features?.read(rows)]);
       return { latents: read, labels: rows.map(latents.label), ...(aligned && { features: aligned }) };
     },

@@ -104,6 +104,8 @@ async function prepare(request: TrainingRequest<RaeDecoderOptions>): Promise<Pre
       return { ...result, buffers, ...(critic && { shared: { reconstruction } }) };
     },
     trains: key => key.startsWith('decoder.'),
+    bufferRule: rae.STATISTICS_RULE,
+    ...(critic && { wholeBatches: '--disc' }),
     ...(critic && { phases: critic.phases }),
     evaluate: tokenizerEvaluation({
       ...data,

@@ -122,6 +122,7 @@ async function prepare(model: VitModel, request: TrainingRequest<VitTrainingOpti
       return { ...result, ...(critic && { shared: { reconstruction } }) };
     },
     ...(options.stage === 'decoder' ? { trains: isDecoder } : {}),
+    wholeBatches: critic ? '--disc' : align && '--align',
     ...(critic && { phases: critic.phases }),
     evaluate: tokenizerEvaluation({
       ...data,
