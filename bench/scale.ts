@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { csvOf, median } from './helpers/table.js';
 import { openHosts, type Hosts } from './scale/hosts.js';
-import { prepare, WORKS, type Measured } from './scale/works.js';
+import { ACCUMULATE, diffusion, peerCase, prepare, UPDATES, type Measured, type WORKS } from './scale/works.js';
 
 /*
  * Every rank has one core, of one machine or, over the link, of two network namespaces joined by 1 Gbit/s each way. The sides of a row
@@ -62,39 +62,83 @@ interface Row {
   atLeast: number;
 }
 
-function rowsOnOneMachine(): Row[] {
-  return [{ name: 'EM, 2 ranks', over: '1 rank', work: 'em' as const, tolerance: 1e-10, atLeast: 1.85 }].map(
-    ({ work, ...row }) => ({ ...row, ours: [...TWO, ...worker(work)], theirs: [...ONE, ...worker(work)] }),
-  );
-}
+/** A work on two ranks against one, whose answers differ by rounding at most. */
+const rowOf = (name: string, work: WorkName, two: string[], atLeast: number): Row => ({
+  name,
+  over: '1 rank',
+  ours: [...two, ...worker(work)],
+  theirs: [...ONE, ...worker(work)],
+  tolerance: work === 'em' ? 1e-10 : 1e-5,
+  atLeast,
+});
 
-function rowsOverLink({ mpirun }: Hosts): Row[] {
-  const compiled = join(folder, 'allreduce');
-  const { status } = spawnSync('mpicc.openmpi', ['-O2', '-o', compiled, script('allreduce.c')], { stdio: 'inherit' });
-  const numbers = flags.quick ? 1 << 16 : 22 << 20;
+const rowsOnOneMachine = (): Row[] => [
+  rowOf('EM, 2 ranks', 'em', TWO, 1.85),
+  rowOf('tokenizer step, 2 ranks', 'tokenizer', TWO, 1.85),
+];
+
+function rowsOverLink(hosts: Hosts): Row[] {
   return [
-    {
-      name: 'EM, 2 hosts',
-      over: '1 rank',
-      ours: [...mpirun, ...worker('em')],
-      theirs: [...ONE, ...worker('em')],
-      tolerance: 1e-10,
-      atLeast: 1.7,
-    },
-    ...(status === 0
-      ? [
-          {
-            name: 'sum of 88 MB, 2 hosts',
-            over: 'the same in C',
-            ours: [...mpirun, ...worker('allreduce')],
-            theirs: [...mpirun, compiled, String(numbers), '9'],
-            tolerance: 0,
-            atLeast: 0.9,
-          },
-        ]
-      : []),
+    rowOf('EM, 2 hosts', 'em', hosts.mpirun, 1.7),
+    rowOf('diffusion step, 2 hosts', 'diffusion', hosts.mpirun, 1.5),
+    ...compiledSum(hosts),
+    ...ddp(hosts),
   ];
 }
+
+function compiledSum({ mpirun }: Hosts): Row[] {
+  const program = join(folder, 'allreduce');
+  const { status } = spawnSync('mpicc.openmpi', ['-O2', '-o', program, script('allreduce.c')], { stdio: 'inherit' });
+  if (status !== 0) {
+    process.stderr.write('scale: no mpicc.openmpi (`apt install libopenmpi-dev`): the sum in C is left out\n');
+    return [];
+  }
+  const ours = [...mpirun, ...worker('allreduce')];
+  const theirs = [...mpirun, program, String(flags.quick ? 1 << 16 : 22 << 20), '9'];
+  return [{ name: 'sum of 88 MB, 2 hosts', over: 'the same in C', ours, theirs, tolerance: 0, atLeast: 0.9 }];
+}
+
+/** PyTorch's own scaling, to compare with that of the diffusion step, whose numbers it shares; and the two on two hosts. */
+function ddp(hosts: Hosts): Row[] {
+  const { config } = diffusion(flags.quick);
+  const peer = [
+    flags.python,
+    script('ddp.py'),
+    peerCase(folder),
+    JSON.stringify(config),
+    `${ACCUMULATE}`,
+    `${UPDATES}`,
+  ];
+  const env = ['env', 'WORLD_SIZE=2', `MASTER_ADDR=${hosts.addresses[0]}`, 'MASTER_PORT=29511'];
+  const rank = (host: 0 | 1): string[] => [
+    ...hosts.on(host),
+    ...env,
+    `RANK=${host}`,
+    `GLOO_SOCKET_IFNAME=v${host}`,
+    ...peer,
+  ];
+  const both = ['sh', '-c', `${quoted(rank(1))} & ${quoted(rank(0))} && wait $!`];
+  return [
+    {
+      name: 'PyTorch DDP, 2 hosts',
+      over: 'PyTorch, 1 process',
+      ours: both,
+      theirs: [...ONE, ...peer],
+      tolerance: 1e-4,
+      atLeast: 0,
+    },
+    {
+      name: 'diffusion step, 2 hosts',
+      over: 'PyTorch DDP, 2 hosts',
+      ours: [...hosts.mpirun, ...worker('diffusion')],
+      theirs: both,
+      tolerance: 1e-3,
+      atLeast: 0,
+    },
+  ];
+}
+
+const quoted = (words: string[]): string => words.map(word => `'${word.replaceAll("'", "'\\''")}'`).join(' ');
 
 function measure({ name, over, ours, theirs, tolerance, atLeast }: Row): Record<string, string | number> {
   const found = { ours: [] as Measured[], theirs: [] as Measured[] };

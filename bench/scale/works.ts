@@ -1,9 +1,15 @@
 import { join } from 'node:path';
 import type { Communicator } from '../../src/distributed/index.js';
+import { RandomStream, startEngine } from '../../src/engine/index.js';
+import { writeSafetensors } from '../../src/io/index.js';
+import { arraysFrom } from '../../src/nn/index.js';
+import { DEFAULT_SETTINGS } from '../../src/training/index.js';
+import { Trainer } from '../../src/training/trainer.js';
 import { fitMixture, openWorkspace } from '../../src/gmm/index.js';
 import { npyRows } from '../../src/rows/index.js';
 import { writePlanted } from '../analysis/data.js';
 import { median } from '../helpers/table.js';
+import { maetok, sit, type Work } from '../train/works.js';
 
 export interface Measured {
   /** Median of one step, sum or iteration. */
@@ -24,7 +30,21 @@ type ScaleWork = (communicator: Communicator, place: Place) => Promise<Measured>
 export async function prepare({ folder, quick }: Place): Promise<void> {
   const planted = quick ? { rows: 16_384, dims: 16, modes: 8 } : { rows: 100_000, dims: 128, modes: 100 };
   await writePlanted(join(folder, 'rows.npy'), planted);
+  await startEngine();
+  const { params, data } = diffusion(quick);
+  const inputs = Object.entries(await arraysFrom(data)).map(([name, array]) => [`data.${name}`, array] as const);
+  await writeSafetensors(peerCase(folder), { ...(await arraysFrom(params)), ...Object.fromEntries(inputs) });
 }
+
+/** Weights and inputs of the diffusion model, for the peer. */
+export const peerCase = (folder: string): string => join(folder, 'diffusion.safetensors');
+
+/** A SiT of 20 M parameters. */
+export const diffusion = (quick: boolean): Work =>
+  quick ? sit('sit-tiny', 2, new RandomStream(0)) : sit('sit-s', 8, new RandomStream(0), { depth: 7 });
+
+/** Batches that are added up in a step of the diffusion model. */
+export const ACCUMULATE = 4;
 
 /** Iterations of full-covariance EM, K = 100, on 100k rows of 128 numbers. */
 const em: ScaleWork = async (communicator, { folder, quick }) => {
@@ -61,4 +81,34 @@ const allreduce: ScaleWork = async (communicator, { quick }) => {
   return { seconds: median(times), answer: array.at(-1)! };
 };
 
-export const WORKS = { em, allreduce };
+/** Updates of a model from `accumulate` batches each; the answer is the last loss. */
+const training =
+  (work: (quick: boolean) => Work, accumulate: number, updates: number): ScaleWork =>
+  async (communicator, { quick }) => {
+    await startEngine();
+    const { name, params, loss, trains, weightDecay } = work(quick);
+    const task = { name, params, loss, batch: () => Promise.reject(new Error('not asked')), ...(trains && { trains }) };
+    const trainer = new Trainer(task, { ...DEFAULT_SETTINGS, weightDecay, accumulate, ema: 0 }, communicator);
+    const times: number[] = [];
+    let last = NaN;
+    for (let step = 0; step < updates; step++) {
+      const start = performance.now();
+      const { values, names } = await trainer.step(step, () => Promise.resolve({}));
+      last = (await values.data())[1 + names.indexOf('loss')];
+      values.dispose();
+      times.push((performance.now() - start) / 1000);
+    }
+    trainer.dispose();
+    return { seconds: median(times.slice(1)), answer: last };
+  };
+
+/** Updates of a measurement; the first is not counted. */
+export const UPDATES = 4;
+const tokenizer = (quick: boolean): Work => maetok(quick ? 'tiny' : 'small', 4, new RandomStream(0));
+
+export const WORKS = {
+  em,
+  allreduce,
+  tokenizer: training(tokenizer, 2, UPDATES),
+  diffusion: training(diffusion, ACCUMULATE, UPDATES),
+};

@@ -50,9 +50,9 @@ export function maetok(size: VitSize, count: number, random: RandomStream): Work
 const CLASSES = 1000;
 
 /** SiT on 128 tokens of 32 numbers: the squared error of the velocity at given times. */
-export function sit(model: string, count: number, random: RandomStream): Work {
+export function sit(model: string, count: number, random: RandomStream, options: { depth?: number } = {}): Work {
   const [tokens, channels] = [128, 32];
-  const config = networkConfig(model, { tokens, channels }, { classes: CLASSES });
+  const config = networkConfig(model, { tokens, channels }, { classes: CLASSES, ...options });
   const noisy = random.for('noisy').normalTensor([count, tokens, channels]);
   const velocity = random.for('velocity').normalTensor([count, tokens, channels]);
   const times = random.for('times').uniforms(count);
