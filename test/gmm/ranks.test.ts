@@ -1,3 +1,4 @@
+import { describe, expect, it } from '@jest/globals';
 import { RandomNumbers } from '../../src/base/index.js';
 import { alone, type Communicator } from '../../src/distributed/index.js';
 import {
@@ -10,13 +11,21 @@ import {
   type StartMethod,
 } from '../../src/gmm/index.js';
 import { COVARIANCE_TYPES, type CovarianceType } from '../../src/gmm/names.js';
-import { arrayRows } from '../../src/rows/index.js';
+import { arrayRows, type RowSource } from '../../src/rows/index.js';
 import { asRanks } from '../helpers/ranks.js';
 import { clusteredRows } from './helpers.js';
 
 /** Five segments, the last of them not full. */
 const ROWS = 4500;
 const source = clusteredRows(ROWS, 6, 5, 2);
+
+interface Variant {
+  components?: number;
+  start?: StartMethod;
+  rows?: RowSource;
+  memory?: number;
+  regCovar?: number;
+}
 
 interface Found {
   fit: Fit;
@@ -27,7 +36,7 @@ interface Found {
 async function found(
   communicator: Communicator,
   covariance: CovarianceType,
-  { components = 7, start = 'kmeans' as StartMethod, rows = source, memory = 1e9, regCovar = 1e-6 } = {},
+  { components = 7, start = 'kmeans', rows = source, memory = 1e9, regCovar = 1e-6 }: Variant = {},
 ): Promise<Found> {
   const options = { covariance, memory, threads: 1, communicator };
   const ws = await openWorkspace(rows, { ...options, components });
@@ -73,7 +82,7 @@ describe('a mixture that ranks fit together', () => {
     const data = new Float32Array(ROWS * 6);
     for await (const chunk of source.chunks()) data.set(chunk.data, chunk.start * 6);
     for (let i = 0; i < 3000 * 6; i++) data[i] = few[i % few.length];
-    const settings = { components: 12, rows: arrayRows('few', data, ROWS, 6), regCovar: 0 };
+    const settings: Variant = { components: 12, rows: arrayRows('few', data, ROWS, 6), regCovar: 0 };
     const one = await found(alone, 'full', settings);
     expect(one.fit.reseeded).toBeGreaterThan(0);
     for (const { fit } of await asRanks(2, communicator => found(communicator, 'full', settings)))
