@@ -8,6 +8,9 @@ const { join } = require('node:path');
 const rooms = [
   room('base', 'errors, the log, locks, counter-based random numbers, the parts that option schemas are made of', []),
   room('distributed', 'processes that work on one job: ranks, their shares, what they add up and exchange', ['base']),
+  room('slurm', 'jobs of a Slurm cluster: their scripts, their submission, how they stand and how they ended', [
+    'base',
+  ]),
   room('statistics', 'intervals, bootstrap, rank correlation, quantiles: what is said about a few numbers', ['base']),
   room('io', 'npy, npz, safetensors, PyTorch files, Parquet, Arrow, HDF5, tar, images, run folders, the model hub', [
     'base',

@@ -19,4 +19,4 @@ export { isRecord } from './record.js';
 export { definitions, firstSentence, padded, wrap } from './text.js';
 export { VERSION } from './version.js';
 export { explained, namesOf } from './vocabulary.js';
-export { camel, closest, kebab, readBoolean, readNumber } from './words.js';
+export { camel, closest, kebab, quoted, readBoolean, readNumber } from './words.js';

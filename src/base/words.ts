@@ -55,3 +55,7 @@ export const camel = (name: string): string => name.replace(/-([a-z])/g, (_, let
 
 /** How an option of a schema is typed, without its dashes: `regCovar` is `reg-covar`. */
 export const kebab = (name: string): string => name.replace(/[A-Z]/g, letter => `-${letter.toLowerCase()}`);
+
+/** A word as a shell reads it. */
+export const quoted = (word: string): string =>
+  /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;

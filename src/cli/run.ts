@@ -109,6 +109,10 @@ async function runPrepared({ command, argv, options, inputs }: Prepared, streams
         const to = { ...streams, ...own };
         if (!(await answered(words, to.stdout))) await runPrepared(await prepare(words), to, own.log ?? log);
       },
+      takesRanks: async words => {
+        const { command: other, options: its } = await prepare(words);
+        return other.ranks?.(its) === true;
+      },
     });
   } catch (error) {
     const warned = error instanceof UserError && error.exitCode === EXIT.interrupted && streams.heard?.() === WARNING;

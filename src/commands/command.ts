@@ -23,6 +23,8 @@ export interface Context {
    * Throws what that command throws.
    */
   run(argv: string[], own?: Partial<Pick<Context, 'stdout' | 'log'>>): Promise<void>;
+  /** Whether several ranks can share the work of a command line. */
+  takesRanks: (argv: string[]) => Promise<boolean>;
 }
 
 export interface Inputs {

@@ -1,11 +1,11 @@
 import { readdir, rm } from 'node:fs/promises';
 import { basename, extname, join } from 'node:path';
 import type { z } from 'zod';
-import { availableCores, EXIT, UserError, type Log } from '../base/index.js';
-import type { Plan, RunCommand, Study } from '../compare/index.js';
-import { runApart } from './apart.js';
+import { EXIT, UserError } from '../base/index.js';
+import type { Plan, Study } from '../compare/index.js';
 import { defineCommand, type Context } from './command.js';
 import { compareOptions, type studyOptions } from './compare-options.js';
+import { launchSteps, shownSteps } from './launch.js';
 import { showPage } from './show-page.js';
 import { writeTable } from './table.js';
 
@@ -25,6 +25,10 @@ export const compare = defineCommand({
     [
       'maetok compare studies/ablation.yaml --data cifar10/train --test cifar10/val --out ablation --jobs 3',
       'a study on your own images, three steps at once',
+    ],
+    [
+      'maetok compare studies/ablation.yaml --out ablation --launch slurm --slurm-args="--partition=gpu --time=8:00:00"',
+      'every step a job of the cluster',
     ],
   ],
   inputs: {
@@ -80,9 +84,9 @@ export async function runStudy(
   chosen: z.output<typeof studyOptions>,
   context: Context,
 ): Promise<void> {
-  const { commandLine, planStudy } = await import('../compare/index.js');
+  const { planStudy } = await import('../compare/index.js');
   if (chosen.dryRun) {
-    for (const { argv } of planStudy(study, out).steps) context.stdout.write(`${commandLine(argv)}\n`);
+    context.stdout.write(await shownSteps({ study, plan: planStudy(study, out), out }, chosen, context));
     return;
   }
   await holdStudy(out, chosen, async () => {
@@ -105,19 +109,11 @@ async function runUnfinished(
   context: Context,
   { redo = false, save = true } = {},
 ): Promise<Plan> {
-  const { planStudy, runSteps, saveStudy } = await import('../compare/index.js');
+  const { planStudy, saveStudy } = await import('../compare/index.js');
   const plan = planStudy(study, out);
-  const { jobs = 1, watch } = chosen;
   if (save) await saveStudy(study, out, `What \`maetok ${context.argv.join(' ')}\` stands for.`);
-  await runSteps(plan.steps, {
-    out,
-    jobs,
-    redo,
-    run: await runner(jobs, chosen, context),
-    log: context.log,
-    signal: context.signal,
-    onStep: watch ? watcher(study, plan, out, chosen, context) : undefined,
-  });
+  const onStep = chosen.watch ? watcher(study, plan, out, chosen, context) : undefined;
+  await launchSteps({ study, plan, out, redo, onStep }, chosen, context);
   return plan;
 }
 
@@ -159,50 +155,11 @@ async function reported(
   await writeTable(context, summary.columns, summary.rows, {});
 }
 
-/** Runs steps in this process, whose engine is already running, or several at once, each in its own process. */
-async function runner(jobs: number, chosen: z.output<typeof studyOptions>, context: Context): Promise<RunCommand> {
-  // What a step would print is in its tables; stdout is for the summary.
-  if (jobs === 1)
-    return argv => context.run(withShared(argv, sharedWords(chosen, chosen.engine)), { stdout: { write: () => true } });
-  const { interrupted } = await import('../compare/index.js');
-  const { startEngine } = await import('../engine/index.js');
-  // Chosen here, so that one warning, not one per step, says that the engine is a slow one.
-  const shared = sharedWords(chosen, await startEngine());
-  const threads = Math.max(1, Math.floor(availableCores() / jobs));
-  return async (argv, label, signal) => {
-    const onLine = (line: string): void => tell(context.log, label, line);
-    const { code, complaint } = await runApart(withShared(argv, shared), { signal, threads, onLine });
-    if (code === EXIT.done) return;
-    if (code === EXIT.interrupted || signal.aborted) throw interrupted();
-    const what = typeof code === 'number' ? complaint : `ended by ${code}`;
-    throw new UserError(`${label}: ${what}`, code === EXIT.usage ? EXIT.usage : EXIT.failed);
-  };
-}
-
-/** Options of the study apply to its steps. */
-const sharedWords = ({ precision, quiet, verbose }: z.output<typeof studyOptions>, engine?: string): string[] => [
-  ...(engine === undefined ? [] : [`--engine=${engine}`]),
-  `--precision=${precision}`,
-  ...(quiet ? ['--quiet'] : []),
-  ...(verbose ? ['--verbose'] : []),
-];
-
-/** A step that sets one of them itself keeps its own value: `precision: bf16` of one training. */
-const withShared = (argv: string[], shared: string[]): string[] => [
-  ...argv,
-  ...shared.filter(word => !argv.includes(word.split('=')[0])),
-];
-
-/** Forwards a line of a step's stderr; the reason why it failed becomes the study's own error. */
-function tell(log: Log, label: string, line: string): void {
-  const warning = 'warning: ';
-  if (line.startsWith(warning)) log.warn(`${label}: ${line.slice(warning.length)}`);
-  else if (!line.startsWith('maetok: ')) log.note(`${label} | ${line}`);
-}
-
 /** Empties a folder only if a study made it. */
 async function removeStudy(out: string): Promise<void> {
+  const { refuseWhileSubmitted } = await import('../compare/index.js');
   const { LOCK } = await import('../io/index.js');
+  await refuseWhileSubmitted(out);
   const names = (await readdir(out)).filter(name => name !== LOCK);
   if (names.length > 0 && !names.some(name => name === 'steps.json' || name === 'study.yaml'))
     throw new UserError(`${out}: already exists and holds no study; choose another --out`, EXIT.failed);

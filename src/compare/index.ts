@@ -1,9 +1,13 @@
-export { commandLine, planStudy, type Plan } from './plan.js';
+export { commandLine, planStudy, type Plan, type StudyStep } from './plan.js';
 export { calibrate } from './calibrate.js';
 export { composed, factsOf, kindOf, latentsOnly, withSpaces, type NamedSpace } from './compose.js';
 export { hasStudy, savedStudy, saveStudy } from './save.js';
 export { chooseSizes, type Sizes } from './sizes.js';
 export { writeJointReport, writeReport } from './report.js';
-export { interrupted, runSteps, studyProgress, type RunCommand } from './run.js';
+export { ranksOf, scriptsOf, type ScriptOptions } from './batch.js';
+export { runOnSlurm } from './on-slurm.js';
+export { studyProgress } from './record.js';
+export { runSteps, type RunCommand } from './run.js';
+export { refuseWhileSubmitted } from './submissions.js';
 export { readStudy, type Study } from './study.js';
 export { readTables } from './tables.js';

@@ -1,11 +1,15 @@
 import { join } from 'node:path';
-import { kebab } from '../base/index.js';
+import { kebab, quoted } from '../base/index.js';
+import type { StepKind } from './names.js';
 import { trains, type Flags, type Study } from './study.js';
 
 /** One command line of a study. */
 export interface StudyStep {
   /** `train mae-0`, for messages and the record of finished steps. */
   name: string;
+  kind: StepKind;
+  /** Its name without its seed: the steps of a series differ in that alone. */
+  series: string;
   argv: string[];
   /** A folder or file that the step makes, relative to the study. */
   output: string;
@@ -105,6 +109,8 @@ function latentSteps(study: Study, out: string, one: StudySpace): StudyStep[] {
   if (train !== undefined)
     steps.push({
       name: `train ${one.name}`,
+      kind: 'train',
+      series: `train ${one.tokenizer}`,
       argv: [
         'train',
         train,
@@ -113,8 +119,10 @@ function latentSteps(study: Study, out: string, one: StudySpace): StudyStep[] {
       output: one.decoder!,
       resumable: true,
     });
-  const extract = (name: string, data: string, out: string): StudyStep => ({
-    name,
+  const extract = (images: string, data: string, out: string): StudyStep => ({
+    name: `extract ${one.name}${images}`,
+    kind: 'extract',
+    series: `extract ${one.tokenizer}${images}`,
     argv: [
       'extract',
       ...words({ tokenizer: one.decoder, ...one.opening, data, ...study.extract, seed: one.seed, out }),
@@ -122,8 +130,8 @@ function latentSteps(study: Study, out: string, one: StudySpace): StudyStep[] {
     output: out,
     resumable: true,
   });
-  steps.push(extract(`extract ${one.name}`, study.data!, one.latents));
-  if (one.test !== undefined) steps.push(extract(`extract ${one.name} (test)`, study.test!, one.test));
+  steps.push(extract('', study.data!, one.latents));
+  if (one.test !== undefined) steps.push(extract(' (test)', study.test!, one.test));
   return steps;
 }
 
@@ -133,7 +141,7 @@ function latentSteps(study: Study, out: string, one: StudySpace): StudyStep[] {
  */
 function mixtureSteps({ gmm, seeds }: Study, out: string, spaces: StudySpace[]): StudyStep[] {
   if (gmm === false) return [];
-  const step = (of: StudySpace[], name: string, label: string): StudyStep => {
+  const step = (of: StudySpace[], name: string, label: string, series: string): StudyStep => {
     const [{ seed }] = of;
     const output = join(out, 'tables', `nll-${name}.csv`);
     const inputs = of.map(({ tokenizer, latents }) => `${tokenizer}=${latents}`);
@@ -142,17 +150,21 @@ function mixtureSteps({ gmm, seeds }: Study, out: string, spaces: StudySpace[]):
     const further: Flags = Object.fromEntries(wanted.map(flag => [flag, join(out, 'tables', `${flag}-${name}.csv`)]));
     return {
       name: label,
+      kind: 'gmm',
+      series,
       argv: ['analyze-gmm', ...inputs, ...words({ ...gmm, ...further, seed, out: output })],
       output,
       resumable: false,
     };
   };
-  if (fittedApart(gmm)) return spaces.map(one => step([one], one.name, `mixtures of ${one.name}`));
+  if (fittedApart(gmm))
+    return spaces.map(one => step([one], one.name, `mixtures of ${one.name}`, `mixtures of ${one.tokenizer}`));
   return seeds.map(seed =>
     step(
       spaces.filter(one => one.seed === seed),
       String(seed),
       `mixtures, seed ${seed}`,
+      'mixtures',
     ),
   );
 }
@@ -178,11 +190,18 @@ function umapSteps({ umap }: Study, out: string, one: StudySpace): StudyStep[] {
 }
 
 /** A command that turns one space's latents into a table. */
-function latentsTable(command: string, flags: OptionalFlags, out: string, one: StudySpace): StudyStep {
+function latentsTable(
+  command: 'probe' | 'diagnose' | 'umap',
+  flags: OptionalFlags,
+  out: string,
+  one: StudySpace,
+): StudyStep {
   const output = join(out, 'tables', `${command}-${one.name}.csv`);
   const settings = words({ ...flags, seed: one.seed, out: output });
   return {
     name: `${command} ${one.name}`,
+    kind: command,
+    series: `${command} ${one.tokenizer}`,
     argv: [command, `${one.tokenizer}=${one.latents}`, ...settings],
     output,
     resumable: false,
@@ -194,6 +213,8 @@ function diffusionSteps({ diffusion, sample }: Study, one: StudySpace, run: Diff
   const { model, ...own } = diffusion;
   const train: StudyStep = {
     name: `diffusion on ${run.name}`,
+    kind: 'diffusion',
+    series: `diffusion on ${one.tokenizer}`,
     argv: ['train', model, ...words({ latents: one.latents, ...own, seed: run.seed, out: run.folder })],
     output: run.folder,
     resumable: true,
@@ -203,6 +224,8 @@ function diffusionSteps({ diffusion, sample }: Study, one: StudySpace, run: Diff
     train,
     {
       name: `sample ${run.name}`,
+      kind: 'sample',
+      series: `sample ${one.tokenizer}`,
       argv: [
         'sample',
         run.folder,
@@ -230,7 +253,14 @@ function evaluationSteps(study: Study, out: string, one: StudySpace): StudyStep[
       seed: one.seed,
       out: output,
     };
-    return { name: `evaluate ${one.name} (${kind})`, argv: ['evaluate', ...words(argv)], output, resumable: false };
+    return {
+      name: `evaluate ${one.name} (${kind})`,
+      kind: 'evaluate',
+      series: `evaluate ${one.tokenizer} (${kind})`,
+      argv: ['evaluate', ...words(argv)],
+      output,
+      resumable: false,
+    };
   };
   return [
     ...(evaluate === false ? [] : [reconstruction('reconstruction', evaluate)]),
@@ -252,6 +282,8 @@ function generationSteps({ evaluate, data, diffusion, sample }: Study, out: stri
     const output = generationTable(out, group);
     return {
       name: `evaluate samples, seed ${group}`,
+      kind: 'evaluate',
+      series: 'evaluate samples',
       argv: ['evaluate', ...inputs, ...words({ reference: data, ...evaluate, seed, out: output })],
       output,
       resumable: false,
@@ -261,10 +293,18 @@ function generationSteps({ evaluate, data, diffusion, sample }: Study, out: stri
 
 export const generationTable = (out: string, group: string): string => join(out, 'tables', `generation-${group}.csv`);
 
+/** A step reads the files that its arguments name. */
+export const reads = ({ argv }: StudyStep, { output }: StudyStep): boolean =>
+  argv.some(word => word === output || word.endsWith(`=${output}`));
+
+/**
+ * The word that a step takes where an earlier attempt has left something: a folder is resumed; a table, which exists only
+ * when it is complete, was written just before the interruption.
+ */
+export const againWord = ({ resumable }: StudyStep): string => (resumable ? '--resume' : '--force');
+
 /** A step as one would type it. */
 export const commandLine = (argv: string[]): string => `maetok ${argv.map(quoted).join(' ')}`;
-
-const quoted = (word: string): string => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`);
 
 type OptionalFlags = Record<string, Flags[string] | undefined>;
 

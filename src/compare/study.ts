@@ -3,6 +3,7 @@ import { dirname, isAbsolute, join } from 'node:path';
 import { parse } from 'yaml';
 import { z } from 'zod';
 import { messageOf, unreadable, UserError } from '../base/index.js';
+import { launchSchema } from './launch.js';
 import { MEASURE_NAMES } from './names.js';
 
 /*
@@ -53,6 +54,8 @@ const schema = z.strictObject({
   evaluate: analysis.default(false),
   /** Further evaluations of the tokenizers' reconstructions, each under its own name: iFID, noise on the latents. */
   evaluations: z.record(z.string().regex(/^\w+$/, 'may contain letters, digits and underscores'), flags).default({}),
+  /** What the steps ask for where mpirun or Slurm starts them. */
+  launch: launchSchema.optional(),
   /** The paper's measurements of the same tokenizers, for comparison. */
   paper: z
     .strictObject({

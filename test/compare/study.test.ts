@@ -156,9 +156,11 @@ describe('a study', () => {
 });
 
 describe('running a study', () => {
-  const steps = (out: string, ...words: string[]) =>
+  const steps = (out: string, ...words: string[]): StudyStep[] =>
     ['first', 'second', 'third'].map(name => ({
       name,
+      kind: 'train',
+      series: name,
       argv: [name, ...words],
       output: join(out, name),
       resumable: name === 'second',
@@ -216,6 +218,8 @@ describe('running a study', () => {
     const chains = (out: string): StudyStep[] => {
       const step = (name: string, ...needs: string[]): StudyStep => ({
         name,
+        kind: 'train',
+        series: name,
         argv: [name, ...needs.map(need => join(out, need)), '--out', join(out, name)],
         output: join(out, name),
         resumable: true,
