@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { UserError } from '../base/index.js';
+import { agreeOn, byFirst, type Communicator } from '../distributed/index.js';
 import { ALGORITHMS, COVARIANCE_TYPES, NULLS, STARTS } from '../gmm/names.js';
 import type { GmmSettings, GmmSource } from '../jobs/gmm/index.js';
 import { defineCommand, type Context } from './command.js';
@@ -69,7 +70,11 @@ const options = z.object({
     .string()
     .optional()
     .describe('folder for the sweep’s state: after an interruption, the same command resumes from it'),
-  memory: bytes.optional().describe('memory to use, e.g. 4GB; default: a quarter of the machine’s'),
+  memory: bytes
+    .optional()
+    .describe(
+      'memory to use, e.g. 4GB, by each rank if there are several; default: a quarter of the machine’s, shared by its ranks',
+    ),
   threads: count.optional().describe('threads to use; default: all cores'),
   limit,
   flips: z.boolean().default(false).describe('include the mirrored copies'),
@@ -127,26 +132,29 @@ export const analyzeGmm = defineCommand({
   ],
   remembered: ({ compat }) => Promise.resolve(compat === 'official' ? OFFICIAL : {}),
   saves: ({ state }) => state !== undefined,
+  // The published script takes a step every 64 rows.
+  ranks: ({ compat }) => compat === undefined,
   async run(chosen, inputs, context) {
     if (chosen.compat === 'official') refuseUnofficial(chosen);
     if (chosen.requeue && chosen.state === undefined)
       throw new UserError('--requeue needs --state, the folder from which the job goes on');
     const tables = [chosen.out, chosen.stats, chosen.diffusionFloor, chosen.modes, chosen.best, chosen.paired];
-    await refuseOutputs(tables, chosen.force);
+    const { log, signal, argv, communicator } = context;
+    await byFirst(communicator, () => refuseOutputs(tables, chosen.force));
     const { startEngine } = await import('../engine/index.js');
     const job = await import('../jobs/gmm/index.js');
     await startEngine();
     const { sources, origins } = await openSources(chosen, inputs, context);
-    const settings = await settingsOf(chosen);
+    const settings = await settingsOf(chosen, communicator);
     if (chosen.dryRun) {
-      const plan = await job.planSweep(sources, settings);
+      const plan = await job.planSweep(sources, settings, communicator);
       await writeTable(context, Object.keys(plan[0]), plan as unknown as Row[], {});
       return;
     }
-    const { log, signal, argv } = context;
     const work = cardOf(chosen, settings, await origins());
-    const { rows, fits } = await job.withState(chosen.state, work, log, state =>
-      job.analyzeGmm(sources, settings, { log, signal, state }),
+    await agreeOnCard(communicator, work);
+    const { rows, fits } = await job.withState(chosen.state, work, context, state =>
+      job.analyzeGmm(sources, settings, { log, signal, communicator, state }),
     );
     const table = async (out: string | undefined, found: object[], columns = Object.keys(found[0])): Promise<void> =>
       writeTable(context, columns, found as Row[], { out, force: chosen.force, protocol: { ...work, argv } });
@@ -156,7 +164,8 @@ export const analyzeGmm = defineCommand({
     if (chosen.best !== undefined) await table(chosen.best, job.bestMixtures(fits, chosen.seed));
     if (chosen.paired !== undefined)
       await table(chosen.paired, job.pairedDifferences(fits, chosen.seed), PAIRED_COLUMNS);
-    if (chosen.saveModel !== undefined) await job.saveFits(chosen.saveModel, fits, chosen.force);
+    if (chosen.saveModel !== undefined)
+      await byFirst(communicator, () => job.saveFits(chosen.saveModel!, fits, chosen.force));
     const columns = Object.keys(rows[0]).filter(column => chosen.compat || !OFFICIAL_COLUMNS.includes(column));
     await table(chosen.out, rows, columns);
   },
@@ -217,7 +226,7 @@ interface Origins {
   hiddenStates: Record<string, unknown> | undefined;
 }
 
-async function settingsOf(chosen: Chosen): Promise<GmmSettings> {
+async function settingsOf(chosen: Chosen, { localSize }: Communicator): Promise<GmmSettings> {
   const { totalmem } = await import('node:os');
   const { initialMixture } = await import('../jobs/gmm/index.js');
   const initial = chosen.initFrom === undefined ? undefined : await initialMixture(chosen.initFrom, chosen);
@@ -229,11 +238,23 @@ async function settingsOf(chosen: Chosen): Promise<GmmSettings> {
     algorithm: official ? 'adam' : chosen.algorithm,
     reduceAll: official,
     controls: ['none', ...chosen.nulls],
-    memory: chosen.memory ?? totalmem() / 4,
+    memory: chosen.memory ?? totalmem() / 4 / localSize,
     floor: chosen.diffusionFloor !== undefined,
     modes: chosen.modes !== undefined || chosen.best !== undefined,
     trainShare: chosen.split,
   };
+}
+
+/** @throws UserError where ranks were started with other options, versions or latents. */
+async function agreeOnCard(communicator: Communicator, { sources, ...fields }: Card): Promise<void> {
+  const digests = Object.entries(sources as Origins['sources']);
+  for (const [field, value] of Object.entries(fields)) await agreeOn(communicator, `“${field}”`, value);
+  await agreeOn(
+    communicator,
+    'the list of latents',
+    digests.map(([name]) => name),
+  );
+  for (const [name, digest] of digests) await agreeOn(communicator, `${name}: the digest`, digest);
 }
 
 const cardOf = (chosen: Chosen, { algorithm }: GmmSettings, origins: Origins): Card =>

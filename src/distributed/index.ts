@@ -5,5 +5,5 @@ export { joinRanks, type JoinOptions, type Ranks } from './join.js';
 export { launchOf, type Launch } from './launcher.js';
 export { findMpi, type FoundMpi } from './mpi/index.js';
 export { byFirst, heldByFirst, inParts } from './outcome.js';
-export { cutAtMultiples, ofRank, shareOf, shareOfStretches, type Share } from './share.js';
+export { cutAtMultiples, ofRank, shareOf, shareOfStretches, type OfRanks, type Share } from './share.js';
 export { requireSharedFolder } from './shared-folder.js';

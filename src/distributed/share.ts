@@ -8,6 +8,12 @@ export interface Share {
 
 type Place = Pick<Communicator, 'rank' | 'size'>;
 
+/** Things of which each rank has a share. */
+export interface OfRanks {
+  communicator: Communicator;
+  share: Share;
+}
+
 /**
  * The stretch of `count` things that is a rank's: those of all ranks follow each other and differ in length by at most one
  * `unit`. Every stretch but the last is a multiple of `unit`; there may be nothing left for the last ranks.

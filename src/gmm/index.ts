@@ -13,6 +13,7 @@ export { fitOfficial } from './official.js';
 export { openWorkspace, planShape } from './open-workspace.js';
 export type { Fit, FitOptions, FitState } from './run.js';
 export { logDensities, scoreWorkspace } from './score.js';
+export { rowShare } from './share.js';
 export { splitHeaviest } from './split.js';
 export { componentStatistics, effectiveComponents } from './statistics.js';
 export { batchRows, fitStepwise } from './stepwise.js';

@@ -22,6 +22,10 @@ export interface WorkspaceOptions {
   communicator?: Communicator | undefined;
 }
 
+interface PlanOptions extends Pick<WorkspaceOptions, 'components' | 'covariance' | 'memory' | 'threads'> {
+  communicator?: Pick<Communicator, 'rank' | 'size'> | undefined;
+}
+
 /** Rows of a block read from disk: whole segments, about this much memory, or a quarter of what is allowed. */
 const BLOCK_BYTES = 64 << 20;
 /** Rows × dimensions × components below which a fit is done before a second thread has started: tenths of a second. */
@@ -33,12 +37,12 @@ const WORTH_A_THREAD = 4e6;
  */
 export function planShape(
   source: { rows: number; width: number },
-  { components, covariance, memory, ...options }: Omit<WorkspaceOptions, 'signal'>,
+  { components, covariance, memory, communicator = alone, threads: most }: PlanOptions,
 ): MemoryLayout {
   const { rows: totalRows, width } = source;
-  const { start, end } = rowShare(options.communicator ?? alone, totalRows);
+  const { start, end } = rowShare(communicator, totalRows);
   const rows = end - start;
-  const threads = rows * width * components < WORTH_A_THREAD ? 1 : options.threads;
+  const threads = rows * width * components < WORTH_A_THREAD ? 1 : most;
   const segment = segmentRows(totalRows);
   const block = Math.max(1, Math.floor(Math.min(BLOCK_BYTES, memory / 4) / (segment * width * 4))) * segment;
   const base = { dims: width, components, covariance, totalRows, rows, threads };

@@ -1,4 +1,5 @@
 import { EXIT, RandomNumbers, UserError } from '../base/index.js';
+import { alone, gatherValues } from '../distributed/index.js';
 import { randomWindows, type RowSource, type Windows } from '../rows/index.js';
 import { COVARIANCES } from './covariance/index.js';
 import { FitError } from './errors.js';
@@ -8,6 +9,7 @@ import { exportMixture, install } from './model.js';
 import { COVARIANCE_TYPES } from './names.js';
 import { openWorkspace, type WorkspaceOptions } from './open-workspace.js';
 import { bestRestart, type Fit, type FitOptions, type FitRun } from './run.js';
+import { rowShare } from './share.js';
 import { begin, expectation, reseed } from './steps.js';
 import type { Workspace } from './workspace.js';
 
@@ -21,7 +23,7 @@ const STEPS = 64;
 /**
  * Stepwise expectation–maximisation (Cappé & Moulines 2009): an M-step after every batch of rows, from running averages
  * of the sufficient statistics. An approximation: it nears what `fitMixture` finds in a few passes instead of many, and
- * holds one batch in memory. `iterations` are passes; `lowerBounds` and `logLikelihood` are means over a pass while the
+ * holds one batch in memory, whose rows ranks divide among them. `iterations` are passes; `lowerBounds` and `logLikelihood` are means over a pass while the
  * parameters moved.
  * @param source rows [rows, dims]
  * @throws FitError for a covariance type without a stepwise rule, and as `fitMixture`; UserError for more components than
@@ -31,7 +33,10 @@ export async function fitStepwise(source: RowSource, options: StepwiseOptions): 
   const { components, covariance, seed } = options;
   if (!COVARIANCES[covariance].stepwise) throw noRule(covariance);
   const random = new RandomNumbers(seed).for('stepwise');
-  const windows = randomWindows(source, batchRows(source, options), random.for('order'));
+  const { communicator = alone } = options;
+  const memory = Math.min(...(await gatherValues(communicator, options.memory)));
+  const ranks = { communicator, share: rowShare(communicator, source.rows) };
+  const windows = randomWindows(source, batchRows(source, { ...options, memory }), random.for('order'), ranks);
   if (components > windows.rows.rows)
     throw new UserError(
       `${components} components need at least as many rows; a batch has ${windows.rows.rows}`,

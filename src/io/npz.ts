@@ -80,7 +80,7 @@ export async function openNpz(path: string | ByteSource): Promise<NpzFile> {
 }
 
 /** Every array of numbers of an archive. */
-export async function readNpz(path: string): Promise<Record<string, NdArray>> {
+export async function readNpz(path: string | ByteSource): Promise<Record<string, NdArray>> {
   const file = await npzArrays(path);
   try {
     return await readAllArrays(file);
@@ -90,7 +90,7 @@ export async function readNpz(path: string): Promise<Record<string, NdArray>> {
 }
 
 /** The numbers of an archive as a file of arrays whose shapes are known. */
-export async function npzArrays(path: string, options: NpyOptions = {}): Promise<ArrayFile> {
+export async function npzArrays(path: string | ByteSource, options: NpyOptions = {}): Promise<ArrayFile> {
   const npz = await openNpz(path);
   try {
     const tensors = await npz.numbers(options);

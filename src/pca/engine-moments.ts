@@ -1,4 +1,5 @@
 import { tf } from '../engine/index.js';
+import { alone, type Communicator } from '../distributed/index.js';
 import type { RowSource } from '../rows/index.js';
 /** Rows whose products the engine sums in single precision before they join the double-precision sums, which takes time. */
 const PANEL = 8192;
@@ -21,10 +22,16 @@ export interface CentredSums {
 /** Native engines multiply wider vectors than WebAssembly has: twice as fast for rows of thousands of numbers. */
 export const engineIsNative = (): boolean => tf.getBackend() === 'tensorflow';
 
-/** One pass over the rows in panels of their own, so that their chunks make no difference. */
+interface EngineOptions {
+  onRows?: ((rows: number) => void) | undefined;
+  signal?: AbortSignal | undefined;
+  communicator?: Communicator | undefined;
+}
+
+/** One pass over the rows in panels of their own, so that their chunks make no difference; ranks divide the strips among them. */
 export async function engineSums(
   source: RowSource,
-  { onRows, signal }: { onRows?: ((rows: number) => void) | undefined; signal?: AbortSignal | undefined },
+  { onRows, signal, communicator = alone }: EngineOptions,
 ): Promise<CentredSums> {
   const { width } = source;
   const centre = await firstRowsMean(source);
@@ -35,7 +42,7 @@ export async function engineSums(
   let seen = 0;
   const flush = (): void => {
     signal?.throwIfAborted();
-    addProducts(panel, filled, products, width);
+    addProducts(panel, filled, products, width, communicator);
     seen += filled;
     filled = 0;
     onRows?.(seen);
@@ -49,6 +56,7 @@ export async function engineSums(
       if (filled === panel.rows) flush();
     }
   if (filled > 0) flush();
+  await communicator.allReduceSum(products);
   const sums = Float64Array.from(panel.strips.flatMap(strip => Array.from(strip.sums)));
   return { rows: seen, centre, sums, products };
 }
@@ -108,11 +116,19 @@ async function firstRowsMean(source: RowSource): Promise<Float64Array> {
   return mean.map(value => (Number.isFinite(value) ? Math.fround(value) : 0));
 }
 
-/** Strip by strip; of two strips' products those on and left of the diagonal. */
-function addProducts({ strips }: Panel, rows: number, products: Float64Array, width: number): void {
+/** Strip by strip, the rank's in turn; of two strips' products those on and left of the diagonal. */
+function addProducts(
+  { strips }: Panel,
+  rows: number,
+  products: Float64Array,
+  width: number,
+  { rank, size }: Communicator,
+): void {
   const tensors = strips.map(({ columns, values }) => tf.tensor2d(values.subarray(0, rows * columns), [rows, columns]));
+  let pair = 0;
   strips.forEach((own, i) => {
     for (let j = 0; j <= i; j++) {
+      if (pair++ % size !== rank) continue;
       const other = strips[j];
       const product = tf.matMul(tensors[i], tensors[j], true, false);
       const values = product.dataSync();

@@ -69,32 +69,42 @@ export function planScatter(dims: number, panels: number, precision: GramPrecisi
 
 type I = Value<'i32'>;
 
-/** `pack`: rows → centred panels and their sums; `multiply`: panels → scatter. Work is shared out by strips. */
+/** Pairs of strips whose products are computed: those on and below the diagonal. */
+export const piecesOf = ({ width }: ScatterLayout): number => ((width / STRIP) * (width / STRIP + 1)) / 2;
+
+/**
+ * `pack`: rows → centred panels and their sums; `multiply`: panels → the scatter's pieces from `first` to before `end`. Work
+ * is shared out by strips.
+ */
 export function scatterModule(layout: ScatterLayout): Uint8Array<ArrayBuffer> {
   const { width } = layout;
   const m = new SimdModule(layout.pages);
-  const strips = width / STRIP;
   const tile = addTile(m, layout);
   m.routine('pack', { thread: 'i32', rows: 'i32' }, undefined, (f, { rows }) => {
     eachPiece(f, layout.next, i32(width / GROUP[layout.precision]), group => packGroup(f, layout, group, rows));
   });
-  m.routine('multiply', { thread: 'i32', rows: 'i32' }, undefined, (f, { rows }) => {
-    eachPiece(f, layout.next, i32((strips * (strips + 1)) / 2), piece => {
-      // Piece p of the triangle: strip i (of rows of the result) and j ≤ i.
-      const i = f.local('i32', 0);
-      const j = f.local('i32', piece);
-      f.while(greater(j, i), () => {
-        f.set(i, add(i, 1));
-        f.set(j, sub(j, i));
+  m.routine(
+    'multiply',
+    { thread: 'i32', rows: 'i32', first: 'i32', end: 'i32' },
+    undefined,
+    (f, { rows, first, end }) => {
+      eachPiece(f, layout.next, sub(end, first), piece => {
+        // Piece p of the triangle: strip i (of rows of the result) and j ≤ i.
+        const i = f.local('i32', 0);
+        const j = f.local('i32', add(first, piece));
+        f.while(greater(j, i), () => {
+          f.set(i, add(i, 1));
+          f.set(j, sub(j, i));
+        });
+        f.range(0, rows, PANEL, first => {
+          const count = f.local('i32', sub(rows, first));
+          f.if(greater(count, PANEL), () => f.set(count, PANEL));
+          const panel = f.local('i32', add(mul(first, width * BYTES[layout.precision]), layout.packed));
+          f.call(tile, panel, mul(i, STRIP), mul(j, STRIP), count);
+        });
       });
-      f.range(0, rows, PANEL, first => {
-        const count = f.local('i32', sub(rows, first));
-        f.if(greater(count, PANEL), () => f.set(count, PANEL));
-        const panel = f.local('i32', add(mul(first, width * BYTES[layout.precision]), layout.packed));
-        f.call(tile, panel, mul(i, STRIP), mul(j, STRIP), count);
-      });
-    });
-  });
+    },
+  );
   return m.bytes();
 }
 

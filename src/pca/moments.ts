@@ -1,9 +1,10 @@
 import { EXIT } from '../base/index.js';
+import { alone, shareOf, type Communicator } from '../distributed/index.js';
 import type { RowSource } from '../rows/index.js';
 import { ADDRESSABLE, startThreads } from '../simd/index.js';
 import { engineIsNative, engineSums, type CentredSums } from './engine-moments.js';
 import { RowsError } from './errors.js';
-import { PANEL, planScatter, scatterModule, type GramPrecision, type ScatterLayout } from './kernel.js';
+import { PANEL, piecesOf, planScatter, scatterModule, type GramPrecision, type ScatterLayout } from './kernel.js';
 
 /** First and second moments of rows. */
 export interface Moments {
@@ -23,6 +24,8 @@ export interface MomentsOptions {
   /** Called with the rows seen so far. */
   onRows?: ((rows: number) => void) | undefined;
   signal?: AbortSignal | undefined;
+  /** Ranks that divide the products among them; each reads all rows. */
+  communicator?: Communicator | undefined;
 }
 
 const BLOCK_BYTES = 32 << 20;
@@ -34,7 +37,8 @@ const PRODUCTS = 2 ** 35;
 
 /**
  * Streams once over the rows. They are taken in panels of their own, in their order, so that chunks, shards and threads
- * make no difference at all. @throws RowsError where numbers are not finite, counted and located, or too many per row.
+ * make no difference at all. Nor do ranks: each computes the products of some of the columns, of all rows, since reading
+ * takes little time beside multiplying and so nothing is summed in another order. @throws RowsError where numbers are not finite, counted and located, or too many per row.
  */
 export async function rowMoments(source: RowSource, options: MomentsOptions): Promise<Moments> {
   const precision = options.precision ?? defaultPrecision(source);
@@ -51,6 +55,7 @@ const defaultPrecision = ({ rows, width }: RowSource): GramPrecision =>
 
 async function threadSums(source: RowSource, precision: GramPrecision, options: MomentsOptions): Promise<CentredSums> {
   const { width } = source;
+  const { communicator = alone } = options;
   const block = Math.max(1, Math.floor(BLOCK_BYTES / (PANEL * width * 4)));
   const panels = Math.min(block, Math.ceil(source.rows / PANEL));
   const layout = planScatter(width, panels, precision);
@@ -63,17 +68,18 @@ async function threadSums(source: RowSource, precision: GramPrecision, options: 
   const threads = await startThreads(scatterModule(layout), layout.pages, options.threads);
   const { buffer } = threads.memory;
   const counter = new Int32Array(buffer, layout.next, 1);
-  const run = async (name: string, rows: number): Promise<void> => {
+  const run = async (name: string, ...parameters: number[]): Promise<void> => {
     counter[0] = 0;
-    await threads.run(name, rows);
+    await threads.run(name, ...parameters);
   };
   try {
+    const { start, end } = shareOf(communicator, piecesOf(layout));
     let seen = 0;
     for await (const rows of blocks(source, layout, new Float32Array(buffer))) {
       options.signal?.throwIfAborted();
       if (seen === 0) centreOn(new Float32Array(buffer, layout.rows), rows, width, layout, buffer);
       await run('pack', rows);
-      await run('multiply', rows);
+      await run('multiply', rows, start, end);
       seen += rows;
       options.onRows?.(seen);
     }
@@ -81,6 +87,7 @@ async function threadSums(source: RowSource, precision: GramPrecision, options: 
     const padded = new Float64Array(buffer, layout.scatter, layout.width ** 2);
     for (let i = 0; i < width; i++)
       products.set(padded.subarray(i * layout.width, i * layout.width + i + 1), i * width);
+    await communicator.allReduceSum(products);
     const [centre, sums] = [layout.centre, layout.sums].map(at => new Float64Array(buffer, at, width).slice());
     return { rows: seen, centre, sums, products };
   } finally {

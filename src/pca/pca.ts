@@ -1,9 +1,10 @@
 import { EXIT, UserError } from '../base/index.js';
+import { alone, byFirst, type Communicator } from '../distributed/index.js';
 import type { RowSource } from '../rows/index.js';
 import { RowsError } from './errors.js';
 import { rowMoments, type Moments, type MomentsOptions } from './moments.js';
 import { numericalRank, roundingShare } from './rounding.js';
-import { axesOfRows, gramPairs, rowGram } from './row-gram.js';
+import { axesOfRows, gramPairs, rowGram, type RowGram } from './row-gram.js';
 import { leadingSpectrum } from './spectrum.js';
 
 /** Principal axes of rows; arrays are double precision, row-major. */
@@ -39,9 +40,28 @@ export async function fitPca(source: RowSource, options: PcaOptions): Promise<Pc
   const { name, rows, width } = source;
   if (rows < 2) throw new UserError(`${name}: PCA needs two rows or more`, EXIT.failed);
   if ('dims' in options && options.dims > Math.min(width, rows)) throw tooManyAxes(source, options.dims);
-  return rows < width
-    ? await axesFromRows(source, options)
-    : principalAxes(name, await rowMoments(source, options), options);
+  const { communicator = alone } = options;
+  if (rows < width) {
+    const gram = await rowGram(source, options);
+    return await bySolver(communicator, () => axesFromRows(source, gram, options));
+  }
+  const moments = await rowMoments(source, options);
+  return await bySolver(communicator, () => principalAxes(name, moments, options));
+}
+
+/** Rank 0 solves for all ranks: on another processor or with other threads a solver's last digits may differ. */
+async function bySolver(communicator: Communicator, solve: () => Promise<Pca> | Pca): Promise<Pca> {
+  if (communicator.size === 1) return await solve();
+  let solved: Pca | undefined;
+  const { lengths, ...numbers } = await byFirst(communicator, async () => {
+    const { mean, components, spectrum, ...rest } = (solved = await solve());
+    return { ...rest, lengths: [mean, components, spectrum].map(array => array.length) };
+  });
+  const [mean, components, spectrum] = solved
+    ? [solved.mean, solved.components, solved.spectrum]
+    : lengths.map(length => new Float64Array(length));
+  for (const array of [mean, components, spectrum]) await communicator.broadcast(array);
+  return { ...numbers, mean, components, spectrum };
 }
 
 function tooManyAxes({ name, rows, width }: RowSource, asked: number): RowsError {
@@ -53,9 +73,8 @@ function tooManyAxes({ name, rows, width }: RowSource, asked: number): RowsError
   );
 }
 
-async function axesFromRows(source: RowSource, options: PcaOptions): Promise<Pca> {
+async function axesFromRows(source: RowSource, gram: RowGram, options: PcaOptions): Promise<Pca> {
   const { name, rows, width } = source;
-  const gram = await rowGram(source, options);
   const total = trace(gram.products, rows);
   requireVariance(name, total);
   const pairs = gramPairs(gram);

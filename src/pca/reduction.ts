@@ -1,5 +1,5 @@
 import { tf } from '../engine/index.js';
-import type { RowSource } from '../rows/index.js';
+import { inBatches, type RowChunk, type RowSource } from '../rows/index.js';
 import { notFinite } from './moments.js';
 import type { Pca } from './pca.js';
 
@@ -50,7 +50,13 @@ export async function columnReduction(source: RowSource, { standardize = true } 
   return { width, dims: width, mean, ...(standardize && { scale }) };
 }
 
-/** The rows after the reduction, [rows, dims], computed chunk by chunk on every pass in single precision. */
+/**
+ * Rows of a batch: the engine rounds a product according to the number of rows in it, so these begin at multiples of it and
+ * a row becomes the same whichever rows are asked for.
+ */
+const BATCH = 256;
+
+/** The rows after the reduction, [rows, dims], computed batch by batch on every pass in single precision. */
 export function reducedRows(reduction: Reduction, source: RowSource): RowSource {
   const { dims } = reduction;
   const { name, rows, labels } = source;
@@ -59,16 +65,26 @@ export function reducedRows(reduction: Reduction, source: RowSource): RowSource 
     rows,
     width: dims,
     labels,
-    async *chunks(options) {
+    async *chunks({ start = 0, end = rows, chunkRows = BATCH } = {}) {
       const apply = prepared(reduction);
       try {
-        for await (const chunk of source.chunks(options))
-          yield { start: chunk.start, rows: chunk.rows, data: await apply.run(chunk.data, chunk.rows) };
+        for await (const batch of inBatches(source, BATCH, { start, end }))
+          yield* within(start, end, chunkRows, { ...batch, data: await apply.run(batch.data, batch.rows) }, dims);
       } finally {
         apply.dispose();
       }
     },
   };
+}
+
+/** The rows of a chunk that were asked for, at most so many at a time. */
+function* within(start: number, end: number, most: number, chunk: RowChunk, width: number): Iterable<RowChunk> {
+  const last = Math.min(end, chunk.start + chunk.rows);
+  for (let at = Math.max(start, chunk.start); at < last; at += most) {
+    const rows = Math.min(most, last - at);
+    const data = chunk.data.subarray((at - chunk.start) * width, (at - chunk.start + rows) * width);
+    yield { start: at, rows, data };
+  }
 }
 
 interface Prepared {

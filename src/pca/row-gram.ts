@@ -1,4 +1,5 @@
 import { setImmediate } from 'node:timers/promises';
+import { alone } from '../distributed/index.js';
 import { eigh, hostMatMul, rowProducts, type FloatRows } from '../engine/index.js';
 import { cachedRows, type RowSource } from '../rows/index.js';
 import { notFinite, type MomentsOptions } from './moments.js';
@@ -25,7 +26,7 @@ const BLOCK_NUMBERS = 2 ** 26;
 /** Numbers that are widened to double precision at a time. */
 const CHUNK_NUMBERS = 2 ** 22;
 
-type GramOptions = Pick<MomentsOptions, 'onRows' | 'signal'>;
+type GramOptions = Pick<MomentsOptions, 'onRows' | 'signal' | 'communicator'>;
 
 /** @throws RowsError where numbers are not finite, counted and located. */
 export async function rowGram(source: RowSource, options: GramOptions = {}): Promise<RowGram> {
@@ -64,18 +65,24 @@ async function columnMoments(source: RowSource): Promise<{ mean: Float64Array; s
 async function centredProducts(
   source: RowSource,
   mean: Float64Array,
-  { onRows, signal }: GramOptions,
+  { onRows, signal, communicator = alone }: GramOptions,
 ): Promise<Float64Array> {
   const { rows: n, width } = source;
+  const { rank, size } = communicator;
+  // Ranks take pairs of blocks in turn; each pair is one rank's alone, so nothing is rounded when they are put together.
+  let pair = 0;
   const products = new Float64Array(n * n);
   const most = Math.max(1, Math.floor(BLOCK_NUMBERS / width));
   for (let start = 0; start < n; start += most) {
     const block = await rowsBetween(source, start, Math.min(n, start + most));
     // Every pair once: with itself, then with the rows behind it.
-    const own = await rowProducts(block, block, mean);
-    put(products, n, own, { first: start, rows: block.rows }, { first: start, rows: block.rows });
+    if (pair++ % size === rank) {
+      const own = await rowProducts(block, block, mean);
+      put(products, n, own, { first: start, rows: block.rows }, { first: start, rows: block.rows });
+    }
     for await (const chunk of source.chunks({ start: start + block.rows })) {
       signal?.throwIfAborted();
+      if (pair++ % size !== rank) continue;
       const other = { rows: chunk.rows, width, data: chunk.data };
       const values = await rowProducts(block, other, mean);
       put(products, n, values, { first: start, rows: block.rows }, { first: chunk.start, rows: chunk.rows });
@@ -83,6 +90,7 @@ async function centredProducts(
     signal?.throwIfAborted();
     onRows?.(start + block.rows);
   }
+  await communicator.allReduceSum(products);
   return products;
 }
 

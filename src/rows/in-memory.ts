@@ -1,10 +1,21 @@
 import { EXIT, UserError } from '../base/index.js';
+import type { Share } from '../distributed/index.js';
 import type { RowSource } from './source.js';
 
-/** All rows at once, [rows, width], for `what` that needs them in memory `copies` times. @throws UserError beyond `memory` bytes. */
+interface InMemory {
+  /** What needs them, `copies` times. */
+  what: string;
+  copies: number;
+  /** Bytes. */
+  memory: number;
+  /** The only rows to be read; zeros for the others. */
+  share?: Share;
+}
+
+/** All rows at once, [rows, width]. @throws UserError beyond the memory. */
 export async function rowsInMemory(
   source: RowSource,
-  { what, copies, memory }: { what: string; copies: number; memory: number },
+  { what, copies, memory, share }: InMemory,
 ): Promise<Float32Array> {
   const { name, rows, width } = source;
   const bytes = rows * width * 4 * copies;
@@ -14,6 +25,7 @@ export async function rowsInMemory(
       EXIT.failed,
     );
   const data = new Float32Array(rows * width);
-  for await (const chunk of source.chunks()) data.set(chunk.data.subarray(0, chunk.rows * width), chunk.start * width);
+  for await (const chunk of source.chunks(share))
+    data.set(chunk.data.subarray(0, chunk.rows * width), chunk.start * width);
   return data;
 }

@@ -5,4 +5,5 @@ export { cachedRows, type CachedRows } from './cache.js';
 export { randomWindows, type Windows } from './windows.js';
 export { randomRows, sampleOf } from './sample.js';
 export { rowsInMemory } from './in-memory.js';
+export { inBatches } from './batches.js';
 export { distinctRows } from './distinct.js';

@@ -1,9 +1,16 @@
 import type { RandomNumbers } from '../base/index.js';
+import type { OfRanks, Share } from '../distributed/index.js';
 import type { RowSource } from './source.js';
 import { arrayRows } from './sources.js';
 /** Consecutive rows are drawn together, so that a file is not read row by row: this many at most, and few beside a batch. */
 const LONGEST_RUN = 32;
 const RUNS = 256;
+
+/** The part of a stretch that is of the share; none of it is an empty stretch of the share. */
+const within = (share: Share, start: number, end: number): Share => ({
+  start: Math.min(Math.max(start, share.start), share.end),
+  end: Math.max(Math.min(end, share.end), share.start),
+});
 
 /** Random batches of a source's rows, all of one size and one after the other in the same memory. */
 export interface Windows {
@@ -17,10 +24,12 @@ export interface Windows {
 
 /**
  * Batches of about `size` rows, each of runs from all over the source: rows that lie class by class come mixed. A pass
- * visits every row once but for less than a run per batch.
+ * visits every row once but for less than a run per batch. Of several ranks each reads the rows of its share and gets the
+ * others' from them.
  */
-export function randomWindows(source: RowSource, size: number, random: RandomNumbers): Windows {
+export function randomWindows(source: RowSource, size: number, random: RandomNumbers, ranks?: OfRanks): Windows {
   const { name, width } = source;
+  const share = ranks?.share ?? { start: 0, end: source.rows };
   const run = Math.max(1, Math.min(LONGEST_RUN, Math.floor(size / RUNS)));
   const runs = Math.floor(source.rows / run);
   const perPass = Math.max(1, Math.floor(source.rows / size));
@@ -35,11 +44,13 @@ export function randomWindows(source: RowSource, size: number, random: RandomNum
       const chosen = order.runs.slice(batch * perBatch, (batch + 1) * perBatch).sort();
       // Rows that no run holds are others in every pass.
       const offset = pass % (source.rows - runs * run + 1);
+      data.fill(0);
       for (const [i, number] of chosen.entries()) {
         const start = offset + number * run;
-        for await (const chunk of source.chunks({ start, end: start + run }))
+        for await (const chunk of source.chunks(within(share, start, start + run)))
           data.set(chunk.data.subarray(0, chunk.rows * width), (i * run + chunk.start - start) * width);
       }
+      await ranks?.communicator.allReduceSum(data);
     },
   };
 }

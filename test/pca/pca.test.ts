@@ -176,7 +176,7 @@ describe('reduced rows', () => {
   it('are cached in memory, or in a file that goes when they do', async () => {
     const expected = await values(rows);
     for (const memory of [1e6, 0]) {
-      const cached = await cachedRows(rows, memory, folder);
+      const cached = await cachedRows(rows, memory, { folder });
       expect(cached.file === undefined).toBe(memory > 0);
       expect(await values(cached.rows)).toEqual(expected);
       await cached.dispose();

@@ -28,11 +28,13 @@ export interface AlgorithmOptions extends Omit<FitOptions, 'onIteration'> {
   ) => Promise<void> | void;
 }
 
-/** Fits one mixture. `adam` cannot resume and starts again, with the same result. */
+/** Fits one mixture. `adam` cannot resume and starts again, with the same result; its batches are too small to be divided among ranks. */
 export const FITS: Record<Algorithm, (context: FitContext, options: AlgorithmOptions) => Promise<Fit>> = {
   em: ({ ws }, options) => fitMixture(ws, options),
   stepwise: async ({ ws, train, memory, threads }, options) => {
-    const fit = await fitStepwise(train, { ...options, covariance: ws.layout.covariance, memory, threads });
+    const { layout, communicator } = ws;
+    const { covariance } = layout;
+    const fit = await fitStepwise(train, { ...options, covariance, memory, threads, communicator });
     return { ...fit, logLikelihood: (await scoreWorkspace(ws, fit.mixture)).mean };
   },
   adam: async ({ train, memory }, { components, maxIter, tol, seed, ...rest }) => {

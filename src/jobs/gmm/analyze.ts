@@ -1,17 +1,19 @@
 import { availableCores, EXIT, UserError, type Log } from '../../base/index.js';
+import { alone, type Communicator } from '../../distributed/index.js';
 import {
   confusion,
   fitMixture,
   logDensities,
   mergeTree,
   openWorkspace,
+  rowShare,
   scoreWorkspace,
   splitHeaviest,
   type Mixture,
 } from '../../gmm/index.js';
-import { cachedRows, distinctRows, type RowSource } from '../../rows/index.js';
+import { cachedRows, distinctRows, type CachedRows, type RowSource } from '../../rows/index.js';
 import { reducedRows } from '../../pca/index.js';
-import { fitOptions, resumableFit } from './fit.js';
+import { fitOptions, resumableFit, Stopped } from './fit.js';
 import { splitMemory } from './memory.js';
 import { nullRows } from './nulls.js';
 import { report, type GmmReport, type ScoredFit, type SpaceResult } from './report.js';
@@ -28,6 +30,7 @@ export async function analyzeGmm(sources: GmmSource[], chosen: GmmSettings, cont
     ...chosen,
     threads: chosen.threads ?? availableCores(),
     memory: splitMemory(chosen.memory),
+    communicator: context.communicator ?? alone,
   };
   try {
     const spaces = await spacesOf(sources, { ...settings, signal: context.signal }, context.log);
@@ -35,7 +38,7 @@ export async function analyzeGmm(sources: GmmSource[], chosen: GmmSettings, cont
     for (const space of spaces) results.push(...(await analyzeSpace(space, settings, context)));
     return report(results, settings);
   } catch (error) {
-    if (!context.signal?.aborted) throw error;
+    if (!context.signal?.aborted && !(error instanceof Stopped)) throw error;
     throw new UserError(
       context.state
         ? 'interrupted; the state is saved, the same command line resumes from there'
@@ -50,13 +53,26 @@ async function analyzeSpace(
   settings: SweepSettings,
   context: GmmContext,
 ): Promise<SpaceResult[]> {
-  const { memory, controls } = settings;
-  const train = await cachedRows(reducedRows(space.reduction, space.train), memory.train);
-  const heldout = space.heldout && (await cachedRows(reducedRows(space.reduction, space.heldout), memory.heldout));
+  const { memory, controls, communicator } = settings;
+  const reduced = (rows: RowSource): RowSource => reducedRows(space.reduction, rows);
+  const kept = (rows: RowSource, part: number): Promise<CachedRows> =>
+    cachedRows(reduced(rows), part, { share: rowShare(communicator, rows.rows) });
+  const train = await kept(space.train, memory.train);
+  const heldout = space.heldout && (await kept(space.heldout, memory.heldout));
+  // What is kept is the rank's share; alone that is all.
+  const real = ({ rows }: CachedRows, from: RowSource) => ({
+    kept: rows,
+    all: communicator.size > 1 ? reduced(from) : rows,
+  });
   try {
     const results: SpaceResult[] = [];
     for (const control of controls) {
-      const rows = await nullRows(control, train.rows, heldout?.rows, settings);
+      const rows = await nullRows(
+        control,
+        real(train, space.train),
+        heldout && real(heldout, space.heldout!),
+        settings,
+      );
       try {
         results.push(...(await sweep({ space, control, ...rows }, settings, context)));
       } finally {
@@ -80,18 +96,19 @@ interface Swept {
 
 async function sweep(swept: Swept, settings: SweepSettings, context: GmmContext): Promise<SpaceResult[]> {
   const { space, control, train, heldout } = swept;
-  const { covariance, memory, threads, repeats, grow } = settings;
+  const { covariance, memory, threads, repeats, grow, communicator } = settings;
   // With a state folder an iteration is finished and saved before an interruption takes effect.
   const signal = context.state ? undefined : context.signal;
   const counts = [...settings.components].sort((a, b) => a - b);
   const largest = Math.max(1, ...counts);
-  await requireRows(swept, largest, context.log);
-  const ws = await openWorkspace(train, { components: largest, covariance, memory: memory.workspace, threads, signal });
+  await requireRows(swept, largest, communicator, context.log);
+  const own = { threads, signal, communicator };
+  const ws = await openWorkspace(train, { components: largest, covariance, memory: memory.workspace, ...own });
   try {
     /** log p of the held-out rows, or of the training rows where none are held out. */
     const score = async (mixture: Mixture): Promise<Float32Array> => {
       if (!heldout) return (await scoreWorkspace(ws, mixture)).logs;
-      return (await logDensities(mixture, heldout, { memory: memory.second, threads, signal })).logs;
+      return (await logDensities(mixture, heldout, { memory: memory.second, ...own })).logs;
     };
     const one = await fitMixture(ws, { ...fitOptions(settings, 1, 0), restarts: 1 });
     const oneLogs = await score(one.mixture);
@@ -138,13 +155,24 @@ async function sweep(swept: Swept, settings: SweepSettings, context: GmmContext)
 }
 
 /** @throws UserError where there are fewer rows than components; warns where there are fewer distinct ones. */
-async function requireRows({ space: { source }, train }: Swept, components: number, log: Log): Promise<void> {
+async function requireRows(
+  { space: { source }, train }: Swept,
+  components: number,
+  communicator: Communicator,
+  log: Log,
+): Promise<void> {
   if (components > train.rows)
     throw new UserError(
       `${source}: ${components} components need at least as many rows to fit; there are ${train.rows}`,
       EXIT.failed,
     );
-  const distinct = await distinctRows(train, components);
+  if (communicator.size > train.rows)
+    throw new UserError(
+      `${source}: its ${train.rows} rows to fit are fewer than the ${communicator.size} ranks`,
+      EXIT.failed,
+    );
+  const share = rowShare(communicator, train.rows);
+  const distinct = await distinctRows(train, components, { communicator, share });
   if (distinct < components)
     log.warn(
       `${source}: only ${distinct} of its ${train.rows} rows are distinct, fewer than ${components} components; some components will coincide`,

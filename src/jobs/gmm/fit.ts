@@ -1,9 +1,13 @@
 import type { Log } from '../../base/index.js';
+import { alone, anyOf } from '../../distributed/index.js';
 import type { Algorithm, Fit, FitOptions, NullControl } from '../../gmm/index.js';
 import { FITS, type FitContext } from './algorithms.js';
 import type { GmmContext, SweepSettings } from './settings.js';
 import type { AnalysedSpace } from './space.js';
 import { noState } from './state.js';
+
+/** Thrown by every rank once one is interrupted and the state is saved. */
+export class Stopped extends Error {}
 
 /** Which of a sweep's fits one is. */
 export interface FitOf {
@@ -36,7 +40,7 @@ export async function resumableFit(
   rows: FitContext,
   what: FitOf,
   options: FitOptions,
-  { log, signal, state = noState }: GmmContext,
+  { log, signal, state = noState, communicator = alone }: GmmContext,
 ): Promise<Fit> {
   const name = stateName(what);
   const label = labelOf(what);
@@ -53,8 +57,10 @@ export async function resumableFit(
     resume,
     onIteration: async (current, { iteration, lowerBound }) => {
       progress.update(iteration, `nll ${(-lowerBound).toFixed(4)}`);
-      if (current) await state.save(name, current, signal?.aborted);
-      signal?.throwIfAborted();
+      // Ranks hear of an interruption at different times, and must stop after the same iteration.
+      const stop = await anyOf(communicator, signal?.aborted === true);
+      if (current) await state.save(name, current, stop);
+      if (stop) throw new Stopped();
     },
   });
   progress.stop();

@@ -1,5 +1,6 @@
 import { availableCores } from '../../base/index.js';
-import { batchRows, pairOperations, planShape, type CovarianceType } from '../../gmm/index.js';
+import { alone, type Communicator } from '../../distributed/index.js';
+import { batchRows, pairOperations, planShape, rowShare, type CovarianceType } from '../../gmm/index.js';
 import { arrayRows, type RowSource } from '../../rows/index.js';
 import { fitPca } from '../../pca/index.js';
 import { splitMemory, type MemoryParts } from './memory.js';
@@ -27,32 +28,42 @@ const SAMPLE = 2000;
 const SPEED = 1.5e10;
 const NEAR = 20;
 
-/** Estimates the cost of a sweep from a few rows. */
-export async function planSweep(sources: GmmSource[], settings: GmmSettings): Promise<PlanRow[]> {
+/** Estimates the cost of a sweep from a few rows; of several ranks that of the first, whose share is no smaller than another's. */
+export async function planSweep(
+  sources: GmmSource[],
+  settings: GmmSettings,
+  { size }: Pick<Communicator, 'size'> = alone,
+): Promise<PlanRow[]> {
   const threads = settings.threads ?? availableCores();
   const own: number[] = [];
   for (const { rows } of sources) own.push(await estimatedDims(rows, settings, threads));
   const common = Math.max(...own);
   return sources.flatMap((source, i) => {
     const dims = settings.dims === 'common' ? Math.min(common, source.rows.width) : own[i];
-    return planSource(source, dims, threads, settings);
+    return planSource(source, { dims, threads, communicator: { rank: 0, size } }, settings);
   });
 }
 
-function planSource(source: GmmSource, dims: number, threads: number, settings: GmmSettings): PlanRow[] {
+interface Planned {
+  dims: number;
+  threads: number;
+  communicator: Pick<Communicator, 'rank' | 'size'>;
+}
+
+function planSource(source: GmmSource, { dims, threads, communicator }: Planned, settings: GmmSettings): PlanRow[] {
   const { covariance, restarts, repeats, maxIter } = settings;
   const [{ train, heldout }] = divide(source, settings);
   const { rows } = train;
   const memory = splitMemory(settings.memory);
   // One workspace serves the whole sweep, so it has room for the largest mixture.
-  const shape = { components: Math.max(...settings.components), covariance, threads };
+  const shape = { components: Math.max(...settings.components), covariance, threads, communicator };
   const fit = planShape({ rows, width: dims }, { ...shape, memory: memory.workspace });
   const held = fit.bytes + besides({ rows, heldout: heldout?.rows, dims }, shape, memory, settings);
-  const streamed = fit.residentRows < rows;
+  const streamed = fit.residentRows < fit.rows;
   const fits = restarts * repeats;
   return settings.components.map(components => {
-    const near = rows * Math.min(components, NEAR);
-    const pairs = (fit.keepDistances ? near : rows * components) + near;
+    const near = fit.rows * Math.min(components, NEAR);
+    const pairs = (fit.keepDistances ? near : fit.rows * components) + near;
     return {
       source: source.name,
       components,
@@ -69,12 +80,15 @@ function planSource(source: GmmSource, dims: number, threads: number, settings: 
 /** Bytes that a sweep holds beside the fit's workspace: the rows that are not left in a file, and what scores or fits. */
 function besides(
   { rows, heldout = 0, dims }: { rows: number; heldout?: number | undefined; dims: number },
-  shape: { components: number; covariance: CovarianceType; threads: number },
+  shape: { components: number; covariance: CovarianceType } & Pick<Planned, 'threads' | 'communicator'>,
   memory: MemoryParts,
   { algorithm, controls }: GmmSettings,
 ): number {
   const bytes = (count: number): number => count * dims * 4;
-  const cached = (count: number, part: number): number => (bytes(count) <= part ? bytes(count) : 0);
+  const cached = (count: number, part: number): number => {
+    const { start, end } = rowShare(shape.communicator, count);
+    return bytes(end - start) <= part ? bytes(end - start) : 0;
+  };
   const workspace = (count: number): number =>
     count === 0 ? 0 : planShape({ rows: count, width: dims }, { ...shape, memory: memory.second }).bytes;
   const batch = batchRows({ rows, width: dims }, { ...shape, memory: memory.second });

@@ -1,4 +1,5 @@
 import type { Log } from '../../base/index.js';
+import type { Communicator } from '../../distributed/index.js';
 import type { Algorithm, CovarianceType, NullControl, SavedMixture, StartMethod } from '../../gmm/index.js';
 import type { MemoryParts } from './memory.js';
 import type { SpaceSettings } from './space.js';
@@ -21,7 +22,7 @@ export interface GmmSettings extends Omit<SpaceSettings, 'threads' | 'signal'> {
   controls: NullControl[];
   /** Start each component count from the former one's mixture, its heaviest components split. */
   grow: boolean;
-  /** Bytes. */
+  /** Bytes, of each rank. */
   memory: number;
   /** Default: all cores. */
   threads?: number | undefined;
@@ -35,10 +36,13 @@ export interface GmmSettings extends Omit<SpaceSettings, 'threads' | 'signal'> {
 export interface SweepSettings extends Omit<GmmSettings, 'memory' | 'threads'> {
   memory: MemoryParts;
   threads: number;
+  communicator: Communicator;
 }
 
 export interface GmmContext {
   log: Log;
   signal?: AbortSignal | undefined;
   state?: SweepState | undefined;
+  /** Ranks that share the rows. */
+  communicator?: Communicator | undefined;
 }

@@ -1,4 +1,5 @@
 import { EXIT, UserError, type Log } from '../../base/index.js';
+import type { Communicator } from '../../distributed/index.js';
 import type { SavedMixture } from '../../gmm/index.js';
 import { selectedRows, splitRows, type RowSource } from '../../rows/index.js';
 import {
@@ -35,6 +36,7 @@ export interface SpaceSettings {
   seed: number;
   threads: number;
   signal?: AbortSignal | undefined;
+  communicator?: Communicator | undefined;
 }
 
 /** Rows to fit on, rows held out, and what is done to both before: unless asked otherwise, fitted on the former alone. */
@@ -136,10 +138,15 @@ function foldOf({ name, rows }: GmmSource, fold: number, folds: number, seed: nu
   return { source: name, fold, train: selectedRows(rows, train, name), heldout: selectedRows(rows, out, name) };
 }
 
-async function axes(part: Part, { dims, variance, threads, signal }: SpaceSettings, log: Log): Promise<Pca> {
+async function axes(
+  part: Part,
+  { dims, variance, threads, signal, communicator }: SpaceSettings,
+  log: Log,
+): Promise<Pca> {
   const progress = log.progress(`${part.source}: PCA`, part.seen.rows, 'rows');
   const wanted = typeof dims === 'number' ? { dims } : { variance };
-  const pca = await fitPca(part.seen, { ...wanted, threads, signal, onRows: rows => progress.update(rows) });
+  const onRows = (rows: number): void => progress.update(rows);
+  const pca = await fitPca(part.seen, { ...wanted, threads, signal, communicator, onRows });
   progress.stop();
   // Divided by its own deviation, an axis of rounding alone would count as much as any.
   const missing = typeof dims === 'number' ? axesLeftOut(pca, dims) : undefined;
@@ -151,8 +158,8 @@ async function axes(part: Part, { dims, variance, threads, signal }: SpaceSettin
 }
 
 /** Where a block of axes was solved for: the same and more of them. */
-const widened = async (part: Part, dims: number, settings: SpaceSettings): Promise<Pca> =>
-  await fitPca(part.seen, { dims: Math.min(dims, part.seen.width, part.seen.rows), threads: settings.threads });
+const widened = async ({ seen }: Part, dims: number, { threads, communicator }: SpaceSettings): Promise<Pca> =>
+  await fitPca(seen, { dims: Math.min(dims, seen.width, seen.rows), threads, communicator });
 
 function space(part: Part, pca: Pca, dims: number, { standardize }: SpaceSettings): AnalysedSpace {
   // A source with fewer numbers per row than another needs axes keeps what it has.

@@ -1,11 +1,13 @@
 import { existsSync } from 'node:fs';
-import { rm } from 'node:fs/promises';
+import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { EXIT, messageOf, refuseOtherWork, shown, UserError, type Log } from '../../base/index.js';
+import { byFirst, type Communicator } from '../../distributed/index.js';
 import { mixtureArrays, mixtureFrom, type Fit, type FitState } from '../../gmm/index.js';
 import {
   holdFolder,
   makeFolder,
+  memoryBytes,
   readJsonRecord,
   readNpz,
   writeFileAtomic,
@@ -13,7 +15,7 @@ import {
   type NdArray,
 } from '../../io/index.js';
 
-/** Where a sweep stores its progress, so that it can be stopped at any moment and resumed. */
+/** Where a sweep stores its progress, so that it can be stopped at any moment and resumed, by any number of ranks. */
 export interface SweepState {
   /** A fit that was finished before. */
   finished(name: string): Promise<Fit | undefined>;
@@ -35,22 +37,31 @@ export const noState: SweepState = {
 /** Saving takes up to this share of the time. */
 const SHARE = 0.05;
 
-/** Hands `work` the state in a folder, which no other process may use meanwhile; without a folder, nothing is kept. */
+interface StateContext {
+  log: Log;
+  communicator: Communicator;
+}
+
+/** Hands `work` the state in a folder, which no other job may use meanwhile; without a folder, nothing is kept. */
 export async function withState<T>(
   folder: string | undefined,
   identity: Record<string, unknown>,
-  log: Log,
+  context: StateContext,
   work: (state?: SweepState) => Promise<T>,
 ): Promise<T> {
   if (folder === undefined) return await work();
-  return await holdFolder(folder, { option: '--state' }, async () => work(await openState(folder, identity, log)));
+  const { communicator } = context;
+  return await holdFolder(folder, { option: '--state', communicator }, async () => {
+    await byFirst(communicator, () => claim(folder, identity));
+    return await work(openState(folder, context));
+  });
 }
 
 /**
- * Opens or begins a state folder. `identity` says what the sweep is of: numbers from another one are not taken up.
+ * Begins a state folder or takes it up. `identity` says what the sweep is of: numbers from another one are not taken up.
  * @throws UserError where the folder belongs to another sweep.
  */
-async function openState(folder: string, identity: Record<string, unknown>, log: Log): Promise<SweepState> {
+async function claim(folder: string, identity: Record<string, unknown>): Promise<void> {
   const card = join(folder, 'sweep.json');
   if (existsSync(card)) {
     const former = await readJsonRecord(card).catch(() => {
@@ -66,28 +77,41 @@ async function openState(folder: string, identity: Record<string, unknown>, log:
     await makeFolder(folder);
     await writeFileAtomic(card, `${JSON.stringify(identity, null, 2)}\n`);
   }
+}
+
+/** Rank 0 alone reads and writes; what it has read is there on all ranks. */
+function openState(folder: string, { log, communicator }: StateContext): SweepState {
   const done = (name: string): string => join(folder, `${name}.npz`);
   const running = join(folder, 'running.npz');
   let nextSave = 0;
+  const first = communicator.rank === 0;
   /** Nothing where the file is damaged: what it held is fitted again. */
-  const taken = async <T>(path: string, from: (arrays: Arrays) => T): Promise<T | undefined> => {
-    if (!existsSync(path)) return undefined;
+  const intact = async (path: string, from: (arrays: Arrays) => unknown): Promise<Uint8Array> => {
+    if (!first || !existsSync(path)) return new Uint8Array();
     try {
-      return from(await readNpz(path));
+      const bytes = await readFile(path);
+      from(await readNpz(memoryBytes(path, bytes)));
+      return bytes;
     } catch (error) {
       log.warn(`${path}: is damaged (${messageOf(error)}); its fit is repeated`);
-      return undefined;
+      return new Uint8Array();
     }
+  };
+  const taken = async <T>(path: string, from: (arrays: Arrays) => T): Promise<T | undefined> => {
+    const [bytes] = await communicator.allGather(await intact(path, from));
+    return bytes.length > 0 ? from(await readNpz(memoryBytes(path, bytes))) : undefined;
   };
   return {
     finished: name => taken(done(name), arrays => fitFrom(done(name), arrays, '')),
     async finish(name, fit) {
+      if (!first) return;
       await writeNpz(done(name), fitArrays(fit, ''), { force: true });
       await rm(running, { force: true });
       nextSave = 0;
     },
     running: name => taken(running, arrays => (textOf(arrays.name) === name ? stateFrom(running, arrays) : undefined)),
     async save(name, state, now = false) {
+      if (!first) return;
       const started = performance.now();
       if (started < nextSave && !now) return;
       await writeNpz(running, { name: bytes(name), ...stateArrays(state()) }, { force: true });
