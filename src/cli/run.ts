@@ -8,7 +8,7 @@ import { eventLog } from './events.js';
 import { makeLog, type CliLog, type TextSink } from './log.js';
 import { parseWords, questionOf, type Question } from './parser.js';
 import { describeRanks, letFirstTell } from './ranks.js';
-import { requeueJob, WARNING } from './requeue.js';
+import { requeueJob, requireJob, WARNING } from './requeue.js';
 import { resolveOptions, type Resolved } from './resolve.js';
 import { UsageError } from './usage-error.js';
 
@@ -42,6 +42,7 @@ export async function runCli(argv: string[], streams: CliStreams): Promise<numbe
     verbose = prepared.options.verbose === true;
     log = logFor(streams, prepared.options);
     requireRanks(prepared, communicator);
+    requireJob(prepared.options, process.env);
     if (communicator.size > 1) log.note(describeRanks(communicator));
     await runPrepared(prepared, streams, log);
     return end(EXIT.done);

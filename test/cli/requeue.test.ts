@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { withRestart } from '../../src/cli/requeue.js';
+import { requireJob, withRestart } from '../../src/cli/requeue.js';
 
 const job = { SLURM_JOB_ID: '7' };
 
@@ -19,5 +19,5 @@ test('without --requeue a job started again does what its command line says', ()
 });
 
 test('outside Slurm --requeue is refused', () => {
-  expect(() => withRestart({ requeue: true }, true, {})).toThrow('--requeue is for jobs of Slurm');
+  expect(() => requireJob({ requeue: true }, {})).toThrow('--requeue is for jobs of Slurm');
 });
