@@ -1,4 +1,4 @@
-export { movingBuffers, type BufferRule } from './buffers.js';
+export { movingBuffers } from './buffers.js';
 export { train, type TrainResult } from './loop.js';
 export { measure, type Measurement } from './measure.js';
 export { portionOf, type Portion } from './portion.js';
