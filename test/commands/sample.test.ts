@@ -397,7 +397,9 @@ describe('bad input is one clear line', () => {
   test('latents that are not finite: after which step', async () => {
     const broken = await changed('broken', weights => {
       const { data } = weights['final_layer.linear.weight'];
-      weights['final_layer.linear.weight'].data = Float32Array.from(data as Float32Array, value => (value < 0 ? -3e38 : 3e38));
+      weights['final_layer.linear.weight'].data = Float32Array.from(data as Float32Array, value =>
+        value < 0 ? -3e38 : 3e38,
+      );
     });
     for (const [sampler, message] of [
       ['euler', /NaN or infinite after step 1 of 4 \(t = 0.250\)/],

@@ -7,13 +7,13 @@ import { transformSync } from '@swc/core';
 import { centreCrop, openImages } from '../../src/data/index.js';
 import { encodePng } from '../../src/io/index.js';
 
-// Workers run built JavaScript only, so the three rooms are built here, beside node_modules for sharp to be found.
+// Workers run built JavaScript only, so the rooms that they need are built here, beside node_modules for sharp to be found.
 mkdirSync('node_modules/.cache', { recursive: true });
 const build = mkdtempSync('node_modules/.cache/maetok-workers-');
 const image = join(build, 'image.png');
 
 beforeAll(async () => {
-  for (const room of ['base', 'io', 'data', 'data/sources']) {
+  for (const room of ['base', 'distributed', 'distributed/mpi', 'distributed/tcp', 'io', 'data', 'data/sources']) {
     mkdirSync(join(build, 'src', room), { recursive: true });
     for (const name of readdirSync(`src/${room}`).filter(file => file.endsWith('.ts'))) {
       const { code } = transformSync(readFileSync(`src/${room}/${name}`, 'utf8'), {

@@ -125,7 +125,8 @@ function difference(a: Float32Array, b: Float32Array): number {
 
 describe.each([
   ['f32', 3e-6],
-  ['bf16', 2e-2],
+  // Processors without bfloat16 products of their own round more often.
+  ['bf16', 3e-2],
 ] as const)('kernels in %s agree with composed layers in f32', (precision, tolerance) => {
   test.each(LAYERS)('%s', async (_, f, make) => {
     if (!available) return;
