@@ -48,10 +48,14 @@ export async function runCli(argv: string[], streams: CliStreams): Promise<numbe
     return end(EXIT.done);
   } catch (error) {
     const message = describe(error, verbose);
-    if (rank > 0) await letFirstTell();
-    if (rank > 0) stderr.write(`rank ${rank}: ${message}\n`);
+    const code = error instanceof UserError ? error.exitCode : EXIT.failed;
+    // An interruption is all ranks', and rank 0 tells it.
+    if (rank > 0 && code !== EXIT.interrupted) {
+      await letFirstTell();
+      stderr.write(`rank ${rank}: ${message}\n`);
+    }
     log.error(message);
-    return end(error instanceof UserError ? error.exitCode : EXIT.failed);
+    return end(code);
   }
 }
 

@@ -39,9 +39,20 @@ export const doctor = defineCommand({
         `${gigabytes(freemem())} of ${gigabytes(totalmem())} GiB memory free`,
     );
     context.log.note(nodeSupport());
+    context.log.note(await ranksHere());
     for (const hint of await advice(rows)) context.log.note(hint);
   },
 });
+
+/** Which launchers of several ranks have their library here. */
+async function ranksHere(): Promise<string> {
+  const { findMpi } = await import('../distributed/index.js');
+  const found = (await findMpi()).map(({ family, version, fault }) => {
+    const package_ = family === 'MPICH' ? 'mpich' : 'openmpi-bin';
+    return version?.split(',')[0].replace(/\s+/g, ' ') ?? fault ?? `no ${family} (\`apt install ${package_}\`)`;
+  });
+  return `several ranks: ${found.join('; ')}; torchrun and srun need no library`;
+}
 
 /** Starts and measures one engine in this process. */
 async function examine(kind: EngineKind): Promise<Row> {

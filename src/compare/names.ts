@@ -41,4 +41,3 @@ export const LAUNCHERS = {
   mpi: 'here, those that can share their work in ranks started by mpirun',
   slurm: 'each a job of the cluster, which waits for those that it needs',
 } as const;
-export type Launcher = keyof typeof LAUNCHERS;

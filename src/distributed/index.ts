@@ -1,9 +1,9 @@
 export { alone, type Communicator, type Sent, type Summed } from './communicator.js';
 export { agreeOn, anyOf, gatherParts, gatherValues, sumOf, valueOfFirst } from './exchange.js';
 export { gathered } from './gather.js';
-export { joinRanks, type JoinOptions, type Ranks } from './join.js';
-export { launchOf, type Launch } from './launcher.js';
-export { findMpi, type FoundMpi } from './mpi/index.js';
+export { joinRanks } from './join.js';
+export { launchOf } from './launcher.js';
+export { findMpi } from './mpi/index.js';
 export { byFirst, heldByFirst, inParts } from './outcome.js';
 export { cutAtMultiples, ofRank, shareOf, shareOfStretches, type OfRanks, type Share } from './share.js';
 export { requireSharedFolder } from './shared-folder.js';

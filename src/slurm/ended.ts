@@ -12,7 +12,7 @@ export interface TaskEnd {
 /** What a task writes, stderr included. */
 export const logOf = (folder: string, task: string): string => join(folder, `${task}.log`);
 
-export const endedPath = (folder: string, task: string): string => join(folder, `${task}.ended`);
+const endedPath = (folder: string, task: string): string => join(folder, `${task}.ended`);
 
 /** How a task that was started by a batch script into `folder` ended; undefined where it has not. */
 export async function endOf(folder: string, task: string): Promise<TaskEnd | undefined> {

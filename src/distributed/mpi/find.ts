@@ -2,7 +2,7 @@ import { messageOf } from '../../base/index.js';
 import { MPICH, OPEN_MPI } from './abi.js';
 import { openMpi } from './library.js';
 
-export interface FoundMpi {
+interface FoundMpi {
   family: 'Open MPI' | 'MPICH';
   /** What the library says of itself; undefined where it is missing or cannot be used, with the reason. */
   version: string | undefined;

@@ -1,2 +1,2 @@
 export { joinMpi } from './communicator.js';
-export { findMpi, type FoundMpi } from './find.js';
+export { findMpi } from './find.js';
