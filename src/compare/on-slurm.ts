@@ -231,7 +231,7 @@ async function failureOf(
 /** What Slurm's own word for an end means here. */
 const ENDINGS: Record<string, string> = {
   CANCELLED: 'was cancelled; the same command submits it again',
-  TIMEOUT: 'ran into its time limit (`time` of the study’s launch section); the same command goes on with it',
+  TIMEOUT: 'ran into its time limit (`time` of the study’s launch section); the same command continues it',
   OUT_OF_MEMORY: 'needed more memory than it had asked for (`memory` of the study’s launch section)',
   NODE_FAIL: 'was on a node that failed; the same command submits it again',
   PREEMPTED: 'had to make way for another job; the same command submits it again',

@@ -222,7 +222,7 @@ const AHEAD = 2;
 
 /**
  * Batches of the data set that hold images of some stretches, in order. They begin at multiples of their size, since the
- * rounding of an image's latents may hang on its batch: so those are the same, whoever encodes them and when.
+ * rounding of an image's latents may depend on its batch: so those are the same, whoever encodes them and when.
  */
 async function* batches(
   data: ImageDataset,

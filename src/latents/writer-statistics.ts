@@ -15,7 +15,7 @@ import type { ShardRecord } from './writer-state.js';
 const BLOCK = 2 ** 20;
 
 /**
- * Statistics of the images in shards, as they are stored. Sums are made of blocks whose limits hang on the rows' number
+ * Statistics of the images in shards, as they are stored. Sums are made of blocks whose limits depend on the rows' number
  * alone and added up in their order, so that the result has the same bits whatever the shards and the ranks are.
  */
 export async function statisticsOfShards(

@@ -27,7 +27,7 @@ export interface BatchTask {
   command: string[];
   /** What it makes. */
   output: string;
-  /** The word that goes on with, or replaces, what an earlier attempt has made. */
+  /** The word that continues, or replaces, what an earlier attempt has made. */
   again: string;
   /** Of an array: its number in it. */
   index: number | undefined;

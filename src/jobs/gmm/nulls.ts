@@ -10,7 +10,7 @@ export interface ControlRows {
   dispose(): Promise<void>;
 }
 
-/** The real rows that a control's are made from: kept, of the rank's share alone, and read anew, of all ranks. */
+/** The real rows that a control's are made from: kept, of the rank's share alone, and read again, of all ranks. */
 export interface RealRows {
   kept: RowSource;
   all: RowSource;
