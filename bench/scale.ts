@@ -5,6 +5,7 @@ import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { quoted } from '../src/base/index.js';
 import { csvOf, median } from './helpers/table.js';
 import { openHosts, type Hosts } from './scale/hosts.js';
 import { ACCUMULATE, diffusion, peerCase, prepare, UPDATES, type Measured, type WORKS } from './scale/works.js';
@@ -117,7 +118,8 @@ function ddp(hosts: Hosts): Row[] {
     `GLOO_SOCKET_IFNAME=v${host}`,
     ...peer,
   ];
-  const both = ['sh', '-c', `${quoted(rank(1))} & ${quoted(rank(0))} && wait $!`];
+  const typed = (words: string[]): string => words.map(quoted).join(' ');
+  const both = ['sh', '-c', `${typed(rank(1))} & ${typed(rank(0))} && wait $!`];
   return [
     {
       name: 'PyTorch DDP, 2 hosts',
@@ -137,8 +139,6 @@ function ddp(hosts: Hosts): Row[] {
     },
   ];
 }
-
-const quoted = (words: string[]): string => words.map(word => `'${word.replaceAll("'", "'\\''")}'`).join(' ');
 
 function measure({ name, over, ours, theirs, tolerance, atLeast }: Row): Record<string, string | number> {
   const found = { ours: [] as Measured[], theirs: [] as Measured[] };

@@ -1,3 +1,4 @@
+export { concatenated, dealt } from './arrays.js';
 export { availableCores, shareCores } from './cores.js';
 export {
   EXIT,

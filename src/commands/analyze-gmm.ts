@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { UserError } from '../base/index.js';
-import { agreeOn, byFirst, type Communicator } from '../distributed/index.js';
+import { agreeOnEach, byFirst, type Communicator } from '../distributed/index.js';
 import { ALGORITHMS, COVARIANCE_TYPES, NULLS, STARTS } from '../gmm/names.js';
 import type { GmmSettings, GmmSource } from '../jobs/gmm/index.js';
 import { defineCommand, type Context } from './command.js';
@@ -248,13 +248,11 @@ async function settingsOf(chosen: Chosen, { localSize }: Communicator): Promise<
 /** @throws UserError where ranks were started with other options, versions or latents. */
 async function agreeOnCard(communicator: Communicator, { sources, ...fields }: Card): Promise<void> {
   const digests = Object.entries(sources as Origins['sources']);
-  for (const [field, value] of Object.entries(fields)) await agreeOn(communicator, `“${field}”`, value);
-  await agreeOn(
-    communicator,
-    'the list of latents',
-    digests.map(([name]) => name),
-  );
-  for (const [name, digest] of digests) await agreeOn(communicator, `${name}: the digest`, digest);
+  await agreeOnEach(communicator, {
+    ...Object.fromEntries(Object.entries(fields).map(([field, value]) => [`“${field}”`, value])),
+    'the list of latents': digests.map(([name]) => name),
+    ...Object.fromEntries(digests.map(([name, digest]) => [`${name}: the digest`, digest])),
+  });
 }
 
 const cardOf = (chosen: Chosen, { algorithm }: GmmSettings, origins: Origins): Card =>

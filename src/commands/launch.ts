@@ -64,6 +64,7 @@ function scriptOptions(study: Study, out: string, chosen: Chosen, context: Conte
 
 /** Runs steps in this process, whose engine is already running, or several at once or in ranks, in processes of their own. */
 async function runner(study: Study, jobs: number, chosen: Chosen, context: Context): Promise<RunCommand> {
+  const { interrupted } = await import('../compare/index.js');
   const starterOf = chosen.launch === 'mpi' ? await rankStarter(study, chosen, context) : undefined;
   const { startEngine } = await import('../engine/index.js');
   // Chosen here where several need it, so that one warning, not one per step, says that the engine is a slow one.
@@ -79,7 +80,8 @@ async function runner(study: Study, jobs: number, chosen: Chosen, context: Conte
     }
     const onLine = (line: string): void => tell(context.log, label, line);
     const outcome = await runApart(words, { signal, onLine, ...(starter === undefined ? { threads } : { starter }) });
-    throwFailure(outcome, label, signal);
+    if (outcome.code === EXIT.done) return;
+    throw outcome.code === EXIT.interrupted || signal.aborted ? interrupted() : failureOf(outcome, label);
   };
 }
 
@@ -96,12 +98,9 @@ async function rankStarter(
   };
 }
 
-function throwFailure({ code, complaint }: ApartOutcome, label: string, signal: AbortSignal): void {
-  if (code === EXIT.done) return;
-  if (code === EXIT.interrupted || signal.aborted)
-    throw new UserError('interrupted; the same command resumes it', EXIT.interrupted);
+function failureOf({ code, complaint }: ApartOutcome, label: string): UserError {
   const what = typeof code === 'number' ? complaint : `ended by ${code}`;
-  throw new UserError(`${label}: ${what}`, code === EXIT.usage ? EXIT.usage : EXIT.failed);
+  return new UserError(`${label}: ${what}`, code === EXIT.usage ? EXIT.usage : EXIT.failed);
 }
 
 /** Options of the study apply to its steps. */

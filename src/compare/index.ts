@@ -7,7 +7,7 @@ export { writeJointReport, writeReport } from './report.js';
 export { ranksOf, scriptsOf, type ScriptOptions } from './batch.js';
 export { runOnSlurm } from './on-slurm.js';
 export { studyProgress } from './record.js';
-export { runSteps, type RunCommand } from './run.js';
+export { interrupted, runSteps, type RunCommand } from './run.js';
 export { refuseWhileSubmitted } from './submissions.js';
 export { readStudy, type Study } from './study.js';
 export { readTables } from './tables.js';

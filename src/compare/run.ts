@@ -46,7 +46,7 @@ export async function runSteps(steps: StudyStep[], options: RunStepsOptions): Pr
 }
 
 /** The error of a study that was stopped: it ends with the exit code of an interruption, and its state is saved. */
-const interrupted = (): UserError => new UserError('interrupted; the same command resumes it', EXIT.interrupted);
+export const interrupted = (): UserError => new UserError('interrupted; the same command resumes it', EXIT.interrupted);
 
 /** The arguments of a step that an earlier attempt may have begun. */
 const again = (step: StudyStep): string[] => (existsSync(step.output) ? [...step.argv, againWord(step)] : step.argv);

@@ -1,6 +1,6 @@
 import { deserialize, serialize } from 'node:v8';
-import { UserError } from '../base/index.js';
-import type { Communicator } from './communicator.js';
+import { concatenated, dealt, UserError } from '../base/index.js';
+import type { Communicator, Summed } from './communicator.js';
 
 /** A value of every rank, in the order of ranks. Values are what JSON can hold. */
 export async function gatherValues<T>(communicator: Pick<Communicator, 'allGather'>, value: T): Promise<T[]> {
@@ -20,6 +20,14 @@ export async function valueOfFirst<T>(communicator: Communicator, value: T): Pro
   return first as T;
 }
 
+/** Adds up several arrays over ranks, in place, in double precision and one exchange. */
+export async function sumTogether(communicator: Communicator, arrays: readonly Summed[]): Promise<void> {
+  if (communicator.size === 1) return;
+  const all = concatenated(Float64Array, arrays);
+  await communicator.allReduceSum(all);
+  dealt(all, arrays);
+}
+
 /** The sum of a number of every rank. */
 export async function sumOf(communicator: Communicator, value: number): Promise<number> {
   const sum = Float64Array.of(value);
@@ -35,14 +43,25 @@ export const anyOf = async (communicator: Communicator, here: boolean): Promise<
  * Checks that every rank has the same value, such as a digest of its input.
  * @throws UserError on every rank, naming the first that differs and both values.
  */
-export async function agreeOn(communicator: Communicator, what: string, value: unknown): Promise<void> {
+export const agreeOn = (communicator: Communicator, what: string, value: unknown): Promise<void> =>
+  agreeOnEach(communicator, { [what]: value });
+
+/**
+ * Checks that every rank has the same values under these names, all in one exchange.
+ * @throws UserError on every rank, naming the first of rank 0's that differs, and both values.
+ */
+export async function agreeOnEach(communicator: Communicator, values: Record<string, unknown>): Promise<void> {
   if (communicator.size === 1) return;
-  const said = await gatherValues(communicator, JSON.stringify(value));
-  const other = said.findIndex(one => one !== said[0]);
-  if (other > 0)
-    throw new UserError(
-      `${what} is not the same for all ranks: ${shortened(said[0])} for rank 0, ${shortened(said[other])} for rank ${other}; all hosts need the same files and options`,
-    );
+  const own = Object.fromEntries(Object.entries(values).map(([what, value]) => [what, JSON.stringify(value ?? null)]));
+  const said: Partial<Record<string, string>>[] = await gatherValues(communicator, own);
+  for (const what of Object.keys(said[0])) {
+    const [first, ...others] = said.map(one => one[what] ?? 'nothing');
+    const other = others.findIndex(one => one !== first);
+    if (other >= 0)
+      throw new UserError(
+        `${what} is not the same for all ranks: ${shortened(first)} for rank 0, ${shortened(others[other])} for rank ${other + 1}; all hosts need the same files and options`,
+      );
+  }
 }
 
 const shortened = (text: string): string => (text.length > 100 ? `${text.slice(0, 100)}…` : text);

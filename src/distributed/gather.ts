@@ -1,3 +1,4 @@
+import { concatenated } from '../base/index.js';
 import type { Communicator } from './communicator.js';
 import { gatherParts } from './exchange.js';
 
@@ -8,12 +9,5 @@ export async function gathered<A extends Float32Array | Float64Array | Int32Arra
 ): Promise<A> {
   const parts = await gatherParts(communicator, own);
   if (parts.length === 1) return own;
-  const Numbers = own.constructor as new (length: number) => A;
-  const all = new Numbers(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    all.set(part, at);
-    at += part.length;
-  }
-  return all;
+  return concatenated(own.constructor as new (length: number) => A, parts);
 }

@@ -1,5 +1,14 @@
 export { alone, type Communicator, type Sent, type Summed } from './communicator.js';
-export { agreeOn, anyOf, gatherParts, gatherValues, sumOf, valueOfFirst } from './exchange.js';
+export {
+  agreeOn,
+  agreeOnEach,
+  anyOf,
+  gatherParts,
+  gatherValues,
+  sumOf,
+  sumTogether,
+  valueOfFirst,
+} from './exchange.js';
 export { gathered } from './gather.js';
 export { joinRanks } from './join.js';
 export { launchOf } from './launcher.js';

@@ -1,3 +1,4 @@
+import { gathered } from '../distributed/index.js';
 import type { RowSource } from '../rows/index.js';
 import type { Mixture } from './mixture.js';
 import { install } from './model.js';
@@ -16,19 +17,8 @@ export interface Scores {
 export async function scoreWorkspace(ws: Workspace, mixture: Mixture): Promise<Scores> {
   await install(ws, mixture);
   const mean = await expectation(ws, mixture.components);
-  return { mean, logs: await ofAllRanks(ws, Float32Array.from(ws.logDensity.subarray(0, ws.layout.rows))) };
-}
-
-/** The numbers of all ranks' rows, in their order. */
-async function ofAllRanks({ communicator, rows }: Workspace, own: Float32Array): Promise<Float32Array> {
-  if (communicator.size === 1) return own;
-  const all = new Uint8Array(4 * rows);
-  let at = 0;
-  for (const part of await communicator.allGather(new Uint8Array(own.buffer))) {
-    all.set(part, at);
-    at += part.length;
-  }
-  return new Float32Array(all.buffer);
+  const own = ws.logDensity.slice(0, ws.layout.rows);
+  return { mean, logs: await gathered(ws.communicator, own) };
 }
 
 /** log p of every row of a source [rows, dims] under a mixture. @throws FitError as `scoreWorkspace` and `openWorkspace`. */

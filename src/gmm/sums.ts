@@ -1,4 +1,4 @@
-import type { Communicator } from '../distributed/index.js';
+import { sumTogether, type Communicator } from '../distributed/index.js';
 import type { MemoryLayout, Moments, Views } from './kernels/index.js';
 
 /* Σ r, Σ r (x − mean) and what is summed of second order, component by component, over the rows of all ranks. */
@@ -40,20 +40,7 @@ export async function addUp(
   layout: MemoryLayout,
   what: Summed,
 ): Promise<void> {
-  if (communicator.size === 1) return;
-  const parts = rowsOfSums(views, layout, what);
-  const packed = new Float64Array(parts.reduce((length, part) => length + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    packed.set(part, at);
-    at += part.length;
-  }
-  await communicator.allReduceSum(packed);
-  at = 0;
-  for (const part of parts) {
-    part.set(packed.subarray(at, at + part.length));
-    at += part.length;
-  }
+  if (communicator.size > 1) await sumTogether(communicator, rowsOfSums(views, layout, what));
 }
 
 /** The stretches of memory that hold sums, without padding; of a symmetric matrix the lower triangle. */

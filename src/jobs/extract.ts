@@ -1,7 +1,7 @@
 import { EXIT, UserError, type Log } from '../base/index.js';
 import { loadBatch, nothingReadable, tellBroken, type ImageBatch, type ImageDataset } from '../data/index.js';
 import {
-  agreeOn,
+  agreeOnEach,
   alone,
   cutAtMultiples,
   inParts,
@@ -62,8 +62,10 @@ export async function extractLatents(
   context: ExtractContext,
 ): Promise<Extraction> {
   const { communicator = alone } = context;
-  await agreeOn(communicator, `the digest of ${data.name}`, data.digest);
-  await agreeOn(communicator, `the digest of ${settings.spec}`, tokenizer.digest);
+  await agreeOnEach(communicator, {
+    [`the digest of ${data.name}`]: data.digest,
+    [`the digest of ${settings.spec}`]: tokenizer.digest,
+  });
   return await holdFolder(out, { communicator }, () => extractHeld(tokenizer, data, out, settings, context));
 }
 

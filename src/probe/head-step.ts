@@ -1,4 +1,5 @@
 import { matMul, tf, type Tensor } from '../engine/index.js';
+import { BATCH_NORM_MOMENTUM } from '../nn/index.js';
 import type { Batch } from './batches.js';
 
 /** Weights and biases of some heads, their velocities, and the running statistics of the features. */
@@ -15,8 +16,6 @@ export interface StepOptions {
 }
 
 export const NORM_EPS = 1e-6;
-/** PyTorch's weight of the newest batch in the running statistics. */
-const NORM_MOMENTUM = 0.1;
 const TRUST = 1e-3;
 
 /** The state after one step of SGD with momentum; that before it is not changed. */
@@ -78,7 +77,8 @@ function gradientsOf(
 /** The running statistics with the batch's blended in. */
 function running({ mean, variance }: HeadState, norm: Norm | undefined, rows: number): Norm {
   if (!norm) return { mean: mean.clone(), variance: variance.clone() };
-  const blend = (old: Tensor, now: Tensor): Tensor => old.mul(1 - NORM_MOMENTUM).add(now.mul(NORM_MOMENTUM));
+  const blend = (old: Tensor, now: Tensor): Tensor =>
+    old.mul(1 - BATCH_NORM_MOMENTUM).add(now.mul(BATCH_NORM_MOMENTUM));
   // PyTorch keeps the unbiased variance.
   const unbiased = norm.variance.mul(rows / Math.max(1, rows - 1));
   return { mean: blend(mean, norm.mean), variance: blend(variance, unbiased) };

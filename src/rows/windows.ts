@@ -29,6 +29,7 @@ export interface Windows {
  */
 export function randomWindows(source: RowSource, size: number, random: RandomNumbers, ranks?: OfRanks): Windows {
   const { name, width } = source;
+  const shared = ranks !== undefined && ranks.communicator.size > 1;
   const share = ranks?.share ?? { start: 0, end: source.rows };
   const run = Math.max(1, Math.min(LONGEST_RUN, Math.floor(size / RUNS)));
   const runs = Math.floor(source.rows / run);
@@ -44,13 +45,13 @@ export function randomWindows(source: RowSource, size: number, random: RandomNum
       const chosen = order.runs.slice(batch * perBatch, (batch + 1) * perBatch).sort();
       // Rows that no run holds are others in every pass.
       const offset = pass % (source.rows - runs * run + 1);
-      data.fill(0);
+      if (shared) data.fill(0);
       for (const [i, number] of chosen.entries()) {
         const start = offset + number * run;
         for await (const chunk of source.chunks(within(share, start, start + run)))
           data.set(chunk.data.subarray(0, chunk.rows * width), (i * run + chunk.start - start) * width);
       }
-      await ranks?.communicator.allReduceSum(data);
+      if (shared) await ranks.communicator.allReduceSum(data);
     },
   };
 }

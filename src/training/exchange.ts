@@ -1,4 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { concatenated } from '../base/index.js';
 import type { Communicator } from '../distributed/index.js';
 import { tf, type Tensor } from '../engine/index.js';
 import type { Params } from '../nn/index.js';
@@ -101,14 +102,16 @@ export class StepExchange implements GradientSink {
 
   /** The tensors, which it uses up, after their numbers went through `exchange` in one array. */
   private async exchanged(tensors: Tensor[], exchange: (array: Float32Array) => Promise<void>): Promise<Tensor[]> {
-    const sizes = tensors.map(({ size }) => size);
-    const starts = sizes.map((_, i) => sizes.slice(0, i).reduce((a, b) => a + b, 0));
-    const array = new Float32Array(sizes.reduce((a, b) => a + b, 0));
-    tensors.forEach((tensor, i) => array.set(tensor.dataSync<'float32'>(), starts[i]));
+    const array = concatenated(
+      Float32Array,
+      tensors.map(tensor => tensor.dataSync<'float32'>()),
+    );
     await exchange(array);
-    return tensors.map(({ shape }, i) => {
-      tensors[i].dispose();
-      return tf.tensor(array.slice(starts[i], starts[i] + sizes[i]), shape);
+    let at = 0;
+    return tensors.map(tensor => {
+      const { shape, size } = tensor;
+      tensor.dispose();
+      return tf.tensor(array.slice(at, (at += size)), shape);
     });
   }
 }

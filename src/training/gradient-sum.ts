@@ -44,12 +44,13 @@ export class GradientSum {
   }
 
   private layOut(shapes: (readonly [name: string, shape: number[]])[]): void {
-    this.buckets = inBuckets(shapes).map(members => {
+    const groups = inBuckets(shapes);
+    this.buckets = groups.map(members => {
       const sizes = members.map(([, shape]) => tf.util.sizeFromShape(shape));
       return new Float32Array(sizes.reduce((sum, size) => sum + size, 0));
     });
     this.places = new Map(
-      inBuckets(shapes).flatMap((members, bucket) => {
+      groups.flatMap((members, bucket) => {
         let start = 0;
         return members.map(([name, shape]) => {
           const numbers = this.buckets[bucket].subarray(start, (start += tf.util.sizeFromShape(shape)));

@@ -1,5 +1,14 @@
 import { expect, test } from '@jest/globals';
-import { agreeOn, anyOf, gatherValues, sumOf, valueOfFirst } from '../../src/distributed/index.js';
+import {
+  agreeOn,
+  agreeOnEach,
+  anyOf,
+  gatherValues,
+  sumOf,
+  sumTogether,
+  valueOfFirst,
+  type Communicator,
+} from '../../src/distributed/index.js';
 import { asRanks } from '../helpers/ranks.js';
 
 test('values of all ranks come in the order of ranks', async () => {
@@ -28,4 +37,24 @@ test('ranks with different inputs are told which differ', async () => {
   await expect(
     asRanks(3, communicator => agreeOn(communicator, 'the digest of latents/mae', digests[communicator.rank])),
   ).rejects.toThrow('the digest of latents/mae is not the same for all ranks: "abc" for rank 0, "xyz" for rank 2');
+});
+
+test('of several inputs that differ, the first is named', async () => {
+  const settings = (communicator: Communicator): Promise<void> =>
+    agreeOnEach(communicator, { same: 1, components: [2, 3][communicator.rank], seed: communicator.rank });
+  await expect(asRanks(2, settings)).rejects.toThrow(
+    'components is not the same for all ranks: 2 for rank 0, 3 for rank 1',
+  );
+});
+
+test('several arrays are added up in one exchange', async () => {
+  const sums = await asRanks(2, async communicator => {
+    const arrays = [Float64Array.of(1, 2), Float32Array.of(communicator.rank)];
+    await sumTogether(communicator, arrays);
+    return arrays.map(array => [...array]);
+  });
+  expect(sums).toEqual([
+    [[2, 4], [1]],
+    [[2, 4], [1]],
+  ]);
 });

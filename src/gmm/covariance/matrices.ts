@@ -1,3 +1,4 @@
+import { concatenated, dealt } from '../../base/index.js';
 import { shareOf } from '../../distributed/index.js';
 import { cholesky, NotPositiveDefiniteError, triangularSolve } from '../../engine/index.js';
 import { notDefinite } from '../errors.js';
@@ -39,14 +40,10 @@ export async function factorise(
   const { start, end } = shareOf(communicator, matrices);
   await ws.run('factorise', matrices, start, end, regularisation, Number(bounded));
   if (communicator.size === 1) return;
-  const all = await communicator.allGather(packed(factorsOf(ws, start, end)));
+  const all = await communicator.allGather(concatenated(Uint8Array, factorsOf(ws, start, end)));
   all.forEach((bytes, rank) => {
     const share = shareOf({ rank, size: communicator.size }, matrices);
-    let at = 0;
-    for (const part of factorsOf(ws, share.start, share.end)) {
-      part.set(bytes.subarray(at, at + part.length));
-      at += part.length;
-    }
+    dealt(bytes, factorsOf(ws, share.start, share.end));
   });
 }
 
@@ -61,17 +58,6 @@ function factorsOf(
     factors.subarray(start * size, end * size),
     ...[decay, drift, definite, logDeterminants].map(values => values.subarray(start, end)),
   ].map(({ buffer, byteOffset, byteLength }) => new Uint8Array(buffer, byteOffset, byteLength));
-}
-
-/** In memory of its own. */
-function packed(parts: Uint8Array[]): Uint8Array {
-  const out = new Uint8Array(parts.reduce((length, part) => length + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    out.set(part, at);
-    at += part.length;
-  }
-  return out;
 }
 
 export function writeMatrix({ scatter, layout }: Workspace, k: number, matrix: Float64Array): void {

@@ -1,4 +1,4 @@
-import { RandomNumbers } from '../../base/index.js';
+import { concatenated, RandomNumbers } from '../../base/index.js';
 import {
   componentStatistics,
   diffusionFloor,
@@ -117,7 +117,12 @@ function fittedMixture(folds: SpaceResult[], { floor, modes, repeats, seed }: Sw
   const [{ space, components, control, fits, merges }] = folds;
   const { mixture } = fits[0].fit;
   const across = (pick: (scored: ScoredFit) => Float32Array): Float32Array[] =>
-    Array.from({ length: repeats }, (_, repeat) => concatenated(folds.map(fold => pick(fold.fits[repeat]))));
+    Array.from({ length: repeats }, (_, repeat) =>
+      concatenated(
+        Float32Array,
+        folds.map(fold => pick(fold.fits[repeat])),
+      ),
+    );
   return {
     source: space.source,
     components,
@@ -130,16 +135,6 @@ function fittedMixture(folds: SpaceResult[], { floor, modes, repeats, seed }: Sw
     ...(control === 'none' && floor && { floor: diffusionFloor(mixture, { times: FLOOR_TIMES, seed }) }),
     ...(control === 'none' && modes && { modeOf: findModes(mixture).modeOf }),
   };
-}
-
-function concatenated(parts: Float32Array[]): Float32Array {
-  const out = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    out.set(part, at);
-    at += part.length;
-  }
-  return out;
 }
 
 function rowOf(

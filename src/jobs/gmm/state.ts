@@ -85,20 +85,24 @@ function openState(folder: string, { log, communicator }: StateContext): SweepSt
   const running = join(folder, 'running.npz');
   let nextSave = 0;
   const first = communicator.rank === 0;
-  /** Nothing where the file is damaged: what it held is fitted again. */
-  const intact = async (path: string, from: (arrays: Arrays) => unknown): Promise<Uint8Array> => {
-    if (!first || !existsSync(path)) return new Uint8Array();
+  /** What a file holds, as bytes and read; undefined where it is damaged: then that is fitted again. */
+  const intact = async <T>(
+    path: string,
+    from: (arrays: Arrays) => T,
+  ): Promise<{ bytes: Uint8Array; value: T } | undefined> => {
+    if (!first || !existsSync(path)) return undefined;
     try {
       const bytes = await readFile(path);
-      from(await readNpz(memoryBytes(path, bytes)));
-      return bytes;
+      return { bytes, value: from(await readNpz(memoryBytes(path, bytes))) };
     } catch (error) {
       log.warn(`${path}: is damaged (${messageOf(error)}); its fit is repeated`);
-      return new Uint8Array();
+      return undefined;
     }
   };
   const taken = async <T>(path: string, from: (arrays: Arrays) => T): Promise<T | undefined> => {
-    const [bytes] = await communicator.allGather(await intact(path, from));
+    const own = await intact(path, from);
+    const [bytes] = await communicator.allGather(own?.bytes ?? new Uint8Array());
+    if (own) return own.value;
     return bytes.length > 0 ? from(await readNpz(memoryBytes(path, bytes))) : undefined;
   };
   return {

@@ -1,5 +1,5 @@
 import { totalmem } from 'node:os';
-import { EXIT, UserError, type Log, unlabelled } from '../../base/index.js';
+import { concatenated, EXIT, UserError, type Log, unlabelled } from '../../base/index.js';
 import {
   hiddenStatesAt,
   openDiffusion,
@@ -172,12 +172,7 @@ async function computed(
   } finally {
     progress.stop();
   }
-  const all = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0));
-  parts.reduce((at, part) => {
-    all.set(part, at);
-    return at + part.length;
-  }, 0);
-  return all;
+  return concatenated(Float32Array, parts);
 }
 
 const cardOf = (

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { begunWith, EXIT, refuseOtherWork, UserError, VERSION, type Log } from '../../base/index.js';
 import { PathRuler, sampleLatents, type Diffusion, type SamplingPlan } from '../../diffusion/index.js';
-import { agreeOn, alone, byFirst, inParts, ofRank, shareOf, type Communicator } from '../../distributed/index.js';
+import { agreeOnEach, alone, byFirst, inParts, ofRank, shareOf, type Communicator } from '../../distributed/index.js';
 import { tf, type Tensor3D } from '../../engine/index.js';
 import {
   decodeImage,
@@ -80,7 +80,8 @@ export async function sampleImages(
 ): Promise<SampleResult> {
   const { communicator = alone } = context;
   const { out, card, trajectoryMeasures } = settings;
-  for (const [field, value] of Object.entries(card)) await agreeOn(communicator, `${out}: ${field}`, value ?? null);
+  const fields = Object.entries(card).map(([field, value]) => [`${out}: ${field}`, value]);
+  await agreeOnEach(communicator, Object.fromEntries(fields) as Record<string, unknown>);
   return await holdFolder(out, { communicator }, async () => {
     let paths: TrajectoryTable | undefined;
     const missing = await byFirst(communicator, async () => {

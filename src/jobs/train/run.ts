@@ -1,6 +1,6 @@
 import type { z } from 'zod';
 import { VERSION, type Log } from '../../base/index.js';
-import { agreeOn, heldByFirst, requireSharedFolder, type Communicator } from '../../distributed/index.js';
+import { agreeOnEach, heldByFirst, requireSharedFolder, type Communicator } from '../../distributed/index.js';
 import { describeEngine, engineSettings } from '../../engine/index.js';
 import { holdFolder } from '../../io/index.js';
 import {
@@ -92,8 +92,10 @@ async function prepare(
     portion,
   });
   const precision = engineSettings().precision ?? 'f32';
-  await agreeOn(communicator, 'the training', { version: VERSION, model, precision, training, network });
-  for (const [role, digest] of Object.entries(inputs)) await agreeOn(communicator, `${role} (sha256)`, digest);
+  await agreeOnEach(communicator, {
+    'the training': { version: VERSION, model, precision, training, network },
+    ...Object.fromEntries(Object.entries(inputs).map(([role, digest]) => [`${role} (sha256)`, digest])),
+  });
   return {
     task,
     config: { model, precision, options, network, training },

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { concatenated } from '../../base/index.js';
 import { evenlySpaced, loadBatch, nothingReadable, type ImageDataset } from '../../data/index.js';
 import { tf, type Tensor, type Tensor3D, type Tensor4D } from '../../engine/index.js';
 import { writeImageGrid } from '../../io/index.js';
@@ -136,7 +137,10 @@ async function encoded(
   return {
     ...parts[0],
     latents: joined(parts.map(part => part.latents)),
-    labels: Int32Array.from(joined(parts.map(part => Float32Array.from(part.labels)))),
+    labels: concatenated(
+      Int32Array,
+      parts.map(part => part.labels),
+    ),
     errors: joined(parts.map(part => part.errors)),
     originals: joined(parts.map(part => part.originals)),
     reconstructions: joined(parts.map(part => part.reconstructions)),
@@ -151,15 +155,7 @@ function through({ encode, decode }: Codec, images: Tensor4D, decodes: boolean):
   return [latents, tf.clipByValue(output, -1, 1).sub<Tensor>(images).square().mean([1, 2, 3]), output];
 }
 
-function joined(parts: Float32Array[]): Float32Array {
-  const whole = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.length;
-  }
-  return whole;
-}
+const joined = (parts: Float32Array[]): Float32Array => concatenated(Float32Array, parts);
 
 /** Rows of originals, below each row their reconstructions. */
 async function writeGrid(path: string, size: number, { originals, reconstructions }: Encoded): Promise<void> {
