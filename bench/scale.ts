@@ -80,22 +80,22 @@ const rowsOnOneMachine = (): Row[] => [
 
 function rowsOverLink(hosts: Hosts): Row[] {
   return [
-    rowOf('EM, 2 hosts', 'em', hosts.mpirun, 1.7),
-    rowOf('diffusion step, 2 hosts', 'diffusion', hosts.mpirun, 1.5),
+    rowOf('EM, 2 hosts', 'em', hosts.mpirun(), 1.7),
+    rowOf('diffusion step, 2 hosts', 'diffusion', hosts.mpirun(), 1.5),
     ...compiledSum(hosts),
     ...ddp(hosts),
   ];
 }
 
-function compiledSum({ mpirun }: Hosts): Row[] {
+function compiledSum(hosts: Hosts): Row[] {
   const program = join(folder, 'allreduce');
   const { status } = spawnSync('mpicc.openmpi', ['-O2', '-o', program, script('allreduce.c')], { stdio: 'inherit' });
   if (status !== 0) {
     process.stderr.write('scale: no mpicc.openmpi (`apt install libopenmpi-dev`): the sum in C is left out\n');
     return [];
   }
-  const ours = [...mpirun, ...worker('allreduce')];
-  const theirs = [...mpirun, program, String(flags.quick ? 1 << 16 : 22 << 20), '9'];
+  const ours = [...hosts.mpirun(), ...worker('allreduce')];
+  const theirs = [...hosts.mpirun(), program, String(flags.quick ? 1 << 16 : 22 << 20), '9'];
   return [{ name: 'sum of 88 MB, 2 hosts', over: 'the same in C', ours, theirs, tolerance: 0, atLeast: 0.9 }];
 }
 
@@ -111,7 +111,7 @@ function ddp(hosts: Hosts): Row[] {
     `${UPDATES}`,
   ];
   const env = ['env', 'WORLD_SIZE=2', `MASTER_ADDR=${hosts.addresses[0]}`, 'MASTER_PORT=29511'];
-  const rank = (host: 0 | 1): string[] => [
+  const rank = (host: number): string[] => [
     ...hosts.on(host),
     ...env,
     `RANK=${host}`,
@@ -132,7 +132,7 @@ function ddp(hosts: Hosts): Row[] {
     {
       name: 'diffusion step, 2 hosts',
       over: 'PyTorch DDP, 2 hosts',
-      ours: [...hosts.mpirun, ...worker('diffusion')],
+      ours: [...hosts.mpirun(), ...worker('diffusion')],
       theirs: both,
       tolerance: 1e-3,
       atLeast: 0,

@@ -1,74 +1,128 @@
 import { execFileSync } from 'node:child_process';
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { chmodSync, mkdirSync, mkdtempSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
+import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 /*
- * Two hosts on one machine: network namespaces with a link between them. Each host's processes run on a core of their own
- * and see a host name of their own.
+ * Several hosts on one machine: network namespaces on one switch. Each host's processes see a host name and a core of their
+ * own, or a share of a core where the hosts are more than the cores.
  */
 
-const NAMES = ['maetok1', 'maetok2'] as const;
-const ADDRESSES = ['10.77.0.1', '10.77.0.2'] as const;
+const SWITCH = 'maetok0';
+const NETWORK = '10.77.0';
+const CPU_GROUPS = '/sys/fs/cgroup/cpu';
+/** Short, so that a host never waits long for its turn. */
+const PERIOD_US = 4000;
 
 export interface Hosts {
-  addresses: readonly [string, string];
-  /** The words that start a command on one of the two. */
-  on(host: 0 | 1): string[];
-  /** The words that start a command as one rank on each. */
-  mpirun: string[];
-  /** Limits the link both ways, in Gbit/s. */
+  addresses: string[];
+  /** The words that start a command on one of them. */
+  on(host: number): string[];
+  /** The words that start a command as one rank on each of the first hosts; default all. */
+  mpirun(ranks?: number): string[];
+  /** Limits what each host sends, in Gbit/s. */
   limit(gigabits: number): void;
   close(): void;
+}
+
+export interface HostOptions {
+  count?: number;
+  /** Of a core, what each host has; needs the cpu controller of cgroup v1. */
+  coreShare?: number;
 }
 
 const run = (command: string, ...args: string[]): void =>
   void execFileSync(command, args, { stdio: ['ignore', 'ignore', 'pipe'] });
 
 /** Needs root, `ip`, `tc`, and Open MPI. */
-export function openHosts(): Hosts {
+export function openHosts({ count = 2, coreShare = 1 }: HostOptions = {}): Hosts {
   const folder = mkdtempSync(join(tmpdir(), 'maetok-hosts-'));
+  const names = Array.from({ length: count }, (_, i) => `maetok${i + 1}`);
   const close = (): void => {
-    for (const name of NAMES) {
-      try {
-        run('ip', 'netns', 'del', name);
-      } catch {
-        // Not there.
-      }
-    }
+    [SWITCH, ...names].forEach(name => attempt(() => run('ip', 'netns', 'del', name)));
+    if (coreShare < 1) names.forEach(name => attempt(() => rmdirSync(join(CPU_GROUPS, name))));
     rmSync(folder, { recursive: true, force: true });
   };
-  for (const name of NAMES) run('ip', 'netns', 'add', name);
-  run('ip', 'link', 'add', 'v0', 'netns', NAMES[0], 'type', 'veth', 'peer', 'name', 'v1', 'netns', NAMES[1]);
-  NAMES.forEach((name, i) => {
+  try {
+    connect(names);
+    if (coreShare < 1) names.forEach(name => limitCore(name, coreShare));
+    const enter = writeEnter(folder, names, coreShare);
+    const agent = join(folder, 'agent');
+    writeScript(agent, `host=$1; shift\nexec ${enter} $host sh -c "$*"\n`);
+    const hostfile = join(folder, 'hosts');
+    writeFileSync(hostfile, names.map(name => `${name} slots=1\n`).join(''));
+    const network = ['oob_tcp_if_include', 'btl_tcp_if_include'].flatMap(name => ['--mca', name, `${NETWORK}.0/24`]);
+    return {
+      addresses: names.map(addressOf),
+      on: host => [enter, names[host]],
+      mpirun: (ranks = count) => [
+        ...[enter, names[0], 'mpirun.openmpi', '--hostfile', hostfile, '--mca', 'plm_rsh_agent', agent],
+        ...['--mca', 'btl', 'tcp,self', ...network, '--bind-to', 'none', '-np', `${ranks}`],
+      ],
+      limit: gigabits =>
+        names.forEach((name, i) => {
+          const shape = ['tbf', 'rate', `${gigabits}gbit`, 'burst', '256kb', 'latency', '50ms'];
+          run('ip', 'netns', 'exec', name, 'tc', 'qdisc', 'replace', 'dev', `v${i}`, 'root', ...shape);
+        }),
+      close,
+    };
+  } catch (error) {
+    close();
+    throw error;
+  }
+}
+
+const addressOf = (_: string, i: number): string => `${NETWORK}.${i + 1}`;
+
+/** One namespace each, its interface v0, v1, … on the switch. */
+function connect(names: string[]): void {
+  for (const name of [SWITCH, ...names]) run('ip', 'netns', 'add', name);
+  run('ip', '-n', SWITCH, 'link', 'add', 'switch', 'type', 'bridge');
+  run('ip', '-n', SWITCH, 'link', 'set', 'switch', 'up');
+  names.forEach((name, i) => {
+    const port = `p${i}`;
+    run('ip', 'link', 'add', `v${i}`, 'netns', name, 'type', 'veth', 'peer', 'name', port, 'netns', SWITCH);
+    run('ip', '-n', SWITCH, 'link', 'set', port, 'master', 'switch', 'up');
     run('ip', '-n', name, 'link', 'set', 'lo', 'up');
-    run('ip', '-n', name, 'addr', 'add', `${ADDRESSES[i]}/24`, 'dev', `v${i}`);
+    run('ip', '-n', name, 'addr', 'add', `${addressOf(name, i)}/24`, 'dev', `v${i}`);
     run('ip', '-n', name, 'link', 'set', `v${i}`, 'up');
   });
-  const enter = join(folder, 'enter');
-  const cores = NAMES.map((name, i) => `${name}) core=${i};;`).join(' ');
-  writeFileSync(
-    enter,
-    `#!/bin/sh\nhost=$1; shift\ncase $host in ${cores} esac\nexec ip netns exec $host taskset -c $core unshare -u sh -c 'hostname "$0"; exec "$@"' $host "$@"\n`,
+}
+
+function limitCore(name: string, share: number): void {
+  const group = join(CPU_GROUPS, name);
+  mkdirSync(group, { recursive: true });
+  writeFileSync(join(group, 'cpu.cfs_period_us'), `${PERIOD_US}`);
+  writeFileSync(join(group, 'cpu.cfs_quota_us'), `${Math.round(share * PERIOD_US)}`);
+}
+
+/** The program `enter HOST COMMAND…`. */
+function writeEnter(folder: string, names: string[], coreShare: number): string {
+  const path = join(folder, 'enter');
+  const cores = names.map((name, i) => `${name}) core=${i % availableParallelism()};;`).join(' ');
+  writeScript(
+    path,
+    [
+      `host=$1; shift`,
+      `case $host in ${cores} esac`,
+      ...(coreShare < 1 ? [`echo $$ > ${CPU_GROUPS}/$host/cgroup.procs`] : []),
+      `exec ip netns exec $host taskset -c $core unshare -u sh -c 'hostname "$0"; exec "$@"' $host "$@"`,
+      '',
+    ].join('\n'),
   );
-  const agent = join(folder, 'agent');
-  writeFileSync(agent, `#!/bin/sh\nhost=$1; shift\nexec ${enter} $host sh -c "$*"\n`);
-  for (const script of [enter, agent]) chmodSync(script, 0o755);
-  const hostfile = join(folder, 'hosts');
-  writeFileSync(hostfile, NAMES.map(name => `${name} slots=1\n`).join(''));
-  const network = ['oob_tcp_if_include', 'btl_tcp_if_include'].flatMap(name => ['--mca', name, '10.77.0.0/24']);
-  return {
-    addresses: ADDRESSES,
-    on: host => [enter, NAMES[host]],
-    mpirun: [
-      ...[enter, NAMES[0], 'mpirun.openmpi', '--hostfile', hostfile, '--mca', 'plm_rsh_agent', agent],
-      ...['--mca', 'btl', 'tcp,self', ...network, '--bind-to', 'none', '-np', '2'],
-    ],
-    limit: gigabits =>
-      NAMES.forEach((name, i) => {
-        const shape = ['tbf', 'rate', `${gigabits}gbit`, 'burst', '256kb', 'latency', '50ms'];
-        run('ip', 'netns', 'exec', name, 'tc', 'qdisc', 'replace', 'dev', `v${i}`, 'root', ...shape);
-      }),
-    close,
-  };
+  return path;
+}
+
+function writeScript(path: string, body: string): void {
+  writeFileSync(path, `#!/bin/sh\n${body}`);
+  chmodSync(path, 0o755);
+}
+
+/** What may not be there. */
+function attempt(work: () => void): void {
+  try {
+    work();
+  } catch {
+    // Then there is nothing to remove.
+  }
 }
