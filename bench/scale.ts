@@ -3,12 +3,12 @@ import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { quoted } from '../src/base/index.js';
 import { csvOf, median } from './helpers/table.js';
 import { openHosts, type Hosts } from './scale/hosts.js';
-import { ACCUMULATE, diffusion, peerCase, prepare, UPDATES, type Measured, type WORKS } from './scale/works.js';
+import { measured, rankOf, script, type WorkName } from './scale/start.js';
+import { ACCUMULATE, diffusion, peerCase, prepare, UPDATES, type Measured } from './scale/works.js';
 
 /*
  * Every rank has one core, of one machine or, over the link, of two network namespaces joined by 1 Gbit/s each way. The sides of a row
@@ -25,30 +25,8 @@ const { values: flags } = parseArgs({
   },
 });
 
-type WorkName = keyof typeof WORKS;
-
 const folder = mkdtempSync(join(tmpdir(), 'maetok-scale-'));
-const AS_ROOT = { OMPI_ALLOW_RUN_AS_ROOT: '1', OMPI_ALLOW_RUN_AS_ROOT_CONFIRM: '1' };
-
-function measured(command: string[]): Measured {
-  const [program, ...args] = command;
-  const { stdout, status } = spawnSync(program, args, {
-    stdio: ['ignore', 'pipe', 'inherit'],
-    env: { ...process.env, ...AS_ROOT, TF_CPP_MIN_LOG_LEVEL: '3' },
-  });
-  const line = stdout.toString().trim().split('\n').at(-1);
-  if (status !== 0 || !line?.startsWith('{')) throw new Error(`${command.join(' ')} ended with ${status}`);
-  return JSON.parse(line) as Measured;
-}
-
-const script = (name: string): string => fileURLToPath(new URL(`scale/${name}`, import.meta.url));
-
-/** The words of one rank of a work. */
-const worker = (work: WorkName): string[] => [
-  ...[process.execPath, '--import', 'tsx', script('worker.ts'), work, folder],
-  ...(flags.quick ? ['quick'] : []),
-];
-
+const worker = (work: WorkName): string[] => rankOf(work, { folder, quick: flags.quick });
 const ONE = ['taskset', '-c', '0'];
 const TWO = ['mpirun.openmpi', '-np', '2', '--bind-to', 'core'];
 

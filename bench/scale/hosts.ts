@@ -38,15 +38,24 @@ const run = (command: string, ...args: string[]): void =>
 export function openHosts({ count = 2, coreShare = 1 }: HostOptions = {}): Hosts {
   const folder = mkdtempSync(join(tmpdir(), 'maetok-hosts-'));
   const names = Array.from({ length: count }, (_, i) => `maetok${i + 1}`);
+  const groups = join(folder, 'groups');
   const close = (): void => {
     [SWITCH, ...names].forEach(name => attempt(() => run('ip', 'netns', 'del', name)));
-    if (coreShare < 1) names.forEach(name => attempt(() => rmdirSync(join(CPU_GROUPS, name))));
+    if (coreShare < 1) {
+      attempt(() => run('umount', groups));
+      names.forEach(name => attempt(() => rmdirSync(join(CPU_GROUPS, name))));
+    }
     rmSync(folder, { recursive: true, force: true });
   };
   try {
     connect(names);
-    if (coreShare < 1) names.forEach(name => limitCore(name, coreShare));
-    const enter = writeEnter(folder, names, coreShare);
+    if (coreShare < 1) {
+      names.forEach(name => limitCore(name, coreShare));
+      // A namespace's /sys shows no groups.
+      mkdirSync(groups);
+      run('mount', '--bind', CPU_GROUPS, groups);
+    }
+    const enter = writeEnter(folder, names, coreShare < 1 ? groups : undefined);
     const agent = join(folder, 'agent');
     writeScript(agent, `host=$1; shift\nexec ${enter} $host sh -c "$*"\n`);
     const hostfile = join(folder, 'hosts');
@@ -97,7 +106,7 @@ function limitCore(name: string, share: number): void {
 }
 
 /** The program `enter HOST COMMAND…`. */
-function writeEnter(folder: string, names: string[], coreShare: number): string {
+function writeEnter(folder: string, names: string[], groups: string | undefined): string {
   const path = join(folder, 'enter');
   const cores = names.map((name, i) => `${name}) core=${i % availableParallelism()};;`).join(' ');
   writeScript(
@@ -105,7 +114,7 @@ function writeEnter(folder: string, names: string[], coreShare: number): string 
     [
       `host=$1; shift`,
       `case $host in ${cores} esac`,
-      ...(coreShare < 1 ? [`echo $$ > ${CPU_GROUPS}/$host/cgroup.procs`] : []),
+      ...(groups === undefined ? [] : [`echo $$ > ${groups}/$host/cgroup.procs`]),
       `exec ip netns exec $host taskset -c $core unshare -u sh -c 'hostname "$0"; exec "$@"' $host "$@"`,
       '',
     ].join('\n'),

@@ -6,22 +6,27 @@ import { arraysFrom } from '../../src/nn/index.js';
 import { DEFAULT_SETTINGS } from '../../src/training/index.js';
 import { Trainer } from '../../src/training/trainer.js';
 import { fitMixture, openWorkspace } from '../../src/gmm/index.js';
-import { npyRows } from '../../src/rows/index.js';
+import { npyRows, selectedRows } from '../../src/rows/index.js';
 import { writePlanted } from '../analysis/data.js';
 import { median } from '../helpers/table.js';
 import { maetok, sit, type Work } from '../train/works.js';
+import { counting, difference, type Exchanged } from './counting.js';
 
 export interface Measured {
-  /** Median of one step, sum or iteration. */
+  /** Median of the steps, sums or iterations, in seconds. */
   seconds: number;
   /** What the work came to, to be compared between sides. */
   answer: number;
+  /** What one of them exchanged with other ranks. */
+  exchanged?: Exchanged;
 }
 
 export interface Place {
   /** Where inputs lie that all sides read. */
   folder: string;
   quick: boolean;
+  /** Of the rows, batches or numbers, how many to take; default all. */
+  part?: number;
 }
 
 type ScaleWork = (communicator: Communicator, place: Place) => Promise<Measured>;
@@ -47,11 +52,17 @@ export const diffusion = (quick: boolean): Work =>
 export const ACCUMULATE = 4;
 
 /** Iterations of full-covariance EM, K = 100, on 100k rows of 128 numbers. */
-const em: ScaleWork = async (communicator, { folder, quick }) => {
+const em: ScaleWork = async (ranks, { folder, quick, part = 1 }) => {
   const [components, maxIter] = quick ? [8, 4] : [100, 7];
-  const source = await npyRows(join(folder, 'rows.npy'));
+  const all = await npyRows(join(folder, 'rows.npy'));
+  const source = selectedRows(
+    all,
+    Int32Array.from({ length: all.rows * part }, (_, row) => row),
+  );
+  const { communicator, exchanged } = counting(ranks);
   const ws = await openWorkspace(source, { components, covariance: 'full', memory: 8e9, threads: 1, communicator });
   const times: number[] = [];
+  const counts: Exchanged[] = [];
   const fit = await fitMixture(ws, {
     components,
     start: 'random',
@@ -60,16 +71,23 @@ const em: ScaleWork = async (communicator, { folder, quick }) => {
     tol: 0,
     maxIter,
     seed: 0,
-    onIteration: () => void times.push(performance.now()),
+    onIteration: () => {
+      times.push(performance.now());
+      counts.push({ ...exchanged });
+    },
   });
   await ws.close();
   const steps = times.slice(1).map((at, i) => (at - times[i]) / 1000);
-  return { seconds: median(steps), answer: fit.lowerBounds.at(-1)! };
+  return {
+    seconds: median(steps),
+    answer: fit.lowerBounds.at(-1)!,
+    exchanged: difference(counts.at(-1)!, counts.at(-2)!),
+  };
 };
 
 /** Sums of 88 MB of float32. */
-const allreduce: ScaleWork = async (communicator, { quick }) => {
-  const array = new Float32Array(quick ? 1 << 16 : 22 << 20);
+const allreduce: ScaleWork = async (communicator, { quick, part = 1 }) => {
+  const array = new Float32Array((quick ? 1 << 16 : 22 << 20) * part);
   const times: number[] = [];
   for (let i = -1; i < 9; i++) {
     array.fill(1);
@@ -78,20 +96,27 @@ const allreduce: ScaleWork = async (communicator, { quick }) => {
     await communicator.allReduceSum(array);
     if (i >= 0) times.push((performance.now() - start) / 1000);
   }
-  return { seconds: median(times), answer: array.at(-1)! };
+  return { seconds: median(times), answer: array.at(-1)!, exchanged: { bytes: array.byteLength, calls: 1 } };
 };
 
 /** Updates of a model from `accumulate` batches each; the answer is the last loss. */
 const training =
   (work: (quick: boolean) => Work, accumulate: number, updates: number): ScaleWork =>
-  async (communicator, { quick }) => {
+  async (ranks, { quick, part = 1 }) => {
     await startEngine();
+    const { communicator, exchanged } = counting(ranks);
     const { name, params, loss, trains, weightDecay } = work(quick);
     const task = { name, params, loss, batch: () => Promise.reject(new Error('not asked')), ...(trains && { trains }) };
-    const trainer = new Trainer(task, { ...DEFAULT_SETTINGS, weightDecay, accumulate, ema: 0 }, communicator);
+    const trainer = new Trainer(
+      task,
+      { ...DEFAULT_SETTINGS, weightDecay, accumulate: accumulate * part, ema: 0 },
+      communicator,
+    );
     const times: number[] = [];
     let last = NaN;
+    let before = { ...exchanged };
     for (let step = 0; step < updates; step++) {
+      before = { ...exchanged };
       const start = performance.now();
       const { values, names } = await trainer.step(step, () => Promise.resolve({}));
       last = (await values.data())[1 + names.indexOf('loss')];
@@ -99,16 +124,22 @@ const training =
       times.push((performance.now() - start) / 1000);
     }
     trainer.dispose();
-    return { seconds: median(times.slice(1)), answer: last };
+    return { seconds: median(times.slice(1)), answer: last, exchanged: difference(exchanged, before) };
   };
 
 /** Updates of a measurement; the first is not counted. */
 export const UPDATES = 4;
 const tokenizer = (quick: boolean): Work => maetok(quick ? 'tiny' : 'small', 4, new RandomStream(0));
 
+/** Few batches at a time, in a number that 1 to 4 ranks can divide. */
+const oneByOne = (quick: boolean): Work =>
+  quick ? diffusion(quick) : sit('sit-s', 1, new RandomStream(0), { depth: 7 });
+export const MANY = 12;
+
 export const WORKS = {
   em,
   allreduce,
   tokenizer: training(tokenizer, 2, UPDATES),
   diffusion: training(diffusion, ACCUMULATE, UPDATES),
+  accumulation: training(oneByOne, MANY, UPDATES),
 };

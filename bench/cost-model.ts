@@ -1,0 +1,93 @@
+/* What 2 to 4 hosts should take by what one host and one link were measured to do, and what they take. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { csvOf, median, type Row } from './helpers/table.js';
+import { openHosts, type Hosts } from './scale/hosts.js';
+import { costsOf, linkOf, predicted, type Costs, type Link } from './scale/model.js';
+import { measured, rankOf, type WorkName } from './scale/start.js';
+import { MANY, prepare, type Measured } from './scale/works.js';
+
+/*
+ * Hosts are network namespaces on a switch of 1 Gbit/s, each with 0.45 of a core, so that four fit on two cores. The model
+ * knows the work of one host, all of it and half of it, and sums of two hosts; nothing is fitted to what it predicts. Runs
+ * take turns; seconds are medians over runs of each run's median, and low and high the least and the most of these. Needs root.
+ */
+const { values: flags } = parseArgs({
+  options: { runs: { type: 'string', default: '5' }, quick: { type: 'boolean', default: false } },
+});
+
+const RANKS = [1, 2, 3, 4];
+const CORE_SHARE = 0.45;
+/** Of the numbers of a long sum. */
+const FEW = 1 / 1024;
+/** Of a training step's last batch, the backward pass: its gradients are sent as they come. */
+const BACKWARD = 2 / 3;
+
+interface Modelled {
+  work: WorkName;
+  /** Batches of a step; 0 for a work whose sums are sent at its end. */
+  batches: number;
+}
+
+const WORKS: Modelled[] = [
+  { work: 'em', batches: 0 },
+  { work: 'accumulation', batches: MANY },
+];
+
+const folder = mkdtempSync(join(tmpdir(), 'maetok-cost-model-'));
+
+function measure(hosts: Hosts, work: WorkName, ranks: number, part = 1): Measured {
+  const words = rankOf(work, { folder, quick: flags.quick, part });
+  return measured([...(ranks === 1 ? hosts.on(0) : hosts.mpirun(ranks)), ...words]);
+}
+
+const times = (run: () => Measured): Measured[] => Array.from({ length: Number(flags.runs) }, run);
+const secondsOf = (runs: Measured[]): number => median(runs.map(({ seconds }) => seconds));
+
+function measuredLink(hosts: Hosts): Link {
+  const of = (part: number): { bytes: number; seconds: number } => {
+    const runs = times(() => measure(hosts, 'allreduce', 2, part));
+    return { bytes: runs[0].exchanged!.bytes, seconds: secondsOf(runs) };
+  };
+  return linkOf(of(FEW), of(1));
+}
+
+function rowsOf(hosts: Hosts, link: Link, { work, batches }: Modelled): Row[] {
+  const found = new Map<number, Measured[]>(RANKS.map(ranks => [ranks, []]));
+  const halves = times(() => {
+    for (const ranks of RANKS) found.get(ranks)!.push(measure(hosts, work, ranks));
+    return measure(hosts, work, 1, 1 / 2);
+  });
+  const whole = costsOf(secondsOf(found.get(1)!), secondsOf(halves));
+  const beside = batches === 0 ? 0 : (BACKWARD * whole.divided) / batches;
+  const costs: Costs = { ...whole, beside, ...found.get(2)![0].exchanged! };
+  process.stderr.write(`${work}: ${JSON.stringify(costs)}\n`);
+  return RANKS.map(ranks => {
+    const seconds = found.get(ranks)!.map(run => run.seconds);
+    const expected = predicted(costs, link, ranks);
+    return {
+      work,
+      ranks,
+      seconds: median(seconds).toPrecision(4),
+      low: Math.min(...seconds).toPrecision(4),
+      high: Math.max(...seconds).toPrecision(4),
+      model: expected.toPrecision(4),
+      model_over_measured: (expected / median(seconds)).toFixed(3),
+      speedup: (secondsOf(found.get(1)!) / median(seconds)).toFixed(2),
+    };
+  });
+}
+
+await prepare({ folder, quick: flags.quick });
+const hosts = openHosts({ count: RANKS.at(-1)!, coreShare: CORE_SHARE });
+try {
+  hosts.limit(1);
+  const link = measuredLink(hosts);
+  process.stderr.write(`link: ${JSON.stringify(link)}\n`);
+  process.stdout.write(csvOf(WORKS.flatMap(work => rowsOf(hosts, link, work))));
+} finally {
+  hosts.close();
+  rmSync(folder, { recursive: true, force: true });
+}
