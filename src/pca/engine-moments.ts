@@ -1,6 +1,8 @@
 import { tf } from '../engine/index.js';
-import { alone, type Communicator } from '../distributed/index.js';
+import { alone, shareOf, type Communicator } from '../distributed/index.js';
 import type { RowSource } from '../rows/index.js';
+import { rounded, type Centre } from './centre.js';
+
 /** Rows whose products the engine sums in single precision before they join the double-precision sums, which takes time. */
 const PANEL = 8192;
 /** Numbers of a panel at most. */
@@ -10,9 +12,6 @@ const STRIP = 512;
 
 /** Sums of rows about a centre near their mean. */
 export interface CentredSums {
-  rows: number;
-  /** [width]: single-precision numbers. */
-  centre: Float64Array;
   /** Σ (x − centre), [width] */
   sums: Float64Array;
   /** Σ (x − centre)(x − centre)ᵀ, [width, width]; on and below the diagonal. */
@@ -28,26 +27,29 @@ interface EngineOptions {
   communicator?: Communicator | undefined;
 }
 
-/** One pass over the rows in panels of their own, so that their chunks make no difference; ranks divide the strips among them. */
+/** One pass over the rank's rows, in panels of their own, so that their chunks make no difference. */
 export async function engineSums(
   source: RowSource,
+  about: Centre,
   { onRows, signal, communicator = alone }: EngineOptions,
 ): Promise<CentredSums> {
-  const { width } = source;
-  const centre = await firstRowsMean(source);
-  const products = new Float64Array(width * width);
+  const { rows: all, width } = source;
   const most = Math.max(1024, Math.floor(PANEL_NUMBERS / width));
-  const panel = emptyPanel(Math.min(PANEL, most, source.rows), centre);
+  const panel = emptyPanel(Math.min(PANEL, most, all), about.centre);
+  const share = shareOf(communicator, all, panel.rows);
+  const products = new Float64Array(width * width);
+  const sums = new Float64Array(width);
   let filled = 0;
   let seen = 0;
   const flush = (): void => {
     signal?.throwIfAborted();
-    addProducts(panel, filled, products, width, communicator);
+    addSums(panel, sums, about);
+    addProducts(panel, filled, products, about);
     seen += filled;
     filled = 0;
-    onRows?.(seen);
+    onRows?.(Math.min(all, seen * communicator.size));
   };
-  for await (const { rows, data } of source.chunks())
+  for await (const { rows, data } of source.chunks(share))
     for (let row = 0; row < rows;) {
       const count = Math.min(rows - row, panel.rows - filled);
       for (const strip of panel.strips) takeUp(data.subarray(row * width), width, strip, filled, count);
@@ -56,9 +58,7 @@ export async function engineSums(
       if (filled === panel.rows) flush();
     }
   if (filled > 0) flush();
-  await communicator.allReduceSum(products);
-  const sums = Float64Array.from(panel.strips.flatMap(strip => Array.from(strip.sums)));
-  return { rows: seen, centre, sums, products };
+  return { sums, products };
 }
 
 /** Rows cut into strips of columns, each of them whole in memory: the engine would copy what it is to take a part of. */
@@ -72,6 +72,7 @@ interface Strip {
   columns: number;
   /** Of these columns alone. */
   centre: Float64Array;
+  /** Of the panel's rows. */
   sums: Float64Array;
   /** Centred, [rows, columns]. */
   values: Float32Array;
@@ -107,28 +108,20 @@ function takeUp(
   }
 }
 
-/** Near the mean is enough: what is taken from every row keeps the products from cancelling. */
-async function firstRowsMean(source: RowSource): Promise<Float64Array> {
-  const mean = new Float64Array(source.width);
-  const used = Math.min(source.rows, 256);
-  for await (const { rows, data } of source.chunks({ end: used }))
-    for (let i = 0; i < rows * source.width; i++) mean[i % source.width] += data[i] / used;
-  return mean.map(value => (Number.isFinite(value) ? Math.fround(value) : 0));
+/** Adds the panel's sums, rounded, and sets them to zero. */
+function addSums({ strips }: Panel, sums: Float64Array, { sumLimits }: Centre): void {
+  for (const { first, sums: own } of strips) {
+    own.forEach((sum, j) => (sums[first + j] += rounded(sum, sumLimits[first + j])));
+    own.fill(0);
+  }
 }
 
-/** Strip by strip, the rank's in turn; of two strips' products those on and left of the diagonal. */
-function addProducts(
-  { strips }: Panel,
-  rows: number,
-  products: Float64Array,
-  width: number,
-  { rank, size }: Communicator,
-): void {
+/** Strip by strip; of two strips' products those on and left of the diagonal, rounded. */
+function addProducts({ strips }: Panel, rows: number, products: Float64Array, { limits }: Centre): void {
+  const width = limits.length;
   const tensors = strips.map(({ columns, values }) => tf.tensor2d(values.subarray(0, rows * columns), [rows, columns]));
-  let pair = 0;
   strips.forEach((own, i) => {
     for (let j = 0; j <= i; j++) {
-      if (pair++ % size !== rank) continue;
       const other = strips[j];
       const product = tf.matMul(tensors[i], tensors[j], true, false);
       const values = product.dataSync();
@@ -137,7 +130,9 @@ function addProducts(
         const to = (own.first + row) * width + other.first;
         const from = row * other.columns;
         const count = i === j ? row + 1 : other.columns;
-        for (let column = 0; column < count; column++) products[to + column] += values[from + column];
+        const limit = limits[own.first + row];
+        for (let column = 0; column < count; column++)
+          products[to + column] += rounded(values[from + column], limit * limits[other.first + column]);
       }
     }
   });

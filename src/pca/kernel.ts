@@ -1,6 +1,7 @@
 import {
   add,
   Arena,
+  constant,
   demoteToLow,
   fetchAdd,
   greater,
@@ -12,6 +13,7 @@ import {
   mulAdd,
   notEqual,
   promoteLow,
+  rounded,
   shiftLeft,
   shuffle,
   SimdModule,
@@ -42,6 +44,9 @@ export interface ScatterLayout {
   /** f64 [width]: what is taken from every row, and the sums of what is left. */
   centre: number;
   sums: number;
+  /** f64 [width]: what sums of a panel are rounded by, and products of two columns by the product of theirs; see `SumLimits`. */
+  sumLimits: number;
+  limits: number;
   /** f64 [width, width]; only on and below the diagonal. */
   scatter: number;
   next: number;
@@ -61,6 +66,8 @@ export function planScatter(dims: number, panels: number, precision: GramPrecisi
     packed: arena.take(panels * PANEL * width * BYTES[precision]),
     centre: arena.take(width * 8),
     sums: arena.take(width * 8),
+    sumLimits: arena.take(width * 8),
+    limits: arena.take(width * 8),
     scatter: arena.take(width * width * 8),
     next: arena.take(64),
   };
@@ -69,42 +76,35 @@ export function planScatter(dims: number, panels: number, precision: GramPrecisi
 
 type I = Value<'i32'>;
 
-/** Pairs of strips whose products are computed: those on and below the diagonal. */
-export const piecesOf = ({ width }: ScatterLayout): number => ((width / STRIP) * (width / STRIP + 1)) / 2;
-
 /**
- * `pack`: rows → centred panels and their sums; `multiply`: panels → the scatter's pieces from `first` to before `end`. Work
- * is shared out by strips.
+ * `pack`: rows → centred panels and their sums; `multiply`: panels → the scatter on and below the diagonal. Work is shared
+ * out by strips. Sums of a panel are rounded so that no sum of panels depends on their order; see `SumLimits`.
  */
 export function scatterModule(layout: ScatterLayout): Uint8Array<ArrayBuffer> {
   const { width } = layout;
+  const strips = width / STRIP;
   const m = new SimdModule(layout.pages);
   const tile = addTile(m, layout);
   m.routine('pack', { thread: 'i32', rows: 'i32' }, undefined, (f, { rows }) => {
     eachPiece(f, layout.next, i32(width / GROUP[layout.precision]), group => packGroup(f, layout, group, rows));
   });
-  m.routine(
-    'multiply',
-    { thread: 'i32', rows: 'i32', first: 'i32', end: 'i32' },
-    undefined,
-    (f, { rows, first, end }) => {
-      eachPiece(f, layout.next, sub(end, first), piece => {
-        // Piece p of the triangle: strip i (of rows of the result) and j ≤ i.
-        const i = f.local('i32', 0);
-        const j = f.local('i32', add(first, piece));
-        f.while(greater(j, i), () => {
-          f.set(i, add(i, 1));
-          f.set(j, sub(j, i));
-        });
-        f.range(0, rows, PANEL, first => {
-          const count = f.local('i32', sub(rows, first));
-          f.if(greater(count, PANEL), () => f.set(count, PANEL));
-          const panel = f.local('i32', add(mul(first, width * BYTES[layout.precision]), layout.packed));
-          f.call(tile, panel, mul(i, STRIP), mul(j, STRIP), count);
-        });
+  m.routine('multiply', { thread: 'i32', rows: 'i32' }, undefined, (f, { rows }) => {
+    eachPiece(f, layout.next, i32((strips * (strips + 1)) / 2), piece => {
+      // Piece p of the triangle: strip i (of rows of the result) and j ≤ i.
+      const i = f.local('i32', 0);
+      const j = f.local('i32', piece);
+      f.while(greater(j, i), () => {
+        f.set(i, add(i, 1));
+        f.set(j, sub(j, i));
       });
-    },
-  );
+      f.range(0, rows, PANEL, first => {
+        const count = f.local('i32', sub(rows, first));
+        f.if(greater(count, PANEL), () => f.set(count, PANEL));
+        const panel = f.local('i32', add(mul(first, width * BYTES[layout.precision]), layout.packed));
+        f.call(tile, panel, mul(i, STRIP), mul(j, STRIP), count);
+      });
+    });
+  });
   return m.bytes();
 }
 
@@ -122,13 +122,16 @@ function packGroup(f: Body, layout: ScatterLayout, group: I, rows: I): void {
   const size = GROUP[precision];
   const centre = f.local('i32', add(mul(group, size * 8), layout.centre));
   const centres = [0, 16, 32, 48].slice(0, size / 2).map(at => f.local('f64x2', load('f64x2', centre, at)));
-  const sums = centres.map(() => f.local('f64x2', 0));
+  const sums = centres.map(() => f.local('f64x2'));
+  const total = f.local('i32', add(mul(group, size * 8), layout.sums));
+  const limits = f.local('i32', add(mul(group, size * 8), layout.sumLimits));
   const from = f.local('i32', add(mul(group, size * 4), layout.rows));
   f.range(0, rows, PANEL, first => {
     const count = f.local('i32', sub(rows, first));
     f.if(greater(count, PANEL), () => f.set(count, PANEL));
     const panel = add(mul(first, width * BYTES[precision]), layout.packed);
     const to = f.local('i32', add(panel, mul(group, PANEL * size * BYTES[precision])));
+    for (const sum of sums) f.set(sum, constant('f64x2', 0));
     f.range(0, count, 1, () => {
       for (let v = 0; v < size / 4; v++) {
         const x = f.local('f32x4', load('f32x4', from, 16 * v));
@@ -142,14 +145,16 @@ function packGroup(f: Body, layout: ScatterLayout, group: I, rows: I): void {
       f.set(from, add(from, width * 4));
       f.set(to, add(to, size * BYTES[precision]));
     });
+    sums.forEach((sum, v) => {
+      const kept = rounded(f, sum, load('f64x2', limits, 16 * v));
+      f.store(total, add(load('f64x2', total, 16 * v), kept), 16 * v);
+    });
   });
-  const total = f.local('i32', add(mul(group, size * 8), layout.sums));
-  sums.forEach((sum, v) => f.store(total, add(load('f64x2', total, 16 * v), sum), 16 * v));
 }
 
 /** Adds the products of two strips of one panel: tiles of four rows and one group of columns of the result. */
 function addTile(m: SimdModule, layout: ScatterLayout): Routine {
-  const { precision, width, scatter } = layout;
+  const { precision, width, scatter, limits } = layout;
   const size = GROUP[precision];
   const bytes = BYTES[precision];
   const vector = precision === 'float32' ? 'f32x4' : 'f64x2';
@@ -179,9 +184,15 @@ function addTile(m: SimdModule, layout: ScatterLayout): Routine {
             f.set(left, sub(left, 1));
           });
           const to = f.local('i32', add(mul(i, width * 8), add(shiftLeft(j, 3), scatter)));
-          sums.forEach((sum, r) =>
-            sum.forEach((x, c) => addTo(f, to, r * width * 8 + c * (precision === 'float32' ? 32 : 16), x)),
-          );
+          const across = f.local('i32', add(shiftLeft(j, 3), limits));
+          sums.forEach((sum, r) => {
+            const down = f.local('f64x2', loadSplat('f64x2', add(shiftLeft(i, 3), limits), 8 * r));
+            sum.flatMap(halves).forEach((x, c) => {
+              const kept = rounded(f, x, mul(down, load('f64x2', across, 16 * c)));
+              const offset = r * width * 8 + 16 * c;
+              f.store(to, add(load('f64x2', to, offset), kept), offset);
+            });
+          });
         });
       });
     });
@@ -190,13 +201,9 @@ function addTile(m: SimdModule, layout: ScatterLayout): Routine {
 
 const and4 = (x: I): I => ({ type: 'i32', code: [...x.code, ...i32(4).code, 0x71] });
 
-function addTo(f: Body, address: Local<'i32'>, offset: number, x: Local<'f32x4' | 'f64x2'>): void {
-  if (x.type === 'f64x2') {
-    f.store(address, add(load('f64x2', address, offset), x as Local<'f64x2'>), offset);
-    return;
-  }
-  const lanes = x as Local<'f32x4'>;
-  f.store(address, add(load('f64x2', address, offset), promoteLow(lanes)), offset);
-  const upper = promoteLow(shuffle(lanes, lanes, [2, 3, 2, 3]));
-  f.store(address, add(load('f64x2', address, offset + 16), upper), offset + 16);
+/** Numbers in double precision, two by two. */
+function halves(x: Value<'f32x4' | 'f64x2'>): Value<'f64x2'>[] {
+  if (x.type === 'f64x2') return [x as Value<'f64x2'>];
+  const lanes = x as Value<'f32x4'>;
+  return [promoteLow(lanes), promoteLow(shuffle(lanes, lanes, [2, 3, 2, 3]))];
 }

@@ -1,10 +1,11 @@
 import { EXIT } from '../base/index.js';
-import { alone, shareOf, type Communicator } from '../distributed/index.js';
+import { alone, shareOf, sumTogether, type Communicator, type Share } from '../distributed/index.js';
 import type { RowSource } from '../rows/index.js';
 import { ADDRESSABLE, startThreads } from '../simd/index.js';
+import { centreOf, type Centre } from './centre.js';
 import { engineIsNative, engineSums, type CentredSums } from './engine-moments.js';
 import { RowsError } from './errors.js';
-import { PANEL, piecesOf, planScatter, scatterModule, type GramPrecision, type ScatterLayout } from './kernel.js';
+import { PANEL, planScatter, scatterModule, type GramPrecision, type ScatterLayout } from './kernel.js';
 
 /** First and second moments of rows. */
 export interface Moments {
@@ -21,10 +22,10 @@ export interface MomentsOptions {
   threads: number;
   /** Default: double precision unless many rows are so wide that it takes minutes. */
   precision?: GramPrecision | undefined;
-  /** Called with the rows seen so far. */
+  /** Called with the rows seen so far, by all ranks if they are as far as this one. */
   onRows?: ((rows: number) => void) | undefined;
   signal?: AbortSignal | undefined;
-  /** Ranks that divide the products among them; each reads all rows. */
+  /** Ranks that divide the rows among them. */
   communicator?: Communicator | undefined;
 }
 
@@ -36,28 +37,39 @@ const WIDE = 1536;
 const PRODUCTS = 2 ** 35;
 
 /**
- * Streams once over the rows. They are taken in panels of their own, in their order, so that chunks, shards and threads
- * make no difference at all. Nor do ranks: each computes the products of some of the columns, of all rows, since reading
- * takes little time beside multiplying and so nothing is summed in another order. @throws RowsError where numbers are not finite, counted and located, or too many per row.
+ * Streams once over the rows, of which each rank takes a share. They are summed in panels of their own, whose sums are
+ * rounded so that their order does not matter: chunks, shards, threads and ranks make no difference at all.
+ * @throws RowsError where numbers are not finite, counted and located, or too many per row.
  */
 export async function rowMoments(source: RowSource, options: MomentsOptions): Promise<Moments> {
+  const { communicator = alone } = options;
   const precision = options.precision ?? defaultPrecision(source);
   const byEngine = precision === 'float32' && engineIsNative();
-  return await finish(
-    source,
-    precision,
-    byEngine ? await engineSums(source, options) : await threadSums(source, precision, options),
-  );
+  const about = await centreOf(source);
+  const sums = byEngine
+    ? await engineSums(source, about, options)
+    : await threadSums(source, about, precision, options);
+  await sumTogether(communicator, [sums.sums, ...lowerRows(sums.products, source.width)]);
+  return await finish(source, precision, about.centre, sums);
 }
+
+/** On and left of the diagonal. */
+const lowerRows = (matrix: Float64Array, width: number): Float64Array[] =>
+  Array.from({ length: width }, (_, i) => matrix.subarray(i * width, i * width + i + 1));
 
 const defaultPrecision = ({ rows, width }: RowSource): GramPrecision =>
   width > WIDE && rows * width ** 2 > PRODUCTS ? 'float32' : 'float64';
 
-async function threadSums(source: RowSource, precision: GramPrecision, options: MomentsOptions): Promise<CentredSums> {
+async function threadSums(
+  source: RowSource,
+  about: Centre,
+  precision: GramPrecision,
+  { threads: count, communicator = alone, signal, onRows }: MomentsOptions,
+): Promise<CentredSums> {
   const { width } = source;
-  const { communicator = alone } = options;
+  const share = shareOf(communicator, source.rows, PANEL);
   const block = Math.max(1, Math.floor(BLOCK_BYTES / (PANEL * width * 4)));
-  const panels = Math.min(block, Math.ceil(source.rows / PANEL));
+  const panels = Math.max(1, Math.min(block, Math.ceil((share.end - share.start) / PANEL)));
   const layout = planScatter(width, panels, precision);
   if (layout.bytes > ADDRESSABLE)
     throw new RowsError(
@@ -65,41 +77,44 @@ async function threadSums(source: RowSource, precision: GramPrecision, options: 
       { kind: 'too-wide', width, most: WIDEST },
       EXIT.usage,
     );
-  const threads = await startThreads(scatterModule(layout), layout.pages, options.threads);
+  const threads = await startThreads(scatterModule(layout), layout.pages, count);
   const { buffer } = threads.memory;
   const counter = new Int32Array(buffer, layout.next, 1);
-  const run = async (name: string, ...parameters: number[]): Promise<void> => {
+  const run = async (name: string, rows: number): Promise<void> => {
     counter[0] = 0;
-    await threads.run(name, ...parameters);
+    await threads.run(name, rows);
   };
   try {
-    const { start, end } = shareOf(communicator, piecesOf(layout));
+    for (const name of ['centre', 'sumLimits', 'limits'] as const)
+      new Float64Array(buffer, layout[name], width).set(about[name]);
     let seen = 0;
-    for await (const rows of blocks(source, layout, new Float32Array(buffer))) {
-      options.signal?.throwIfAborted();
-      if (seen === 0) centreOn(new Float32Array(buffer, layout.rows), rows, width, layout, buffer);
+    for await (const rows of blocks(source, share, layout, new Float32Array(buffer))) {
+      signal?.throwIfAborted();
       await run('pack', rows);
-      await run('multiply', rows, start, end);
+      await run('multiply', rows);
       seen += rows;
-      options.onRows?.(seen);
+      onRows?.(Math.min(source.rows, seen * communicator.size));
     }
     const products = new Float64Array(width * width);
     const padded = new Float64Array(buffer, layout.scatter, layout.width ** 2);
     for (let i = 0; i < width; i++)
       products.set(padded.subarray(i * layout.width, i * layout.width + i + 1), i * width);
-    await communicator.allReduceSum(products);
-    const [centre, sums] = [layout.centre, layout.sums].map(at => new Float64Array(buffer, at, width).slice());
-    return { rows: seen, centre, sums, products };
+    return { sums: new Float64Array(buffer, layout.sums, width).slice(), products };
   } finally {
     await threads.close();
   }
 }
 
 /** Fills the memory with one block of rows after the other; their number. */
-async function* blocks(source: RowSource, layout: ScatterLayout, f32: Float32Array): AsyncGenerator<number> {
+async function* blocks(
+  source: RowSource,
+  share: Share,
+  layout: ScatterLayout,
+  f32: Float32Array,
+): AsyncGenerator<number> {
   const capacity = layout.panels * PANEL;
   let filled = 0;
-  for await (const { rows, data } of source.chunks()) {
+  for await (const { rows, data } of source.chunks(share)) {
     for (let i = 0; i < rows; i++) {
       f32.set(data.subarray(i * source.width, (i + 1) * source.width), layout.rows / 4 + filled * layout.width);
       if (++filled < capacity) continue;
@@ -110,28 +125,14 @@ async function* blocks(source: RowSource, layout: ScatterLayout, f32: Float32Arr
   if (filled > 0) yield filled;
 }
 
-/** The first rows' mean is taken from every row before products are formed, so that these do not cancel. */
-function centreOn(
-  rows: Float32Array,
-  count: number,
-  dims: number,
-  { width, centre }: ScatterLayout,
-  buffer: SharedArrayBuffer,
-): void {
-  const mean = new Float64Array(buffer, centre, width);
-  const used = Math.min(count, PANEL);
-  for (let i = 0; i < used; i++) for (let j = 0; j < dims; j++) mean[j] += rows[i * width + j] / used;
-  // In single precision too the same number must be taken from every row.
-  for (let j = 0; j < dims; j++) mean[j] = Number.isFinite(mean[j]) ? Math.fround(mean[j]) : 0;
-}
-
 /** From about the centre to about the mean, in place. */
 async function finish(
   source: RowSource,
   precision: GramPrecision,
-  { rows, centre, sums, products: scatter }: CentredSums,
+  centre: Float64Array,
+  { sums, products: scatter }: CentredSums,
 ): Promise<Moments> {
-  const { width } = source;
+  const { rows, width } = source;
   const rest = sums.map(sum => sum / rows);
   if (!rest.every(Number.isFinite)) throw await notFinite(source);
   for (let i = 0; i < width; i++)

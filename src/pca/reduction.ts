@@ -1,5 +1,8 @@
 import { tf } from '../engine/index.js';
+import { alone, shareOf, sumTogether, type Communicator } from '../distributed/index.js';
 import { inBatches, type RowChunk, type RowSource } from '../rows/index.js';
+import { centreOf, rounded, type Centre } from './centre.js';
+import { PANEL } from './kernel.js';
 import { notFinite } from './moments.js';
 import type { Pca } from './pca.js';
 
@@ -26,28 +29,46 @@ export function pcaReduction(pca: Pca, { dims = pca.dims, standardize = true } =
 
 /**
  * Centres every column, and standardised divides it by its standard deviation (over n, as scikit-learn's StandardScaler):
- * one pass in double precision. @throws RowsError where numbers are not finite.
+ * one pass in double precision over the rows, of which each rank takes a share. @throws RowsError where numbers are not
+ * finite.
  */
-export async function columnReduction(source: RowSource, { standardize = true } = {}): Promise<Reduction> {
-  const { width } = source;
-  const centre = new Float64Array(width);
+export async function columnReduction(
+  source: RowSource,
+  { standardize = true, communicator = alone }: { standardize?: boolean; communicator?: Communicator | undefined } = {},
+): Promise<Reduction> {
+  const { rows, width } = source;
+  const about = await centreOf(source);
   const sums = new Float64Array(width);
   const squares = new Float64Array(width);
-  let seen = 0;
-  for await (const { rows, data } of source.chunks()) {
-    if (seen === 0) for (let j = 0; j < width; j++) centre[j] = Number.isFinite(data[j]) ? data[j] : 0;
-    for (let i = 0; i < rows; i++)
-      for (let j = 0; j < width; j++) {
-        const x = data[i * width + j] - centre[j];
-        sums[j] += x;
-        squares[j] += x * x;
-      }
-    seen += rows;
-  }
+  for await (const panel of inBatches(source, PANEL, shareOf(communicator, rows, PANEL)))
+    addColumns(panel.data.subarray(0, panel.rows * width), about, sums, squares);
+  await sumTogether(communicator, [sums, squares]);
   if (!squares.every(Number.isFinite)) throw await notFinite(source);
-  const mean = sums.map((sum, j) => centre[j] + sum / seen);
-  const scale = squares.map((square, j) => Math.sqrt(Math.max(0, square / seen - (sums[j] / seen) ** 2)) || 1);
+  const mean = sums.map((sum, j) => about.centre[j] + sum / rows);
+  const scale = squares.map((square, j) => Math.sqrt(Math.max(0, square / rows - (sums[j] / rows) ** 2)) || 1);
   return { width, dims: width, mean, ...(standardize && { scale }) };
+}
+
+/** Adds a panel's Σ (x − centre) and Σ (x − centre)² of every column, rounded. */
+function addColumns(
+  panel: Float32Array,
+  { centre, sumLimits, limits }: Centre,
+  sums: Float64Array,
+  squares: Float64Array,
+): void {
+  const width = centre.length;
+  const first = new Float64Array(width);
+  const second = new Float64Array(width);
+  for (let at = 0; at < panel.length;)
+    for (let j = 0; j < width; j++, at++) {
+      const x = panel[at] - centre[j];
+      first[j] += x;
+      second[j] += x * x;
+    }
+  for (let j = 0; j < width; j++) {
+    sums[j] += rounded(first[j], sumLimits[j]);
+    squares[j] += rounded(second[j], limits[j] ** 2);
+  }
 }
 
 /**

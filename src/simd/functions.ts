@@ -32,3 +32,12 @@ export function exp(f: Body, x: Value<'f32x4'>): Value<'f32x4'> {
     );
   return mul(series, asFloat(shiftLeft(add(toInteger(power), 127), 23)));
 }
+
+/**
+ * (s + c) − c: s as a multiple of about 2⁻⁵³ c. Such multiples that sum to less than c do so without rounding, in whatever order
+ * (the first step of Demmel & Nguyen 2013, Fast reproducible floating-point summation).
+ */
+export function rounded<T extends 'f64' | 'f64x2'>(f: Body, s: Value<T>, c: Value<T>): Value<T> {
+  const kept = f.local(c.type, c);
+  return sub(add(s, kept), kept);
+}

@@ -15,6 +15,7 @@ import {
   promote,
   promoteLow,
   result,
+  rounded,
   shiftLeft,
   shuffle,
   splat,
@@ -49,8 +50,7 @@ type I = Value<'i32'>;
  * rows, sums of panels in double. `fresh` sets the sums to zero first.
  *
  * The sums do not depend on the order in which panels are added, so neither on who adds which of them: a panel's sum s is
- * rounded to (s + c) − c, a multiple of about 2⁻⁵³ c, and multiples that sum to less than c sum without rounding (the first
- * step of Demmel & Nguyen 2013). c is 2²⁰ times what the component's former covariance lets one expect, which leaves
+ * `rounded` by c, 2²⁰ times what the component's former covariance lets one expect, which leaves
  * 33 bits below that: more than the products have. See `limitSums`.
  */
 export function addMaximisation(m: SimdModule, layout: MemoryLayout, names: MaximisationNames): void {
@@ -217,12 +217,6 @@ function flushPanel(m: SimdModule, layout: MemoryLayout, scratch: Scratch, names
       );
     if (outer) f.call(outer, room, add(mul(k, width * width * 8), layout.scatter), spread, count);
   });
-}
-
-/** (s + c) − c */
-function rounded<T extends 'f64' | 'f64x2'>(f: Body, s: Value<T>, c: Value<T>): Value<T> {
-  const kept = f.local(c.type, c);
-  return sub(add(s, kept), kept);
 }
 
 /** Adds f32 numbers to f64 sums; their limits follow from the spreads. */
