@@ -8,7 +8,6 @@ import { join } from 'node:path';
  * own, or a share of a core where the hosts are more than the cores.
  */
 
-const SWITCH = 'maetok0';
 const NETWORK = '10.77.0';
 const CPU_GROUPS = '/sys/fs/cgroup/cpu';
 /** Short, so that a host never waits long for its turn. */
@@ -22,6 +21,10 @@ export interface Hosts {
   mpirun(ranks?: number): string[];
   /** Limits what each host sends, in Gbit/s. */
   limit(gigabits: number): void;
+  /** Takes a host's link down, or up again. */
+  link(host: number, state: 'down' | 'up'): void;
+  /** Numbers of the processes on a host. */
+  processes(host: number): number[];
   close(): void;
 }
 
@@ -37,10 +40,11 @@ const run = (command: string, ...args: string[]): void =>
 /** Needs root, `ip`, `tc`, and Open MPI. */
 export function openHosts({ count = 2, coreShare = 1 }: HostOptions = {}): Hosts {
   const folder = mkdtempSync(join(tmpdir(), 'maetok-hosts-'));
-  const names = Array.from({ length: count }, (_, i) => `maetok${i + 1}`);
+  // Of this process, so that others may have hosts at the same time.
+  const [hub, ...names] = Array.from({ length: count + 1 }, (_, i) => `maetok${process.pid}-${i}`);
   const groups = join(folder, 'groups');
   const close = (): void => {
-    [SWITCH, ...names].forEach(name => attempt(() => run('ip', 'netns', 'del', name)));
+    [hub, ...names].forEach(name => attempt(() => run('ip', 'netns', 'del', name)));
     if (coreShare < 1) {
       attempt(() => run('umount', groups));
       names.forEach(name => attempt(() => rmdirSync(join(CPU_GROUPS, name))));
@@ -48,7 +52,7 @@ export function openHosts({ count = 2, coreShare = 1 }: HostOptions = {}): Hosts
     rmSync(folder, { recursive: true, force: true });
   };
   try {
-    connect(names);
+    connect(hub, names);
     if (coreShare < 1) {
       names.forEach(name => limitCore(name, coreShare));
       // A namespace's /sys shows no groups.
@@ -73,6 +77,9 @@ export function openHosts({ count = 2, coreShare = 1 }: HostOptions = {}): Hosts
           const shape = ['tbf', 'rate', `${gigabits}gbit`, 'burst', '256kb', 'latency', '50ms'];
           run('ip', 'netns', 'exec', name, 'tc', 'qdisc', 'replace', 'dev', `v${i}`, 'root', ...shape);
         }),
+      link: (host, state) => run('ip', '-n', names[host], 'link', 'set', `v${host}`, state),
+      processes: host =>
+        execFileSync('ip', ['netns', 'pids', names[host]]).toString().split('\n').filter(Boolean).map(Number),
       close,
     };
   } catch (error) {
@@ -84,14 +91,14 @@ export function openHosts({ count = 2, coreShare = 1 }: HostOptions = {}): Hosts
 const addressOf = (_: string, i: number): string => `${NETWORK}.${i + 1}`;
 
 /** One namespace each, its interface v0, v1, … on the switch. */
-function connect(names: string[]): void {
-  for (const name of [SWITCH, ...names]) run('ip', 'netns', 'add', name);
-  run('ip', '-n', SWITCH, 'link', 'add', 'switch', 'type', 'bridge');
-  run('ip', '-n', SWITCH, 'link', 'set', 'switch', 'up');
+function connect(hub: string, names: string[]): void {
+  for (const name of [hub, ...names]) run('ip', 'netns', 'add', name);
+  run('ip', '-n', hub, 'link', 'add', 'switch', 'type', 'bridge');
+  run('ip', '-n', hub, 'link', 'set', 'switch', 'up');
   names.forEach((name, i) => {
     const port = `p${i}`;
-    run('ip', 'link', 'add', `v${i}`, 'netns', name, 'type', 'veth', 'peer', 'name', port, 'netns', SWITCH);
-    run('ip', '-n', SWITCH, 'link', 'set', port, 'master', 'switch', 'up');
+    run('ip', 'link', 'add', `v${i}`, 'netns', name, 'type', 'veth', 'peer', 'name', port, 'netns', hub);
+    run('ip', '-n', hub, 'link', 'set', port, 'master', 'switch', 'up');
     run('ip', '-n', name, 'link', 'set', 'lo', 'up');
     run('ip', '-n', name, 'addr', 'add', `${addressOf(name, i)}/24`, 'dev', `v${i}`);
     run('ip', '-n', name, 'link', 'set', `v${i}`, 'up');
