@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import sharp, { type Sharp } from 'sharp';
+import type { Sharp } from 'sharp';
 import { messageOf, UserError } from '../base/index.js';
 import { bmpSize, readBmp, type LayeredImage } from './bmp.js';
 import type { RawImage } from './images.js';
@@ -14,12 +14,10 @@ import {
   type ImageFormat,
 } from './image-headers.js';
 import { pnmSize, readPnm } from './pnm.js';
+import { sharp } from './sharp.js';
 
 /** What `Image.open(file).convert('RGB')` of Pillow 13 gives, which the published pipelines read images with. */
 export const PILLOW: Decoding = { exif: 'ignore', alpha: 'drop', grey16: 'clip' };
-
-// Several images at once, one thread each: that fills the cores better than several threads on a small image.
-sharp.concurrency(1);
 
 /** File names that are taken for images: torchvision's, GIF and AVIF. */
 export const isImageName = (name: string): boolean => /\.(jpe?g|png|ppm|bmp|pgm|pbm|tiff?|webp|gif|avif)$/i.test(name);

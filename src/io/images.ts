@@ -1,5 +1,5 @@
-import sharp from 'sharp';
 import { writeFileAtomic, type AtomicOptions } from './atomic.js';
+import { sharp } from './sharp.js';
 
 /** A image: 8-bit RGB, row-major, channels last. */
 export interface RawImage {
