@@ -2,6 +2,7 @@ import { constants } from 'node:os';
 import { EXIT, faultOf } from '../base/index.js';
 import type { TextSink } from './log.js';
 import { leaveRanks, openRanks } from './ranks.js';
+import { WARNING } from './requeue.js';
 import { describe, runCli } from './run.js';
 
 /** The process side of the command line: signals, streams, the exit code. The only place that ends the process. */
@@ -43,12 +44,18 @@ function listenToSignals() {
   const abort = new AbortController();
   let first: NodeJS.Signals | undefined;
   let heeds = false;
+  let warned = false;
   const stop = (name: NodeJS.Signals): void => {
     // A second Ctrl-C does not wait for the state to be saved. Launchers send other signals several times.
     if (first !== undefined && name === 'SIGINT') process.exit(exitCodeOf(name));
     first ??= name;
     abort.abort();
   };
+  // Without a listener Node starts its debugger for a warning that comes before anything can be saved.
+  process.on(WARNING, () => {
+    warned = true;
+    if (heeds) stop(WARNING);
+  });
   // Started by another maetok process: once that one is gone, nobody waits for the result any more.
   process.on('disconnect', () => {
     if (!heeds) process.exit(EXIT.interrupted);
@@ -59,7 +66,8 @@ function listenToSignals() {
     heed: (): void => {
       if (heeds) return;
       heeds = true;
-      for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGUSR1'] as const) process.on(name, stop);
+      for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, stop);
+      if (warned) stop(WARNING);
     },
     heard: () => first,
   };

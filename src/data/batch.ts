@@ -18,6 +18,8 @@ export interface ImageBatch {
 export interface LoadBatchOptions extends CropOptions {
   /** Random stream of crops and mirroring; each image has its own substream. */
   random?: RandomNumbers;
+  /** Once it is aborted the images are no longer waited for, and its reason is thrown. */
+  signal?: AbortSignal;
 }
 
 /** One image, decoded and cropped. */
@@ -34,9 +36,9 @@ export interface Square {
 export async function loadBatch(
   dataset: ImageDataset,
   indices: ArrayLike<number>,
-  { random = new RandomNumbers(0, 'load'), ...options }: LoadBatchOptions,
+  { random = new RandomNumbers(0, 'load'), signal, ...options }: LoadBatchOptions,
 ): Promise<ImageBatch> {
-  const squares = await severalAtOnce(Array.from(indices), async index => {
+  const load = async (index: number): Promise<Square | undefined> => {
     try {
       const draws = drawsFor(options, random.for(String(index)));
       const stored = await dataset.stored(index, options.size);
@@ -45,7 +47,8 @@ export async function loadBatch(
       dataset.reportBroken(index, error);
       return undefined;
     }
-  });
+  };
+  const squares = await severalAtOnce(Array.from(indices), load, signal);
   return toBatch(
     dataset,
     squares.filter(square => square !== undefined),
@@ -60,18 +63,40 @@ export const drawsFor = ({ crop, flip }: CropOptions, random: RandomNumbers): Fl
 /** Images in flight at once: enough to keep the decoding threads busy, few enough to bound memory. */
 const IN_FLIGHT = 16;
 
-/** `work` on every item, some at a time, results in the items' order; the first error ends it. */
-export async function severalAtOnce<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<R[]> {
+/**
+ * `work` on every item, some at a time, results in the items' order. The first error ends it, and so does the signal, with
+ * its reason: no more items are begun, and those in flight are not waited for.
+ */
+export async function severalAtOnce<T, R>(
+  items: readonly T[],
+  work: (item: T) => Promise<R>,
+  signal?: AbortSignal,
+): Promise<R[]> {
   const results = new Array<R>(items.length);
   let next = 0;
   const takeTurns = async (): Promise<void> => {
-    while (next < items.length) {
+    while (next < items.length && signal?.aborted !== true) {
       const at = next++;
       results[at] = await work(items[at]);
     }
   };
-  await Promise.all(Array.from({ length: Math.min(IN_FLIGHT, items.length) }, takeTurns));
+  const all = Promise.all(Array.from({ length: Math.min(IN_FLIGHT, items.length) }, takeTurns));
+  await (signal ? unlessAborted(signal, all) : all);
   return results;
+}
+
+async function unlessAborted<T>(signal: AbortSignal, work: Promise<T>): Promise<T> {
+  let stop = (): void => undefined;
+  const aborted = new Promise<never>((_, reject) => {
+    stop = () => reject(signal.reason as Error);
+    if (signal.aborted) stop();
+    signal.addEventListener('abort', stop);
+  });
+  try {
+    return await Promise.race([aborted, work]);
+  } finally {
+    signal.removeEventListener('abort', stop);
+  }
 }
 
 /** x / 255, minus one half, over one half, each rounded to float32 as the published pipelines on PyTorch do it. */

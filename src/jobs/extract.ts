@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { EXIT, UserError, type Log } from '../base/index.js';
 import { loadBatch, nothingReadable, tellBroken, type ImageBatch, type ImageDataset } from '../data/index.js';
 import {
@@ -88,17 +89,18 @@ async function extractHeld(
   let tried = before;
   let rows = 0;
   const part = async (): Promise<void> => {
-    for await (const batch of batches(data, writer.missing, tokenizer.imageSize, settings.batchSize)) {
+    const { imageSize: size } = tokenizer;
+    for await (const batch of batches(data, writer.missing, { size, batchSize: settings.batchSize, signal })) {
       writer.skip(batch.broken);
       const encoded = batch.images.length > 0 ? wantedRows(batch, await encode(batch)) : undefined;
       if (encoded && encoded.images.length > 0) await writer.append(encoded);
       rows += encoded?.images.length ?? 0;
       tried += batch.end - batch.start;
       progress.update(tried);
-      if (signal.aborted && tried < before + own) {
-        await writer.save();
-        throw interrupted(out, `${tried} of ${before + own} images${ofRank(communicator)}`);
-      }
+    }
+    if (tried < before + own) {
+      await writer.save();
+      throw interrupted(out, `${tried} of ${before + own} images${ofRank(communicator)}`);
     }
   };
   await inParts(communicator, part).finally(() => progress.stop());
@@ -222,40 +224,63 @@ interface ReadBatch extends ImageBatch {
 /** How many batches are read ahead of the one being encoded. */
 const AHEAD = 2;
 
+interface Batching {
+  /** Side of the images. */
+  size: number;
+  batchSize: number;
+  signal: AbortSignal;
+}
+
 /**
  * Batches of the data set that hold images of some stretches, in order. They begin at multiples of their size, since the
- * rounding of an image's latents may depend on its batch: so those are the same, whoever encodes them and when.
+ * rounding of an image's latents may depend on its batch: so those are the same, whoever encodes them and when. There are no
+ * more once the signal is aborted, whatever is being read.
  */
 async function* batches(
   data: ImageDataset,
   stretches: readonly Share[],
-  size: number,
-  batchSize: number,
+  { size, batchSize, signal }: Batching,
 ): AsyncGenerator<ReadBatch> {
-  const read = async ({ start, end }: Share): Promise<ReadBatch> => {
+  const readBatch = async ({ start, end }: Share): Promise<ReadBatch> => {
     const first = start - (start % batchSize);
     const whole = Array.from({ length: Math.min(batchSize, data.count - first) }, (_, i) => first + i);
-    const batch = await loadBatch(data, whole, { size, crop: 'center', flip: false });
+    const batch = await loadBatch(data, whole, { size, crop: 'center', flip: false, signal });
     const present = new Set(batch.indices);
     const broken = whole.filter(index => index >= start && index < end && !present.has(index));
     return { ...batch, start, end, broken };
+  };
+  const read = (part: Share): Promise<ReadBatch> => {
+    const batch = readBatch(part);
+    // It may fail before it is asked for.
+    batch.catch(() => undefined);
+    return batch;
   };
   const parts = cutAtMultiples(stretches, batchSize);
   const ahead: Promise<ReadBatch>[] = [];
   try {
     for (;;) {
-      while (ahead.length <= AHEAD) {
-        const part = parts.shift();
-        if (!part) break;
-        ahead.push(read(part));
-      }
-      const batch = ahead.shift();
-      if (!batch) return;
-      yield await batch;
+      while (ahead.length <= AHEAD && parts.length > 0) ahead.push(read(parts.shift()!));
+      const next = ahead.shift();
+      if (!next) return;
+      const batch = await unlessStopped(next, signal);
+      // Messages of the threads that decode can follow each other without end; signals wait until they do not.
+      await nextTurn();
+      if (!batch || signal.aborted) return;
+      yield batch;
     }
   } finally {
     // Waits for reads in flight, so that nothing is read after the data set is closed.
     await Promise.allSettled(ahead);
+  }
+}
+
+/** What is read; undefined where the signal has ended that. */
+async function unlessStopped<T>(reading: Promise<T>, signal: AbortSignal): Promise<T | undefined> {
+  try {
+    return await reading;
+  } catch (error) {
+    if (signal.aborted && error === signal.reason) return undefined;
+    throw error;
   }
 }
 

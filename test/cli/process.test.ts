@@ -1,9 +1,11 @@
 import { spawn, spawnSync } from 'node:child_process';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from '@jest/globals';
+import { openImages } from '../../src/data/index.js';
+import { encodePng } from '../../src/io/index.js';
 import { tempFolder } from '../helpers/temp.js';
 
 const MAETOK = `${process.execPath} ${fileURLToPath(new URL('../../bin/maetok.js', import.meta.url))}`;
@@ -64,13 +66,13 @@ describe('streams that fail', () => {
 
 describe('signals', () => {
   /** How a command ends that is interrupted once `begun`, and how long that took. */
-  async function ended(argv: string[], begun: () => Promise<unknown>) {
+  async function ended(argv: string[], begun: () => Promise<unknown>, name: NodeJS.Signals = 'SIGTERM') {
     const [node, launcher] = MAETOK.split(' ');
     const child = spawn(node, [launcher, ...argv], { cwd: folder, stdio: 'ignore' });
     const exit = new Promise<[number | null, string | null]>(done => child.on('exit', (...how) => done(how)));
     await begun();
     const told = performance.now();
-    child.kill('SIGTERM');
+    child.kill(name);
     const [code, signal] = await exit;
     return { code, signal, seconds: (performance.now() - told) / 1000 };
   }
@@ -92,4 +94,33 @@ describe('signals', () => {
     expect(code).toBe(143);
     expect(existsSync(join(folder, 'run', 'latest'))).toBe(true);
   }, 120_000);
+
+  test.each([
+    ['SIGTERM', 143],
+    ['SIGUSR1', 138],
+  ] as const)(
+    '%s: extraction saves and ends with %d while threads decode without a pause',
+    async (name, code) => {
+      const [vae, images, latents] = ['vae', 'images', `latents-${name}`].map(part => join(folder, part));
+      for (const path of [vae, images]) mkdirSync(path, { recursive: true });
+      const golden = fileURLToPath(new URL('../../fixtures/golden/convolutional/sdvae-quant', import.meta.url));
+      const { parameters } = JSON.parse(readFileSync(join(golden, 'config.json'), 'utf8')) as { parameters: unknown };
+      writeFileSync(join(vae, 'config.json'), JSON.stringify(parameters));
+      copyFileSync(join(golden, 'weights.safetensors'), join(vae, 'model.safetensors'));
+      const { data, width, height } = await (await openImages('synthetic:scenes?count=1&size=64')).read(0);
+      const png = await encodePng({ data, width, height });
+      for (let i = 0; i < 900; i++) writeFileSync(join(images, `${i}.png`), png);
+      const wanted = ['extract', '--tokenizer', vae, '--image-size', '128', '--data', images, '--out', latents];
+      const begun = async (): Promise<void> => {
+        while (!existsSync(latents) || !readdirSync(latents).includes('unfinished_rank00.json')) await sleep(50);
+        await sleep(1500);
+      };
+      expect((await ended(wanted, begun, name)).code).toBe(code);
+      const { shards } = JSON.parse(readFileSync(join(latents, 'unfinished_rank00.json'), 'utf8')) as {
+        shards: object[];
+      };
+      expect(shards).toMatchObject([{ start: 0, rows: expect.any(Number) }]);
+    },
+    60_000,
+  );
 });

@@ -56,6 +56,15 @@ async function extracted(changed: Partial<ExtractSettings>, data = SCENES, signa
   return { at, done };
 }
 
+/** A signal that is aborted once so many images are done, and the log from which it learns of them. */
+function stoppedAfter(images: number) {
+  const stopping = new AbortController();
+  const update = (done: number): void => {
+    if (done >= images) stopping.abort();
+  };
+  return { signal: stopping.signal, log: { ...silentLog, progress: () => ({ update, stop: () => undefined }) } };
+}
+
 async function rowsOf(path: string, flips = false): Promise<Float32Array> {
   const latents = await openLatents(path, { flips });
   const rows = await latents.read(Array.from({ length: latents.count }, (_, i) => i));
@@ -149,20 +158,9 @@ describe('going on', () => {
   it('an interrupted extraction resumes to the same latents', async () => {
     const whole = await rowsOf((await extracted({})).at);
     const at = out();
-    const stopping = new AbortController();
-    const log = {
-      ...silentLog,
-      progress: () => ({
-        update: (done: number) => {
-          if (done >= 4) stopping.abort();
-        },
-        stop: () => undefined,
-      }),
-    };
     await withTokenizer(async tokenizer => {
-      const context = { log, signal: stopping.signal };
       const data = await openImages(SCENES);
-      await expect(extractLatents(tokenizer, data, at, settings, context)).rejects.toMatchObject({
+      await expect(extractLatents(tokenizer, data, at, settings, stoppedAfter(4))).rejects.toMatchObject({
         message: expect.stringMatching(/interrupted at 4 of 11 images; .*--resume/),
         exitCode: 130,
       });
@@ -219,11 +217,9 @@ describe('going on', () => {
     expect(done).toMatchObject({ rows: 9, skipped: 2 });
     expect(JSON.parse(readFileSync(join(at, 'skipped.json'), 'utf8'))).toHaveLength(2);
     const resumed = out();
-    const stopping = new AbortController();
-    stopping.abort();
     await withTokenizer(async tokenizer => {
       const data = await openImages(images, { log: silentLog });
-      const first = extractLatents(tokenizer, data, resumed, settings, { log: silentLog, signal: stopping.signal });
+      const first = extractLatents(tokenizer, data, resumed, settings, stoppedAfter(4));
       await expect(first).rejects.toThrow(/interrupted at 4/);
       await extractLatents(
         tokenizer,
@@ -250,7 +246,13 @@ describe('several ranks', () => {
     return { ...json, shards: undefined, rows: await rowsOf(at, true), labels: latents.labels };
   }
 
-  const byRanks = (size: number, at: string, changed: Partial<ExtractSettings> = {}, spec = SCENES, signal = never) =>
+  const byRanks = (
+    size: number,
+    at: string,
+    changed: Partial<ExtractSettings> = {},
+    spec = SCENES,
+    contextOfRank = () => ({ log: silentLog, signal: never }),
+  ) =>
     asRanks(size, communicator =>
       withTokenizer(async tokenizer =>
         extractLatents(
@@ -258,11 +260,7 @@ describe('several ranks', () => {
           await data(spec),
           at,
           { ...settings, flips: true, ...changed },
-          {
-            log: silentLog,
-            signal,
-            communicator,
-          },
+          { ...contextOfRank(), communicator },
         ),
       ),
     );
@@ -283,7 +281,7 @@ describe('several ranks', () => {
     for (const broken of [1, 2, 6]) writeFileSync(join(images, files[broken]), 'no image');
     const whole = (await extracted({ flips: true, batchSize: 2 }, images)).at;
     const at = out();
-    const stopped = byRanks(3, at, { batchSize: 2 }, images, AbortSignal.abort());
+    const stopped = byRanks(3, at, { batchSize: 2 }, images, () => stoppedAfter(2));
     await expect(stopped).rejects.toMatchObject({
       message: expect.stringMatching(/^interrupted at 2 of \d images \(rank \d of 3\); .*--resume continues$/),
       exitCode: 130,
