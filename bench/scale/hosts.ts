@@ -34,8 +34,8 @@ export interface HostOptions {
   coreShare?: number;
 }
 
-const run = (command: string, ...args: string[]): void =>
-  void execFileSync(command, args, { stdio: ['ignore', 'ignore', 'pipe'] });
+const run = (command: string, ...args: string[]): string =>
+  execFileSync(command, args, { stdio: ['ignore', 'pipe', 'pipe'], encoding: 'utf8' });
 
 /** Needs root, `ip`, `tc`, and Open MPI. */
 export function openHosts({ count = 2, coreShare = 1 }: HostOptions = {}): Hosts {
@@ -77,9 +77,8 @@ export function openHosts({ count = 2, coreShare = 1 }: HostOptions = {}): Hosts
           const shape = ['tbf', 'rate', `${gigabits}gbit`, 'burst', '256kb', 'latency', '50ms'];
           run('ip', 'netns', 'exec', name, 'tc', 'qdisc', 'replace', 'dev', `v${i}`, 'root', ...shape);
         }),
-      link: (host, state) => run('ip', '-n', names[host], 'link', 'set', `v${host}`, state),
-      processes: host =>
-        execFileSync('ip', ['netns', 'pids', names[host]]).toString().split('\n').filter(Boolean).map(Number),
+      link: (host, state) => void run('ip', '-n', names[host], 'link', 'set', `v${host}`, state),
+      processes: host => run('ip', 'netns', 'pids', names[host]).split('\n').filter(Boolean).map(Number),
       close,
     };
   } catch (error) {

@@ -57,7 +57,7 @@ export function starChannel({ rank, size, peers }: Star): Channel {
     barrier: () => queue.run(barrier),
     abort: async code => {
       // Not in turn: what is under way may never end.
-      await Promise.allSettled(peers.map(peer => peer.send(new Uint8Array(0), 'abort', code)));
+      await Promise.allSettled(peers.map(peer => peer.abort(code)));
       process.exit(code);
     },
     close: () =>

@@ -41,10 +41,12 @@ interface Meeting extends Pick<MeetOptions, 'lost'> {
   until: number;
 }
 
+const codeOf = (why: Ended): number => ('code' in why ? why.code : EXIT.failed);
+
 const lostRank =
   (lost: MeetOptions['lost'], rank: number) =>
   (why: Ended): void =>
-    'code' in why ? lost(why.code) : lost(EXIT.failed, `rank ${rank} is gone: ${why.message}`);
+    lost(codeOf(why), 'code' in why ? undefined : `rank ${rank} is gone: ${why.message}`);
 
 /** Rank 0: answers every other rank's hello until all have come. Whoever says something else is sent away. */
 async function admitAll(server: Server, point: MeetingPoint, size: number, meeting: Meeting): Promise<Peer[]> {
@@ -53,7 +55,10 @@ async function admitAll(server: Server, point: MeetingPoint, size: number, meeti
     server.on('connection', (socket: Socket) => {
       let rank: number | undefined;
       const peer = new Peer(socket, why => {
-        if (rank !== undefined) lostRank(meeting.lost, rank)(why);
+        if (rank === undefined) return;
+        // Or they would say that rank 0 is gone, which ends with this one.
+        for (const other of admitted.values()) if (other !== peer) void other.abort(codeOf(why)).catch(() => undefined);
+        lostRank(meeting.lost, rank)(why);
       });
       void peer.receive().then(
         bytes => {

@@ -1,8 +1,9 @@
 import type { Socket } from 'node:net';
 import { messageOf } from '../../base/index.js';
+import { limitSilence } from './silence.js';
 
 /** Kinds of frames: data, and that all are to end with a code. */
-export type FrameKind = 'data' | 'abort';
+type FrameKind = 'data' | 'abort';
 
 const KINDS: readonly FrameKind[] = ['data', 'abort'];
 const MARK = 0x6d61_6574; // "maet"
@@ -25,7 +26,7 @@ export class Peer {
     private readonly ended: (why: Ended) => void,
   ) {
     socket.setNoDelay(true);
-    socket.setKeepAlive(true, 3000);
+    void limitSilence(socket).catch(() => undefined); // Where there is no koffi: the system's own patience.
     void this.listen();
   }
 
@@ -65,12 +66,17 @@ export class Peer {
     return new Promise((resolve, reject) => (this.waiting = { resolve, reject }));
   }
 
-  async send(bytes: Uint8Array, kind: FrameKind = 'data', code = 0): Promise<void> {
-    const header = Buffer.alloc(HEADER);
-    header.writeUInt32LE(MARK, 0);
-    header.writeUInt32LE(KINDS.indexOf(kind), 4);
-    header.writeDoubleLE(kind === 'data' ? bytes.length : code, 8);
-    this.socket.write(header);
+  async send(bytes: Uint8Array): Promise<void> {
+    this.socket.write(headerOf('data', bytes.length));
+    await this.written(bytes);
+  }
+
+  /** Has the other side end with a code. */
+  async abort(code: number): Promise<void> {
+    await this.written(headerOf('abort', code));
+  }
+
+  private async written(bytes: Uint8Array): Promise<void> {
     await new Promise<void>((resolve, reject) =>
       this.socket.write(bytes, error => (error ? reject(error) : resolve())),
     );
@@ -85,6 +91,14 @@ export class Peer {
   finish(): void {
     this.socket.end();
   }
+}
+
+function headerOf(kind: FrameKind, lengthOrCode: number): Buffer {
+  const header = Buffer.alloc(HEADER);
+  header.writeUInt32LE(MARK, 0);
+  header.writeUInt32LE(KINDS.indexOf(kind), 4);
+  header.writeDoubleLE(lengthOrCode, 8);
+  return header;
 }
 
 type Frame = { kind: 'data'; bytes: Uint8Array } | { kind: 'abort'; code: number };

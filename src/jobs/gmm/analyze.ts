@@ -168,7 +168,7 @@ async function requireRows(
     );
   if (communicator.size > train.rows)
     throw new UserError(
-      `${source}: its ${train.rows} rows to fit are fewer than the ${communicator.size} ranks`,
+      `${source}: its ${train.rows} rows to fit are fewer than the ${communicator.size} ranks; start fewer`,
       EXIT.failed,
     );
   const share = rowShare(communicator, train.rows);
