@@ -16,3 +16,4 @@ export { findMpi } from './mpi/index.js';
 export { byFirst, heldByFirst, inParts } from './outcome.js';
 export { cutAtMultiples, ofRank, shareOf, shareOfStretches, type OfRanks, type Share } from './share.js';
 export { requireSharedFolder } from './shared-folder.js';
+export { inTurns, turnsOf } from './turns.js';

@@ -33,7 +33,8 @@ export async function byFirst<T>(communicator: Communicator, work: () => Promise
   return value;
 }
 
-function valueIn<T>(outcome: Outcome<T>): T {
+/** @throws UserError where there is no value. */
+export function valueIn<T>(outcome: Outcome<T>): T {
   if ('message' in outcome) throw errorOf(outcome);
   return outcome.value;
 }
@@ -69,18 +70,22 @@ export async function heldByFirst<T>(
   }
 }
 
+/** What came of some work where that is a value or an interruption. Any other error is thrown. */
+export async function outcomeOf<T>(work: () => Promise<T>): Promise<Outcome<T>> {
+  try {
+    return { value: await work() };
+  } catch (error) {
+    if (error instanceof UserError && error.exitCode === EXIT.interrupted) return refusalOf(error);
+    throw error;
+  }
+}
+
 /**
  * Runs this rank's part of the work and waits for those of the others. All ranks hear of an interruption, but not at the
  * same moment: every rank throws it once each has ended its part, with its state saved. Any other error is thrown at once.
  */
 export async function inParts<T>(communicator: Communicator, part: () => Promise<T>): Promise<T> {
-  const ended = await part().then(
-    (value): Outcome<T> => ({ value }),
-    (error: unknown): Outcome<T> => {
-      if (error instanceof UserError && error.exitCode === EXIT.interrupted) return refusalOf(error);
-      throw error;
-    },
-  );
+  const ended = await outcomeOf(part);
   const stops = await gatherValues(communicator, 'message' in ended ? ended : null);
   const first = stops.find(one => one !== null);
   return valueIn('message' in ended ? ended : (first ?? ended));
