@@ -36,8 +36,9 @@ export async function evaluateSweep(
   context: Context,
 ): Promise<void> {
   const { holdFolder } = await import('../io/index.js');
+  const { communicator } = context;
   const folder = `${chosen.out!.replace(/\.csv$/, '')}-samples`;
-  await holdFolder(folder, {}, () => sweepHeld(chosen, input, folder, extractor, context));
+  await holdFolder(folder, { communicator }, () => sweepHeld(chosen, input, folder, extractor, context));
 }
 
 async function sweepHeld(
@@ -48,6 +49,8 @@ async function sweepHeld(
   context: Context,
 ): Promise<void> {
   const job = await import('../jobs/evaluate/index.js');
+  const { agreeOnEach, byFirst } = await import('../distributed/index.js');
+  const { communicator } = context;
   const { applicable, comparison, featuresCard, openReference, parseSweep, sweep } = job;
   const { name: source, path: model } = namedInput(input);
   const { settings, unguided, varied } = parseSweep(chosen.sweep);
@@ -86,6 +89,10 @@ async function sweepHeld(
     };
     const protocol = { command: 'evaluate', task: 'sweep', ...card('evaluate', fields) };
     const known = chosen.resume ? await knownRows(out, protocol) : [];
+    await agreeOnEach(communicator, {
+      [`--reference ${reference.name}: the digest`]: reference.digest,
+      [`${out}: what was measured before`]: known,
+    });
     const save = (rows: readonly SweepRow[]): Promise<void> =>
       writeTable(context, columnsOf(rows), rows as unknown as Row[], { out, force: true, protocol });
     const compare = await comparison(reference, extractor, metrics, chosen, context);
@@ -93,14 +100,10 @@ async function sweepHeld(
     await save(rows);
     sayBest(rows, plan, context);
     sayGuidance(rows, plan, context);
-    await draw(
-      rows,
-      varied,
-      drawn.map(({ name }) => name),
-      // What was added to compare with is no point of a line along anything but guidance.
-      { out, stem, only: unguided && !varied.includes('guidance') ? settings[0].options.guidance : undefined },
-      context,
-    );
+    // What was added to compare with is no point of a line along anything but guidance.
+    const only = unguided && !varied.includes('guidance') ? settings[0].options.guidance : undefined;
+    const shown = drawn.map(({ name }) => name);
+    await byFirst(communicator, () => draw(rows, varied, shown, { out, stem, only }, context));
   } finally {
     await reference.close();
   }

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { explained, namesOf, UserError } from '../base/index.js';
 import type { EvaluationRow } from '../jobs/evaluate/index.js';
 import { defineCommand } from './command.js';
+import { agreeOnOptions } from './agreement.js';
 import { evaluateSweep } from './evaluate-sweep.js';
 import { namedInputs } from './inputs.js';
 import { count, counts, list, nonNegative, whole, words } from '../base/options.js';
@@ -132,13 +133,19 @@ export const evaluate = defineCommand({
   options,
   main: ['reference', 'tokenizer', 'data', 'metrics', 'features', 'sweep', 'num', 'limit', 'out', 'force'],
   saves: ({ sweep }) => sweep !== undefined,
+  ranks: () => true,
   async run(chosen, inputs, context) {
     checkUsage(chosen, inputs);
+    await agreeOnOptions(context, options, chosen, inputs);
+    const { agreeOnEach, byFirst } = await import('../distributed/index.js');
     const { startEngine } = await import('../engine/index.js');
     const { openExtractor, openLpips } = await import('../features/index.js');
     const { refuseExisting } = await import('../io/index.js');
     const job = await import('../jobs/evaluate/index.js');
-    if (chosen.out !== undefined) refuseExisting(chosen.out, chosen.force || chosen.resume);
+    const { communicator } = context;
+    await byFirst(communicator, () => {
+      if (chosen.out !== undefined) refuseExisting(chosen.out, chosen.force || chosen.resume);
+    });
     await startEngine();
     const perceptual = chosen.lpips === undefined ? undefined : await openLpips(chosen.lpips);
     const opening = { offline: chosen.offline || undefined, log: context.log };
@@ -163,6 +170,10 @@ export const evaluate = defineCommand({
         const extractor = spec === undefined ? undefined : await openExtractor(spec, opening);
         const judges = { extractor, perceptual };
         try {
+          await agreeOnEach(communicator, {
+            [`--features ${spec}: the digest`]: extractor?.digest,
+            [`--lpips ${chosen.lpips}: the digest`]: perceptual?.digest,
+          });
           if (chosen.sweep !== undefined) {
             const metrics = await job.metricsFor(chosen, ({ sweep }) => sweep !== undefined, extractor);
             await evaluateSweep({ ...chosen, sweep: chosen.sweep, metrics }, inputs[0], extractor!, context);

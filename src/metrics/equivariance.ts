@@ -44,10 +44,27 @@ export const SCALINGS: readonly Transformation[] = FILTERS.flatMap(([name, image
   }),
 );
 
+/** Sums over the places of two tensors [n, h, w, c]. */
+export interface DepartureSums {
+  places: number;
+  /** Σ a, Σ b, Σ a², Σ b² and Σ (a − b)² of each channel, [5, c]. */
+  sums: Float32Array;
+}
+
+/** Those of a = Enc(T x) and b = T Enc(x), which stay the caller's. */
+export async function departureSums(a: Tensor4D, b: Tensor4D): Promise<DepartureSums> {
+  const stacked = tf.tidy(() => {
+    const over = (x: Tensor): Tensor => x.sum([0, 1, 2]);
+    return tf.stack([over(a), over(b), over(a.square()), over(b.square()), over(a.sub(b).square())]);
+  });
+  const sums = (await stacked.data()) as Float32Array;
+  stacked.dispose();
+  return { places: a.size / a.shape[3], sums };
+}
+
 /** How far Enc ∘ T and T ∘ Enc are apart, gathered over batches. */
 export interface EquivarianceError {
-  /** a = Enc(T x) and b = T Enc(x), [n, h, w, c], which stay the caller's. */
-  add(a: Tensor4D, b: Tensor4D): Promise<void>;
+  add(part: DepartureSums): void;
   /**
    * Mean over channels of 1 − Lin's concordance (1989), Σ (a − b)² / (Σ (a − ā)² + Σ (b − b̄)² + N (ā − b̄)²): 0 where
    * they are equal, 1 where they have nothing in common, 2 at most. Channels that never change do not count.
@@ -62,17 +79,11 @@ export function equivarianceError(): EquivarianceError {
   let count = 0;
   let sums: Float64Array[] = [];
   return {
-    async add(a, b) {
-      const channels = a.shape[3];
-      const stacked = tf.tidy(() => {
-        const over = (x: Tensor): Tensor => x.sum([0, 1, 2]);
-        return tf.stack([over(a), over(b), over(a.square()), over(b.square()), over(a.sub(b).square())]);
-      });
-      const found = await stacked.data();
-      stacked.dispose();
+    add({ places, sums: part }) {
+      const channels = part.length / SUMS;
       if (sums.length === 0) sums = Array.from({ length: SUMS }, () => new Float64Array(channels));
-      sums.forEach((sum, i) => sum.forEach((_, c) => (sum[c] += found[i * channels + c])));
-      count += a.size / channels;
+      sums.forEach((sum, i) => sum.forEach((_, c) => (sum[c] += part[i * channels + c])));
+      count += places;
     },
     value() {
       const [a, b, aa, bb, apart] = sums;

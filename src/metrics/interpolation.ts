@@ -1,3 +1,4 @@
+import { alone, type Communicator } from '../distributed/index.js';
 import { tf, type Tensor2D } from '../engine/index.js';
 import { mostSimilarInStream, unitRows, type Groups } from '../neighbours/index.js';
 import type { InterpolationName } from './names.js';
@@ -38,13 +39,15 @@ const WAYS: Record<InterpolationName, Way> = {
 
 /**
  * The training latents nearest to each query [n, width], as row numbers, nearest first: by cosine for `slerp`, by
- * Euclidean distance for `linear`. Within groups a query may have fewer than ten, or none. Blocks are freed here.
+ * Euclidean distance for `linear`. Within groups a query may have fewer than ten, or none. Blocks are freed here. Ranks have the
+ * same queries and blocks of their own, in the order of ranks; each gets what is nearest among the blocks of all.
  */
 export async function nearestLatents(
   way: InterpolationName,
   queries: Tensor2D,
   blocks: AsyncIterable<TrainingBlock>,
   within?: Groups,
+  communicator: Communicator = alone,
 ): Promise<Int32Array[]> {
   const { query, row } = WAYS[way];
   async function* rows(): AsyncGenerator<TrainingBlock> {
@@ -56,7 +59,8 @@ export async function nearestLatents(
   }
   const asked = tf.tidy(() => query(queries));
   try {
-    const { k, rows: found, values } = await mostSimilarInStream(asked, rows(), INTERPOLATION.neighbours, within);
+    const most = INTERPOLATION.neighbours;
+    const { k, rows: found, values } = await mostSimilarInStream(asked, rows(), most, within, communicator);
     return Array.from({ length: queries.shape[0] }, (_, at) =>
       found.slice(at * k, (at + 1) * k).filter((_row, i) => values[at * k + i] > -Infinity),
     );

@@ -59,7 +59,8 @@ export async function mostSimilarAmong(x: Tensor2D, k: number, communicator = al
   }
 }
 
-async function mergedOverRanks(
+/** The best of what ranks have found for each query; of equal ones, those of lower ranks first. */
+export async function mergedOverRanks(
   communicator: Communicator,
   here: Neighbours,
   queries: number,

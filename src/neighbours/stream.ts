@@ -1,5 +1,6 @@
+import { alone, type Communicator } from '../distributed/index.js';
 import { tf, type Tensor2D } from '../engine/index.js';
-import { mostSimilar, type RowBlock } from './exact.js';
+import { mergedOverRanks, mostSimilar, type RowBlock } from './exact.js';
 import { emptyRanking, insertInto, type Ranking } from './ranking.js';
 
 /** Groups that rows are of; a query finds rows of its own group only. */
@@ -10,13 +11,15 @@ export interface Groups {
 
 /**
  * The `k` rows of a stream with the largest inner product with each query, exactly, holding one block at a time. With
- * groups a query may find fewer than `k`; the places left over hold −Infinity. Blocks are freed here.
+ * groups a query may find fewer than `k`; the places left over hold −Infinity. Blocks are freed here. Of several ranks, which have
+ * the same queries, each has its own part of the stream, in the order of ranks; all find what is best in the whole.
  */
 export async function mostSimilarInStream(
   queries: Tensor2D,
   blocks: AsyncIterable<RowBlock>,
   k: number,
   groups?: Groups,
+  communicator: Communicator = alone,
 ): Promise<Ranking> {
   const best = emptyRanking(queries.shape[0], k);
   for await (const block of blocks) {
@@ -27,7 +30,7 @@ export async function mostSimilarInStream(
       block.x.dispose();
     }
   }
-  return best;
+  return communicator.size === 1 ? best : await mergedOverRanks(communicator, best, queries.shape[0], k);
 }
 
 /** `queryOf`, `rowOf`: what the numbers in a part are in the whole. */

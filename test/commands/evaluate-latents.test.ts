@@ -5,7 +5,7 @@ import { beforeAll, describe, expect, test } from '@jest/globals';
 import { startEngine, tf } from '../../src/engine/index.js';
 import { withNoise } from '../../src/jobs/evaluate/latent-noise.js';
 import { writeNpz } from '../../src/io/index.js';
-import { maetok } from '../helpers/cli.js';
+import { maetok, maetokByRanks } from '../helpers/cli.js';
 import { rowsOf } from '../helpers/csv.js';
 import { tempFolder } from '../helpers/temp.js';
 
@@ -135,6 +135,28 @@ describe('latents decoded with noise', () => {
     }
     expect(of('psnr')[1].variant).toBe('noise=0.5 uint8');
     expect(plain.rows[0]).not.toHaveProperty('latent_noise');
+  });
+});
+
+describe.each([2, 3])('%d ranks write the table of one, bit for bit', size => {
+  test.each([
+    ['reconstructions', ['--bootstrap', '2']],
+    ['samples of the posterior', ['--posterior', 'sample', '--bootstrap', '0']],
+    ['noise on latents', ['--latent-noise', '0,0.5,1', '--bootstrap', '0']],
+    ['interpolations', ['--latents', training, '--metrics', 'ifid', '--bootstrap', '2']],
+    [
+      'interpolations within classes',
+      ['--latents', training, '--metrics', 'ifid', '--within-class', '--interpolation', 'linear'],
+    ],
+    ['equivariance', ['--metrics', 'equivariance']],
+  ])('%s', async (_, more) => {
+    const data = ['--data', `${SCENES}&count=11&seed=3`, '--features', 'pixels', '--batch-size', '2', '--quiet'];
+    const words = ['evaluate', ...tokenizer, ...data, ...more];
+    const one = await maetok(...words);
+    expect(one.code).toBe(0);
+    const [first, ...others] = await maetokByRanks(size, ...words);
+    expect(first).toEqual(one);
+    for (const other of others) expect(other).toEqual({ code: 0, stdout: '', stderr: '' });
   });
 });
 

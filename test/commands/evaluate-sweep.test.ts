@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, test } from '@jest/globals';
 import { parseSweep } from '../../src/jobs/evaluate/sweep-settings.js';
-import { maetok } from '../helpers/cli.js';
+import { maetok, maetokByRanks, maetokWith } from '../helpers/cli.js';
+import { asRanks } from '../helpers/ranks.js';
 import { rowsOf } from '../helpers/csv.js';
 import { tempFolder } from '../helpers/temp.js';
 
@@ -123,6 +124,48 @@ describe('maetok evaluate --sweep', () => {
     const { code, stderr } = await sweep('--resume', '--seed', '1');
     expect(code).toBe(2);
     expect(stderr).toMatch(/sweep\.csv: was begun with seed 0, now 1/);
+  });
+
+  test('two ranks write the table and the chart of one, bit for bit; what is missing is completed by three', async () => {
+    const [one, two] = ['one', 'two'].map(name => join(root, `${name}.csv`));
+    const words = (at: string) => [
+      ...['evaluate', run, '--sweep', 'cfg=1|3|30,steps=2', '--reference', SCENES, '--features', 'pixels'],
+      ...['--num', '4,6', '--best', '1', '--bootstrap', '2', '--batch-size', '2', '--quiet', '--out', at],
+    ];
+    expect((await maetok(...words(one))).code).toBe(0);
+    const codes = (await maetokByRanks(2, ...words(two))).map(({ code }) => code);
+    expect(codes).toEqual([0, 0]);
+    const whole = readFileSync(one, 'utf8');
+    expect(readFileSync(two, 'utf8')).toBe(whole);
+    const chart = (name: string) => readFileSync(join(root, `${name}-fd.svg`), 'utf8');
+    expect(chart('two')).toBe(chart('one'));
+    const [head, first] = whole.split('\n');
+    writeFileSync(two, `${head}\n${first}\n`);
+    rmSync(join(root, 'two-samples', 'cfg-3_steps-2', '000002.png'));
+    for (const { code } of await maetokByRanks(3, ...words(two), '--resume')) expect(code).toBe(0);
+    expect(readFileSync(two, 'utf8')).toBe(whole);
+  });
+
+  test('ranks that are interrupted keep what was measured, as one process does', async () => {
+    const at = join(root, 'stopped.csv');
+    const stop = new AbortController();
+    const ended = await asRanks(2, communicator => {
+      const watched = {
+        ...communicator,
+        allGather: async (bytes: Uint8Array) => {
+          if (existsSync(at)) stop.abort();
+          return await communicator.allGather(bytes);
+        },
+      };
+      return maetokWith(
+        { communicator: watched, signal: stop.signal },
+        ...['evaluate', run, '--sweep', 'cfg=1|3|30,steps=2', '--reference', SCENES, '--features', 'pixels'],
+        ...['--num', '4', '--bootstrap', '0', '--batch-size', '2', '--quiet', '--out', at],
+      );
+    });
+    expect(ended.map(({ code }) => code)).toEqual([130, 130]);
+    expect(ended[0].stderr).toMatch(/interrupted; what was measured is in .*stopped\.csv; .* --resume continues/);
+    expect(rows(at).map(({ setting }) => setting)).toEqual(['cfg=1 steps=2']);
   });
 
   test.each([

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { beforeAll, describe, expect, test } from '@jest/globals';
 import { startEngine, tf, type Tensor4D } from '../../src/engine/index.js';
-import { equivarianceError, ROTATIONS, SCALINGS, type Transformation } from '../../src/metrics/index.js';
+import { departureSums, equivarianceError, ROTATIONS, SCALINGS, type Transformation } from '../../src/metrics/index.js';
 
 const { images, weights, expected } = JSON.parse(
   readFileSync('fixtures/golden/equivariance/equivariance.json', 'utf8'),
@@ -38,7 +38,7 @@ async function errorOf({ ofImages, ofLatents }: Transformation, encoder: (x: Ten
     const moved = ofImages(x);
     const z = encoder(x);
     const [a, b] = [encoder(moved), ofLatents(z)];
-    await error.add(a, b);
+    error.add(await departureSums(a, b));
     tf.dispose([x, moved, z, a, b]);
   }
   return error.value();

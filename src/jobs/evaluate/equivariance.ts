@@ -1,22 +1,22 @@
-import type { ImageDataset } from '../../data/index.js';
+import type { ImageBatch, ImageDataset } from '../../data/index.js';
 import { tf, type Tensor4D } from '../../engine/index.js';
-import { equivarianceError, ROTATIONS, SCALINGS, type Transformation } from '../../metrics/index.js';
+import { departureSums, equivarianceError, ROTATIONS, SCALINGS, type Transformation } from '../../metrics/index.js';
 import type { Tokenizer } from '../../tokenizers/index.js';
-import { imageBatches, shapeOf } from './batches.js';
-import type { EvaluationRow } from './rows.js';
-import type { EvaluateContext } from './sets.js';
+import { overBatches, shapeOf } from './batches.js';
+import type { EvaluateContext, EvaluationRow } from './rows.js';
 
 /**
  * Whether encoding commutes with turning and scaling images: a row per transformation, and one per kind with the mean.
  * A posterior's mode is taken. What the tokenizer cannot do is left out with a warning: any of it where tokens are not a
- * grid, scales where it takes images of one size only.
+ * grid, scales where it takes images of one size only. Ranks take turns at the batches.
  */
 export async function evaluateEquivariance(
   tokenizer: Tokenizer,
   images: ImageDataset,
   { batchSize }: { batchSize: number },
-  { log, signal }: EvaluateContext,
+  context: EvaluateContext,
 ): Promise<EvaluationRow[]> {
+  const { log } = context;
   const { name, grid, imageSize: size } = tokenizer;
   if (!grid) {
     log.warn(`${name}: its tokens are not a grid, so equivariance is left out`);
@@ -30,19 +30,24 @@ export async function evaluateEquivariance(
     );
   const errors = possible.map(transformation => ({ transformation, error: equivarianceError() }));
   const progress = log.progress(`equivariance on ${images.name}`, images.count, 'images');
+  const sumsOf = async (batch: ImageBatch) => {
+    const input = tf.tensor4d(batch.images, shapeOf(batch));
+    const plain = await onGrid(tokenizer, input, 1);
+    const sums = [];
+    for (const transformation of possible) {
+      const image = transformation.ofImages(input);
+      const [a, b] = [await onGrid(tokenizer, image, transformation.scale), transformation.ofLatents(plain)];
+      sums.push(await departureSums(a, b));
+      tf.dispose([image, a, b]);
+    }
+    tf.dispose([input, plain]);
+    return sums;
+  };
   let count = 0;
   try {
-    for await (const batch of imageBatches(images, { size, batchSize }, signal)) {
-      const input = tf.tensor4d(batch.images, shapeOf(batch));
-      const plain = await onGrid(tokenizer, input, 1);
-      for (const { transformation, error } of errors) {
-        const image = transformation.ofImages(input);
-        const [a, b] = [await onGrid(tokenizer, image, transformation.scale), transformation.ofLatents(plain)];
-        await error.add(a, b);
-        tf.dispose([image, a, b]);
-      }
-      tf.dispose([input, plain]);
-      count += batch.indices.length;
+    for await (const { made, ...batch } of overBatches(images, { size, batchSize }, sumsOf, context)) {
+      errors.forEach(({ error }, i) => error.add(made[i]));
+      count += batch.images;
       progress.update(batch.end);
     }
   } finally {

@@ -1,12 +1,13 @@
 import { UserError } from '../../base/index.js';
 import { firstReadable, openImages, type ImageDataset } from '../../data/index.js';
+import { agreeOnEach, alone } from '../../distributed/index.js';
 import { NO_FEATURES } from '../../features/index.js';
 import type { Decoding } from '../../io/index.js';
 import { VALIDATION } from './fd-ratio.js';
 import { metricsFor, ofReconstructions, type MetricChoice } from './metric-choice.js';
 import { evaluateReconstructions, fromImages, type ReconstructionSettings } from './reconstructions.js';
-import type { Evaluated, EvaluationRow, JudgeNetworks } from './rows.js';
-import { comparison, openReference, type EvaluateContext, type NamedImages, type SetSettings } from './sets.js';
+import type { Evaluated, EvaluateContext, EvaluationRow, JudgeNetworks } from './rows.js';
+import { comparison, openReference, type NamedImages, type SetSettings } from './sets.js';
 
 export type SetEvaluation = SetSettings &
   ReconstructionSettings &
@@ -44,6 +45,10 @@ export async function evaluateSets(
       samples.push({ name, images: await openImages(path, { ...reading, limit }) });
     if (held.length > 0 && samples.at(-1)?.images.digest === reference.digest)
       throw new UserError(`--validation ${validation}: is --reference itself; it must be other images`);
+    await agreeOnEach(context.communicator ?? alone, {
+      [`--reference ${reference.name}: the digest`]: reference.digest,
+      ...Object.fromEntries(samples.map(({ name, images }) => [`${name}: the digest`, images.digest])),
+    });
     const card = {
       task: paired ? 'reconstruction' : 'generation',
       reference: { digest: reference.digest, count: reference.images?.count ?? null },

@@ -1,7 +1,7 @@
 import type { Log } from '../../base/index.js';
 import { tf, type Tensor4D } from '../../engine/index.js';
 import type { FeatureExtractor, FeatureSet } from '../../features/index.js';
-import type { DistributionMetric, FeatureMoments, MetricContext, Score } from '../../metrics/index.js';
+import type { DistributionMetric, FeatureMoments, FeatureRows, MetricContext, Score } from '../../metrics/index.js';
 
 export interface SideSettings {
   seed: number;
@@ -11,14 +11,21 @@ export interface SideSettings {
   directions: number;
 }
 
-/** One side of a comparison: images go in, each metric keeps what it needs of their features. */
+/** What metrics need of the features of some images. */
+export interface ImageFeatures {
+  images: number;
+  /** Width × height of the images. */
+  size: string;
+  sets: Partial<Record<FeatureSet, FeatureRows>>;
+}
+
+/** One side of a comparison: features of images go in, each metric keeps what it needs of them. */
 export interface FeatureSide {
   /** Images so far. */
   count(): number;
   /** Width × height of the images. */
   size(): string;
-  /** 8-bit pixels as floats [n, h, w, 3], which stay the caller's. */
-  add(pixels: Tensor4D): Promise<void>;
+  add(features: ImageFeatures): void;
   /** What a metric kept. */
   state(metric: DistributionMetric): unknown;
 }
@@ -41,6 +48,27 @@ const contextOf = (
   settings: SideSettings,
 ): MetricContext => ({ ...settings, count, width: extractor.widths[metric.needs] ?? 0 });
 
+/** Features of 8-bit pixels as floats [n, h, w, 3], which stay the caller's. */
+export async function featuresOf(
+  extractor: FeatureExtractor,
+  metrics: readonly DistributionMetric[],
+  pixels: Tensor4D,
+): Promise<ImageFeatures> {
+  const [images, height, width] = pixels.shape;
+  const tensors = await extractor.features(pixels);
+  try {
+    const sets: ImageFeatures['sets'] = {};
+    for (const needs of new Set(metrics.map(metric => metric.needs))) {
+      const tensor = tensors[needs]!;
+      const data = (await tensor.data()) as Float32Array;
+      sets[needs] = { rows: tensor.shape[0], width: tensor.shape[1], data };
+    }
+    return { images, size: `${width}×${height}`, sets };
+  } finally {
+    tf.dispose(tensors);
+  }
+}
+
 /** `expected`: images that will come, where none of them is broken. */
 export function featureSide(
   extractor: FeatureExtractor,
@@ -57,22 +85,10 @@ export function featureSide(
     count: () => count,
     size: () => size,
     state: metric => states.get(metric),
-    add: async pixels => {
-      const tensors = await extractor.features(pixels);
-      try {
-        const read = new Map<FeatureSet, Float32Array>();
-        for (const [metric, state] of states) {
-          const { needs } = metric;
-          const tensor = tensors[needs]!;
-          const data = read.get(needs) ?? ((await tensor.data()) as Float32Array);
-          read.set(needs, data);
-          metric.add(state, { rows: tensor.shape[0], width: tensor.shape[1], data });
-        }
-      } finally {
-        tf.dispose(tensors);
-      }
-      count += pixels.shape[0];
-      size = `${pixels.shape[2]}×${pixels.shape[1]}`;
+    add: features => {
+      for (const [metric, state] of states) metric.add(state, features.sets[metric.needs]!);
+      count += features.images;
+      ({ size } = features);
     },
   };
 }

@@ -1,17 +1,25 @@
 import { EXIT, RandomNumbers, UserError } from '../../base/index.js';
 import type { ImageBatch, ImageDataset } from '../../data/index.js';
+import { alone, inTurns, shareOf, turnsOf, type Communicator } from '../../distributed/index.js';
 import { tf, type Tensor2D, type Tensor4D } from '../../engine/index.js';
 import type { FeatureExtractor } from '../../features/index.js';
-import { drawNeighbour, INTERPOLATION, isCopy, moved, nearestLatents, openMetrics } from '../../metrics/index.js';
+import {
+  drawNeighbour,
+  INTERPOLATION,
+  isCopy,
+  moved,
+  nearestLatents,
+  openMetrics,
+  type DistributionMetric,
+} from '../../metrics/index.js';
 import type { InterpolationName } from '../../metrics/names.js';
 import type { Tokenizer } from '../../tokenizers/index.js';
 import { seededEncoder } from '../extract.js';
-import { imageBatches, shapeOf } from './batches.js';
-import { applicable, caveats, featureSide, scoresOf } from './feature-side.js';
+import { overBatches, shapeOf } from './batches.js';
+import { applicable, caveats, featureSide, featuresOf, scoresOf, type ImageFeatures } from './feature-side.js';
 import { fromPublished, toPublished } from './published-latents.js';
 import type { ReconstructionSettings } from './reconstructions.js';
-import type { EvaluationRow } from './rows.js';
-import type { EvaluateContext } from './sets.js';
+import type { EvaluateContext, EvaluationRow } from './rows.js';
 import { inOneNumbering, type TrainingLatents } from './training-latents.js';
 
 export interface InterpolationSettings extends ReconstructionSettings {
@@ -26,7 +34,7 @@ const AT_ONCE = 2 ** 26;
 /**
  * iFID: every image's latent is moved half way towards one of its ten nearest training latents, drawn by seed and
  * image; the Fréchet distance to the images of what is decoded from that. Memory is bounded: training latents are read
- * through once for every 256 MiB of the images' own.
+ * through once for every 256 MiB of the images' own. Ranks take turns at the batches and share the training latents.
  */
 export async function evaluateInterpolations(
   tokenizer: Tokenizer,
@@ -34,8 +42,9 @@ export async function evaluateInterpolations(
   training: TrainingLatents,
   extractor: FeatureExtractor,
   settings: InterpolationSettings,
-  { log, signal }: EvaluateContext,
+  context: EvaluateContext,
 ): Promise<EvaluationRow[]> {
+  const { log, signal, communicator = alone } = context;
   const size = tokenizer.imageSize;
   const [{ metric, name }] = applicable(extractor, await openMetrics(['fid']));
   const entry = { metric, name: `i${name}` };
@@ -45,22 +54,32 @@ export async function evaluateInterpolations(
   const [tokens, channels] = tokenizer.latentShape;
   const atOnce = Math.max(1, Math.floor(AT_ONCE / (tokens * channels)));
   const progress = log.progress(`interpolating ${images.name}`, images.count, 'images');
+  const seen = async (batch: ImageBatch) => ({
+    features: await unroundedFeatures(extractor, metric, tf.tensor4d(batch.images, shapeOf(batch))),
+    latents: await encoded(tokenizer, batch, settings),
+  });
+  async function* interpolatedImages(batches: readonly LatentBatch[], nearest: ReadonlyMap<number, Int32Array>) {
+    for (const turn of turnsOf(communicator, batches.length)) {
+      if (signal.aborted) throw new UserError('interrupted', EXIT.interrupted);
+      const { latents, copies } = await interpolated(batches[turn], nearest, training, settings);
+      const features = await unroundedFeatures(extractor, metric, await decoded(tokenizer, latents));
+      yield { features, copies, last: batches[turn].indices.at(-1)! };
+    }
+  }
   let copies = 0;
   try {
     for (let first = 0; first < images.count; first += atOnce) {
       const end = Math.min(first + atOnce, images.count);
       const batches: LatentBatch[] = [];
-      for await (const batch of imageBatches(images, { ...settings, size, first, end }, signal)) {
-        await addImages(truths, tf.tensor4d(batch.images, shapeOf(batch)));
-        batches.push(await encoded(tokenizer, batch, settings));
+      for await (const { made } of overBatches(images, { ...settings, size, first, end }, seen, context)) {
+        truths.add(made.features);
+        batches.push(made.latents);
       }
-      const nearest = await neighboursOf(batches, training, classes, settings.interpolation);
-      for (const batch of batches) {
-        if (signal.aborted) throw new UserError('interrupted', EXIT.interrupted);
-        const found = await interpolated(batch, nearest, training, settings);
-        copies += found.copies;
-        await addImages(interpolations, await decoded(tokenizer, found.latents));
-        progress.update(batch.indices[batch.indices.length - 1] + 1);
+      const nearest = await neighboursOf(batches, training, classes, settings.interpolation, communicator);
+      for await (const { features, copies: own, last } of inTurns(communicator, interpolatedImages(batches, nearest))) {
+        copies += own;
+        interpolations.add(features);
+        progress.update(last + 1);
       }
     }
   } finally {
@@ -82,10 +101,14 @@ const variantOf = ({ interpolation, withinClass }: InterpolationSettings): strin
   `${interpolation} to one of ${INTERPOLATION.neighbours} nearest${withinClass ? ' of its class' : ''}, images unrounded`;
 
 /** Features are taken of images as the decoder gives them, neither rounded nor clipped, as published. Frees them. */
-async function addImages(side: ReturnType<typeof featureSide>, images: Tensor4D): Promise<void> {
+async function unroundedFeatures(
+  extractor: FeatureExtractor,
+  metric: DistributionMetric,
+  images: Tensor4D,
+): Promise<ImageFeatures> {
   const pixels = tf.tidy(() => images.add(1).mul<Tensor4D>(127.5));
   try {
-    await side.add(pixels);
+    return await featuresOf(extractor, [metric], pixels);
   } finally {
     tf.dispose([images, pixels]);
   }
@@ -127,6 +150,7 @@ async function neighboursOf(
   training: TrainingLatents,
   classes: Classes | undefined,
   way: InterpolationName,
+  communicator: Communicator,
 ): Promise<Map<number, Int32Array>> {
   const images = batches.flatMap(({ indices }) => [...indices]);
   if (images.length === 0) return new Map();
@@ -140,8 +164,9 @@ async function neighboursOf(
     queries: Int32Array.from(images, image => classes.images[image]),
     rows: classes.training,
   };
+  const share = shareOf(communicator, training.count);
   try {
-    const found = await nearestLatents(way, queries, training.blocks(), within);
+    const found = await nearestLatents(way, queries, training.blocks(share), within, communicator);
     return new Map(images.map((image, i) => [image, found[i]]));
   } finally {
     queries.dispose();

@@ -1,12 +1,11 @@
 import { RandomStream, tf, type Tensor2D, type Tensor3D } from '../../engine/index.js';
-import type { ImageDataset } from '../../data/index.js';
+import type { ImageBatch, ImageDataset } from '../../data/index.js';
 import { measuredStatistics } from '../../latents/index.js';
 import { leastSquares } from '../../statistics/index.js';
 import type { Tokenizer } from '../../tokenizers/index.js';
-import { imageBatches, shapeOf } from './batches.js';
+import { overBatches, shapeOf } from './batches.js';
 import type { Codec, Reconstructions } from './reconstructions.js';
-import type { EvaluationRow } from './rows.js';
-import type { EvaluateContext } from './sets.js';
+import type { EvaluateContext, EvaluationRow } from './rows.js';
 
 /*
  * A decoder under noise: what it makes of z + σ · s · n instead of z, s being the standard deviation of z's channel over
@@ -19,18 +18,21 @@ export async function channelDeviations(
   images: ImageDataset,
   encode: Codec['encode'],
   batchSize: number,
-  { log, signal }: EvaluateContext,
+  context: EvaluateContext,
 ): Promise<Float64Array> {
   const width = tokens * channels;
-  const progress = log.progress(`deviations of latents of ${images.name}`, images.count, 'images');
+  const progress = context.log.progress(`deviations of latents of ${images.name}`, images.count, 'images');
+  const encoded = async (batch: ImageBatch) => {
+    const input = tf.tensor4d(batch.images, shapeOf(batch));
+    const latents = await encode(input, batch.indices);
+    const data = (await latents.data()) as Float32Array;
+    tf.dispose([input, latents]);
+    return { start: batch.indices[0], rows: batch.indices.length, data };
+  };
   async function* chunks() {
-    for await (const batch of imageBatches(images, { size, batchSize }, signal)) {
-      const input = tf.tensor4d(batch.images, shapeOf(batch));
-      const latents = await encode(input, batch.indices);
-      const data = (await latents.data()) as Float32Array;
-      tf.dispose([input, latents]);
-      yield { start: batch.indices[0], rows: batch.indices.length, data };
-      progress.update(batch.end);
+    for await (const { made, end } of overBatches(images, { size, batchSize }, encoded, context)) {
+      yield made;
+      progress.update(end);
     }
   }
   try {

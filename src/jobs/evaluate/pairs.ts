@@ -10,43 +10,48 @@ export interface Pairs {
   shape: [n: number, height: number, width: number, channels: 3];
 }
 
-/** How far reconstructions are from their originals, image by image. */
+/** How far reconstructions are from their originals: a number per image from each metric, in the order of the table. */
+type PairDistances = ArrayLike<number>[];
+
+/** The same of many pairs. */
 export interface PairScores {
-  add(pairs: Pairs): Promise<void>;
+  add(distances: PairDistances): void;
   /** Means over the images with their 95% intervals. */
   scores(): Score[];
 }
 
-const LPIPS_VARIANT = 'vgg16 v0.1, clamped to [-1, 1]';
+const LPIPS = { name: 'lpips', variant: 'vgg16 v0.1, clamped to [-1, 1]' };
 
 /** PSNR and SSIM in every published variant and, where its weights are given, LPIPS. */
+export async function pairDistances(perceptual: Lpips | undefined, pairs: Pairs): Promise<PairDistances> {
+  const { truth, reconstruction, shape } = pairs;
+  const [n, height, width] = shape;
+  const length = height * width * 3;
+  const part = (all: Float32Array, i: number): Float32Array => all.subarray(i * length, (i + 1) * length);
+  const pair = (_: unknown, i: number) => ({
+    height,
+    width,
+    truth: part(truth, i),
+    reconstruction: part(reconstruction, i),
+  });
+  const all = Array.from({ length: n }, pair);
+  return [
+    ...PAIR_METRICS.map(metric => Float64Array.from(all, one => metric.of(one))),
+    ...(perceptual ? [await perceptualDistances(perceptual, pairs)] : []),
+  ];
+}
+
+/** Gathers what `pairDistances` gives. */
 export function pairScores(perceptual: Lpips | undefined): PairScores {
-  const values = PAIR_METRICS.map((): number[] => []);
-  const distances: number[] = [];
+  const metrics = [...PAIR_METRICS, ...(perceptual ? [LPIPS] : [])];
+  const values = metrics.map((): number[] => []);
   return {
-    async add({ truth, reconstruction, shape }) {
-      const [n, height, width] = shape;
-      const length = height * width * 3;
-      const part = (all: Float32Array, i: number): Float32Array => all.subarray(i * length, (i + 1) * length);
-      for (let i = 0; i < n; i++) {
-        const pair = { height, width, truth: part(truth, i), reconstruction: part(reconstruction, i) };
-        PAIR_METRICS.forEach((metric, at) => values[at].push(metric.of(pair)));
-      }
-      if (perceptual) distances.push(...(await perceptualDistances(perceptual, truth, reconstruction, shape)));
-    },
-    scores: () => [
-      ...PAIR_METRICS.map(({ name, variant }, at) => ({ metric: name, variant, ...meanOf(values[at]) })),
-      ...(perceptual ? [{ metric: 'lpips', variant: LPIPS_VARIANT, ...meanOf(distances) }] : []),
-    ],
+    add: distances => distances.forEach((own, at) => values[at].push(...Array.from(own))),
+    scores: () => metrics.map(({ name, variant }, at) => ({ metric: name, variant, ...meanOf(values[at]) })),
   };
 }
 
-async function perceptualDistances(
-  { params }: Lpips,
-  truth: Float32Array,
-  reconstruction: Float32Array,
-  shape: Pairs['shape'],
-): Promise<Float32Array> {
+async function perceptualDistances({ params }: Lpips, { truth, reconstruction, shape }: Pairs): Promise<Float32Array> {
   const distances = tf.tidy(() => {
     const image = (data: Float32Array): Tensor4D => tf.clipByValue(tf.tensor4d(data, shape), -1, 1);
     return lpips(params, image(truth), image(reconstruction));

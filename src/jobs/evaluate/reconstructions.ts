@@ -4,11 +4,18 @@ import { tf, type Tensor3D, type Tensor4D } from '../../engine/index.js';
 import type { FeatureExtractor, Lpips } from '../../features/index.js';
 import { toBytes, type PosteriorName } from '../../io/index.js';
 import type { DistributionMetric } from '../../metrics/index.js';
-import { imageBatches, shapeOf } from './batches.js';
-import { pairScores } from './pairs.js';
-import type { EvaluateContext } from './sets.js';
-import type { EvaluationRow } from './rows.js';
-import { applicable, caveats, featureSide, scoresOf, type SideSettings } from './feature-side.js';
+import { overBatches, shapeOf } from './batches.js';
+import { pairDistances, pairScores } from './pairs.js';
+import type { EvaluateContext, EvaluationRow } from './rows.js';
+import {
+  applicable,
+  caveats,
+  featureSide,
+  featuresOf,
+  scoresOf,
+  type ImageFeatures,
+  type SideSettings,
+} from './feature-side.js';
 
 export interface ReconstructionSettings extends SideSettings {
   batchSize: number;
@@ -63,7 +70,7 @@ export const fromImages = (reconstructions: ImageDataset): Reconstructions => ({
   },
 });
 
-/** Compares images, centre-cropped as ADM does it, with what is made of them. */
+/** Compares images, centre-cropped as ADM does it, with what is made of them. Ranks take turns at the batches. */
 export async function evaluateReconstructions(
   source: string,
   images: ImageDataset,
@@ -71,17 +78,13 @@ export async function evaluateReconstructions(
   reconstructions: Reconstructions,
   { extractor, metrics, perceptual }: Judges,
   settings: ReconstructionSettings,
-  { log, signal }: EvaluateContext,
+  context: EvaluateContext,
 ): Promise<EvaluationRow[]> {
+  const { log } = context;
   const wanted = extractor ? applicable(extractor, metrics) : [];
+  const needed = wanted.map(({ metric }) => metric);
   const side = (bootstrap: number) =>
-    extractor &&
-    featureSide(
-      extractor,
-      wanted.map(({ metric }) => metric),
-      images.count,
-      { ...settings, bootstrap },
-    );
+    extractor && featureSide(extractor, needed, images.count, { ...settings, bootstrap });
   const truths = side(0);
   const judged = reconstructions.kinds.map(kind => ({
     kind,
@@ -89,18 +92,28 @@ export async function evaluateReconstructions(
     features: side(settings.bootstrap),
   }));
   const progress = log.progress(`reconstructing ${images.name}`, images.count, 'images');
+  const compare = async (batch: ImageBatch) => {
+    const shape = shapeOf(batch);
+    const featuresIn = async (pixels: Float32Array) =>
+      extractor && (await features8Bit(extractor, needed, pixels, shape));
+    const ways = [];
+    const truth = await featuresIn(batch.images);
+    for await (const reconstruction of madeOf(reconstructions, batch))
+      ways.push({
+        distances: await pairDistances(perceptual, { truth: batch.images, reconstruction, shape }),
+        features: await featuresIn(reconstruction),
+      });
+    return { truth, ways };
+  };
   let count = 0;
   try {
-    for await (const batch of imageBatches(images, { ...settings, size }, signal)) {
-      const shape = shapeOf(batch);
-      await addPixels(truths, batch.images, shape);
-      let way = 0;
-      for await (const reconstruction of made(reconstructions, batch)) {
-        const { pairs, features } = judged[way++];
-        await pairs.add({ truth: batch.images, reconstruction, shape });
-        await addPixels(features, reconstruction, shape);
+    for await (const { made, ...batch } of overBatches(images, { ...settings, size }, compare, context)) {
+      if (made.truth) truths?.add(made.truth);
+      for (const [way, { distances, features }] of made.ways.entries()) {
+        judged[way].pairs.add(distances);
+        if (features) judged[way].features?.add(features);
       }
-      count += batch.indices.length;
+      count += batch.images;
       progress.update(batch.end);
     }
   } finally {
@@ -124,7 +137,7 @@ export async function evaluateReconstructions(
 }
 
 /** The reconstructions of a batch, as numbers. */
-async function* made({ of }: Reconstructions, batch: ImageBatch): AsyncGenerator<Float32Array> {
+async function* madeOf({ of }: Reconstructions, batch: ImageBatch): AsyncGenerator<Float32Array> {
   const shape = shapeOf(batch);
   const input = tf.tensor4d(batch.images, shape);
   try {
@@ -143,13 +156,16 @@ async function* made({ of }: Reconstructions, batch: ImageBatch): AsyncGenerator
 }
 
 /** Features are taken of 8-bit images, as every published evaluation has them. */
-async function addPixels(
-  side: ReturnType<typeof featureSide> | undefined,
+async function features8Bit(
+  extractor: FeatureExtractor,
+  metrics: readonly DistributionMetric[],
   images: Float32Array,
   shape: [number, number, number, 3],
-): Promise<void> {
-  if (!side) return;
+): Promise<ImageFeatures> {
   const pixels = tf.tensor4d(Float32Array.from(toBytes(images)), shape);
-  await side.add(pixels);
-  pixels.dispose();
+  try {
+    return await featuresOf(extractor, metrics, pixels);
+  } finally {
+    pixels.dispose();
+  }
 }

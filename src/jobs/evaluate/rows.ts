@@ -1,5 +1,14 @@
+import type { Log } from '../../base/index.js';
+import type { Communicator } from '../../distributed/index.js';
 import type { FeatureExtractor, Lpips } from '../../features/index.js';
 import type { Score } from '../../metrics/index.js';
+
+export interface EvaluateContext {
+  log: Log;
+  signal: AbortSignal;
+  /** The ranks that share the images; default one alone. */
+  communicator?: Communicator | undefined;
+}
 
 /** One number of an evaluation. */
 export interface EvaluationRow extends Score {

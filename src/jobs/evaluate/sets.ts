@@ -1,18 +1,30 @@
 import { basename } from 'node:path';
 import { EXIT, UserError, type Log } from '../../base/index.js';
-import { centreCrop, openImages, requireOneSize, severalAtOnce, type ImageDataset } from '../../data/index.js';
+import {
+  centreCrop,
+  openImages,
+  requireOneSize,
+  severalAtOnce,
+  tellBroken,
+  type ImageDataset,
+} from '../../data/index.js';
+import { alone, inTurns, turnsOf, type Communicator } from '../../distributed/index.js';
 import { tf, type Tensor4D } from '../../engine/index.js';
 import type { FeatureExtractor, FeatureSet } from '../../features/index.js';
 import { sha256OfFile, type RawImage } from '../../io/index.js';
 import type { DistributionMetric, FeatureMoments } from '../../metrics/index.js';
-import { applicable, caveats, featureSide, scoresOf, type FeatureSide, type SideSettings } from './feature-side.js';
+import {
+  applicable,
+  caveats,
+  featureSide,
+  featuresOf,
+  scoresOf,
+  type FeatureSide,
+  type ImageFeatures,
+  type SideSettings,
+} from './feature-side.js';
 import { statisticsIn } from './reference-statistics.js';
-import type { EvaluationRow } from './rows.js';
-
-export interface EvaluateContext {
-  log: Log;
-  signal: AbortSignal;
-}
+import type { EvaluateContext, EvaluationRow } from './rows.js';
 
 /** The reference for samples: images, statistics of the full set, or both (ADM's reference batches). */
 export interface Reference {
@@ -126,42 +138,65 @@ function fitting(reference: Reference, extractor: FeatureExtractor, log: Log): R
   return moments;
 }
 
+/** The features of all images. Ranks take turns at the batches, which are those of one process. */
 async function sideOf(
   images: ImageDataset,
   extractor: FeatureExtractor,
   metrics: readonly DistributionMetric[],
   settings: SetSettings,
-  { log, signal }: EvaluateContext,
+  { log, signal, communicator = alone }: EvaluateContext,
 ): Promise<FeatureSide> {
   const side = featureSide(extractor, metrics, images.count, settings);
-  const progress = log.progress(`${extractor.name} of ${images.name}`, images.count, 'images');
-  try {
-    for await (const { decoded, end } of readAhead(images, settings)) {
+  async function* own(): AsyncGenerator<Seen, void> {
+    for await (const { decoded, first, end } of readAhead(images, settings, communicator)) {
       if (signal.aborted) throw new UserError('interrupted', EXIT.interrupted);
-      if (decoded.length > 0) {
-        const pixels = pixelsOf(decoded);
-        await side.add(pixels);
-        pixels.dispose();
-      }
+      const features = decoded.length > 0 ? await featuresOfDecoded(decoded, extractor, metrics) : undefined;
+      yield { features, first, end };
+    }
+  }
+  const progress = log.progress(`${extractor.name} of ${images.name}`, images.count, 'images');
+  let known: NamedSize | undefined;
+  try {
+    for await (const { features, first, end } of inTurns(communicator, own())) {
+      // Each rank has compared the sizes of its own images already.
+      if (first) requireOneSize([(known ??= first), first]);
+      if (features) side.add(features);
       progress.update(end);
     }
   } finally {
     progress.stop();
   }
+  await tellBroken(communicator, images);
   if (side.count() < 2)
     throw new UserError(`${images.name}: ${side.count()} readable images; comparing sets needs at least 2`);
   return side;
 }
 
-interface Read {
-  decoded: RawImage[];
+interface NamedSize {
+  name: string;
+  width: number;
+  height: number;
+}
+
+interface Batch {
+  /** The first image that this rank has read. */
+  first?: NamedSize | undefined;
+  /** One past the last that was tried. */
   end: number;
 }
 
-/** The next batch is decoded while the features of this one are computed. */
-async function* readAhead(images: ImageDataset, { size, batchSize }: SetSettings): AsyncGenerator<Read> {
-  let first: { name: string; width: number; height: number } | undefined;
-  const read = async (start: number): Promise<Read> => {
+type Read = Batch & { decoded: RawImage[] };
+type Seen = Batch & { features?: ImageFeatures | undefined };
+
+/** A rank's batches; the next is decoded while the features of this one are computed. */
+async function* readAhead(
+  images: ImageDataset,
+  { size, batchSize }: SetSettings,
+  communicator: Communicator,
+): AsyncGenerator<Read, void> {
+  let first: NamedSize | undefined;
+  const read = async (batch: number): Promise<Read> => {
+    const start = batch * batchSize;
     const end = Math.min(images.count, start + batchSize);
     const indices = Array.from({ length: end - start }, (_, i) => start + i);
     const found = await severalAtOnce(indices, async index => {
@@ -179,15 +214,32 @@ async function* readAhead(images: ImageDataset, { size, batchSize }: SetSettings
       first ??= named;
       requireOneSize([first, named]);
     });
-    return { decoded: found.filter(image => image !== undefined), end };
+    return { decoded: found.filter(image => image !== undefined), first, end };
   };
-  let next = images.count > 0 ? read(0) : undefined;
-  for (let start = 0; next; start += batchSize) {
+  const turns = turnsOf(communicator, Math.ceil(images.count / batchSize));
+  const begun = (): Promise<Read> | undefined => {
+    const turn = turns.next();
+    return turn.done ? undefined : read(turn.value);
+  };
+  for (let next = begun(); next;) {
     const batch = await next;
-    next = batch.end < images.count ? read(start + batchSize) : undefined;
+    next = begun();
     // It is awaited a batch later; until then a failure must not count as unhandled.
     next?.catch(() => undefined);
     yield batch;
+  }
+}
+
+async function featuresOfDecoded(
+  decoded: RawImage[],
+  extractor: FeatureExtractor,
+  metrics: readonly DistributionMetric[],
+): Promise<ImageFeatures> {
+  const pixels = pixelsOf(decoded);
+  try {
+    return await featuresOf(extractor, metrics, pixels);
+  } finally {
+    pixels.dispose();
   }
 }
 

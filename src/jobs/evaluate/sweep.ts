@@ -1,8 +1,9 @@
 import { join } from 'node:path';
 import { openImages } from '../../data/index.js';
+import { alone, gatherParts } from '../../distributed/index.js';
 import type { Score } from '../../metrics/index.js';
-import type { EvaluateContext, Compare } from './sets.js';
-import type { EvaluationRow } from './rows.js';
+import type { EvaluateContext, EvaluationRow } from './rows.js';
+import type { Compare } from './sets.js';
 import { sampleOptions } from '../sample/options.js';
 import { sampleRun } from '../sample/index.js';
 import type { SweepSetting } from './sweep-settings.js';
@@ -106,12 +107,12 @@ async function measure(
   setting: SweepSetting,
   samples: number,
   compare: Compare,
-  { log }: EvaluateContext,
+  { log, communicator = alone }: EvaluateContext,
 ): Promise<SweepRow> {
   const images = await openImages(folderOf(plan, setting), { limit: samples, log, strict: true });
   try {
     const options = setting.options as Record<string, unknown>;
-    return {
+    const row = {
       source: plan.source,
       setting: setting.name,
       ...Object.fromEntries(plan.columns.map(column => [column, cell(options[column])])),
@@ -119,6 +120,8 @@ async function measure(
       choice: null,
       ...wide(await compare({ name: setting.name, images })),
     };
+    // Another processor may round otherwise; what is best, all have to see alike.
+    return (await gatherParts(communicator, row))[0];
   } finally {
     await images.close();
   }

@@ -1,6 +1,7 @@
 import { basename, resolve } from 'node:path';
 import { UserError } from '../../base/index.js';
 import { openImages, type ImageDataset } from '../../data/index.js';
+import { agreeOnEach, alone } from '../../distributed/index.js';
 import { NO_FEATURES } from '../../features/index.js';
 import { isRun } from '../../io/index.js';
 import { normalisationCard, type Tokenizer } from '../../tokenizers/index.js';
@@ -10,8 +11,7 @@ import { evaluateInterpolations, type InterpolationSettings } from './interpolat
 import { isOfLatents, metricsFor, ofReconstructions, type MetricChoice } from './metric-choice.js';
 import { channelDeviations, curves, withNoise } from './latent-noise.js';
 import { evaluateReconstructions, through, type Codec, type Reconstructions } from './reconstructions.js';
-import type { Evaluated, EvaluationRow, JudgeNetworks } from './rows.js';
-import type { EvaluateContext } from './sets.js';
+import type { Evaluated, EvaluateContext, EvaluationRow, JudgeNetworks } from './rows.js';
 import { openTrainingLatents, type TrainingLatents } from './training-latents.js';
 
 export type TokenizerEvaluation = InterpolationSettings &
@@ -41,6 +41,11 @@ export async function evaluateTokenizer(
     const posterior = posteriorOf(tokenizer, settings);
     if (settings.latents !== undefined)
       training = await openTrainingLatents(settings.latents, tokenizer, posterior, context.log);
+    await agreeOnEach(context.communicator ?? alone, {
+      [`--tokenizer ${settings.tokenizer}: the digest`]: tokenizer.digest,
+      [`--data ${images.name}: the digest`]: images.digest,
+      [`--latents ${settings.latents}: the digest`]: await training?.digest(),
+    });
     const reconstructs = settings.latentNoise !== undefined || !settings.metrics?.every(isOfLatents);
     const rows = reconstructs ? await reconstructed(tokenizer, images, settings, judges, context) : [];
     if (settings.metrics?.includes('equivariance'))

@@ -1,4 +1,5 @@
 import { UserError, type Log, unlabelled } from '../../base/index.js';
+import type { Share } from '../../distributed/index.js';
 import { tf, type Tensor2D } from '../../engine/index.js';
 import { openLatents, shown, type Latents } from '../../latents/index.js';
 import type { TrainingBlock } from '../../metrics/index.js';
@@ -12,8 +13,11 @@ export interface TrainingLatents {
   /** The class of each row among `classes`, where the files have labels. */
   labels?: Int32Array | undefined;
   classes?: string[] | undefined;
-  /** All rows in order, [rows, tokens · channels], to be freed by the reader. */
-  blocks(): AsyncGenerator<TrainingBlock>;
+  /**
+   * Rows in order, [rows, tokens · channels], to be freed by the reader: the blocks that begin within a stretch of them. Those of
+   * all stretches together are those of the whole.
+   */
+  blocks(stretch: Share): AsyncGenerator<TrainingBlock>;
   /** Rows by number. */
   read(rows: ArrayLike<number>): Promise<Float32Array[]>;
   digest(): Promise<string>;
@@ -48,9 +52,12 @@ export async function openTrainingLatents(
     count,
     labels,
     classes,
-    async *blocks() {
-      for await (const { start, data, rows } of latents.rows().chunks({ chunkRows: Math.ceil(BLOCK / width) }))
-        yield { x: own(data.subarray(0, rows * width)), start };
+    async *blocks(stretch) {
+      // Where a block ends depends on the files too, so what comes before is read.
+      for await (const { start, data, rows } of latents.rows().chunks({ chunkRows: Math.ceil(BLOCK / width) })) {
+        if (start >= stretch.end) return;
+        if (start >= stretch.start) yield { x: own(data.subarray(0, rows * width)), start };
+      }
     },
     async read(rows) {
       const x = own(await latents.read(rows));
