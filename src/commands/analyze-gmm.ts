@@ -141,10 +141,10 @@ export const analyzeGmm = defineCommand({
     const tables = [chosen.out, chosen.stats, chosen.diffusionFloor, chosen.modes, chosen.best, chosen.paired];
     const { log, signal, argv, communicator } = context;
     await byFirst(communicator, () => refuseOutputs(tables, chosen.force));
-    const { startEngine } = await import('../engine/index.js');
+    const { startEngineFor } = await import('../engine/index.js');
     const job = await import('../jobs/gmm/index.js');
-    await startEngine();
     const { sources, origins } = await openSources(chosen, inputs, context);
+    await startEngineFor(sources.map(({ rows }) => rows));
     const settings = await settingsOf(chosen, communicator);
     if (chosen.dryRun) {
       const plan = await job.planSweep(sources, settings, communicator);

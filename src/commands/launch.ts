@@ -66,9 +66,7 @@ function scriptOptions(study: Study, out: string, chosen: Chosen, context: Conte
 async function runner(study: Study, jobs: number, chosen: Chosen, context: Context): Promise<RunCommand> {
   const { interrupted } = await import('../compare/index.js');
   const starterOf = chosen.launch === 'mpi' ? await rankStarter(study, chosen, context) : undefined;
-  const { startEngine } = await import('../engine/index.js');
-  // Chosen here where several need it, so that one warning, not one per step, says that the engine is a slow one.
-  const shared = sharedWords(chosen, jobs === 1 ? chosen.engine : await startEngine());
+  const shared = sharedWords(chosen, jobs === 1 ? chosen.engine : await engineOfAll(chosen));
   const threads = Math.max(1, Math.floor(availableCores() / jobs));
   return async (argv, label, signal, step) => {
     const words = withShared(argv, shared);
@@ -83,6 +81,13 @@ async function runner(study: Study, jobs: number, chosen: Chosen, context: Conte
     if (outcome.code === EXIT.done) return;
     throw outcome.code === EXIT.interrupted || signal.aborted ? interrupted() : failureOf(outcome, label);
   };
+}
+
+/** Where steps in processes of their own would all fall back to a slow engine, it is chosen here: one warning is enough. */
+async function engineOfAll({ engine }: Chosen): Promise<string | undefined> {
+  const { startEngine } = await import('../engine/index.js');
+  const fastest = await startEngine();
+  return fastest === 'wasm' || fastest === 'js' ? fastest : engine;
 }
 
 /** What starts the ranks of a step; undefined for a step that one process does. */

@@ -97,10 +97,12 @@ export const probe = defineCommand({
   async run(chosen, inputs, context) {
     await refuseOutputs([chosen.out, chosen.perClass, chosen.confusion], chosen.force);
     const { agreeOn } = await import('../distributed/index.js');
-    const { startEngine } = await import('../engine/index.js');
+    const { startEngine, startEngineFor } = await import('../engine/index.js');
     const { classRows, confusionRows, probeSources } = await import('../jobs/probe/index.js');
-    await startEngine();
     const { sources, digests, hiddenStates } = await openSources(chosen, inputs, context.log);
+    // Heads that are trained by gradients have work enough for any engine.
+    const solved = chosen.probe.every(probe => probe === 'logistic' || probe === 'knn');
+    await (solved ? startEngineFor(sources.map(({ latents }) => latents.rows)) : startEngine());
     await agreeOn(context.communicator, 'the digest of the latents', digests);
     const settings = {
       features: chosen.feature,

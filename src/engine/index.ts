@@ -42,7 +42,7 @@ export { openOnnx, type OnnxNetwork } from './onnx.js';
 export { RandomStream } from './random.js';
 export { engineSettings } from './options.js';
 export { measureSpeed } from './speed.js';
-export { startEngine } from './start.js';
+export { startEngine, startEngineFor } from './start.js';
 export { tf, type Scalar, type Tensor, type Tensor1D, type Tensor2D, type Tensor3D, type Tensor4D } from './tf.js';
 export { applyAdam, moveTowards, sumOfSquares } from './updates.js';
 export { variable, type Variable } from './variables.js';

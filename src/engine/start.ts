@@ -52,6 +52,11 @@ const STARTERS: Record<EngineKind, () => Promise<EngineKind>> = {
 };
 
 let running: EngineKind | undefined;
+/** Whether it runs because the work was small. */
+let provisional = false;
+
+/** So few numbers, of so few rows, are analysed sooner than a native engine would have started, in half of its memory. */
+const SMALL = { numbers: 2 ** 18, rows: 2 ** 13 };
 
 /**
  * Starts the numeric engine: `choice`, else `--engine`, else `MAETOK_ENGINE`, else the fastest that starts. Without a
@@ -60,7 +65,20 @@ let running: EngineKind | undefined;
  */
 export async function startEngine(choice?: string): Promise<EngineKind> {
   const wanted = chosen(choice);
-  if (running !== undefined && (wanted === undefined || wanted === running)) return running;
+  if (running !== undefined && (wanted === undefined ? !provisional : wanted === running)) return running;
+  provisional = false;
+  return await start(wanted);
+}
+
+/** Starts an engine for an analysis of such rows: WebAssembly for few of them, also beside a running one, unless another was chosen. */
+export async function startEngineFor(sources: readonly { rows: number; width: number }[]): Promise<EngineKind> {
+  const small = sources.every(({ rows, width }) => rows <= SMALL.rows && rows * width <= SMALL.numbers);
+  if (!small || chosen(undefined) !== undefined || engineSettings().precision === 'bf16') return await startEngine();
+  if (running !== 'wasm') provisional = true;
+  return await start('wasm');
+}
+
+async function start(wanted: EngineKind | undefined): Promise<EngineKind> {
   // TensorFlow.js's own advice and warnings are for its makers' packages.
   if (engineSettings().verbose !== true) tf.env().set('PROD', true);
   fixOnce('gradients', fixGradients);

@@ -23,16 +23,15 @@ interface Started {
 }
 
 /** Starts the engine in a process of its own: a process keeps the first that it got. */
-function start({ verbose = false, environment = {}, before = '' }: StartOptions): Started {
+function start({ verbose = false, environment = {}, before = '', first = 'startEngine()' }: StartOptions): Started {
   const script = `
     import util from 'node:util';
     ${before}
-    import { startEngine } from '${ROOT}/src/engine/index.ts';
+    import { startEngine, startEngineFor } from '${ROOT}/src/engine/index.ts';
     import { configureEngine } from '${ROOT}/src/engine/options.ts';
     const warnings = [];
     configureEngine({ verbose: ${verbose}, warn: message => warnings.push(message) });
-    const start = () => startEngine();
-    const result = await start().then(async first => [first, await start()].join(), error => error.message);
+    const result = await ${first}.then(async first => [first, await startEngine()].join(), error => error.message);
     console.log(JSON.stringify({ result, warnings }));`;
   const args = ['--import', 'tsx', '--input-type=module', '-e', script];
   const env = { ...process.env, MAETOK_ENGINE: '', ...environment };
@@ -45,6 +44,8 @@ interface StartOptions {
   environment?: Record<string, string>;
   /** A statement that is run first. */
   before?: string;
+  /** The first start, of two. */
+  first?: string;
 }
 
 const emptyCache = (): string => mkdtempSync(join(temp, 'cache-'));
@@ -55,6 +56,23 @@ describe('the engine that is started', () => {
     expect(result).toBe('wasm,wasm');
     expect(warnings).toEqual([expect.stringMatching(/WebAssembly.*`maetok engine install`/)]);
     expect(stderr).toBe('');
+  });
+
+  test('is WebAssembly for few rows, without a warning, until there is more to do', () => {
+    const environment = { MAETOK_ENGINE_DIR: emptyCache() };
+    const few = start({ environment, first: 'startEngineFor([{ rows: 3000, width: 64 }])' });
+    expect(few.result).toBe('wasm,wasm');
+    expect(few.warnings).toHaveLength(1);
+    const one = start({ environment: { MAETOK_ENGINE: 'js' }, first: 'startEngineFor([{ rows: 3000, width: 64 }])' });
+    expect(one).toMatchObject({ result: 'js,js', warnings: [] });
+  });
+
+  test('is WebAssembly for few rows alone where a faster one is there', () => {
+    if (installedEngines().length === 0) return;
+    const few = start({ first: 'startEngineFor([{ rows: 3000, width: 64 }])' });
+    expect(few).toMatchObject({ result: 'wasm,native', warnings: [] });
+    const many = start({ first: 'startEngineFor([{ rows: 300_000, width: 64 }])' });
+    expect(many).toMatchObject({ result: 'native,native', warnings: [] });
   });
 
   test('is what MAETOK_ENGINE says, without a warning', () => {
