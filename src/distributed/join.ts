@@ -50,8 +50,8 @@ async function openChannel(launch: Launch, { env, lost }: JoinOptions): Promise<
     const { joinMpi } = await import('./mpi/index.js');
     return await joinMpi(launch);
   }
-  const { meet, meetingPoint } = await import('./tcp/index.js');
-  return await meet(launch, meetingPoint(launch.launcher, env), { lost });
+  const { joinByTcp, meetingPoint } = await import('./tcp/index.js');
+  return await joinByTcp(launch, meetingPoint(launch.launcher, env), { lost });
 }
 
 /** Which cores the launcher has bound this process to, in the kernel's words. */

@@ -1,9 +1,10 @@
-import { connect, createServer } from 'node:net';
 import { once } from 'node:events';
+import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
+import { setTimeout as pause } from 'node:timers/promises';
 import { expect, test } from '@jest/globals';
-import { meet } from '../../src/distributed/tcp/index.js';
+import { joinByTcp } from '../../src/distributed/tcp/index.js';
 
-type Rank = Awaited<ReturnType<typeof meet>>;
+type Rank = Awaited<ReturnType<typeof joinByTcp>>;
 type Lost = (code: number, message?: string) => void;
 
 const nobodyLost: Lost = (code, message) => {
@@ -11,14 +12,12 @@ const nobodyLost: Lost = (code, message) => {
 };
 
 let port = 21_000 + (process.pid % 5000);
-const pointOf = () => ({ host: '127.0.0.1', ports: [++port, ++port], job: 'test' });
+const pointOf = () => ({ host: '127.0.0.1', ports: [++port, ++port, ++port], job: 'test' });
 
 /** Connects so many ranks within this process. */
 const connected = async (size: number, point = pointOf(), lost = nobodyLost): Promise<Rank[]> =>
   await Promise.all(
-    Array.from({ length: size }, (_, rank) =>
-      meet({ launcher: 'torchrun', rank, size }, point, { lost, patience: 10 }),
-    ),
+    Array.from({ length: size }, (_, rank) => joinByTcp({ rank, size }, point, { lost, patience: 10 })),
   );
 
 const closed = async (ranks: Rank[]): Promise<void> => {
@@ -77,18 +76,81 @@ async function aborted(rank: Rank, code: number): Promise<void> {
 }
 
 test('ranks that exchange different things are told that they are out of step', async () => {
-  const [first, second] = await connected(2, pointOf(), () => undefined);
-  const sums = [first.allReduceSum(new Float64Array(2)), second.allReduceSum(new Float64Array(3))];
-  await expect(sums[0]).rejects.toThrow('ranks are out of step: 24 bytes came where 16 belong');
-  await Promise.all([aborted(first, 1), expect(sums[1]).rejects.toThrow('ended with code 1')]);
+  const { ranks, links } = await overLinks(2, { lost: () => undefined });
+  void ranks[1].allReduceSum(new Float64Array(3));
+  const sum = ranks[0].allReduceSum(new Float64Array(2));
+  await expect(sum).rejects.toThrow('ranks are out of step: 24 bytes came where 16 belong');
+  for (const link of links) link.cut();
 });
 
-test('a rank that ends all tells the others its code', async () => {
-  const heard: number[] = [];
-  const ranks = await connected(3, pointOf(), code => heard.push(code));
-  const others = [ranks[0], ranks[2]].map(rank => expect(rank.barrier()).rejects.toThrow('ended with code 7'));
-  await Promise.all([aborted(ranks[1], 7), ...others]);
-  expect(heard.filter(code => code === 7)).toHaveLength(2);
+test('a rank that ends all tells each of the others its code, and no more', async () => {
+  const heard: unknown[][] = [];
+  const { ranks, links } = await overLinks(3, { lost: (code, message) => heard.push([code, message]) });
+  await aborted(ranks[1], 7);
+  await until(() => heard.length === 2);
+  expect(heard).toEqual([
+    [7, undefined],
+    [7, undefined],
+  ]);
+  for (const link of links) link.cut();
+});
+
+/** Waits for what the ranks of this process are about to notice. */
+async function until(holds: () => boolean): Promise<void> {
+  while (!holds()) await pause(20);
+}
+
+/** Connects ranks each of which has its own way to rank 0, whose only ways those are. */
+async function overLinks(
+  size: number,
+  { lost, silence }: { lost: (code: number, message: string | undefined, rank: number) => void; silence?: number },
+): Promise<{ ranks: Rank[]; links: Link[] }> {
+  const point = pointOf();
+  const links = await Promise.all(Array.from({ length: size - 1 }, () => linkTo(point.ports)));
+  const points = [point, ...links.map(({ ports }) => ({ ...point, ports }))];
+  const ranks = await Promise.all(
+    points.map((own, rank) =>
+      joinByTcp({ rank, size }, own, { lost: (code, message) => lost(code, message, rank), patience: 10, silence }),
+    ),
+  );
+  return { ranks, links };
+}
+
+/** What one would read where the links of a rank among three are cut, by whoever says it, once all have ended. */
+async function toldAfter(cut: (link: Link) => void, of: number): Promise<string[]> {
+  const ended: number[] = [];
+  const told: string[] = [];
+  const { ranks, links } = await overLinks(3, {
+    lost: (_, message, rank) => {
+      ended.push(rank);
+      if (message !== undefined) told.push(`rank ${rank} says: ${message}`);
+    },
+    silence: 1,
+  });
+  const never = ranks[0].barrier();
+  for (const link of of === 0 ? links : [links[of - 1]]) cut(link);
+  await until(() => ended.length === 3);
+  await expect(Promise.race([never, pause(50, 'waits')])).resolves.toBe('waits');
+  for (const link of links) link.cut();
+  return told;
+}
+
+test('the loss of a rank is told once, by rank 0, and ends all', async () => {
+  const told = await toldAfter(link => link.cut(), 2);
+  expect(told.filter(line => line.startsWith('rank 0'))).toEqual([expect.stringMatching(/rank 2 is gone: /)]);
+  expect(told.filter(line => line.startsWith('rank 1'))).toEqual([]);
+});
+
+test('the loss of rank 0 is told by one of the others', async () => {
+  const told = await toldAfter(link => link.cut(), 0);
+  expect(told.filter(line => !line.startsWith('rank 0'))).toEqual([
+    'rank 1 says: rank 0 is gone: its connection was closed',
+  ]);
+});
+
+test('a link on which nothing comes any more is noticed', async () => {
+  const told = await toldAfter(link => link.hush(), 2);
+  expect(told[0]).toBe('rank 0 says: rank 2 is gone: nothing was heard of it for 1 s');
 });
 
 test('strangers at the port are sent away', async () => {
@@ -110,14 +172,52 @@ test('a port in use is passed over', async () => {
 });
 
 test('a rank that does not come is named', async () => {
-  const alone = meet({ launcher: 'torchrun', rank: 0, size: 3 }, pointOf(), { lost: nobodyLost, patience: 0.2 });
+  const alone = joinByTcp({ rank: 0, size: 3 }, pointOf(), { lost: nobodyLost, patience: 0.2 });
   await expect(alone).rejects.toThrow('rank 1, 2 did not come');
 });
 
 test('without a rank 0 the others say where they looked', async () => {
   const point = pointOf();
-  const alone = meet({ launcher: 'torchrun', rank: 1, size: 2 }, point, { lost: nobodyLost, patience: 0.3 });
+  const alone = joinByTcp({ rank: 1, size: 2 }, point, { lost: nobodyLost, patience: 0.3 });
   await expect(alone).rejects.toThrow(
-    `rank 0 was not found at 127.0.0.1, ports ${point.ports[0]} to ${point.ports[1]}`,
+    `rank 0 was not found at 127.0.0.1, ports ${point.ports[0]} to ${point.ports[2]}`,
   );
 });
+
+interface Link {
+  /** Where it is entered. */
+  ports: number[];
+  /** Ends its connections. */
+  cut: () => void;
+  /** From now on it carries nothing, without saying so. */
+  hush: () => void;
+}
+
+/** A link by way of this process to each of the ports. */
+async function linkTo(ports: number[]): Promise<Link> {
+  const sockets: Socket[] = [];
+  const entries = await Promise.all(
+    ports.map(async target => {
+      const server = createServer(near => {
+        const far = connect(target, '127.0.0.1');
+        for (const [from, to] of [
+          [near, far],
+          [far, near],
+        ]) {
+          sockets.push(from);
+          from.on('error', () => to.destroy());
+          from.on('close', () => to.destroy());
+          from.pipe(to);
+        }
+      }).listen(0);
+      await once(server, 'listening');
+      server.unref();
+      return (server.address() as AddressInfo).port;
+    }),
+  );
+  return {
+    ports: entries,
+    cut: () => sockets.forEach(socket => socket.destroy()),
+    hush: () => sockets.forEach(socket => socket.unpipe().pause()),
+  };
+}

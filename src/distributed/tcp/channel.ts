@@ -1,21 +1,23 @@
 import type { Channel } from '../channel.js';
 import type { Summed } from '../communicator.js';
 import { Queue } from '../queue.js';
-import type { Peer } from './peer.js';
-
-/** Connections to the others: rank 0 has one to each, by rank; the others have one, to rank 0. */
-export interface Star {
-  rank: number;
-  size: number;
-  peers: Peer[];
-}
+import type { Star } from './meet.js';
+import type { Watch } from './watch.js';
 
 /**
  * Ranks that torchrun or a plain srun has started, for whom no MPI speaks: everything passes through rank 0, which adds
- * up in the order of ranks. That is enough for few hosts; mpirun serves many better.
+ * up in the order of ranks. That is enough for few hosts; mpirun serves many better. What is exchanged with a rank that has
+ * gone never ends: the watch ends the process.
  */
-export function starChannel({ rank, size, peers }: Star): Channel {
+export function starChannel({ rank, size, peers }: Star, watch: Pick<Watch, 'end' | 'close'>): Channel {
   const queue = new Queue();
+  const inTurn = <T>(operation: () => Promise<T>): Promise<T> =>
+    queue.run(() =>
+      operation().catch((error: unknown) => {
+        if (peers.some(peer => peer.isLost)) return new Promise<never>(() => undefined);
+        throw error;
+      }),
+    );
   const first = rank === 0;
   const toAll = async (bytes: Uint8Array, except = 0): Promise<void> => {
     await Promise.all(peers.filter((_, i) => i + 1 !== except).map(peer => peer.send(bytes)));
@@ -51,18 +53,19 @@ export function starChannel({ rank, size, peers }: Star): Channel {
   return {
     rank,
     size,
-    allReduceSum: array => queue.run(() => sum(array)),
-    broadcast: (array, root) => queue.run(() => broadcast(array, root)),
-    allGather: bytes => queue.run(() => gather(bytes)),
-    barrier: () => queue.run(barrier),
+    allReduceSum: array => inTurn(() => sum(array)),
+    broadcast: (array, root) => inTurn(() => broadcast(array, root)),
+    allGather: bytes => inTurn(() => gather(bytes)),
+    barrier: () => inTurn(barrier),
     abort: async code => {
       // Not in turn: what is under way may never end.
-      await Promise.allSettled(peers.map(peer => peer.abort(code)));
+      await watch.end(code);
       process.exit(code);
     },
     close: () =>
-      queue.run(async () => {
+      inTurn(async () => {
         await barrier();
+        await watch.close();
         for (const peer of peers) peer.close();
         await barrier();
         for (const peer of peers) peer.finish();

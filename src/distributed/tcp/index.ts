@@ -1,2 +1,2 @@
-export { meet } from './meet.js';
+export { joinByTcp } from './join.js';
 export { meetingPoint } from './meeting-point.js';

@@ -2,9 +2,7 @@ import { once } from 'node:events';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
 import { EXIT, UserError } from '../../base/index.js';
-import type { Channel } from '../channel.js';
 import type { Launch } from '../launcher.js';
-import { starChannel } from './channel.js';
 import { Peer, type Ended } from './peer.js';
 import type { MeetingPoint } from './meeting-point.js';
 
@@ -20,33 +18,36 @@ const RETRY_MS = 100;
 /** In which rank 0 answers where it listens. */
 const ANSWER_MS = 3000;
 
+/** Of this rank: rank 0 has a connection to each other, by rank; the others have one, to rank 0. */
+export interface Star {
+  rank: number;
+  size: number;
+  peers: Peer[];
+}
+
 /**
  * Connects ranks that have no MPI between them: rank 0 listens at the first free port of the meeting point, the others look
  * for it there. @throws UserError where they do not find each other.
+ * @param ended called once for each connection that ends before its `close`, with the rank at its other side
  */
 export async function meet(
-  { rank, size }: Launch,
+  { rank, size }: Pick<Launch, 'rank' | 'size'>,
   point: MeetingPoint,
-  { lost, patience = PATIENCE }: MeetOptions,
-): Promise<Channel> {
+  { patience = PATIENCE }: Pick<MeetOptions, 'patience'>,
+  ended: (rank: number, why: Ended) => void,
+): Promise<Star> {
   const until = performance.now() + 1000 * patience;
   const peers =
     rank === 0
-      ? await admitAll(await listen(point), point, size, { lost, until })
-      : [await introduce(point, rank, { lost, until })];
-  return starChannel({ rank, size, peers });
+      ? await admitAll(await listen(point), point, size, { ended, until })
+      : [await introduce(point, rank, { ended, until })];
+  return { rank, size, peers };
 }
 
-interface Meeting extends Pick<MeetOptions, 'lost'> {
+interface Meeting {
+  ended: (rank: number, why: Ended) => void;
   until: number;
 }
-
-const codeOf = (why: Ended): number => ('code' in why ? why.code : EXIT.failed);
-
-const lostRank =
-  (lost: MeetOptions['lost'], rank: number) =>
-  (why: Ended): void =>
-    lost(codeOf(why), 'code' in why ? undefined : `rank ${rank} is gone: ${why.message}`);
 
 /** Rank 0: answers every other rank's hello until all have come. Whoever says something else is sent away. */
 async function admitAll(server: Server, point: MeetingPoint, size: number, meeting: Meeting): Promise<Peer[]> {
@@ -55,10 +56,7 @@ async function admitAll(server: Server, point: MeetingPoint, size: number, meeti
     server.on('connection', (socket: Socket) => {
       let rank: number | undefined;
       const peer = new Peer(socket, why => {
-        if (rank === undefined) return;
-        // Or they would say that rank 0 is gone, which ends with this one.
-        for (const other of admitted.values()) if (other !== peer) void other.abort(codeOf(why)).catch(() => undefined);
-        lostRank(meeting.lost, rank)(why);
+        if (rank !== undefined) meeting.ended(rank, why);
       });
       void peer.receive().then(
         bytes => {
@@ -91,10 +89,10 @@ async function tooLate(until: number, message: () => string): Promise<never> {
 }
 
 /** Other ranks: the connection to rank 0, once that has answered. */
-async function introduce(point: MeetingPoint, rank: number, { lost, until }: Meeting): Promise<Peer> {
+async function introduce(point: MeetingPoint, rank: number, { ended, until }: Meeting): Promise<Peer> {
   while (performance.now() < until) {
     for (const port of point.ports) {
-      const peer = await answered(point, port, rank, lost);
+      const peer = await answered(point, port, rank, ended);
       if (peer) return peer;
     }
     await pause(RETRY_MS);
@@ -110,7 +108,7 @@ async function answered(
   point: MeetingPoint,
   port: number,
   rank: number,
-  lost: MeetOptions['lost'],
+  ended: Meeting['ended'],
 ): Promise<Peer | undefined> {
   const socket = connect({ host: point.host, port });
   const until = performance.now() + ANSWER_MS;
@@ -118,7 +116,7 @@ async function answered(
     await Promise.race([once(socket, 'connect'), tooLate(until, () => 'no connection')]);
     let met = false;
     const peer = new Peer(socket, why => {
-      if (met) lostRank(lost, 0)(why);
+      if (met) ended(0, why);
     });
     await peer.send(hello(point, rank));
     await Promise.race([peer.receive(), tooLate(until, () => 'no answer')]);

@@ -1,6 +1,5 @@
 import type { Socket } from 'node:net';
 import { messageOf } from '../../base/index.js';
-import { limitSilence } from './silence.js';
 
 /** Kinds of frames: data, and that all are to end with a code. */
 type FrameKind = 'data' | 'abort';
@@ -26,7 +25,6 @@ export class Peer {
     private readonly ended: (why: Ended) => void,
   ) {
     socket.setNoDelay(true);
-    void limitSilence(socket).catch(() => undefined); // Where there is no koffi: the system's own patience.
     void this.listen();
   }
 
@@ -78,8 +76,17 @@ export class Peer {
 
   private async written(bytes: Uint8Array): Promise<void> {
     await new Promise<void>((resolve, reject) =>
-      this.socket.write(bytes, error => (error ? reject(error) : resolve())),
+      this.socket.write(bytes, error => {
+        if (error) this.end({ message: messageOf(error) });
+        if (error) reject(error);
+        else resolve();
+      }),
     );
+  }
+
+  /** Whether the connection has ended before its time. */
+  get isLost(): boolean {
+    return this.lost !== undefined;
   }
 
   /** From now on the other side may go. */
