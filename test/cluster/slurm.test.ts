@@ -21,7 +21,7 @@ describeOnSlurm(obstacle === undefined ? 'Slurm' : `Slurm (${obstacle})`, () => 
     writeFileSync(at('x.npy'), encodeNpy({ shape: [4000, 8], dtype: 'float32', data: Float32Array.from(rows) }));
   });
   afterAll(async () => {
-    await cluster?.stop();
+    await cluster.stop();
   });
 
   const inFolder = (words: string[]): string[] => ['env', `--chdir=${folder}`, ...words];
