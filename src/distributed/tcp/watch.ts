@@ -73,7 +73,7 @@ export async function watchRanks(
       for (const peer of peers) peer.close();
       return Promise.resolve();
     },
-    suspect: (rank, why) => void pause(REASON_MS).then(() => gone(rank, { message: why })),
+    suspect: (rank, why) => void pause(REASON_MS, undefined, { ref: false }).then(() => gone(rank, { message: why })),
   };
 }
 
