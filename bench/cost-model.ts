@@ -1,11 +1,12 @@
-/* What 2 to 4 hosts should take by what one host and one link were measured to do, and what they take. */
+/* What 2 to 4 hosts should take by what one host and one link were measured to do, and what they take; with --paper, what more would. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { csvOf, median, type Row } from './helpers/table.js';
 import { openHosts, type Hosts } from './scale/hosts.js';
-import { costsOf, linkOf, predicted, type Costs, type Link } from './scale/model.js';
+import { costsOf, exchangeSeconds, linkOf, predicted, type Costs, type Link } from './scale/model.js';
+import { emOnPaper, trainingOnPaper } from './scale/paper.js';
 import { measured, rankOf, type WorkName } from './scale/start.js';
 import { MANY, prepare, type Measured } from './scale/works.js';
 
@@ -13,9 +14,19 @@ import { MANY, prepare, type Measured } from './scale/works.js';
  * Hosts are network namespaces on a switch of 1 Gbit/s, each with 0.45 of a core, so that four fit on two cores. The model
  * knows the work of one host, all of it and half of it, and sums of two hosts; nothing is fitted to what it predicts. Runs
  * take turns; seconds are medians over runs of each run's median, and low and high the least and the most of these. Needs root.
+ *
+ * --paper measures one whole core instead and works out ImageNet's latents on nodes of --cores cores and a link of --gigabits and
+ * --latency seconds, which are taken from elsewhere.
  */
 const { values: flags } = parseArgs({
-  options: { runs: { type: 'string', default: '5' }, quick: { type: 'boolean', default: false } },
+  options: {
+    runs: { type: 'string', default: '5' },
+    quick: { type: 'boolean', default: false },
+    paper: { type: 'boolean', default: false },
+    cores: { type: 'string', default: '32' },
+    gigabits: { type: 'string', default: '25' },
+    latency: { type: 'string', default: '3e-5' },
+  },
 });
 
 const RANKS = [1, 2, 3, 4];
@@ -80,14 +91,47 @@ function rowsOf(hosts: Hosts, link: Link, { work, batches }: Modelled): Row[] {
   });
 }
 
+/** What a work costs where nothing is exchanged. */
+function costsOfOne(work: WorkName): Costs {
+  const onOneCore = (part: number): number =>
+    secondsOf(times(() => measured(['taskset', '-c', '0', ...rankOf(work, { folder, quick: flags.quick, part })])));
+  return { ...costsOf(onOneCore(1), onOneCore(1 / 2)), beside: 0, bytes: 0, calls: 0 };
+}
+
+function onPaper(): Row[] {
+  const link = { latency: Number(flags.latency), bytesPerSecond: (Number(flags.gigabits) * 1e9) / 8 };
+  const cores = Number(flags.cores);
+  const em = costsOfOne('em');
+  const step = costsOfOne('accumulation');
+  process.stderr.write(`one core: EM ${JSON.stringify(em)}, training ${JSON.stringify(step)}\n`);
+  const works = [
+    ...[50, 100, 200].map(components => [`EM iteration, K = ${components}`, emOnPaper(em, components, cores)] as const),
+    ['training step, 20 M parameters, batch 256', trainingOnPaper(step, cores)] as const,
+  ];
+  return works.flatMap(([work, costs]) =>
+    [1, 8, 64].map(nodes => ({
+      work,
+      nodes,
+      seconds: predicted(costs, link, nodes).toPrecision(3),
+      exchange: exchangeSeconds(costs, link, nodes).toPrecision(3),
+      speedup: (predicted(costs, link, 1) / predicted(costs, link, nodes)).toFixed(1),
+    })),
+  );
+}
+
 await prepare({ folder, quick: flags.quick });
-const hosts = openHosts({ count: RANKS.at(-1)!, coreShare: CORE_SHARE });
-try {
-  hosts.limit(1);
-  const link = measuredLink(hosts);
-  process.stderr.write(`link: ${JSON.stringify(link)}\n`);
-  process.stdout.write(csvOf(WORKS.flatMap(work => rowsOf(hosts, link, work))));
-} finally {
-  hosts.close();
-  rmSync(folder, { recursive: true, force: true });
+if (flags.paper) process.stdout.write(csvOf(onPaper()));
+else withHosts();
+rmSync(folder, { recursive: true, force: true });
+
+function withHosts(): void {
+  const hosts = openHosts({ count: RANKS.at(-1)!, coreShare: CORE_SHARE });
+  try {
+    hosts.limit(1);
+    const link = measuredLink(hosts);
+    process.stderr.write(`link: ${JSON.stringify(link)}\n`);
+    process.stdout.write(csvOf(WORKS.flatMap(work => rowsOf(hosts, link, work))));
+  } finally {
+    hosts.close();
+  }
 }

@@ -33,8 +33,8 @@ type ScaleWork = (communicator: Communicator, place: Place) => Promise<Measured>
 
 /** Writes what the works read. */
 export async function prepare({ folder, quick }: Place): Promise<void> {
-  const planted = quick ? { rows: 16_384, dims: 16, modes: 8 } : { rows: 100_000, dims: 128, modes: 100 };
-  await writePlanted(join(folder, 'rows.npy'), planted);
+  const { rows, dims, components: modes } = quick ? QUICK_EM : EM;
+  await writePlanted(join(folder, 'rows.npy'), { rows, dims, modes });
   await startEngine();
   const { params, data } = diffusion(quick);
   const inputs = Object.entries(await arraysFrom(data)).map(([name, array]) => [`data.${name}`, array] as const);
@@ -51,9 +51,14 @@ export const diffusion = (quick: boolean): Work =>
 /** Batches that are added up in a step of the diffusion model. */
 export const ACCUMULATE = 4;
 
-/** Iterations of full-covariance EM, K = 100, on 100k rows of 128 numbers. */
+/** Full-covariance EM. */
+export const EM = { rows: 100_000, dims: 128, components: 100 };
+const QUICK_EM = { rows: 16_384, dims: 16, components: 8 };
+
+/** Its iterations. */
 const em: ScaleWork = async (ranks, { folder, quick, part = 1 }) => {
-  const [components, maxIter] = quick ? [8, 4] : [100, 7];
+  const { components } = quick ? QUICK_EM : EM;
+  const maxIter = quick ? 4 : 7;
   const all = await npyRows(join(folder, 'rows.npy'));
   const source = selectedRows(
     all,
