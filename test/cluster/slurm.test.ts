@@ -1,13 +1,15 @@
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { quoted } from '../../src/base/index.js';
 import { encodeNpy } from '../helpers/npy.js';
 import { startSlurm, whyNoSlurm, type SlurmCluster } from '../helpers/slurm.js';
 import { tempFolder } from '../helpers/temp.js';
-import { MAETOK, run, type Ended } from './launchers.js';
+import { MAETOK, run, start, type Ended } from './launchers.js';
 
 const obstacle = whyNoSlurm();
+const slowTest = process.env.MAETOK_SLOW === '1' ? test : test.skip;
 const describeOnSlurm = obstacle === undefined ? describe : describe.skip;
 
 describeOnSlurm(obstacle === undefined ? 'Slurm' : `Slurm (${obstacle})`, () => {
@@ -125,7 +127,142 @@ describeOnSlurm(obstacle === undefined ? 'Slurm' : `Slurm (${obstacle})`, () => 
       expect(submitted).toEqual(['train mae', 'extract mae', 'mixtures of mae']);
     });
   });
+
+  describe('faults', () => {
+    /** Long enough to be disturbed, with a state to go on from. */
+    const sweep = (name: string): string[] => [
+      ...['analyze-gmm', 'x.npy', '--no-pca', '--tol', '0', '--max-iter', '60', '--components', '10,20,30,31,32,33,34'],
+      ...['--quiet', '--state', `${name}-state`, '--out', `${name}.csv`],
+    ];
+    const hasState = (name: string) => (): boolean =>
+      existsSync(at(`${name}-state`)) && readdirSync(at(`${name}-state`)).some(file => file.includes('-k10-'));
+    const ranksOf = (...words: string[]): string => ['srun', ...words].join(' ');
+    beforeAll(async () => {
+      expect(await maetok(...sweep('undisturbed'))).toMatchObject({ code: 0 });
+    });
+
+    test('a job that is cancelled has saved, and is continued to the same table', async () => {
+      const job = await submit('cancelled', '-N2 -n2', ranksOf(...MAETOK, ...sweep('cancelled')));
+      await until(hasState('cancelled'));
+      await onSlurm('scancel', job);
+      await inState(job, 'CANCELLED');
+      await until(() => processesOf('cancelled.csv').length === 0);
+      expect(text('cancelled.log')).toMatch(/maetok: .*(interrupted|stopped).*/);
+      expect(existsSync(at('cancelled.csv'))).toBe(false);
+      expect(await maetok(...sweep('cancelled'))).toMatchObject({ code: 0 });
+      expect(text('cancelled.csv')).toBe(text('undisturbed.csv'));
+    });
+
+    test('--requeue after a warning has the job run again, to the same table', async () => {
+      const words = ranksOf(...MAETOK, ...sweep('warned'), '--requeue');
+      const job = await submit('warned', '-N2 -n2 --requeue', words);
+      await until(hasState('warned'));
+      await onSlurm('scancel', '--signal=USR1', job);
+      await inState(job, 'PENDING');
+      expect(text('warned.log')).toMatch(/JOB \d+ ON n1 CANCELLED .* DUE TO JOB REQUEUE/);
+      expect(existsSync(at('warned.csv'))).toBe(false);
+      await inState(job, 'COMPLETED', 'FAILED');
+      expect(text('warned.csv')).toBe(text('undisturbed.csv'));
+    });
+
+    test('a job that makes way for another is run again and goes on, to the same weights', async () => {
+      const training = ['train', 'maetok', ...DATA, '--preset=tiny', '--image-size=16', '--batch-size=8', '--steps=16'];
+      const ranked = (name: string): string[] => [
+        ...['srun', '-n2', ...MAETOK, ...training, '--log-every=1', '--evaluate-every=16', '--out', name],
+      ];
+      const undisturbed = onSlurm(...ranked('trained'));
+      const job = await submit(
+        'preempted',
+        '-n2 --requeue',
+        [...ranked('preempted'), '--requeue'].map(quoted).join(' '),
+      );
+      await until(
+        () => existsSync(at('preempted/metrics.csv')) && text('preempted/metrics.csv').split('\n').length > 4,
+      );
+      await onSlurm('scontrol', 'requeue', job);
+      await inState(job, 'PENDING');
+      await inState(job, 'COMPLETED', 'FAILED');
+      expect(text('preempted.log')).toContain('preempted: resumes after step');
+      expect((await undisturbed).code).toBe(0);
+      const weights = 'checkpoints/step-16/model.safetensors';
+      expect(readFileSync(at(`preempted/${weights}`))).toEqual(readFileSync(at(`trained/${weights}`)));
+      expect(text('preempted/metrics.csv')).toBe(text('trained/metrics.csv'));
+    }, 120_000);
+
+    slowTest.each([
+      ['extract', ['extract', '--tokenizer=trained', '--data=synthetic:scenes?count=4000&size=16', '--batch-size=8']],
+      ['sample', ['sample', 'diffused', '--tokenizer=trained', '--num=600', '--steps=50', '--batch-size=8']],
+    ])(
+      '%s that is warned of its time limit is run again, to the same files',
+      async (command, words) => {
+        if (command === 'sample')
+          await onSlurm(
+            ...['srun', '-n1', ...MAETOK, 'train', 'sit-tiny', '--latents=extract-whole', '--steps=2'],
+            ...['--batch-size=8', '--evaluate-every=2', '--out=diffused'],
+          );
+        const ranked = (name: string): string[] => ['srun', '-n2', ...MAETOK, ...words, '--out', name];
+        expect(await onSlurm(...ranked(`${command}-whole`))).toMatchObject({ code: 0 });
+        const again = [...ranked(command), '--requeue'].map(quoted).join(' ');
+        const job = await submit(command, '-n2 --requeue --time=1 --signal=USR1@50', again);
+        await inState(job, 'PENDING');
+        await inState(job, 'RUNNING', 'COMPLETED', 'FAILED');
+        await inState(job, 'PENDING', 'COMPLETED', 'FAILED');
+        await until(async () => (await stateOf(job)) === 'COMPLETED');
+        expect(text(`${command}.log`)).toContain(`job ${job} is near its end and saved`);
+        const files = readdirSync(at(`${command}-whole`)).filter(name => /\.(safetensors|npy|npz|csv)$/.test(name));
+        expect(files.length).toBeGreaterThan(0);
+        for (const file of files)
+          expect(readFileSync(at(`${command}/${file}`))).toEqual(readFileSync(at(`${command}-whole/${file}`)));
+      },
+      600_000,
+    );
+
+    test.each([
+      ['first', 0, []],
+      ['last', 2, []],
+      ['last, under srun -K,', 2, ['-K']],
+    ])('the %s of three ranks killed: all end, and it is named once', async (_, rank, options) => {
+      const name = `killed-${rank}${options.join('')}`;
+      const running = start(inFolder(['srun', '-N2', '-n3', ...options, ...MAETOK, ...sweep(name)]), cluster.env);
+      await until(hasState(name));
+      process.kill(processesOf(`${name}.csv`).find(one => one.rank === rank)!.pid, 'SIGKILL');
+      const killed = performance.now();
+      const { code, stderr } = await running.ended;
+      expect(performance.now() - killed).toBeLessThan(30_000);
+      expect(code).toBe(137);
+      if (options.length === 0)
+        expect(stderr.match(/maetok: rank \d is gone/g)).toEqual([`maetok: rank ${rank} is gone`]);
+      expect(existsSync(at(`${name}.csv`))).toBe(false);
+    });
+
+    test('a rank that is stopped, as if its host had lost its link, ends the others', async () => {
+      const running = start(inFolder(['srun', '-N2', '-n2', ...MAETOK, ...sweep('silent')]), cluster.env);
+      await until(hasState('silent'));
+      const [first, second] = [0, 1].map(rank => processesOf('silent.csv').find(one => one.rank === rank)!.pid);
+      process.kill(second, 'SIGSTOP');
+      const stopped = performance.now();
+      await until(() => !processesOf('silent.csv').some(({ pid }) => pid === first));
+      expect(performance.now() - stopped).toBeLessThan(30_000);
+      process.kill(second, 'SIGKILL');
+      expect((await running.ended).stderr).toContain('maetok: rank 1 is gone: nothing was heard of it for 15 s');
+    });
+
+    test('a node that fails ends the ranks of the others; the job is continued on what is left', async () => {
+      const job = await submit('node', '-N2 -n2 --no-requeue', ranksOf(...MAETOK, ...sweep('node')));
+      await until(hasState('node'));
+      await cluster.crash('n2');
+      const crashed = performance.now();
+      await until(() => processesOf('node.csv').length === 0);
+      expect(performance.now() - crashed).toBeLessThan(30_000);
+      expect(text('node.log')).toContain('maetok: rank 1 is gone');
+      await onSlurm('scancel', job);
+      expect(await onSlurm('srun', '-N1', '-n1', ...MAETOK, ...sweep('node'))).toMatchObject({ code: 0 });
+      expect(text('node.csv')).toBe(text('undisturbed.csv'));
+    });
+  });
 });
+
+const DATA = ['--data', 'synthetic:scenes?count=64&size=16'];
 
 const TINY = {
   train: 'maetok',
@@ -140,4 +277,27 @@ const TINY = {
 /** Waits for what is about to be so. */
 async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
   while (!(await holds())) await pause(200);
+}
+
+interface Task {
+  pid: number;
+  rank: number;
+}
+
+/** The ranks that srun has started with this word on their command line. */
+function processesOf(word: string): Task[] {
+  return readdirSync('/proc')
+    .filter(name => /^\d+$/.test(name))
+    .flatMap(name => {
+      try {
+        const [words, env] = ['cmdline', 'environ'].map(file =>
+          readFileSync(`/proc/${name}/${file}`, 'utf8').split('\0'),
+        );
+        const rank = env.find(line => line.startsWith('SLURM_PROCID='))?.split('=')[1];
+        const isRank = words[1] === MAETOK[1] && words.includes(word) && rank !== undefined;
+        return isRank ? [{ pid: Number(name), rank: Number(rank) }] : [];
+      } catch {
+        return []; // It has ended.
+      }
+    });
 }
