@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { agreeOnOptions } from './agreement.js';
 import { defineCommand } from './command.js';
 import { count } from '../base/options.js';
 import { WEIGHTS } from '../io/names.js';
@@ -54,8 +55,11 @@ export const diffusionLoss = defineCommand({
   inputs: { name: 'run', describe: 'a run of `train sit-…`, or published weights' },
   options,
   main: ['latents', 'floor', 'bins', 'samples', 'out', 'force'],
+  ranks: () => true,
   async run(chosen, [checkpoint], context) {
-    await refuseOutputs([chosen.out], chosen.force);
+    const { byFirst } = await import('../distributed/index.js');
+    await byFirst(context.communicator, () => refuseOutputs([chosen.out], chosen.force));
+    await agreeOnOptions(context, options, chosen, [checkpoint]);
     const { startEngine } = await import('../engine/index.js');
     await startEngine();
     const { diffusionLoss: measure } = await import('../jobs/diffusion-loss/index.js');

@@ -1,7 +1,7 @@
 import { tf, type RandomStream, type Tensor } from '../engine/index.js';
 import type { NetworkConfig } from './config.js';
 import { noisyAt, rowMean, targetAt } from './loss.js';
-import { predictAt, velocityFrom, type Predictor } from './objective.js';
+import { predictAt, velocityFrom, type Objective, type Predictor } from './objective.js';
 import { logSnr, PATHS } from './paths.js';
 
 /*
@@ -64,37 +64,57 @@ export function meanVariance(rows: Float32Array, width: number): number {
   return sum / width / Math.max(1, n - 1);
 }
 
-/** The loss of every bin, and of all together. Read back once, at the end. `onBin` is told how many bins are computed. */
-export async function lossByTime(
+/** The loss of every bin, and of all together. */
+export async function lossByTime(model: Predictor, frozen: FrozenSet, batchSize: number): Promise<TimeLoss[]> {
+  return lossesOf(
+    model.objective,
+    frozen,
+    await errorsByTime(model, frozen, batchSize, { start: 0, end: frozen.bins }),
+  );
+}
+
+/**
+ * Squared errors of prediction and velocity, summed over the rows of each bin of a stretch, [bins, 2]. Read back once, at the
+ * end. `onBin` is told how many bins are computed.
+ */
+export async function errorsByTime(
   model: Predictor,
   frozen: FrozenSet,
   batchSize: number,
+  { start, end }: { start: number; end: number },
   onBin?: (bins: number) => void,
-): Promise<TimeLoss[]> {
-  const sums = Array.from(binTimes(frozen.bins), (t, bin) => {
-    const parts = binSums(model, frozen, batchSize, bin, t);
-    onBin?.(bin + 1);
+): Promise<Float32Array> {
+  const sums = Array.from(binTimes(frozen.bins).subarray(start, end), (t, i) => {
+    const parts = binSums(model, frozen, batchSize, start + i, t);
+    onBin?.(i + 1);
     return parts;
   });
-  const rows: TimeLoss[] = [];
-  for (const [bin, parts] of sums.entries()) {
-    const t = (bin + 0.5) / frozen.bins;
+  const errors = new Float32Array(2 * sums.length);
+  for (const [i, parts] of sums.entries()) {
     const packed = tf.tidy(() => tf.stack([parts.loss, parts.velocity]));
-    const [loss, velocity] = await packed.data();
+    errors.set(await packed.data(), 2 * i);
     tf.dispose([packed, ...Object.values(parts)]);
-    const point = PATHS[model.objective.path](t);
-    const variance = point.dAlpha ** 2 * frozen.variance + point.dSigma ** 2;
-    rows.push({
+  }
+  return errors;
+}
+
+/** Losses by the squared errors of all bins, [bins, 2]. */
+export function lossesOf({ path }: Objective, { bins, perBin, variance }: FrozenSet, errors: Float32Array): TimeLoss[] {
+  const rows = Array.from(binTimes(bins), (t, bin): TimeLoss => {
+    const [loss, velocity] = errors.subarray(2 * bin);
+    const point = PATHS[path](t);
+    const target = point.dAlpha ** 2 * variance + point.dSigma ** 2;
+    return {
       bin,
       t,
       log_snr: logSnr(point),
-      loss: loss / frozen.perBin,
-      loss_per_dim: velocity / frozen.perBin,
-      target_variance: variance,
-      loss_normalised: velocity / frozen.perBin / variance,
-      rows: frozen.perBin,
-    });
-  }
+      loss: loss / perBin,
+      loss_per_dim: velocity / perBin,
+      target_variance: target,
+      loss_normalised: velocity / perBin / target,
+      rows: perBin,
+    };
+  });
   return [...rows, overall(rows)];
 }
 

@@ -1,6 +1,14 @@
 export { MODELS, networkConfig, sequenceLength, type LatentShape, type NetworkConfig } from './config.js';
 export { CONVENTIONS, guidanceOf, toConvention, toInner, type Convention, type InnerTerms } from './conventions.js';
-export { frozenRows, lossByTime, meanVariance, type FrozenSet, type TimeLoss } from './frozen.js';
+export {
+  errorsByTime,
+  frozenRows,
+  lossByTime,
+  lossesOf,
+  meanVariance,
+  type FrozenSet,
+  type TimeLoss,
+} from './frozen.js';
 export { initialise } from './initialise.js';
 export type { PathName } from './names.js';
 export { forward } from './network.js';

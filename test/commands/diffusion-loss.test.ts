@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from '@jest/globals';
 import { RandomNumbers } from '../../src/base/index.js';
 import { readNpz, writeNpz, type NdArray } from '../../src/io/index.js';
-import { maetok } from '../helpers/cli.js';
+import { maetok, maetokByRanks } from '../helpers/cli.js';
 import { rowsOf } from '../helpers/csv.js';
 import { tempFolder } from '../helpers/temp.js';
 
@@ -70,6 +70,14 @@ describe('maetok diffusion-loss', () => {
       objective: { path: 'linear', prediction: 'velocity' },
       trained: { times: 'uniform', time_shift: 'none' },
     });
+  });
+
+  test.each([2, 3])('%d ranks share the bins and write the table of one, bit for bit', async size => {
+    const words = ['diffusion-loss', run, '--latents', latents, '--batch-size', '5', '--quiet'];
+    const one = await maetok(...words);
+    const [first, ...others] = await maetokByRanks(size, ...words);
+    expect(first).toEqual(one);
+    for (const other of others) expect(other).toEqual({ code: 0, stdout: '', stderr: '' });
   });
 
   test('labels can be hidden', async () => {

@@ -1,5 +1,13 @@
 import { EXIT, UserError, type Log } from '../../base/index.js';
-import { lossByTime, openDiffusion, type Diffusion, type FrozenSet, type TimeLoss } from '../../diffusion/index.js';
+import {
+  errorsByTime,
+  lossesOf,
+  openDiffusion,
+  type Diffusion,
+  type FrozenSet,
+  type TimeLoss,
+} from '../../diffusion/index.js';
+import { agreeOnEach, alone, gathered, ofRank, shareOf, type Communicator } from '../../distributed/index.js';
 import { isRun, readRunConfig, sha256OfFile, type NamelessDType, type WeightsName } from '../../io/index.js';
 import { floorSubtraction, type BeyondFloor } from './floor.js';
 import { splitImages, type NormalisedLatents } from '../../latents/index.js';
@@ -34,6 +42,8 @@ export interface LossRow extends TimeLoss, Partial<BeyondFloor> {
 interface MeasureContext {
   log: Log;
   signal: AbortSignal;
+  /** The ranks that share the bins of times; default one alone. */
+  communicator?: Communicator | undefined;
 }
 
 /**
@@ -50,6 +60,10 @@ export async function diffusionLoss(
   const first = await openDiffusion(checkpoint, { ...settings, weights: kinds[0] });
   const latents = await openFitting(first, settings, context.log);
   try {
+    await agreeOnEach(context.communicator ?? alone, {
+      [`${checkpoint}: the digest`]: first.digest,
+      [`--latents ${latents.source.name}: the digest`]: latents.digest,
+    });
     const sets = await frozenSets(first, latents, run, settings, context.log);
     const rows: LossRow[] = [];
     for (const weights of kinds) rows.push(...(await measured(checkpoint, weights, first, sets, settings, context)));
@@ -114,7 +128,7 @@ async function measured(
   first: Diffusion,
   sets: Record<string, FrozenSet>,
   settings: LossSettings,
-  { log, signal }: MeasureContext,
+  { log, signal, communicator = alone }: MeasureContext,
 ): Promise<LossRow[]> {
   const own = weightsOf(checkpoint, settings)[0] === weights;
   const diffusion = own ? first : await openDiffusion(checkpoint, { ...settings, weights });
@@ -126,9 +140,12 @@ async function measured(
       if (signal.aborted) throw new UserError('interrupted; nothing was written', EXIT.interrupted);
       const { bins, perBin } = frozen;
       log.note(`${diffusion.name}: ${weights} weights on ${bins * perBin} rows (${split})`);
-      const progress = log.progress(`${diffusion.name}: loss of ${split} rows`, bins, 'bins');
-      const losses = await lossByTime(diffusion, frozen, settings.batchSize, done => progress.update(done));
+      const share = shareOf(communicator, bins);
+      const what = `${diffusion.name}: loss of ${split} rows${ofRank(communicator)}`;
+      const progress = log.progress(what, share.end - share.start, 'bins');
+      const own = await errorsByTime(diffusion, frozen, settings.batchSize, share, done => progress.update(done));
       progress.stop();
+      const losses = lossesOf(diffusion.objective, frozen, await gathered(communicator, own));
       rows.push(...losses.map(loss => ({ step: diffusion.step ?? ('' as const), split, weights, ...loss })));
     }
     return rows;
