@@ -1,4 +1,5 @@
 import { RandomNumbers } from '../base/index.js';
+import { alone, gathered, shareOf, type Share } from '../distributed/index.js';
 import type { FeatureSet } from '../features/index.js';
 import { NORMAL_95 } from '../statistics/index.js';
 import { frechetDistanceTo } from './frechet.js';
@@ -48,17 +49,17 @@ function frechetMetric(
         ? `${images} images are fewer than the ${extractor.widths.pooled} features of ${extractor.name}; ` +
           'the Fréchet distance of so few is mostly bias: compare it only at equal numbers of images'
         : undefined,
-    value: (sample, reference, { seed, bootstrap }) => {
+    value: async (sample, reference, { seed, bootstrap, communicator = alone }) => {
       const distance = frechetDistanceTo(moments(reference!));
       const value = distance(moments(sample));
       const variant = 'unbiased covariances, float64';
-      if (!sample.kept || bootstrap === 0) return Promise.resolve([{ variant, value }]);
-      const std = standardDeviation(
-        resampled(sample.kept, distance, bootstrap, new RandomNumbers(seed, `bootstrap/${name}`)),
-      );
+      if (!sample.kept || bootstrap === 0) return [{ variant, value }];
+      const random = new RandomNumbers(seed, `bootstrap/${name}`);
+      const own = resampled(sample.kept, distance, shareOf(communicator, bootstrap), random);
+      const std = standardDeviation(await gathered(communicator, own));
       // A replicate has fewer distinct images, which alone raises the distance: the replicates give the standard
       // deviation, not the mean.
-      return Promise.resolve([{ variant, value, low: value - NORMAL_95 * std, high: value + NORMAL_95 * std, std }]);
+      return [{ variant, value, low: value - NORMAL_95 * std, high: value + NORMAL_95 * std, std }];
     },
   };
 }
@@ -66,17 +67,17 @@ function frechetMetric(
 export const fid = frechetMetric('fid', 'pooled', { otherwise: 'fd', ofReconstructions: true, sweep: 'ranks' });
 export const sfid = frechetMetric('sfid', 'spatial');
 
-/** Distances of samples drawn with replacement; the reference stays. */
+/** Distances of samples drawn with replacement, those of a share of the drawings; the reference stays. */
 function resampled(
   kept: KeptRows,
   distance: (sample: FeatureMoments) => number,
-  times: number,
+  { start, end }: Share,
   random: RandomNumbers,
-): number[] {
+): Float64Array {
   const rows = together(kept);
-  return Array.from({ length: times }, (_, i) => {
+  return Float64Array.from({ length: end - start }, (_, i) => {
     const counts = new Float64Array(rows.rows);
-    for (const row of random.at(i).integers(rows.rows, rows.rows)) counts[row]++;
+    for (const row of random.at(start + i).integers(rows.rows, rows.rows)) counts[row]++;
     const gaussian = emptyGaussian(rows.width);
     addToGaussian(gaussian, rows, counts);
     return distance(momentsOf(gaussian));
@@ -84,7 +85,7 @@ function resampled(
 }
 
 /** Sample standard deviation. */
-function standardDeviation(values: readonly number[]): number {
+function standardDeviation(values: Float64Array): number {
   const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
   return Math.sqrt(values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / Math.max(1, values.length - 1));
 }

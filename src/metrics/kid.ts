@@ -1,4 +1,5 @@
 import { RandomNumbers, UserError } from '../base/index.js';
+import { alone, gathered, shareOf } from '../distributed/index.js';
 import { tf, type Tensor2D } from '../engine/index.js';
 import type { DistributionMetric } from './metric.js';
 import { chosenRows, keep, noRows, together, type FeatureRows, type KeptRows } from './rows.js';
@@ -51,7 +52,7 @@ export const kid: DistributionMetric<KeptRows> = {
     scores.every(({ std }) => std === undefined)
       ? `${images} images on each side are a single subset for ${name}, whose deviation is then undefined`
       : undefined,
-  value: async (sample, reference, { seed }) => {
+  value: async (sample, reference, { seed, communicator = alone }) => {
     const [x, y] = [together(sample), together(reference!)];
     const size = Math.min(SUBSET_SIZE, x.rows, y.rows);
     // A subset as large as both sets is both sets: drawn again it is the same, with no standard deviation to report.
@@ -59,8 +60,11 @@ export const kid: DistributionMetric<KeptRows> = {
       return [{ variant: `all ${size}, no subsets`, value: await polynomialMmd(x, y) }];
     const draw = (side: string, rows: FeatureRows, i: number): FeatureRows =>
       chosenRows(rows, new RandomNumbers(seed, `kid/${side}`).at(i).permutation(rows.rows).subarray(0, size));
-    const values: number[] = [];
-    for (let i = 0; i < SUBSETS; i++) values.push(await polynomialMmd(draw('sample', x, i), draw('reference', y, i)));
+    const { start, end } = shareOf(communicator, SUBSETS);
+    const own = new Float64Array(end - start);
+    for (let i = start; i < end; i++)
+      own[i - start] = await polynomialMmd(draw('sample', x, i), draw('reference', y, i));
+    const values = await gathered(communicator, own);
     const value = values.reduce((sum, mmd) => sum + mmd, 0) / SUBSETS;
     const std = Math.sqrt(values.reduce((sum, mmd) => sum + (mmd - value) ** 2, 0) / SUBSETS);
     return [{ variant: `${SUBSETS} subsets of ${size}`, value, std }];

@@ -1,3 +1,4 @@
+import type { Communicator } from '../distributed/index.js';
 import type { FeatureExtractor, FeatureSet } from '../features/index.js';
 import type { FeatureMoments } from './gaussian.js';
 import type { FeatureRows } from './rows.js';
@@ -28,6 +29,8 @@ export interface MetricContext {
   bootstrap: number;
   /** Directions that features are projected on. */
   directions: number;
+  /** Ranks that have the same features and share what is repeated; default one alone. */
+  communicator?: Communicator | undefined;
 }
 
 /** What scores were measured on, for messages. */

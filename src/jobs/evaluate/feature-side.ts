@@ -11,6 +11,9 @@ export interface SideSettings {
   directions: number;
 }
 
+/** The same, and the ranks that share what a metric repeats. */
+type ScoreSettings = SideSettings & Pick<MetricContext, 'communicator'>;
+
 /** What metrics need of the features of some images. */
 export interface ImageFeatures {
   images: number;
@@ -45,7 +48,7 @@ const contextOf = (
   extractor: FeatureExtractor,
   metric: DistributionMetric,
   count: number,
-  settings: SideSettings,
+  settings: ScoreSettings,
 ): MetricContext => ({ ...settings, count, width: extractor.widths[metric.needs] ?? 0 });
 
 /** Features of 8-bit pixels as floats [n, h, w, 3], which stay the caller's. */
@@ -105,7 +108,7 @@ export async function scoresOf(
   extractor: FeatureExtractor,
   sample: FeatureSide,
   against: Against,
-  settings: SideSettings,
+  settings: ScoreSettings,
 ): Promise<Score[]> {
   const moments = against.moments?.[metric.needs];
   const reference = moments && metric.known ? metric.known(moments) : against.side?.state(metric);

@@ -91,7 +91,7 @@ export async function evaluateInterpolations(
     log.warn(
       `${images.name}: the latents of ${copies} of ${count} images are among ${training.name}; iFID is of images that were held out`,
     );
-  const scores = await scoresOf(entry, extractor, interpolations, { side: truths }, settings);
+  const scores = await scoresOf(entry, extractor, interpolations, { side: truths }, { ...settings, communicator });
   caveats(log)(tokenizer.name, entry, scores, extractor, count);
   const common = { source: tokenizer.name, features: extractor.name, images: count, reference_images: count };
   return scores.map(score => ({ ...score, ...common, variant: `${variantOf(settings)}; ${score.variant}` }));

@@ -80,7 +80,7 @@ export async function evaluateReconstructions(
   settings: ReconstructionSettings,
   context: EvaluateContext,
 ): Promise<EvaluationRow[]> {
-  const { log } = context;
+  const { log, communicator } = context;
   const wanted = extractor ? applicable(extractor, metrics) : [];
   const needed = wanted.map(({ metric }) => metric);
   const side = (bootstrap: number) =>
@@ -122,13 +122,14 @@ export async function evaluateReconstructions(
   if (count < 2) throw new UserError(`${images.name}: ${count} readable images; an evaluation needs at least 2`);
   const common = { source, images: count, reference_images: count };
   const warn = caveats(log);
+  const sharing = { ...settings, communicator };
   const rows: EvaluationRow[] = [];
   for (const { kind, pairs, features } of judged) {
     rows.push(...pairs.scores().map(score => ({ ...score, ...common, ...kind, features: '' })));
     if (!extractor || !features || !truths) continue;
     for (const entry of wanted) {
       const named = { ...entry, name: `r${entry.name}` };
-      const scores = await scoresOf(named, extractor, features, { side: truths }, settings);
+      const scores = await scoresOf(named, extractor, features, { side: truths }, sharing);
       warn(source, named, scores, extractor, count);
       rows.push(...scores.map(score => ({ ...score, ...common, ...kind, features: extractor.name })));
     }

@@ -92,6 +92,7 @@ export async function comparison(
   }
   const warn = caveats(context.log);
   const against = { side, moments };
+  const sharing = { ...settings, communicator: context.communicator };
   return async ({ name, images }) => {
     const needed = wanted.map(({ metric }) => metric);
     const sample = await sideOf(images, extractor, needed, settings, context);
@@ -100,7 +101,7 @@ export async function comparison(
     for (const entry of wanted) {
       const { sides, needs } = entry.metric;
       const compared = sides === 'sample' || moments?.[needs] ? null : (side?.count() ?? null);
-      const scores = await scoresOf(entry, extractor, sample, against, settings);
+      const scores = await scoresOf(entry, extractor, sample, against, sharing);
       const common = { source: name, features: extractor.name, images: sample.count(), reference_images: compared };
       warn(name, entry, scores, extractor, sample.count());
       rows.push(...scores.map(score => ({ ...score, ...common })));
