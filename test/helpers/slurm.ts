@@ -1,10 +1,10 @@
 import { execFileSync, spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer, type AddressInfo } from 'node:net';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
+import { freePorts } from './ports.js';
 
 /** A cluster of Slurm on this machine: a controller and nodes n1 and n2, each with a host name and processes of its own. */
 export interface SlurmCluster {
@@ -153,13 +153,4 @@ ${nodes.join('\n')}
 PartitionName=main Nodes=ALL Default=YES MaxTime=60 State=UP
 `,
   );
-}
-
-/** Ports at which nobody listens. */
-async function freePorts(count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => createServer().listen(0));
-  await Promise.all(servers.map(server => once(server, 'listening')));
-  const ports = servers.map(server => (server.address() as AddressInfo).port);
-  for (const server of servers) server.close();
-  return ports;
 }
