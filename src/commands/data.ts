@@ -1,6 +1,7 @@
 import { z } from 'zod';
-import { EXIT, UserError } from '../base/index.js';
+import { EXIT, UserError, type Progress } from '../base/index.js';
 import type { ImageDataset } from '../data/index.js';
+import { agreeOn, byFirst, ofRank, shareOf } from '../distributed/index.js';
 import { defineCommand, type Context } from './command.js';
 import { count, whole } from '../base/options.js';
 import { SPLITS } from '../data/names.js';
@@ -67,6 +68,8 @@ export const data = defineCommand({
   inputs: { name: 'data', describe: 'a folder, file or synthetic:scenes', min: 0, max: 64 },
   options,
   main: ['limit', 'check', 'grid', 'num', 'out', 'force'],
+  // A look at headers or at a few images is not worth several processes.
+  ranks: ({ check, out }) => check || out !== undefined,
   async run(chosen, specs, context) {
     const { DATA_SPECS, openImages } = await import('../data/index.js');
     if (specs.length === 0) {
@@ -80,13 +83,17 @@ export const data = defineCommand({
     }
     const onlyOne = (['check', 'out', 'grid', 'sheet'] as const).find(name => chosen[name]);
     if (onlyOne && specs.length > 1) throw new UserError(`--${onlyOne} takes one data set, ${specs.length} were given`);
+    const { communicator } = context;
     const rows: Row[] = [];
     for (const spec of specs) {
       const dataset = await openImages(spec, { ...chosen, log: context.log });
       try {
-        if (chosen.sheet !== undefined) await writeSheet(dataset, chosen.sheet, chosen);
+        await agreeOn(communicator, `the digest of ${dataset.name}`, dataset.digest);
+        await byFirst(communicator, async () => {
+          if (chosen.sheet !== undefined) await writeSheet(dataset, chosen.sheet, chosen);
+          if (!chosen.check) rows.push(await described(dataset, chosen.split));
+        });
         if (chosen.check) await check(dataset, chosen, context);
-        else rows.push(await described(dataset, chosen.split));
         await exported(dataset, chosen, context);
         if (!chosen.check) noteClasses(dataset, context);
       } finally {
@@ -123,9 +130,11 @@ const FINDINGS = ['image', 'kind', 'problem', 'like', 'distance'];
 
 async function check(dataset: ImageDataset, { size, near }: Options, context: Context): Promise<void> {
   const { surveyImages } = await import('../data/index.js');
-  const { log, signal } = context;
-  const progress = log.progress('checking', dataset.count, 'images');
-  const survey = await surveyImages(dataset, { size, near, progress, signal }).finally(() => progress.stop());
+  const { log, signal, communicator } = context;
+  const progress = progressOf('checking', dataset, context);
+  const survey = await surveyImages(dataset, { size, near, progress, signal, communicator }).finally(() =>
+    progress.stop(),
+  );
   await writeTable(
     context,
     FINDINGS,
@@ -169,11 +178,18 @@ function noteClasses({ name, labels, classes }: ImageDataset, { log }: Context):
   log.note(`${name}: ${present.length} classes: ${counted(present)}`);
 }
 
-async function brokenOf(dataset: ImageDataset, { log, signal }: Context) {
+/** Progress over the images of a data set that are this rank's. */
+function progressOf(what: string, { count }: ImageDataset, { log, communicator }: Context): Progress {
+  const { start, end } = shareOf(communicator, count);
+  return log.progress(`${what}${ofRank(communicator)}`, end - start, 'images');
+}
+
+async function brokenOf(dataset: ImageDataset, context: Context) {
   const { brokenImages } = await import('../data/index.js');
-  const progress = log.progress('checking', dataset.count, 'images');
+  const { signal, communicator } = context;
+  const progress = progressOf('checking', dataset, context);
   try {
-    return await brokenImages(dataset, progress, signal);
+    return await brokenImages(dataset, { progress, signal, communicator });
   } finally {
     progress.stop();
   }
@@ -181,11 +197,12 @@ async function brokenOf(dataset: ImageDataset, { log, signal }: Context) {
 
 async function exported(dataset: ImageDataset, chosen: Options, context: Context): Promise<void> {
   const { grid, out, size, force } = chosen;
-  if (grid !== undefined) await writeGrid(dataset, grid, chosen);
+  const { signal, communicator } = context;
+  if (grid !== undefined) await byFirst(communicator, () => writeGrid(dataset, grid, chosen));
   if (out === undefined) return;
   const { exportFolder, exportNpz, without } = await import('../data/index.js');
-  const progress = context.log.progress('writing', dataset.count, 'images');
-  const settings = { size, force, signal: context.signal, progress };
+  const progress = progressOf('writing', dataset, context);
+  const settings = { size, force, signal, progress, communicator };
   try {
     if (!out.endsWith('.npz')) {
       await exportFolder(dataset, out, settings);

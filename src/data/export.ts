@@ -3,6 +3,7 @@ import { readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { stringify } from 'csv-stringify/sync';
 import { EXIT, UserError, VERSION, type Progress } from '../base/index.js';
+import { alone, byFirst, shareOf, sumOf, type Communicator } from '../distributed/index.js';
 import {
   encodePng,
   holdFolder,
@@ -15,27 +16,36 @@ import {
   type TypedArray,
 } from '../io/index.js';
 import { firstReadable, nothingReadable, severalAtOnce } from './batch.js';
+import { tellBroken } from './broken.js';
 import { centreCrop } from './crop.js';
 import { subset, type ImageDataset } from './dataset.js';
-import { evenlySpaced, requireOneSize } from './inspect.js';
+import { indicesOf, requireOneSize } from './inspect.js';
+import { throughFirst } from './through-first.js';
 
 export interface ExportOptions {
   /** Centre crop to this side; absent: as they are. */
   size?: number | undefined;
   force: boolean;
   signal: AbortSignal;
+  /** Of this rank's share. */
   progress: Progress;
+  /** The ranks that share the images; default one alone. What is written does not depend on their number. */
+  communicator?: Communicator | undefined;
 }
 
 const BATCH = 256;
 const CARD = 'dataset.json';
 
-/** Images of a data set in its order, cropped; broken ones are left out. */
-async function* readableImages(dataset: ImageDataset, { size, signal, progress }: ExportOptions) {
-  for (let start = 0; start < dataset.count; start += BATCH) {
+/** This rank's images of a data set in its order, cropped; broken ones are left out. */
+async function* readableImages(
+  dataset: ImageDataset,
+  { size, signal, progress, communicator = alone }: ExportOptions,
+): AsyncGenerator<{ index: number; image: RawImage }[]> {
+  const share = shareOf(communicator, dataset.count);
+  for (let start = share.start; start < share.end; start += BATCH) {
     if (signal.aborted) throw new UserError('interrupted; nothing was written', EXIT.interrupted);
-    const indices = evenlySpaced(Math.min(BATCH, dataset.count - start), BATCH).map(i => start + i);
-    const images = await severalAtOnce(indices, async index => {
+    const end = Math.min(start + BATCH, share.end);
+    const images = await severalAtOnce(indicesOf({ start, end }), async index => {
       try {
         const image = await dataset.read(index, size);
         return { index, image: size === undefined ? image : centreCrop(image, size) };
@@ -45,7 +55,7 @@ async function* readableImages(dataset: ImageDataset, { size, signal, progress }
       }
     });
     yield images.filter(image => image !== undefined);
-    progress.update(start + indices.length);
+    progress.update(end - share.start);
   }
 }
 
@@ -54,32 +64,39 @@ async function* readableImages(dataset: ImageDataset, { size, signal, progress }
  * would. All images must be readable (`without` sees to that) and of one size.
  */
 export async function exportNpz(dataset: ImageDataset, path: string, options: ExportOptions): Promise<void> {
-  refuseExisting(path, options.force);
-  const { size } = options;
+  const { communicator = alone, size, force } = options;
+  await byFirst(communicator, () => refuseExisting(path, force));
   const { width, height } = size === undefined ? await firstReadable(dataset) : { width: size, height: size };
-  const first = { name: dataset.imageName(0), width, height };
-  async function* chunks(): AsyncIterable<TypedArray> {
-    for await (const batch of readableImages(dataset, options)) {
-      for (const { index, image } of batch) {
-        requireOneSize([first, { name: dataset.imageName(index), width: image.width, height: image.height }]);
-        yield image.data;
-      }
-    }
-  }
   const { labels } = dataset;
   const labelArray: NdArray | undefined = labels && {
     shape: [dataset.count],
     dtype: 'int64',
     data: BigInt64Array.from(labels, BigInt),
   };
-  await writeNpz(
-    path,
-    {
-      images: { shape: [dataset.count, height, width, 3], dtype: 'uint8', chunks: chunks() },
-      ...(labelArray && { labels: labelArray }),
-    },
-    { force: options.force },
-  );
+  const write = async (chunks: AsyncIterable<TypedArray>): Promise<void> =>
+    await writeNpz(
+      path,
+      {
+        images: { shape: [dataset.count, height, width, 3], dtype: 'uint8', chunks },
+        ...(labelArray && { labels: labelArray }),
+      },
+      { force },
+    );
+  await throughFirst(path, pixelsOf(dataset, { width, height }, options), communicator, write);
+}
+
+/** The pixels of this rank's images. @throws UserError for one of another size than the first image. */
+async function* pixelsOf(
+  dataset: ImageDataset,
+  expected: { width: number; height: number },
+  options: ExportOptions,
+): AsyncGenerator<Uint8Array> {
+  const first = { name: dataset.imageName(0), ...expected };
+  for await (const batch of readableImages(dataset, options))
+    for (const { index, image } of batch) {
+      requireOneSize([first, { name: dataset.imageName(index), width: image.width, height: image.height }]);
+      yield image.data;
+    }
 }
 
 /**
@@ -88,25 +105,17 @@ export async function exportNpz(dataset: ImageDataset, path: string, options: Ex
  */
 export async function exportFolder(dataset: ImageDataset, path: string, options: ExportOptions): Promise<void> {
   const folder = resolve(path);
+  const { communicator = alone } = options;
   // The folder itself is replaced at the end, so its lock is next to it.
-  await holdFolder(path, { lock: `${folder}.lock` }, () => exportHeld(dataset, folder, options));
+  await holdFolder(path, { lock: `${folder}.lock`, communicator }, () => exportHeld(dataset, folder, options));
 }
 
 async function exportHeld(dataset: ImageDataset, folder: string, options: ExportOptions): Promise<void> {
-  if (existsSync(folder) && !(options.force && (await isOurs(folder)))) {
-    const advice = options.force ? 'it was not written by maetok data; remove it first' : 'choose another --out';
-    throw new UserError(`${folder}: already exists; ${advice}`, EXIT.failed);
-  }
+  const { communicator = alone, force } = options;
   const partial = `${folder}.partial`;
+  await byFirst(communicator, () => refuseForeign(folder, force));
   try {
-    // The remains of a killed process.
-    await rm(partial, { recursive: true, force: true });
-    await makeFolder(partial);
-    const unfit = dataset.classes.find(name => /^\.{0,2}$|[/\\\0]/.test(name));
-    if (unfit !== undefined)
-      throw new UserError(`${dataset.name}: class '${unfit}' cannot name a folder; write --out FILE.npz instead`);
-    for (const name of dataset.classes) await makeFolder(join(partial, name));
-    const factors: Record<string, string | number>[] = [];
+    await byFirst(communicator, () => makeClassFolders(dataset, partial));
     let written = 0;
     for await (const batch of readableImages(dataset, options)) {
       await severalAtOnce(
@@ -114,18 +123,45 @@ async function exportHeld(dataset: ImageDataset, folder: string, options: Export
         async ({ index, image }) => await writeImage(partial, fileName(dataset, index), image),
       );
       written += batch.length;
-      for (const { index } of batch)
-        if (dataset.factors) factors.push({ file: fileName(dataset, index), ...dataset.factors(index) });
     }
-    if (written === 0) throw nothingReadable(dataset);
-    if (factors.length > 0) await writeFile(join(partial, 'factors.csv'), stringify(factors, { header: true }));
-    await writeFile(join(partial, CARD), card(dataset, options));
-    if (existsSync(folder)) await rm(folder, { recursive: true });
-    await rename(partial, folder);
+    await tellBroken(communicator, dataset);
+    if ((await sumOf(communicator, written)) === 0) throw nothingReadable(dataset);
+    await byFirst(communicator, async () => {
+      await describeFolder(dataset, partial, options);
+      if (existsSync(folder)) await rm(folder, { recursive: true });
+      await rename(partial, folder);
+    });
   } catch (error) {
-    await rm(partial, { recursive: true, force: true });
+    if (communicator.rank === 0) await rm(partial, { recursive: true, force: true });
     throw error;
   }
+}
+
+async function refuseForeign(folder: string, force: boolean): Promise<void> {
+  if (!existsSync(folder) || (force && (await isOurs(folder)))) return;
+  const advice = force ? 'it was not written by maetok data; remove it first' : 'choose another --out';
+  throw new UserError(`${folder}: already exists; ${advice}`, EXIT.failed);
+}
+
+async function makeClassFolders({ name, classes }: ImageDataset, partial: string): Promise<void> {
+  // The remains of a killed process.
+  await rm(partial, { recursive: true, force: true });
+  await makeFolder(partial);
+  const unfit = classes.find(word => /^\.{0,2}$|[/\\\0]/.test(word));
+  if (unfit !== undefined)
+    throw new UserError(`${name}: class '${unfit}' cannot name a folder; write --out FILE.npz instead`);
+  for (const word of classes) await makeFolder(join(partial, word));
+}
+
+/** Where the images come from and, of drawn ones, how they were drawn. */
+async function describeFolder(dataset: ImageDataset, folder: string, options: ExportOptions): Promise<void> {
+  const { factors, broken, count } = dataset;
+  if (factors) {
+    const present = indicesOf({ start: 0, end: count }).filter(index => !broken.has(index));
+    const rows = present.map(index => ({ file: fileName(dataset, index), ...factors(index) }));
+    await writeFile(join(folder, 'factors.csv'), stringify(rows, { header: true }));
+  }
+  await writeFile(join(folder, CARD), card(dataset, options));
 }
 
 const writeImage = async (folder: string, name: string, image: RawImage): Promise<void> =>
@@ -160,6 +196,6 @@ export function without(dataset: ImageDataset, broken: readonly { index: number 
   if (broken.length === 0) return dataset;
   if (broken.length === dataset.count) throw nothingReadable(dataset);
   const left = new Set(broken.map(({ index }) => index));
-  const kept = Int32Array.from(evenlySpaced(dataset.count, dataset.count).filter(index => !left.has(index)));
+  const kept = Int32Array.from(indicesOf({ start: 0, end: dataset.count }).filter(index => !left.has(index)));
   return subset(dataset, kept, dataset.name, sha256OfText(`${dataset.digest} without ${[...left].join(' ')}`));
 }

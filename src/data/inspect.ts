@@ -1,4 +1,5 @@
 import { EXIT, UserError, type Progress } from '../base/index.js';
+import { alone, gatherParts, shareOf, type Communicator, type Share } from '../distributed/index.js';
 import { imageSize } from '../io/index.js';
 import { nothingReadable, severalAtOnce } from './batch.js';
 import type { ImageDataset, StoredImage } from './dataset.js';
@@ -54,20 +55,30 @@ export function evenlySpaced(count: number, most: number): number[] {
   return Array.from({ length: taken }, (_, i) => Math.floor((i * count) / taken));
 }
 
+/** The indices from `start` to before `end`. */
+export const indicesOf = ({ start, end }: Share): number[] => Array.from({ length: end - start }, (_, i) => start + i);
+
 export interface BrokenImage {
   index: number;
   image: string;
   problem: string;
 }
 
-/** Decodes every image and returns those that cannot be decoded. */
+export interface InspectOptions {
+  /** Of this rank's share. */
+  progress: Progress;
+  signal: AbortSignal;
+  /** The ranks that share the images; default one alone. */
+  communicator?: Communicator | undefined;
+}
+
+/** Decodes every image, each rank its share, and returns on all ranks those that cannot be decoded. */
 export async function brokenImages(
   dataset: ImageDataset,
-  progress: Progress,
-  signal: AbortSignal,
+  { progress, signal, communicator = alone }: InspectOptions,
 ): Promise<BrokenImage[]> {
   let done = 0;
-  const found = await severalAtOnce(evenlySpaced(dataset.count, dataset.count), async index => {
+  const found = await severalAtOnce(indicesOf(shareOf(communicator, dataset.count)), async index => {
     if (signal.aborted) throw new UserError('interrupted', EXIT.interrupted);
     try {
       await dataset.read(index);
@@ -80,7 +91,11 @@ export async function brokenImages(
       progress.update(++done);
     }
   });
-  return found.filter(image => image !== undefined);
+  const all = await gatherParts(
+    communicator,
+    found.filter(image => image !== undefined),
+  );
+  return all.flat();
 }
 
 /** The one size of all images, where no `--size` makes them alike. @throws UserError naming two that differ. */

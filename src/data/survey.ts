@@ -1,19 +1,18 @@
 import { createHash } from 'node:crypto';
-import { EXIT, messageOf, UserError, type Progress } from '../base/index.js';
-import { imageMode, type RawImage } from '../io/index.js';
+import { EXIT, messageOf, UserError } from '../base/index.js';
+import { alone, gatherParts, shareOf } from '../distributed/index.js';
+import { imageMode } from '../io/index.js';
 import { severalAtOnce } from './batch.js';
 import type { ImageDataset, StoredImage } from './dataset.js';
-import { findDuplicates, type Compared } from './duplicates.js';
-import { evenlySpaced } from './inspect.js';
+import { findDuplicates, type Compared, type Duplicate } from './duplicates.js';
+import { indicesOf, type InspectOptions } from './inspect.js';
 import { lookOf } from './perceptual.js';
 
-export interface SurveyOptions {
+export interface SurveyOptions extends InspectOptions {
   /** The side that images are wanted at: smaller ones are named. */
   size?: number | undefined;
   /** Bits in which the hashes of near duplicates may differ; 0: exact duplicates only. */
   near: number;
-  progress: Progress;
-  signal: AbortSignal;
 }
 
 /** Something about an image that one would want to know before training. */
@@ -39,58 +38,84 @@ export interface Survey {
   contradictions: number;
 }
 
-/** Decodes every image once and says what is wrong with which. */
+/** An image as one look at it finds it. */
+type Seen = Readable | Unreadable;
+
+interface Readable extends Compared {
+  width: number;
+  height: number;
+  mode: string;
+}
+
+interface Unreadable {
+  index: number;
+  problem: string;
+}
+
+/** Decodes every image once, each rank its share, and says what is wrong with which; all ranks learn all of it. */
 export async function surveyImages(dataset: ImageDataset, options: SurveyOptions): Promise<Survey> {
-  const { size, near, progress, signal } = options;
-  const [sizes, modes] = [new Map<string, number>(), new Map<string, number>()];
-  const findings: Finding[] = [];
+  const { communicator = alone, near, size = 0 } = options;
+  const seen = (await gatherParts(communicator, await lookAtShare(dataset, options))).flat();
+  const readable = seen.filter(image => 'pixels' in image);
+  const duplicates = findDuplicates(readable, near);
+  const isSmall = ({ width, height }: Readable): boolean => Math.min(width, height) < size;
+  const found: Omit<Finding, 'image'>[] = [
+    ...seen.filter(image => 'problem' in image).map(image => ({ ...image, kind: 'unreadable' as const })),
+    ...readable.filter(isSmall).map(({ index, width, height }) => ({
+      index,
+      kind: 'small' as const,
+      problem: `${width}×${height} would be enlarged to ${size}`,
+    })),
+    ...duplicates.map(duplicate => duplicateFinding(dataset, duplicate)),
+  ];
+  const isUnreadable = ({ kind }: Pick<Finding, 'kind'>): number => Number(kind === 'unreadable');
+  return {
+    findings: found
+      .sort((a, b) => isUnreadable(b) - isUnreadable(a) || a.index - b.index)
+      .map(finding => ({ ...finding, image: dataset.imageName(finding.index) })),
+    sizes: mostFrequent(readable.map(({ width, height }) => `${width}×${height}`)),
+    modes: mostFrequent(readable.map(({ mode }) => mode)),
+    contradictions: duplicates.filter(duplicate => contradicts(dataset, duplicate)).length,
+  };
+}
+
+async function lookAtShare(dataset: ImageDataset, options: SurveyOptions): Promise<Seen[]> {
+  const { communicator = alone, progress, signal } = options;
   let done = 0;
-  const compared = await severalAtOnce(evenlySpaced(dataset.count, dataset.count), async index => {
+  return await severalAtOnce(indicesOf(shareOf(communicator, dataset.count)), async index => {
     if (signal.aborted) throw new UserError('interrupted', EXIT.interrupted);
-    const image = dataset.imageName(index);
     try {
-      const pixels = await dataset.read(index);
-      const { width, height } = pixels;
-      countIn(sizes, `${width}×${height}`);
-      countIn(modes, await modeOf(await dataset.stored(index)));
-      if (size !== undefined && Math.min(width, height) < size)
-        findings.push({ index, image, kind: 'small', problem: `${width}×${height} would be enlarged to ${size}` });
-      return comparedOf(index, pixels);
+      return await lookAt(dataset, index);
     } catch (error) {
       if (!(error instanceof UserError)) throw error;
-      findings.push({ index, image, kind: 'unreadable', problem: messageOf(error).replace(`${image}: `, '') });
-      return undefined;
+      return { index, problem: messageOf(error).replace(`${dataset.imageName(index)}: `, '') };
     } finally {
       progress.update(++done);
     }
   });
-  const duplicates = findDuplicates(
-    compared.filter(image => image !== undefined),
-    near,
-  );
-  const { labels } = dataset;
-  for (const { index, like, distance } of duplicates)
-    findings.push({
-      index,
-      image: dataset.imageName(index),
-      kind: distance === undefined ? 'duplicate' : 'near duplicate',
-      problem: `${distance === undefined ? 'the same pixels as' : 'much like'} an earlier image${labels && labels[index] !== labels[like] ? ' of another class' : ''}`,
-      like: dataset.imageName(like),
-      ...(distance !== undefined && { distance }),
-    });
-  const isUnreadable = ({ kind }: Finding): number => Number(kind === 'unreadable');
-  return {
-    findings: findings.sort((a, b) => isUnreadable(b) - isUnreadable(a) || a.index - b.index),
-    sizes: mostFrequent(sizes),
-    modes: mostFrequent(modes),
-    contradictions: duplicates.filter(({ index, like }) => labels && labels[index] !== labels[like]).length,
-  };
 }
 
-function comparedOf(index: number, image: RawImage): Compared {
+async function lookAt(dataset: ImageDataset, index: number): Promise<Readable> {
+  const image = await dataset.read(index);
   const { width, height, data } = image;
+  const mode = await modeOf(await dataset.stored(index));
   const pixels = createHash('sha1').update(`${width} ${height} `).update(data).digest('base64');
-  return { index, pixels, ...lookOf(image) };
+  return { index, width, height, mode, pixels, ...lookOf(image) };
+}
+
+const contradicts = ({ labels }: ImageDataset, { index, like }: Duplicate): boolean =>
+  labels !== undefined && labels[index] !== labels[like];
+
+function duplicateFinding(dataset: ImageDataset, duplicate: Duplicate): Omit<Finding, 'image'> {
+  const { index, like, distance } = duplicate;
+  const how = distance === undefined ? 'the same pixels as' : 'much like';
+  return {
+    index,
+    kind: distance === undefined ? 'duplicate' : 'near duplicate',
+    problem: `${how} an earlier image${contradicts(dataset, duplicate) ? ' of another class' : ''}`,
+    like: dataset.imageName(like),
+    ...(distance !== undefined && { distance }),
+  };
 }
 
 async function modeOf(stored: StoredImage): Promise<string> {
@@ -98,8 +123,9 @@ async function modeOf(stored: StoredImage): Promise<string> {
   return await imageMode('path' in stored ? stored.path : stored.bytes);
 }
 
-function countIn(counts: Map<string, number>, key: string): void {
-  counts.set(key, (counts.get(key) ?? 0) + 1);
+/** How often each value occurs, the most frequent first, then the one that comes first. */
+function mostFrequent(values: readonly string[]): [string, number][] {
+  const counts = new Map<string, number>();
+  for (const value of values) counts.set(value, (counts.get(value) ?? 0) + 1);
+  return [...counts].sort((a, b) => b[1] - a[1]);
 }
-
-const mostFrequent = (counts: Map<string, number>): [string, number][] => [...counts].sort((a, b) => b[1] - a[1]);

@@ -4,7 +4,8 @@ import { beforeAll, describe, expect, test } from '@jest/globals';
 import sharp from 'sharp';
 import { tryLock } from '../../src/base/index.js';
 import { readNpz } from '../../src/io/index.js';
-import { maetok } from '../helpers/cli.js';
+import { maetok, maetokByRanks, maetokWith } from '../helpers/cli.js';
+import { asRanks } from '../helpers/ranks.js';
 import { rowsOf } from '../helpers/csv.js';
 import { tempFolder } from '../helpers/temp.js';
 
@@ -159,5 +160,77 @@ describe('maetok data', () => {
       expect(stderr).not.toMatch(/defect/);
       for (const name of ['none', 'none.npz', 'none.png']) expect(existsSync(join(root, name))).toBe(false);
     });
+  });
+
+  describe('several ranks', () => {
+    const filesOf = (at: string): Record<string, string> =>
+      Object.fromEntries(
+        readdirSync(at, { recursive: true, withFileTypes: true })
+          .filter(entry => entry.isFile())
+          .map(({ parentPath, name }) => join(parentPath, name))
+          .map(path => [path.slice(at.length), readFileSync(path, 'base64')]),
+      );
+    let damaged = '';
+    beforeAll(async () => {
+      ({ folder: damaged } = await withBrokenImage('damaged-for-ranks'));
+      const [a, b] = readdirSync(damaged).filter(name => !name.includes('.'));
+      writeFileSync(join(damaged, b, 'copy.png'), readFileSync(join(damaged, a, readdirSync(join(damaged, a))[1])));
+    });
+
+    test.each([2, 3, 14])('%d of them write the folder of one, byte for byte', async size => {
+      for (const [kind, spec] of Object.entries({ drawn: SPEC, damaged })) {
+        const [one, all] = [`one-${kind}-${size}`, `by-${size}-${kind}`].map(name => join(root, name));
+        const alone = await maetok('data', spec, '--size', '8', '--out', one);
+        const [first, ...others] = await maetokByRanks(size, 'data', spec, '--size', '8', '--out', all);
+        expect(first).toMatchObject({ code: 0, stdout: alone.stdout });
+        expect(first.stderr).toContain(kind === 'drawn' ? '12 images written' : '12 images written, 1 unreadable');
+        for (const other of others) expect(other).toEqual({ code: 0, stdout: '', stderr: '' });
+        expect(filesOf(all)).toEqual(filesOf(one));
+        expect(readdirSync(root).filter(name => name.startsWith(`by-${size}-${kind}`))).toHaveLength(1);
+      }
+    });
+
+    test.each([2, 3, 14])('%d of them write the archive of one, byte for byte', async size => {
+      const [one, all] = [`one-${size}.npz`, `by-${size}.npz`].map(name => join(root, name));
+      await maetok('data', damaged, '--out', one);
+      const [first] = await maetokByRanks(size, 'data', damaged, '--out', all);
+      expect(first.code).toBe(0);
+      expect(readFileSync(all).equals(readFileSync(one))).toBe(true);
+      expect(readdirSync(root).filter(name => name.startsWith(`by-${size}.npz`))).toEqual([`by-${size}.npz`]);
+    });
+
+    test.each([2, 3, 14])(
+      '%d of them find what one finds',
+      async size => {
+        const words = ['data', damaged, '--check', '--size', '20'];
+        const alone = await maetok(...words);
+        const [first, ...others] = await maetokByRanks(size, ...words);
+        expect(first).toMatchObject({ code: 1, stdout: alone.stdout });
+        expect(rowsOf(first.stdout).map(({ kind }) => kind)).toEqual(
+          expect.arrayContaining(['unreadable', 'duplicate']),
+        );
+        expect(first.stderr.split('\n').slice(1)).toEqual(alone.stderr.split('\n'));
+        for (const { code, stdout } of others) expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+      },
+      15_000,
+    );
+
+    test('are refused where they would all do the same', async () => {
+      for (const words of [[], ['--grid', join(root, 'ranks.png')]]) {
+        const [first] = await maetokByRanks(2, 'data', SPEC, ...words);
+        expect(first).toMatchObject({ code: 2, stderr: expect.stringMatching(/does not divide its work/) });
+      }
+    }, 15_000);
+
+    test('that see different images are refused, and nothing is written', async () => {
+      const out = join(root, 'different');
+      const specs = [SPEC, SPEC.replace('12', '13')];
+      const [first] = await asRanks(2, communicator =>
+        maetokWith({ communicator }, 'data', specs[communicator.rank], '--out', out),
+      );
+      expect(first.code).toBe(2);
+      expect(first.stderr).toMatch(/the digest of scenes is not the same for all ranks: .* for rank 1/);
+      expect(existsSync(out)).toBe(false);
+    }, 15_000);
   });
 });
