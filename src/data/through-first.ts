@@ -29,8 +29,7 @@ export async function throughFirst(
   }
   await holdFolder(folder, { communicator }, async () => {
     if (communicator.rank === 0) {
-      await write(inOrder());
-      await rm(folder, { recursive: true });
+      await write(inOrder()).finally(() => rm(folder, { recursive: true, force: true }));
     } else {
       await pipeline(Readable.from(own), createWriteStream(partOf(communicator.rank)));
       await communicator.barrier();
