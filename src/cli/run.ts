@@ -52,7 +52,8 @@ export async function runCli(argv: string[], streams: CliStreams): Promise<numbe
     // An interruption is all ranks', and rank 0 tells it.
     if (rank > 0 && code !== EXIT.interrupted) {
       await letFirstTell();
-      stderr.write(`rank ${rank}: ${message}\n`);
+      // The launcher, which rank 0 has told to end all, says so by a signal first.
+      if (streams.heard?.() === undefined) stderr.write(`rank ${rank}: ${message}\n`);
     }
     log.error(message);
     return end(code);

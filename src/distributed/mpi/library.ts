@@ -32,11 +32,21 @@ type Library = ReturnType<Koffi['load']>;
  * @throws UserError where what is installed under its name is of no known family.
  */
 export async function openMpi(abi: MpiAbi): Promise<MpiLibrary | undefined> {
+  tameUcx(process.env);
   const { default: koffi } = await import('koffi');
   if ((koffi.config().async_stack_size ?? 0) < STACK)
     koffi.config({ ...koffi.config(), async_stack_size: STACK, resident_async_pools: 2 });
   const found = findLibrary(koffi, abi);
   return found && functionsOf(found, abi);
+}
+
+/**
+ * UCX, which carries data for either family, patches the functions that map memory while Node's threads call them, which now and then
+ * crashes the process, and takes over signals by which Node bounds WebAssembly's memory. What the user has set stays.
+ */
+function tameUcx(env: NodeJS.ProcessEnv): void {
+  env.UCX_MEM_EVENTS ??= 'no';
+  env.UCX_ERROR_SIGNALS ??= '';
 }
 
 interface Found {
