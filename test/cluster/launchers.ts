@@ -7,9 +7,12 @@ import { describe } from '@jest/globals';
 /** The words that start the product. */
 export const MAETOK = [process.execPath, fileURLToPath(new URL('../../bin/maetok.js', import.meta.url))];
 
-/** How a program ended and what it said, its standard output first. */
-interface Ended {
+/** How a program ended and what it said. */
+export interface Ended {
   code: number | null;
+  stdout: string;
+  stderr: string;
+  /** All of it, the standard output first. */
   said: string;
   seconds: number;
 }
@@ -25,7 +28,7 @@ export type LauncherName = keyof typeof LAUNCHERS;
 
 /** Root may start ranks, and TensorFlow says nothing of itself. */
 const ENVIRONMENT = { OMPI_ALLOW_RUN_AS_ROOT: '1', OMPI_ALLOW_RUN_AS_ROOT_CONFIRM: '1', TF_CPP_MIN_LOG_LEVEL: '3' };
-const LONGEST_MS = 100_000;
+const LONGEST_MS = 120_000;
 
 /** A program under way. */
 export interface Running {
@@ -34,14 +37,13 @@ export interface Running {
 }
 
 /** Starts a program that has no input; it is ended after a while. */
-export function start(words: readonly string[], cwd?: string): Running {
+export function start(words: readonly string[], env: NodeJS.ProcessEnv = {}): Running {
   const begun = performance.now();
   const child = spawn(words[0], words.slice(1), {
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: { ...process.env, ...ENVIRONMENT },
+    env: { ...process.env, ...ENVIRONMENT, ...env },
     timeout: LONGEST_MS,
     killSignal: 'SIGKILL',
-    cwd,
   });
   const said = { stdout: '', stderr: '' };
   for (const stream of ['stdout', 'stderr'] as const)
@@ -49,18 +51,19 @@ export function start(words: readonly string[], cwd?: string): Running {
   const ended = new Promise<Ended>((resolve, reject) => {
     child.on('error', reject);
     child.on('close', code =>
-      resolve({ code, said: said.stdout + said.stderr, seconds: (performance.now() - begun) / 1000 }),
+      resolve({ code, ...said, said: said.stdout + said.stderr, seconds: (performance.now() - begun) / 1000 }),
     );
   });
   return { pid: child.pid!, ended };
 }
 
 /** Runs a program to its end. */
-export const run = async (words: readonly string[], cwd?: string): Promise<Ended> => await start(words, cwd).ended;
+export const run = async (words: readonly string[], env?: NodeJS.ProcessEnv): Promise<Ended> =>
+  await start(words, env).ended;
 
 /** Runs a program that must succeed. */
-export async function done(words: readonly string[], cwd?: string): Promise<string> {
-  const { code, said } = await run(words, cwd);
+export async function done(words: readonly string[]): Promise<string> {
+  const { code, said } = await run(words);
   if (code !== 0) throw new Error(`${words.join(' ')} ended with ${code}: ${said}`);
   return said;
 }
