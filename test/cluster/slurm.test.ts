@@ -189,11 +189,19 @@ describeOnSlurm(obstacle === undefined ? 'Slurm' : `Slurm (${obstacle})`, () => 
       expect(text('preempted/metrics.csv')).toBe(text('trained/metrics.csv'));
     }, 120_000);
 
+    /** Of samples: every picture. Of latents, which a resumed run divides among other shards: what is measured of their rows. */
+    const contents = async (name: string): Promise<unknown> => {
+      const pictures = readdirSync(at(name)).filter(file => file.endsWith('.png'));
+      if (pictures.length > 0) return pictures.map(file => [file, readFileSync(at(`${name}/${file}`), 'base64')]);
+      const { code, stdout } = await maetok('analyze-gmm', `x=${name}`, '--components', '1,3');
+      expect(code).toBe(0);
+      return stdout;
+    };
     slowTest.each([
       ['extract', ['extract', '--tokenizer=trained', '--data=synthetic:scenes?count=4000&size=16', '--batch-size=8']],
-      ['sample', ['sample', 'diffused', '--tokenizer=trained', '--num=600', '--steps=50', '--batch-size=8']],
+      ['sample', ['sample', 'diffused', '--tokenizer=trained', '--num=200', '--steps=20', '--batch-size=8']],
     ])(
-      '%s that is warned of its time limit is run again, to the same files',
+      '%s that is warned of its time limit is run again, to the same rows or pictures',
       async (command, words) => {
         if (command === 'sample')
           await onSlurm(
@@ -209,10 +217,7 @@ describeOnSlurm(obstacle === undefined ? 'Slurm' : `Slurm (${obstacle})`, () => 
         await inState(job, 'PENDING', 'COMPLETED', 'FAILED');
         await until(async () => (await stateOf(job)) === 'COMPLETED');
         expect(text(`${command}.log`)).toContain(`job ${job} is near its end and saved`);
-        const files = readdirSync(at(`${command}-whole`)).filter(name => /\.(safetensors|npy|npz|csv)$/.test(name));
-        expect(files.length).toBeGreaterThan(0);
-        for (const file of files)
-          expect(readFileSync(at(`${command}/${file}`))).toEqual(readFileSync(at(`${command}-whole/${file}`)));
+        expect(await contents(command)).toEqual(await contents(`${command}-whole`));
       },
       600_000,
     );
