@@ -1,8 +1,9 @@
 import { z } from 'zod';
 import { UserError } from '../base/index.js';
-import { agreeOnEach, byFirst, type Communicator } from '../distributed/index.js';
+import { byFirst, type Communicator } from '../distributed/index.js';
 import { ALGORITHMS, COVARIANCE_TYPES, NULLS, STARTS } from '../gmm/names.js';
 import type { GmmSettings, GmmSource } from '../jobs/gmm/index.js';
+import { agreeOnCard } from './agree.js';
 import { defineCommand, type Context } from './command.js';
 import { common, drawn, dropNonfinite, force, limit, outFile, requeue } from './options.js';
 import { bytes, count, counts, nonNegative, number, words } from '../base/options.js';
@@ -202,14 +203,14 @@ function refuseUnofficial({
 async function openSources(
   chosen: Chosen,
   inputs: string[],
-  { log }: Context,
+  { log, communicator }: Context,
 ): Promise<{ sources: GmmSource[]; origins: () => Promise<Origins> }> {
   const { digestsOf, hiddenStatesOf, openNamedLatents, openRows } = await import('./open-latents.js');
   if (chosen.test !== undefined && chosen.folds !== undefined)
     throw new UserError('--folds and --test: give one or the other; folds hold out rows of the latents themselves');
   if (chosen.test !== undefined && inputs.length > 1)
     throw new UserError('--test takes one input only: held-out latents belong to one tokenizer');
-  const opening = { ...chosen, drawn: chosen.rows, nameless: chosen.dtype, log };
+  const opening = { ...chosen, drawn: chosen.rows, nameless: chosen.dtype, log, communicator };
   const heldout =
     chosen.test === undefined ? undefined : (await openRows(chosen.test, { ...opening, drawn: undefined })).rows;
   const opened = await openNamedLatents(inputs, opening);
@@ -243,16 +244,6 @@ async function settingsOf(chosen: Chosen, { localSize }: Communicator): Promise<
     modes: chosen.modes !== undefined || chosen.best !== undefined,
     trainShare: chosen.split,
   };
-}
-
-/** @throws UserError where ranks were started with other options, versions or latents. */
-async function agreeOnCard(communicator: Communicator, { sources, ...fields }: Card): Promise<void> {
-  const digests = Object.entries(sources as Origins['sources']);
-  await agreeOnEach(communicator, {
-    ...Object.fromEntries(Object.entries(fields).map(([field, value]) => [`“${field}”`, value])),
-    'the list of latents': digests.map(([name]) => name),
-    ...Object.fromEntries(digests.map(([name, digest]) => [`${name}: the digest`, digest])),
-  });
 }
 
 const cardOf = (chosen: Chosen, { algorithm }: GmmSettings, origins: Origins): Card =>

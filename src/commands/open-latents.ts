@@ -65,7 +65,9 @@ export async function openRows(
   const rows = count === all.rows ? all : selectedRows(all, randomRows(first, count, options.seed ?? 0));
   const { tokens, channels, grid, classes } = latents;
   const statistics = (): Promise<ChannelStatistics> =>
-    count === all.rows ? latents.statistics() : measuredStatistics(rows, latents);
+    count === all.rows
+      ? latents.statistics()
+      : measuredStatistics(rows, latents, { communicator: options.communicator });
   return { rows, tokens, channels, grid, classes, statistics, digest: () => latents.digest() };
 }
 

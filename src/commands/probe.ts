@@ -1,7 +1,7 @@
 import { z } from 'zod';
-import { explained, namesOf, UserError, type Log } from '../base/index.js';
+import { explained, namesOf, UserError } from '../base/index.js';
 import type { ProbeSource } from '../jobs/probe/index.js';
-import { defineCommand } from './command.js';
+import { defineCommand, type Context } from './command.js';
 import { digestsOf, hiddenStatesOf, openNamedLatents } from './open-latents.js';
 import { count, counts, list, number, positive, words } from '../base/options.js';
 import { decoding, namelessDtype } from '../io/options.js';
@@ -99,7 +99,7 @@ export const probe = defineCommand({
     const { agreeOn } = await import('../distributed/index.js');
     const { startEngine, startEngineFor } = await import('../engine/index.js');
     const { classRows, confusionRows, probeSources } = await import('../jobs/probe/index.js');
-    const { sources, digests, hiddenStates } = await openSources(chosen, inputs, context.log);
+    const { sources, digests, hiddenStates } = await openSources(chosen, inputs, context);
     // Heads that are trained by gradients have work enough for any engine.
     const solved = chosen.probe.every(probe => probe === 'logistic' || probe === 'knn');
     await (solved ? startEngineFor(sources.map(({ latents }) => latents.rows)) : startEngine());
@@ -144,7 +144,7 @@ export const probe = defineCommand({
 async function openSources(
   chosen: z.output<typeof options>,
   inputs: string[],
-  log: Log,
+  { log, communicator }: Context,
 ): Promise<{ sources: ProbeSource[]; digests: Record<string, string>; hiddenStates: unknown }> {
   const { test: testPath, pixels, pixelsSize: size, dropNonfinite: drop, dtype, rows: drawn } = chosen;
   if (inputs.length === 0 && pixels === undefined)
@@ -153,7 +153,7 @@ async function openSources(
     throw new UserError('--pixels probes all images; leave out --rows, or --pixels');
   const { features: hidden, seed } = chosen;
   if (hidden !== undefined) readHiddenStates(hidden);
-  const opening = { log, dropNonfinite: drop, nameless: dtype, seed, hiddenStates: hidden };
+  const opening = { log, communicator, dropNonfinite: drop, nameless: dtype, seed, hiddenStates: hidden };
   const opened = await openNamedLatents(inputs, { ...opening, drawn });
   const test = testPath === undefined ? undefined : (await openNamedLatents([testPath], opening))[0];
   const sources: ProbeSource[] = opened.map(latents => ({ latents, test }));

@@ -1,4 +1,5 @@
 import { silentLog, UserError, type Log } from '../base/index.js';
+import type { Communicator } from '../distributed/index.js';
 import { selectedRows, type RowSource } from '../rows/index.js';
 import { combinedDigest, sha256OfFile, type NamelessDType, type PosteriorName } from '../io/index.js';
 import { splitFragment } from './array-file.js';
@@ -22,6 +23,8 @@ export interface LatentsOptions {
   /** What the numbers of .npy and .npz files are where NumPy did not store the name of their type. */
   nameless?: NamelessDType | undefined;
   log?: Log | undefined;
+  /** Ranks that open the same latents and ask for their statistics together, each reading a share of the rows. */
+  communicator?: Communicator | undefined;
 }
 
 /** Latents on disk, whatever program wrote them. */
@@ -84,7 +87,7 @@ function openedWhenRead(store: LatentsStore): StoreReader {
 }
 
 function latentsOver(store: LatentsStore, dropped: number[], options: LatentsOptions): Latents {
-  const { log = silentLog, flips = false, dropNonfinite = false } = options;
+  const { log = silentLog, flips = false, dropNonfinite = false, communicator } = options;
   const reader = openedWhenRead(store);
   if (dropped.length > 0)
     log.warn(`${store.name}: ${dropped.length} of ${store.count} rows with NaN or infinite numbers are left out`);
@@ -115,7 +118,7 @@ function latentsOver(store: LatentsStore, dropped: number[], options: LatentsOpt
       // Over the images alone: a mirrored copy adds nothing that is not there already.
       return (statistics ??= stated
         ? Promise.resolve(stated)
-        : measuredStatistics(rows, store.layout, { end: images }));
+        : measuredStatistics(rows, store.layout, { end: images, communicator }));
     },
     digest: () => digestOf(store),
     close: () => reader.close(),

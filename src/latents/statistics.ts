@@ -1,4 +1,5 @@
-import type { RowSource } from '../rows/index.js';
+import { alone, gatherParts, shareOf, type Communicator } from '../distributed/index.js';
+import { rowsPerChunk, type RowSource } from '../rows/index.js';
 import type { LatentsLayout } from './layout.js';
 
 /** Mean and unbiased standard deviation of each channel over all images and tokens. */
@@ -39,15 +40,24 @@ export function mergeMoments(a: ChannelMoments, b: ChannelMoments): ChannelMomen
   };
 }
 
+export interface StatisticsOptions {
+  /** One past the last row that counts. */
+  end?: number;
+  /** Ranks of which each reads a share of the rows; the chunks' moments are merged in the order of the rows. */
+  communicator?: Communicator | undefined;
+}
+
 /** Statistics of rows [tokens · channels], in one pass. */
 export async function measuredStatistics(
   rows: RowSource,
   layout: LatentsLayout,
-  range?: { end: number },
+  { end = rows.rows, communicator = alone }: StatisticsOptions = {},
 ): Promise<ChannelStatistics> {
-  let moments = channelMoments(new Float32Array(0), layout);
-  for await (const { data } of rows.chunks(range)) moments = mergeMoments(moments, channelMoments(data, layout));
-  return statisticsOf(moments);
+  const own: ChannelMoments[] = [];
+  for await (const { data } of rows.chunks(shareOf(communicator, end, rowsPerChunk(rows))))
+    own.push(channelMoments(data, layout));
+  const all = await gatherParts(communicator, own);
+  return statisticsOf(all.flat().reduce(mergeMoments, channelMoments(new Float32Array(0), layout)));
 }
 
 export function statisticsOf({ tokens, mean, squares }: ChannelMoments): ChannelStatistics {

@@ -1,4 +1,4 @@
-export { arrayRows, npyRows, lazyRows } from './sources.js';
+export { arrayRows, npyRows, lazyRows, rowsPerChunk } from './sources.js';
 export { selectedRows, splitRows, type RowSplit } from './split.js';
 export type { RowSource, ChunkOptions, RowChunk } from './source.js';
 export { cachedRows, type CachedRows } from './cache.js';

@@ -1,14 +1,18 @@
 import { UserError } from '../base/index.js';
 import { asFloat32, elementCount, listed, openNpy, openSafetensors, type NdArray } from '../io/index.js';
 import type { ChunkOptions, RowChunk, RowSource } from './source.js';
-/** Rows of about 4 MB a chunk where the caller doesn't say. */
+
 const CHUNK_BYTES = 4 << 20;
+
+/** Rows of a chunk where the caller doesn't say: about 4 MB. Shares that begin at its multiples cut no chunk in two. */
+export const rowsPerChunk = ({ width }: Pick<RowSource, 'width'>): number =>
+  Math.max(1, Math.floor(CHUNK_BYTES / (4 * Math.max(1, width))));
 
 /** The chunk length that `options` or the rows' width settle, and the checked range. */
 function chunkPlan(source: { rows: number; width: number }, options: ChunkOptions = {}): Required<ChunkOptions> {
   const { start = 0, end = source.rows } = options;
   if (start < 0 || end < start || end > source.rows) throw new RangeError(`rows ${start} to ${end} of ${source.rows}`);
-  const chunkRows = options.chunkRows ?? Math.max(1, Math.floor(CHUNK_BYTES / (4 * Math.max(1, source.width))));
+  const chunkRows = options.chunkRows ?? rowsPerChunk(source);
   if (!(chunkRows >= 1)) throw new RangeError(`chunks of ${chunkRows} rows`);
   return { start, end, chunkRows: Math.floor(chunkRows) };
 }

@@ -4,6 +4,7 @@ import { beforeAll, describe, expect, test } from '@jest/globals';
 import { parse } from 'yaml';
 import { RandomNumbers, silentLog } from '../../src/base/index.js';
 import { forward, openDiffusion, type RunNetwork } from '../../src/diffusion/index.js';
+import type { Communicator } from '../../src/distributed/index.js';
 import { tf } from '../../src/engine/index.js';
 import { writeNpz } from '../../src/io/index.js';
 import { openHiddenStates } from '../../src/jobs/hidden-states/index.js';
@@ -12,6 +13,7 @@ import { openLatents } from '../../src/latents/index.js';
 import type { RowSource } from '../../src/rows/index.js';
 import { maetok, type CliResult } from '../helpers/cli.js';
 import { rowsOf } from '../helpers/csv.js';
+import { asRanks } from '../helpers/ranks.js';
 import { tempFolder } from '../helpers/temp.js';
 
 const root = tempFolder();
@@ -47,7 +49,7 @@ const floats = async (source: RowSource): Promise<Float32Array> => {
   for await (const { data } of source.chunks()) return data;
   throw new Error('no rows');
 };
-const hidden = (words: string, options: { limit?: number; seed?: number } = {}) =>
+const hidden = (words: string, options: { limit?: number; seed?: number; communicator?: Communicator } = {}) =>
   openHiddenStates(readHiddenStates(`sit:${join(root, 'wide')}@${words}`), { ...options, log: silentLog });
 
 describe('a wide head', () => {
@@ -169,6 +171,17 @@ describe('hidden states of a diffusion run', () => {
     expect(await floats(means.rows)).toBeAllClose(await expected.mean(1).data(), { rtol: 1e-4 });
     dispose();
     await latents.close();
+  });
+
+  test('are computed by several ranks, batch by batch, and each has those of all rows', async () => {
+    const many = join(root, 'many.npz');
+    const shape = [70, CHANNELS, SIDE, SIDE];
+    const data = new RandomNumbers(4).normals(70 * CHANNELS * SIDE * SIDE);
+    await writeNpz(many, { latents: { dtype: 'float32', shape, data } });
+    const words = `block2,t=0.5,labels=none,tokens=mean,latents=${many}`;
+    const one = await floats((await hidden(words)).rows);
+    for (const { rows } of await asRanks(2, communicator => hidden(words, { communicator })))
+      expect(await floats(rows)).toEqual(one);
   });
 
   test('are probed like latents, and the card says whether the network was told the classes', async () => {

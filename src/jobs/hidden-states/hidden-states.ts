@@ -8,6 +8,7 @@ import {
   type Diffusion,
   type NetworkConfig,
 } from '../../diffusion/index.js';
+import { alone, gathered, ofRank, shareOf, type Communicator } from '../../distributed/index.js';
 import { RandomStream, startEngine, tf } from '../../engine/index.js';
 import { combinedDigest, isRun, readRunConfig, type NamelessDType } from '../../io/index.js';
 import { measuredStatistics, type ChannelStatistics, type NormalisedLatents } from '../../latents/index.js';
@@ -23,6 +24,8 @@ export interface HiddenStatesOptions {
   /** Of the noise, which a row has whatever the rows beside it. */
   seed?: number | undefined;
   log: Log;
+  /** Ranks that compute a share of the rows each and hold all of them. */
+  communicator?: Communicator | undefined;
 }
 
 /** Tokens of a diffusion model, in the place of latents. */
@@ -46,7 +49,7 @@ export interface HiddenStates {
  * @throws UserError where block, latents or labels do not fit the model, or the rows not into half of the memory.
  */
 export async function openHiddenStates(spec: HiddenStatesSpec, options: HiddenStatesOptions): Promise<HiddenStates> {
-  const { seed = 0, log } = options;
+  const { seed = 0, log, communicator = alone } = options;
   await startEngine();
   const diffusion = await openDiffusion(spec.run, { weights: spec.weights, heads: spec.heads, log });
   try {
@@ -57,7 +60,7 @@ export async function openHiddenStates(spec: HiddenStatesSpec, options: HiddenSt
       refuseMemory(spec, count, layout);
       const labels = conditionOf(spec, diffusion, latents, log);
       const noise = new RandomStream(seed).for('hidden states');
-      const data = await computed(spec, diffusion, latents, { count, labels, noise, log });
+      const data = await computed(spec, diffusion, latents, { count, labels, noise, log, communicator });
       const name = spec.run;
       const rows = arrayRows(name, data, count, data.length / count, latents.source.labels?.slice(0, count));
       const card = cardOf(spec, diffusion, latents.digest, seed);
@@ -65,7 +68,7 @@ export async function openHiddenStates(spec: HiddenStatesSpec, options: HiddenSt
         ...layout,
         rows,
         classes: latents.source.classes,
-        statistics: () => measuredStatistics(rows, layout),
+        statistics: () => measuredStatistics(rows, layout, { communicator }),
         digest: () =>
           Promise.resolve(
             combinedDigest(Object.fromEntries(Object.entries(card).map(([key, value]) => [key, String(value)]))),
@@ -144,18 +147,27 @@ function conditionOf(
 /** Rows that one pass of the network takes. */
 const BATCH = 32;
 
+interface Computing {
+  count: number;
+  labels: (row: number) => number;
+  noise: RandomStream;
+  log: Log;
+  communicator: Communicator;
+}
+
 async function computed(
   { block, t, tokens, run }: HiddenStatesSpec,
   model: Diffusion,
   { read, width }: NormalisedLatents,
-  { count, labels, noise, log }: { count: number; labels: (row: number) => number; noise: RandomStream; log: Log },
+  { count, labels, noise, log, communicator }: Computing,
 ): Promise<Float32Array> {
-  const progress = log.progress(`hidden states of ${run}`, count, 'rows');
+  const share = shareOf(communicator, count, BATCH);
+  const progress = log.progress(`hidden states of ${run}${ofRank(communicator)}`, share.end - share.start, 'rows');
   const shape = (n: number): [number, number, number] => [n, model.config.tokens, model.config.channels];
   const parts: Float32Array[] = [];
   try {
-    for (let start = 0; start < count; start += BATCH) {
-      const rows = Int32Array.from({ length: Math.min(BATCH, count - start) }, (_, i) => start + i);
+    for (let { start } = share; start < share.end; start += BATCH) {
+      const rows = Int32Array.from({ length: Math.min(BATCH, share.end - start) }, (_, i) => start + i);
       const latents = await read(rows);
       const draws = new Float32Array(latents.length);
       rows.forEach((row, i) => draws.set(noise.at(row).normals(width), i * width));
@@ -167,12 +179,12 @@ async function computed(
       });
       parts.push((await states.data()) as Float32Array);
       states.dispose();
-      progress.update(start + rows.length);
+      progress.update(start + rows.length - share.start);
     }
   } finally {
     progress.stop();
   }
-  return concatenated(Float32Array, parts);
+  return await gathered(communicator, concatenated(Float32Array, parts));
 }
 
 const cardOf = (
