@@ -31,7 +31,7 @@ export function makeLog(stderr: TextSink, { quiet }: { quiet: boolean }): CliLog
     wrote: (path, message = `wrote ${path}`) => note(message),
     progress: (label, total, units = '') => {
       if (quiet) return idle;
-      const unit = total === 1 ? units.replace(/s$/, '') : units;
+      const unit = total === 1 ? units.replace(/(?<=ss|ch)es$|s$/, '') : units;
       return stderr.isTTY === true ? bar(stderr, label, total, unit) : lines(stderr, label, total, unit);
     },
     error: message => void stderr.write(`${message}\n`),
