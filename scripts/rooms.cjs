@@ -69,7 +69,13 @@ const rooms = [
     'engine',
     'neighbours',
   ]),
-  room('umap', 'UMAP and t-SNE embeddings, and how faithful they are', ['base', 'simd', 'engine', 'neighbours']),
+  room('umap', 'UMAP and t-SNE embeddings, and how faithful they are', [
+    'base',
+    'distributed',
+    'simd',
+    'engine',
+    'neighbours',
+  ]),
   room('metrics', 'FID, KID, precision and recall, PSNR, SSIM, LPIPS, … over features or pairs of images', [
     'base',
     'distributed',

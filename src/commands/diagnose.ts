@@ -1,5 +1,7 @@
 import { z } from 'zod';
 import { explained, namesOf, UserError } from '../base/index.js';
+import { byFirst } from '../distributed/index.js';
+import { agreeOnCard } from './agree.js';
 import { defineCommand } from './command.js';
 import { count, number, words } from '../base/options.js';
 import { MEASURE_GROUPS } from '../diagnose/names.js';
@@ -61,8 +63,10 @@ export const diagnose = defineCommand({
   inputs: { name: 'latents', describe: 'latents folders or files, each optionally named (mae=PATH)', max: 64 },
   options,
   main: ['measure', 'features', 'masks', 'sample', 'limit', 'out', 'force'],
+  ranks: () => true,
   async run(chosen, inputs, context) {
-    await refuseOutputs([chosen.out], chosen.force);
+    const { log, communicator } = context;
+    await byFirst(communicator, () => refuseOutputs([chosen.out], chosen.force));
     if (chosen.masks !== undefined && !chosen.measure.includes('diffusability'))
       throw new UserError('--masks is for --measure diffusability, which is not among the measures');
     if (chosen.masks !== undefined && chosen.rows !== undefined)
@@ -74,19 +78,33 @@ export const diagnose = defineCommand({
     const { diagnoseLatents, openMasks } = await import('../jobs/diagnose/index.js');
     await startEngine();
     const { dropNonfinite, limit, rows: drawn, dtype: nameless } = chosen;
-    const opening = { dropNonfinite, limit, drawn, nameless, seed: chosen.seed, log: context.log };
+    const opening = { dropNonfinite, limit, drawn, nameless, seed: chosen.seed, log, communicator };
     const sources = await openNamedLatents(inputs, opening);
     const features = (await openNamedLatents(chosen.features === undefined ? [] : [chosen.features], opening)).at(0);
     const { neighbours, sample, positions, seed, threads } = chosen;
     const settings = { neighbours, sample, positions, seed };
-    const masks = chosen.masks === undefined ? undefined : await openMasks(chosen.masks, limit, context.log);
+    const origins = {
+      sources: await digestsOf(sources),
+      features: await features?.digest(),
+      hiddenStates: hiddenStatesOf(features ? [...sources, features] : sources),
+    };
+    const masks = chosen.masks === undefined ? undefined : await openMasks(chosen.masks, limit, log);
+    const work = card('diagnose', {
+      ...origins,
+      masks: masks?.digest,
+      ...settings,
+      limit,
+      rows: drawn,
+      dropNonfinite,
+    });
     const rows: Row[] = [];
     try {
+      await agreeOnCard(communicator, { ...work, measure: chosen.measure });
       for (const source of sources) {
         const found = await diagnoseLatents(
           source,
-          { groups: chosen.measure, features: features?.rows, masks, threads, ...settings },
-          context.log,
+          { groups: chosen.measure, features: features?.rows, masks, threads, communicator, ...settings },
+          log,
         );
         rows.push(...found.map(row => ({ ...row })));
       }
@@ -96,17 +114,7 @@ export const diagnose = defineCommand({
     await writeTable(context, COLUMNS, rows, {
       out: chosen.out,
       force: chosen.force,
-      protocol: card('diagnose', {
-        sources: await digestsOf(sources),
-        features: await features?.digest(),
-        hiddenStates: hiddenStatesOf(features ? [...sources, features] : sources),
-        masks: masks?.digest,
-        ...settings,
-        limit,
-        rows: drawn,
-        dropNonfinite,
-        argv: context.argv,
-      }),
+      protocol: { ...work, argv: context.argv },
     });
   },
 });

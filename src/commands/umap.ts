@@ -1,6 +1,8 @@
 import { z } from 'zod';
 import { namesOf } from '../base/index.js';
+import { byFirst } from '../distributed/index.js';
 import type { Embedding } from '../jobs/umap/index.js';
+import { agreeOnCard } from './agree.js';
 import { defineCommand } from './command.js';
 import type { OpenedLatents } from './open-latents.js';
 import { count, nonNegative, number, words } from '../base/options.js';
@@ -59,29 +61,32 @@ export const umap = defineCommand({
   inputs: { name: 'latents', describe: 'latents folders or files, each optionally named (mae=PATH)', max: 64 },
   options,
   main: ['method', 'neighbours', 'perplexity', 'sample', 'chart', 'quality', 'out', 'force'],
+  ranks: () => true,
   async run(chosen, inputs, context) {
+    const { log, communicator } = context;
     const files = chartFiles('--chart', chosen.chart);
-    await refuseOutputs([...files, chosen.out, chosen.quality], chosen.force);
+    await byFirst(communicator, () => refuseOutputs([...files, chosen.out, chosen.quality], chosen.force));
     const { startEngine } = await import('../engine/index.js');
     const { digestsOf, hiddenStatesOf, openNamedLatents } = await import('./open-latents.js');
     const { embeddingsOf } = await import('../jobs/umap/index.js');
     await startEngine();
     const { dropNonfinite, limit } = chosen;
-    const opening = { dropNonfinite, limit, nameless: chosen.dtype, seed: chosen.seed, log: context.log };
+    const opening = { dropNonfinite, limit, nameless: chosen.dtype, seed: chosen.seed, log, communicator };
     const sources = await openNamedLatents(inputs, opening);
     const { method: methods, neighbours, minDist, epochs, perplexity, iterations, sample, seed } = chosen;
     const settings = { methods, neighbours, minDist, perplexity, iterations, sample, seed };
-    const embeddings: Embedding[] = [];
-    for (const { rows } of sources) embeddings.push(...(await embeddingsOf(rows, { ...settings, epochs }, context)));
-    const protocol = card('umap', {
+    const work = card('umap', {
       sources: await digestsOf(sources),
       hiddenStates: hiddenStatesOf(sources),
       ...settings,
       epochs,
       limit,
       dropNonfinite,
-      argv: context.argv,
     });
+    await agreeOnCard(communicator, work);
+    const embeddings: Embedding[] = [];
+    for (const { rows } of sources) embeddings.push(...(await embeddingsOf(rows, { ...settings, epochs }, context)));
+    const protocol = { ...work, argv: context.argv };
     const rows = embeddings.flatMap(embedding => coordinates(embedding, sources));
     await writeChart(context, { name: 'images', columns: COLUMNS, rows }, captions(embeddings), {
       files,

@@ -12,14 +12,14 @@ export function chartFiles(option: string, value: string | undefined): string[] 
   return files;
 }
 
-/** Draws a table into SVG and PNG files; `scale` pixels per unit of a PNG. */
+/** Draws a table into SVG and PNG files; `scale` pixels per unit of a PNG. Of several ranks only the first draws. */
 export async function writeChart(
-  { log }: Context,
+  { log, communicator }: Context,
   table: Table,
   choice: ChartChoice,
   { files, force, scale }: { files: string[]; force: boolean; scale?: number | undefined },
 ): Promise<void> {
-  if (files.length === 0) return;
+  if (files.length === 0 || communicator.rank > 0) return;
   const { writeFileAtomic } = await import('../io/index.js');
   const { chartOf, leftOut, rasterise, renderSvg } = await import('../report/index.js');
   const svg = await renderSvg(chartOf(table, choice));

@@ -1,5 +1,6 @@
+import { alone, type Communicator } from '../distributed/index.js';
 import { tf } from '../engine/index.js';
-import { mostSimilar, unitRows } from '../neighbours/index.js';
+import { mostSimilarAmong, unitRows } from '../neighbours/index.js';
 import type { RowSample } from './rows.js';
 
 export interface NeighbourhoodAlignment {
@@ -12,10 +13,16 @@ export interface NeighbourhoodAlignment {
 /**
  * CKNNA (Huh et al. 2024, as REPA reports it) of two feature sets of the same rows: unbiased HSIC of their inner-product
  * kernels, kept where both count each other's row among its k nearest. Rows are normalised to unit length first. Only
- * kept entries are ever formed, so memory is linear in the rows.
+ * kept entries are ever formed, so memory is linear in the rows. Ranks divide the search for neighbours; what is done with
+ * them takes k steps a row, and each does it all.
  */
-export async function alignment(a: RowSample, b: RowSample, k: number): Promise<NeighbourhoodAlignment> {
-  const [ka, kb] = [await neighbourKernel(a, k), await neighbourKernel(b, k)];
+export async function alignment(
+  a: RowSample,
+  b: RowSample,
+  k: number,
+  communicator = alone,
+): Promise<NeighbourhoodAlignment> {
+  const [ka, kb] = [await neighbourKernel(a, k, communicator), await neighbourKernel(b, k, communicator)];
   const shared = ka.map((row, i) => new Map([...row].filter(([j]) => kb[i].has(j))));
   const other = shared.map((row, i) => new Map([...row.keys()].map(j => [j, kb[i].get(j)!])));
   const cross = unbiasedHsic(shared, other);
@@ -27,9 +34,13 @@ export async function alignment(a: RowSample, b: RowSample, k: number): Promise<
 /** A sparse matrix without a diagonal: per row, column → value. */
 type Kernel = Map<number, number>[];
 
-async function neighbourKernel({ rows, width, data }: RowSample, k: number): Promise<Kernel> {
+async function neighbourKernel(
+  { rows, width, data }: RowSample,
+  k: number,
+  communicator: Communicator,
+): Promise<Kernel> {
   const x = tf.tidy(() => unitRows(tf.tensor2d(data, [rows, width])));
-  const found = await mostSimilar(x, [{ x, start: 0 }], k + 1);
+  const found = await mostSimilarAmong(x, k + 1, communicator);
   x.dispose();
   return Array.from({ length: rows }, (_, i) => {
     const kernel = new Map<number, number>();

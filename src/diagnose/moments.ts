@@ -1,5 +1,6 @@
 /* Statistics of tokens and channels from the first and second moments of flattened latents [tokens · channels]. */
 
+import type { OfRanks } from '../distributed/index.js';
 import { hostMatMul } from '../engine/index.js';
 import type { RowSource } from '../rows/index.js';
 
@@ -79,6 +80,7 @@ export async function streamedRedundancy(
   source: RowSource,
   { mean, squares }: LatentMoments,
   tokens: number,
+  ranks?: OfRanks,
 ): Promise<number> {
   if (tokens === 1) return 0;
   const channels = source.width / tokens;
@@ -88,7 +90,7 @@ export async function streamedRedundancy(
   let total = 0;
   for (let first = 0; first < tokens; first += step) {
     const count = Math.min(step, tokens - first);
-    const products = await tokenProducts(source, mean, tokens, first, count);
+    const products = await tokenProducts(source, mean, { tokens, first, count }, ranks);
     products.forEach((value, at) => {
       const [s, t] = [first + Math.floor(at / tokens), at % tokens];
       const scale = Math.sqrt(lengths[s] * lengths[t]);
@@ -102,14 +104,13 @@ export async function streamedRedundancy(
 async function tokenProducts(
   source: RowSource,
   mean: Float64Array,
-  tokens: number,
-  first: number,
-  count: number,
+  { tokens, first, count }: { tokens: number; first: number; count: number },
+  ranks?: OfRanks,
 ): Promise<Float64Array> {
   const { width } = source;
   const channels = width / tokens;
   const out = new Float64Array(count * tokens);
-  for await (const { rows, data } of source.chunks()) {
+  for await (const { rows, data } of source.chunks(ranks?.share)) {
     // Token by token, so that one product sums over rows and channels.
     const k = rows * channels;
     const all = new Float64Array(tokens * k);
@@ -120,5 +121,6 @@ async function tokenProducts(
     const part = hostMatMul(own, all, { m: count, k, n: tokens, transposeB: true });
     for (let at = 0; at < out.length; at++) out[at] += part[at];
   }
+  await ranks?.communicator.allReduceSum(out);
   return out;
 }

@@ -1,4 +1,9 @@
-/** Rows in memory that measures of pairs of rows are taken on. */
+import type { Share } from '../distributed/index.js';
+
+/**
+ * Rows in memory that measures of pairs of rows are taken on. Each of several ranks has all of them: what takes time in
+ * proportion to them alone, such as a mean, each computes for itself; what takes more is divided.
+ */
 export interface RowSample {
   rows: number;
   width: number;
@@ -10,6 +15,13 @@ export interface LabelledSample extends RowSample {
   /** One class per row, numbered from 0 without gaps. */
   labels: Int32Array;
   classes: number;
+}
+
+/** The rows of a share; all of them where that is the share. */
+export function rowsOf(sample: RowSample, { start, end }: Share): RowSample {
+  const { rows, width, data } = sample;
+  if (end - start === rows) return sample;
+  return { rows: end - start, width, data: data.subarray(start * width, end * width) };
 }
 
 /** Column means in double precision. */

@@ -1,5 +1,6 @@
+import { alone, byFirst, gathered, shareOf, sumOf, type Communicator, type Share } from '../distributed/index.js';
 import { eigh, hostMatMul, matMul, rowProducts, tf, type Tensor2D } from '../engine/index.js';
-import { columnMeans, type LabelledSample } from './rows.js';
+import { columnMeans, rowsOf, type LabelledSample } from './rows.js';
 
 /* How far apart classes are, by Euclidean distance between unscaled rows. */
 
@@ -34,24 +35,28 @@ export function calinskiHarabasz(sample: LabelledSample, { counts, centres }: Cl
 }
 
 /** Davies & Bouldin (1979): how much the worst neighbour of each class overlaps it; lower is better separated. */
-export function daviesBouldin(sample: LabelledSample, { counts, centres }: ClassCentres): number {
+export async function daviesBouldin(
+  sample: LabelledSample,
+  { counts, centres }: ClassCentres,
+  communicator = alone,
+): Promise<number> {
   const { rows, width, classes, labels } = sample;
   const scatter = new Float64Array(classes);
   for (let i = 0; i < rows; i++) scatter[labels[i]] += Math.sqrt(squaredToCentre(sample, centres, i));
   for (let k = 0; k < classes; k++) scatter[k] /= counts[k];
-  let total = 0;
-  for (let a = 0; a < classes; a++) {
-    let worst = 0;
+  const { start, end } = shareOf(communicator, classes);
+  const worst = new Float64Array(end - start);
+  for (let a = start; a < end; a++)
     for (let b = 0; b < classes; b++) {
       if (a === b) continue;
       let square = 0;
       for (let j = 0; j < width; j++) square += (centres[a * width + j] - centres[b * width + j]) ** 2;
-      worst = Math.max(worst, (scatter[a] + scatter[b]) / Math.sqrt(square));
+      worst[a - start] = Math.max(worst[a - start], (scatter[a] + scatter[b]) / Math.sqrt(square));
     }
-    total += worst;
-  }
-  return total / classes;
+  return sum(await gathered(communicator, worst)) / classes;
 }
+
+const sum = (values: Float64Array): number => values.reduce((total, value) => total + value, 0);
 
 function squaredToCentre({ width, data, labels }: LabelledSample, centres: Float64Array, row: number): number {
   let square = 0;
@@ -62,8 +67,12 @@ function squaredToCentre({ width, data, labels }: LabelledSample, centres: Float
 /** Distances held at once. */
 const DISTANCES = 2 ** 22;
 
-/** Mean silhouette (Rousseeuw 1987); a row that is alone in its class counts as 0. */
-export async function silhouette(sample: LabelledSample, { counts }: ClassCentres): Promise<number> {
+/** Mean silhouette (Rousseeuw 1987); a row that is alone in its class counts as 0. Ranks divide the rows. */
+export async function silhouette(
+  sample: LabelledSample,
+  { counts }: ClassCentres,
+  communicator = alone,
+): Promise<number> {
   const { rows, width, data, labels, classes } = sample;
   const [x, norms, members] = tf.tidy((): [Tensor2D, Tensor2D, Tensor2D] => {
     const raw = tf.tensor2d(data, [rows, width]);
@@ -72,25 +81,28 @@ export async function silhouette(sample: LabelledSample, { counts }: ClassCentre
     return [centred, centred.square().sum(1, true), tf.oneHot(labels, classes).toFloat() as Tensor2D];
   });
   const step = Math.max(1, Math.floor(DISTANCES / rows));
-  let total = 0;
+  const { start, end } = shareOf(communicator, rows);
+  const own = new Float64Array(end - start);
   try {
-    for (let first = 0; first < rows; first += step) {
-      const count = Math.min(step, rows - first);
+    for (let first = start; first < end; first += step) {
+      const count = Math.min(step, end - first);
       const block = tf.tidy(() => {
         const inner = matMul(tf.slice2d(x, [first, 0], [count, width]), x, { transposeB: true });
-        const own = tf.slice2d(norms, [first, 0], [count, 1]);
-        const squares = own.add(norms.reshape([1, rows])).sub(inner.mul(2));
+        const squares = tf
+          .slice2d(norms, [first, 0], [count, 1])
+          .add(norms.reshape([1, rows]))
+          .sub(inner.mul(2));
         return matMul(tf.sqrt(tf.relu(squares)), members);
       });
       const sums = await block.data<'float32'>();
       block.dispose();
       for (let i = 0; i < count; i++)
-        total += silhouetteOf(sums.subarray(i * classes, (i + 1) * classes), labels[first + i], counts);
+        own[first - start + i] = silhouetteOf(sums.subarray(i * classes, (i + 1) * classes), labels[first + i], counts);
     }
   } finally {
     tf.dispose([x, norms, members]);
   }
-  return total / rows;
+  return sum(await gathered(communicator, own)) / rows;
 }
 
 /** The silhouette of one row, from its sums of distances to each class. */
@@ -114,20 +126,46 @@ export interface FisherRatio {
 
 /**
  * Fisher's ratio tr(S_w⁻¹ S_b) of the covariance between classes to that within, the latter shrunk as Ledoit & Wolf
- * (2004) choose it, since with few rows per dimension it could not be inverted.
+ * (2004) choose it, since with few rows per dimension it could not be inverted. Ranks divide the rows' products; rank 0
+ * solves.
  */
-export async function fisherRatio(sample: LabelledSample, { counts }: ClassCentres): Promise<FisherRatio> {
-  const { rows, width, labels, classes } = sample;
-  const { dims, points } = await centredPoints(sample);
+export async function fisherRatio(
+  sample: LabelledSample,
+  { counts }: ClassCentres,
+  communicator = alone,
+): Promise<FisherRatio> {
+  const { rows, width, classes } = sample;
+  const share = shareOf(communicator, rows);
+  const labels = sample.labels.subarray(share.start, share.end);
+  const { dims, points } = await centredPoints(sample, share, communicator);
   const offsets = new Float64Array(classes * dims);
   points.forEach((value, at) => {
     const k = labels[Math.floor(at / dims)];
     offsets[k * dims + (at % dims)] += value / counts[k];
   });
+  await communicator.allReduceSum(offsets);
   const residuals = points.map((value, at) => value - offsets[labels[Math.floor(at / dims)] * dims + (at % dims)]);
-  const within = hostMatMul(residuals, residuals, { m: dims, k: rows, n: dims, transposeA: true });
+  const within = hostMatMul(residuals, residuals, { m: dims, k: labels.length, n: dims, transposeA: true });
+  await communicator.allReduceSum(within);
   for (let at = 0; at < within.length; at++) within[at] /= rows;
-  const { shrinkage, scale } = ledoitWolf(residuals, within, { rows, dims, width });
+  const fourths = await sumOf(communicator, fourthPowers(residuals, dims));
+  const shrunk = ledoitWolf(within, fourths, { rows, dims, width });
+  const ratio = await byFirst(communicator, () => ratioOf(sample, { dims, counts, offsets, within, shrunk }));
+  return { ratio, shrinkage: shrunk.shrinkage };
+}
+
+interface Dispersion {
+  dims: number;
+  counts: Int32Array;
+  /** Of the classes' centres from the mean, [classes, dims]. */
+  offsets: Float64Array;
+  /** S_w, [dims, dims]. */
+  within: Float64Array;
+  shrunk: Shrunk;
+}
+
+function ratioOf({ rows, classes }: LabelledSample, { dims, counts, offsets, within, shrunk }: Dispersion): number {
+  const { shrinkage, scale } = shrunk;
   const { values, vectors } = eigh(within, dims);
   // Each centre's squared length in the metric of the shrunk S_w, whose eigenvectors shrinking leaves alone.
   const along = hostMatMul(offsets, vectors, { m: classes, k: dims, n: dims });
@@ -137,43 +175,69 @@ export async function fisherRatio(sample: LabelledSample, { counts }: ClassCentr
       ratio +=
         ((counts[k] / rows) * along[k * dims + j] ** 2) /
         ((1 - shrinkage) * Math.max(0, values[j]) + shrinkage * scale);
-  return { ratio, shrinkage };
+  return ratio;
 }
 
 /**
- * The rows about their mean, [rows, dims]; fewer rows than columns along the axes that they span, which turns them and
- * leaves everything between them as it is.
+ * The rows of a share about the mean of all, [rows of the share, dims]; fewer rows than columns along the axes that they
+ * span, which turns them and leaves everything between them as it is.
  */
-async function centredPoints(sample: LabelledSample): Promise<{ dims: number; points: Float64Array }> {
-  const { rows, width, data } = sample;
+async function centredPoints(
+  sample: LabelledSample,
+  share: Share,
+  communicator: Communicator,
+): Promise<{ dims: number; points: Float64Array }> {
+  const { rows, width } = sample;
   const mean = columnMeans(sample);
-  if (rows >= width) return { dims: width, points: Float64Array.from(data, (value, at) => value - mean[at % width]) };
-  const { values, vectors } = eigh(await rowProducts(sample, sample, mean), rows);
-  // The smallest is the mean's, which is taken out.
+  const own = rowsOf(sample, share);
+  if (rows >= width)
+    return { dims: width, points: Float64Array.from(own.data, (value, at) => value - mean[at % width]) };
+  const products = await gathered(communicator, await rowProducts(own, sample, mean));
+  // The smallest axis is the mean's, which is taken out.
   const dims = rows - 1;
+  const points = communicator.rank === 0 ? spannedPoints(products, rows) : new Float64Array(rows * dims);
+  await communicator.broadcast(points);
+  return { dims, points: points.subarray(share.start * dims, share.end * dims) };
+}
+
+/** Points [rows, rows − 1] with these inner products [rows, rows], whose smallest eigenvalue is none. */
+function spannedPoints(products: Float64Array, rows: number): Float64Array {
+  const dims = rows - 1;
+  const { values, vectors } = eigh(products, rows);
   const points = new Float64Array(rows * dims);
   for (let i = 0; i < rows; i++)
     for (let j = 0; j < dims; j++)
       points[i * dims + j] = vectors[i * rows + j + 1] * Math.sqrt(Math.max(0, values[j + 1]));
-  return { dims, points };
+  return points;
 }
 
-/** The intensity, and the mean variance over all of `width` that is the target's diagonal. */
+/** Σ ‖residual‖⁴. */
+function fourthPowers(residuals: Float64Array, dims: number): number {
+  let fourths = 0;
+  for (let first = 0; first < residuals.length; first += dims) {
+    let norm = 0;
+    for (let at = first; at < first + dims; at++) norm += residuals[at] ** 2;
+    fourths += norm * norm;
+  }
+  return fourths;
+}
+
+interface Shrunk {
+  /** The intensity. */
+  shrinkage: number;
+  /** The mean variance over all of `width`, which is the target's diagonal. */
+  scale: number;
+}
+
 function ledoitWolf(
-  residuals: Float64Array,
   covariance: Float64Array,
+  fourths: number,
   { rows, dims, width }: { rows: number; dims: number; width: number },
-): { shrinkage: number; scale: number } {
+): Shrunk {
   let trace = 0;
   for (let j = 0; j < dims; j++) trace += covariance[j * dims + j];
   const scale = trace / width;
   const squares = covariance.reduce((sum, value) => sum + value * value, 0);
-  let fourths = 0;
-  for (let i = 0; i < rows; i++) {
-    let norm = 0;
-    for (let j = 0; j < dims; j++) norm += residuals[i * dims + j] ** 2;
-    fourths += norm * norm;
-  }
   // ‖S − scale·I‖² and the estimate of E‖S − Σ‖², both per dimension.
   const distance = (squares - 2 * scale * trace + width * scale * scale) / width;
   const noise = Math.min(distance, (fourths / rows - squares) / (rows * width));

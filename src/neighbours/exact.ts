@@ -48,12 +48,20 @@ export async function mostSimilar(
   return await mergedOverRanks(communicator, here, queries.shape[0], k);
 }
 
-/** The `k` rows of `x` with the largest inner product with each of them, itself among them; ranks have a share of them each. */
+/**
+ * The `k` rows of `x` with the largest inner product with each of them, itself among them. Ranks, which all have all rows,
+ * find those of a share of them each.
+ */
 export async function mostSimilarAmong(x: Tensor2D, k: number, communicator = alone): Promise<Neighbours> {
   const { start, end } = shareOf(communicator, x.shape[0]);
   const own = tf.slice2d(x, [start, 0], [end - start, -1]);
   try {
-    return await mostSimilar(x, [{ x: own, start }], k, communicator);
+    const found = await mostSimilarHere(own, [{ x, start: 0 }], k);
+    return {
+      k: found.k,
+      rows: await gathered(communicator, found.rows),
+      values: await gathered(communicator, found.values),
+    };
   } finally {
     own.dispose();
   }

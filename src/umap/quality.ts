@@ -1,4 +1,5 @@
 import type { RandomNumbers } from '../base/index.js';
+import { alone, shareOf, type Communicator } from '../distributed/index.js';
 import { matMul, tf, type Tensor2D } from '../engine/index.js';
 
 /** How well an embedding preserves neighbourhoods, each from 0 to 1 (Venna & Kaski 2006). */
@@ -15,6 +16,8 @@ export interface QualityOptions {
   /** Rows whose neighbourhoods are looked at, drawn at random from more; ranks are always among all rows. */
   queries: number;
   random: RandomNumbers;
+  /** Ranks that look at a share of those rows each. */
+  communicator?: Communicator | undefined;
 }
 
 /** Distances held at once. */
@@ -24,17 +27,20 @@ const DISTANCES = 2 ** 22;
 export async function embeddingQuality(
   data: Float32Array,
   points: Float32Array,
-  { k: wanted, queries, random }: QualityOptions,
+  { k: wanted, queries, random, communicator = alone }: QualityOptions,
 ): Promise<Quality> {
   const rows = points.length / 2;
   const k = Math.min(wanted, Math.floor((rows - 1) / 2));
   const chosen = random.for('queries').permutation(rows).slice(0, queries).sort();
-  let [intruders, missing] = [0, 0];
-  for await (const { row, squares } of distancesFrom(chosen, data, rows)) {
+  const { start, end } = shareOf(communicator, chosen.length);
+  const excess = new Float64Array(2);
+  for await (const { row, squares } of distancesFrom(chosen.subarray(start, end), data, rows)) {
     const inPlane = planeDistances(points, row);
-    intruders += excessRanks(inPlane, squares, k);
-    missing += excessRanks(squares, inPlane, k);
+    excess[0] += excessRanks(inPlane, squares, k);
+    excess[1] += excessRanks(squares, inPlane, k);
   }
+  await communicator.allReduceSum(excess);
+  const [intruders, missing] = excess;
   const scale = 2 / (chosen.length * k * (2 * rows - 3 * k - 1));
   return { trustworthiness: 1 - scale * intruders, continuity: 1 - scale * missing };
 }

@@ -2,8 +2,10 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import { RandomNumbers } from '../../src/base/index.js';
+import type { Communicator } from '../../src/distributed/index.js';
 import { writeNpz } from '../../src/io/index.js';
-import { maetok } from '../helpers/cli.js';
+import { maetok, maetokByRanks, maetokWith } from '../helpers/cli.js';
+import { asRanks } from '../helpers/ranks.js';
 import { tempFolder } from '../helpers/temp.js';
 
 const folder = tempFolder();
@@ -28,7 +30,19 @@ async function latents(
   });
 }
 
+/** Latents of three classes on a grid, and foreground masks of their images. */
+async function griddedLatents(name: string, foreground: string): Promise<void> {
+  const random = new RandomNumbers(3);
+  const labels = Int32Array.from({ length: 36 }, (_, row) => row % 3);
+  const grid = { shape: [36, 3, 16, 16], dtype: 'float32' as const, data: random.normals(36 * 768) };
+  await writeNpz(path(name), { latents: grid, labels: { shape: [36], dtype: 'int32', data: labels } });
+  const masks = { shape: [36, 16, 16], dtype: 'uint8' as const, data: new Uint8Array(36 * 256) };
+  masks.data.forEach((_, at) => (masks.data[at] = at % 16 < 6 ? 1 : 0));
+  await writeNpz(path(foreground), { masks });
+}
+
 beforeAll(async () => {
+  await griddedLatents('gridded', 'foreground');
   await latents('round');
   await latents('flat', { directions: 2 });
   await latents('apart', { gap: 8 });
@@ -126,6 +140,55 @@ describe('maetok diagnose', () => {
     const wrong = await run(path('grid'), '--limit', '30', '--masks', path('round'));
     expect([wrong.code, wrong.stdout]).toEqual([2, '']);
     expect(wrong.stderr).toMatch(/masks are expected as 'masks'/);
+  });
+
+  it.each([2, 3])(
+    'measures over %i ranks what one process does, to six digits, and rank 0 alone writes it',
+    async size => {
+      const words = [
+        'diagnose',
+        path('gridded'),
+        '--features',
+        path('gridded'),
+        '--masks',
+        path('foreground'),
+        '--quiet',
+      ];
+      const one = await maetok(...words);
+      const [first, ...others] = await maetokByRanks(size, ...words);
+      for (const other of others) expect(other).toEqual({ code: 0, stdout: '', stderr: '' });
+      expect([first.code, first.stderr]).toEqual([one.code, one.stderr]);
+      const [expected, found] = [one, first].map(({ stdout }) =>
+        stdout
+          .trim()
+          .split('\n')
+          .map(line => line.split(',')),
+      );
+      const named = (cells: string[][]) => cells.map(([source, group, measure]) => [source, group, measure]);
+      expect(named(found)).toEqual(named(expected));
+      const values = (cells: string[][]) => cells.slice(1).map(([, , , value]) => Number(value));
+      expect(values(found)).toBeAllClose(values(expected), { rtol: 1e-6, atol: 1e-9 });
+    },
+  );
+
+  it.each([
+    ['other latents', ['round', 'apart'], [], /x: the digest is not the same for all ranks/],
+    [
+      'another seed',
+      ['round', 'round'],
+      ['--seed', '1'],
+      /“seed” is not the same for all ranks: 0 for rank 0, 1 for rank 1/,
+    ],
+    ['other measures', ['round', 'round'], ['--measure', 'tokens'], /“measure” is not the same for all ranks/],
+  ])('refuses ranks that were started with %s', async (_, names, others, message) => {
+    const run = ({ rank, ...rest }: Communicator) =>
+      maetokWith(
+        { communicator: { rank, ...rest } },
+        ...['diagnose', `x=${path(names[rank])}`, ...(rank > 0 ? others : []), '--quiet'],
+      );
+    const [{ code, stdout, stderr }] = await asRanks(2, run);
+    expect([code, stdout]).toEqual([2, '']);
+    expect(stderr).toMatch(message);
   });
 
   it('without labels says nothing of classes, and says so', async () => {

@@ -2,8 +2,10 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import { RandomNumbers } from '../../src/base/index.js';
+import type { Communicator } from '../../src/distributed/index.js';
 import { writeNpz } from '../../src/io/index.js';
-import { maetok, maetokWith } from '../helpers/cli.js';
+import { maetok, maetokByRanks, maetokWith } from '../helpers/cli.js';
+import { asRanks } from '../helpers/ranks.js';
 import { tempFolder } from '../helpers/temp.js';
 
 const folder = tempFolder();
@@ -68,6 +70,33 @@ describe('maetok umap', () => {
     expect(linesOf(stdout)).toHaveLength(51);
     const chart = await maetokWith({ stdin: stdout }, 'plot');
     expect(chart.stdout).toMatch(/^<svg/);
+  });
+
+  it.each([2, 3])('gives %i ranks the embeddings of one process, which rank 0 alone writes', async size => {
+    const words = [
+      ...['umap', path('a.npz'), '--method', 'umap,tsne,pca', '--epochs', '20', '--iterations', '30'],
+      ...['--perplexity', '5', '--neighbours', '8', '--sample', '70', '--quiet', '--force'],
+    ];
+    const seconds = (csv: string): string => csv.replace(/[^,]*$/gm, '');
+    const one = path('one.csv');
+    const { stdout } = await maetok(...words, '--quality', one);
+    const out = path(`${size}.csv`);
+    const files = ['--quality', out, '--chart', path(`${size}.svg`)];
+    const [first, ...others] = await maetokByRanks(size, ...words, ...files);
+    expect([first.code, first.stdout]).toEqual([0, stdout]);
+    for (const other of others) expect(other).toEqual({ code: 0, stdout: '', stderr: '' });
+    expect(seconds(readFileSync(out, 'utf8'))).toBe(seconds(readFileSync(one, 'utf8')));
+    expect(existsSync(path(`${size}.svg`))).toBe(true);
+  });
+
+  it('refuses ranks that see other latents, naming them', async () => {
+    const run = (communicator: Communicator) =>
+      maetokWith({ communicator }, 'umap', `x=${path(communicator.rank === 0 ? 'a.npz' : 'b.npz')}`, '--quiet');
+    const [{ code, stdout, stderr }] = await asRanks(2, run);
+    expect([code, stdout]).toEqual([2, '']);
+    expect(stderr).toMatch(
+      /^maetok: x: the digest is not the same for all ranks: .*; all hosts need the same files and options\n$/,
+    );
   });
 
   it('stops when interrupted, writing nothing', async () => {

@@ -4,6 +4,7 @@ import { RandomNumbers } from '../../src/base/index.js';
 import { conditionNumber, numericalRank, powerLaw } from '../../src/diagnose/index.js';
 import { startEngine } from '../../src/engine/index.js';
 import { arrayRows, type RowSource } from '../../src/rows/index.js';
+import { asRanks } from '../helpers/ranks.js';
 import { explainedShare, fitPca, pcaReduction, reducedRows, rowMoments, rowStatistics } from '../../src/pca/index.js';
 
 beforeAll(async () => {
@@ -47,11 +48,24 @@ describe('sixty rows of 2048 numbers', () => {
   });
 });
 
+it.each([
+  ['fewer rows than columns', 30, 40],
+  ['more rows than columns', 40, 30],
+])('ranks have the spectrum of one process, solved for once: %s', async (_, rows, width) => {
+  const x = source(normals(rows, width), rows);
+  const one = await spectrumOf(x);
+  const spectra = await asRanks(3, async communicator =>
+    (await rowStatistics(x, { threads: 1, communicator })).spectrum(),
+  );
+  for (const spectrum of spectra) expect(spectrum).toBeAllClose(one, { rtol: 1e-10 });
+});
+
 describe('fewer rows than columns', () => {
   it('have the same mean, squares and axes as their scatter gives', async () => {
     const [rows, width] = [30, 40];
     const x = source(normals(rows, width), rows);
-    const { mean, squares, spectrum } = await rowStatistics(x, { threads: 1 });
+    const { mean, squares, ...statistics } = await rowStatistics(x, { threads: 1 });
+    const spectrum = await statistics.spectrum();
     const { mean: expected, scatter } = await rowMoments(x, { threads: 1 });
     expect(mean).toBeAllClose(expected, { rtol: 1e-12, atol: 1e-14 });
     expect(squares).toBeAllClose(
@@ -65,7 +79,7 @@ describe('fewer rows than columns', () => {
       for (let i = 0; i < width; i++) {
         let image = 0;
         for (let j = 0; j < width; j++) image += (scatter[i * width + j] / (rows - 1)) * components[k * width + j];
-        expect(image).toBeCloseTo(spectrum()[k] * components[k * width + i], 10);
+        expect(image).toBeCloseTo(spectrum[k] * components[k * width + i], 10);
       }
   });
 

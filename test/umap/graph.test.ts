@@ -4,6 +4,7 @@ import { beforeAll, describe, expect, it } from '@jest/globals';
 import { RandomNumbers } from '../../src/base/index.js';
 import { startEngine, tf } from '../../src/engine/index.js';
 import { nearestNeighbours } from '../../src/neighbours/index.js';
+import { asRanks } from '../helpers/ranks.js';
 import { embeddingQuality } from '../../src/umap/index.js';
 import { affinities } from '../../src/umap/affinities.js';
 import { fuzzyGraph, type Edges } from '../../src/umap/graph.js';
@@ -78,6 +79,15 @@ describe('the quality of an embedding', () => {
     const turned = flat.map((_, at) => (at % 2 === 0 ? 7 + flat[at + 1] : -flat[at - 1]));
     const quality = await embeddingQuality(flat, turned, { k: 6, queries: 100, random });
     expect(quality).toEqual({ trustworthiness: 1, continuity: 1 });
+  });
+
+  it('is the same counted by several ranks', async () => {
+    const wide = random.normals(90 * 5);
+    const points = random.for('points').normals(180);
+    const options = { k: 6, queries: 50, random };
+    const one = await embeddingQuality(wide, points, options);
+    for (const own of await asRanks(3, communicator => embeddingQuality(wide, points, { ...options, communicator })))
+      expect(own).toEqual(one);
   });
 
   it('of some rows is near that of all', async () => {

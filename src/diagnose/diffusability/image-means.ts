@@ -29,11 +29,13 @@ export function imageMeans(images: Int32Array, channels: number, masks?: Masks):
       });
       const values = await means.data<'float32'>();
       means.dispose();
+      while (images[next] < first) next++;
       for (; next < images.length && images[next] < first + n; next++) {
         const row = images[next] - first;
         data.set(values.subarray(row * channels, (row + 1) * channels), next * channels);
       }
     },
+    merge: communicator => communicator.allReduceSum(data),
     means: () => ({ rows: images.length, width: channels, data }),
   };
 }

@@ -1,5 +1,6 @@
+import { alone, type Communicator } from '../../distributed/index.js';
 import { tf, type Tensor2D } from '../../engine/index.js';
-import { mostSimilar, nearestNeighbours, unitRows } from '../../neighbours/index.js';
+import { mostSimilarAmong, nearestNeighbours, unitRows } from '../../neighbours/index.js';
 import type { RowSample } from '../rows.js';
 
 /** How far two images' mean tokens are apart: by the cosine about the mean of all of them, or in Euclidean distance. */
@@ -14,8 +15,9 @@ export async function neighbourConsistency(
   labels: ArrayLike<number>,
   distance: MeanDistance,
   counts: readonly number[],
+  communicator = alone,
 ): Promise<number[]> {
-  const nearest = await othersOf(means, distance, Math.max(...counts));
+  const nearest = await othersOf(means, distance, Math.max(...counts), communicator);
   return counts.map(k => {
     let same = 0;
     for (const [row, others] of nearest.entries())
@@ -25,9 +27,14 @@ export async function neighbourConsistency(
 }
 
 /** Each row's k nearest others, nearest first. */
-async function othersOf({ rows, width, data }: RowSample, distance: MeanDistance, k: number): Promise<Int32Array[]> {
+async function othersOf(
+  { rows, width, data }: RowSample,
+  distance: MeanDistance,
+  k: number,
+  communicator: Communicator,
+): Promise<Int32Array[]> {
   if (distance === 'l2') {
-    const found = await nearestNeighbours(data, rows, width, k);
+    const found = await nearestNeighbours(data, rows, width, k, communicator);
     return Array.from({ length: rows }, (_, row) => found.rows.slice(row * found.k, (row + 1) * found.k));
   }
   const x = tf.tidy(() => {
@@ -35,7 +42,7 @@ async function othersOf({ rows, width, data }: RowSample, distance: MeanDistance
     return unitRows(raw.sub<Tensor2D>(raw.mean(0, true)));
   });
   // Itself among them.
-  const found = await mostSimilar(x, [{ x, start: 0 }], k + 1);
+  const found = await mostSimilarAmong(x, k + 1, communicator);
   x.dispose();
   return Array.from({ length: rows }, (_, row) =>
     found.rows

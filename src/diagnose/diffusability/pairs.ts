@@ -1,3 +1,4 @@
+import { sumOf } from '../../distributed/index.js';
 import { matMul, tf } from '../../engine/index.js';
 import type { Accumulator, Block } from './pass.js';
 
@@ -19,6 +20,10 @@ export function pairProducts(of: 'z' | 'unit', tokens: number): Accumulator & { 
       products.dispose();
       for (let at = 0; at < sum.length; at++) sum[at] += part[at];
       images += n;
+    },
+    async merge(communicator) {
+      await communicator.allReduceSum(sum);
+      images = await sumOf(communicator, images);
     },
     mean: () => sum.map(value => value / images),
   };

@@ -1,3 +1,4 @@
+import { gatherParts } from '../../distributed/index.js';
 import { matMul, tf } from '../../engine/index.js';
 import { maskOf, type Masks } from './image-means.js';
 import type { Accumulator } from './pass.js';
@@ -39,10 +40,12 @@ function regionSimilarity(
 export function regionSimilarities(
   masks: Masks,
   rulers: readonly { distances: Float64Array; ruler: Ruler }[],
-): Accumulator & { values: number[][] } {
-  const values = rulers.map((): number[] => []);
+): Accumulator & { readonly values: number[][] } {
+  let values = rulers.map((): number[] => []);
   return {
-    values,
+    get values() {
+      return values;
+    },
     async add({ first, unit }) {
       const [n, t] = unit.shape;
       const products = tf.tidy(() => matMul(unit, unit, { transposeB: true }));
@@ -53,6 +56,10 @@ export function regionSimilarities(
         for (const [r, { distances, ruler }] of rulers.entries())
           values[r].push(regionSimilarity(own, maskOf(masks, first + i), distances, ruler));
       }
+    },
+    async merge(communicator) {
+      const all = await gatherParts(communicator, values);
+      values = rulers.map((_, r) => all.flatMap(own => own[r]));
     },
   };
 }

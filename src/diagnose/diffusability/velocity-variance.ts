@@ -1,3 +1,4 @@
+import { alone, gatherParts, shareOf, type Communicator } from '../../distributed/index.js';
 import { selectedRows } from '../../rows/index.js';
 import { kroneckerSpectra, type CentredRows } from './kronecker.js';
 import { inverse, type ChannelScale, type LatentRows } from './pass.js';
@@ -23,7 +24,9 @@ export interface VelocityVarianceOptions {
   alternations?: number;
   /** Bytes of rows held at once; more of them take more passes. */
   memory?: number;
-  onClass?: (done: number, classes: number) => void;
+  onClass?: (done: number) => void;
+  /** Ranks that take some of the classes each. */
+  communicator?: Communicator | undefined;
 }
 
 /**
@@ -35,20 +38,22 @@ export async function velocityVariance(
   latents: LatentRows,
   scale: ChannelScale,
   labels: ArrayLike<number>,
-  { leastRows = 4, alternations = 5, memory = 2 ** 30, onClass }: VelocityVarianceOptions = {},
+  { leastRows = 4, alternations = 5, memory = 2 ** 30, onClass, communicator = alone }: VelocityVarianceOptions = {},
 ): Promise<VelocityVariance> {
   const all = rowsByClass(labels);
   const used = all.filter(rows => rows.length >= leastRows);
-  const sums = { published: 0, fair: 0, withinShare: 0 };
-  let done = 0;
-  for (const group of inMemory(used, memory / (4 * latents.rows.width))) {
+  const { start, end } = shareOf(communicator, used.length);
+  const found: ReturnType<typeof ofClass>[] = [];
+  for (const group of inMemory(used.slice(start, end), memory / (4 * latents.rows.width)))
     for await (const rows of classesOf(latents, scale, group)) {
-      const own = ofClass(rows, alternations);
-      sums.published += own.published / used.length;
-      sums.fair += own.fair / used.length;
-      sums.withinShare += own.withinShare / used.length;
-      onClass?.(++done, used.length);
+      found.push(ofClass(rows, alternations));
+      onClass?.(found.length);
     }
+  const sums = { published: 0, fair: 0, withinShare: 0 };
+  for (const own of (await gatherParts(communicator, found)).flat()) {
+    sums.published += own.published / used.length;
+    sums.fair += own.fair / used.length;
+    sums.withinShare += own.withinShare / used.length;
   }
   return { ...sums, rows: used.map(({ length }) => length), leftOut: all.length - used.length };
 }

@@ -1,7 +1,8 @@
 import { existsSync } from 'node:fs';
-import { UserError, type Log } from '../../base/index.js';
+import { concatenated, UserError, type Log } from '../../base/index.js';
 import { openImages } from '../../data/index.js';
 import type { Grid, Masks } from '../../diagnose/diffusability/index.js';
+import { gatherParts, type OfRanks } from '../../distributed/index.js';
 import { elementCount, listed, openNpz, sha256OfFile } from '../../io/index.js';
 
 /** Which parts of images show the foreground, image by image: whatever is not 0. */
@@ -79,17 +80,23 @@ async function masksInArchive(path: string, limit: number | undefined): Promise<
 
 /**
  * Masks of `count` images on their grid of tokens: a token shows the foreground where any of its pixels does (max
- * pooling). @throws UserError for another number of masks, and for one that the grid does not divide.
+ * pooling). Each of several ranks reads those of its share. @throws UserError for another number of masks, and for one that
+ * the grid does not divide.
  */
-export async function pooledMasks(masks: MaskImages, count: number, grid: Grid): Promise<Masks> {
+export async function pooledMasks(
+  masks: MaskImages,
+  count: number,
+  grid: Grid,
+  { communicator, share: { start, end } }: OfRanks,
+): Promise<Masks> {
   if (masks.count !== count)
     throw new UserError(
       `--masks ${masks.path}: has ${masks.count} masks for ${count} latents; both must be of the same images in the same order`,
     );
   const [rows, columns] = grid;
   const tokens = rows * columns;
-  const data = new Uint8Array(count * tokens);
-  for (let image = 0; image < count; image++) {
+  const own = new Uint8Array((end - start) * tokens);
+  for (let image = start; image < end; image++) {
     const mask = await masks.at(image);
     const [down, across] = [mask.height / rows, mask.width / columns];
     if (!Number.isInteger(down) || !Number.isInteger(across))
@@ -100,7 +107,7 @@ export async function pooledMasks(masks: MaskImages, count: number, grid: Grid):
     for (let y = 0; y < mask.height; y++)
       for (let x = 0; x < mask.width; x++)
         if (mask.data[y * mask.width + x] !== 0)
-          data[image * tokens + Math.floor(y / down) * columns + Math.floor(x / across)] = 1;
+          own[(image - start) * tokens + Math.floor(y / down) * columns + Math.floor(x / across)] = 1;
   }
-  return { tokens, data };
+  return { tokens, data: concatenated(Uint8Array, await gatherParts(communicator, own)) };
 }

@@ -1,10 +1,11 @@
 import { availableCores } from '../../base/index.js';
 import type { Log } from '../../base/index.js';
+import { alone, shareOf, type Communicator, type OfRanks } from '../../distributed/index.js';
 import type { ChannelScale, Grid } from '../../diagnose/diffusability/index.js';
 import type { RowSample } from '../../diagnose/index.js';
 import type { MeasureGroup } from '../../diagnose/names.js';
 import { rowStatistics, type RowStatistics } from '../../pca/index.js';
-import { randomRows, sampleOf, type RowSource } from '../../rows/index.js';
+import { randomRows, rowsPerChunk, sampleOf, type RowSource } from '../../rows/index.js';
 import type { MaskImages } from './masks.js';
 
 /** Latents to diagnose: rows [tokens · channels]. */
@@ -33,6 +34,8 @@ export interface DiagnoseSettings {
   positions: number;
   seed: number;
   threads?: number | undefined;
+  /** Ranks that have the same sources and divide the work; all get the same rows. Default: one process. */
+  communicator?: Communicator | undefined;
 }
 
 export interface DiagnoseRow {
@@ -52,18 +55,20 @@ export type Measured = Pick<DiagnoseRow, 'measure' | 'value' | 'rows'> & { setti
 export interface Task extends DiagnoseSource {
   settings: DiagnoseSettings;
   log: Log;
+  /** This rank's share of the source's rows, in whole chunks: what passes over all rows reads these. */
+  ranks: OfRanks;
   moments: () => Promise<RowStatistics>;
   spectrum: () => Promise<Float64Array>;
-  /** The rows that measures of pairs take. */
+  /** The rows that measures of pairs take, all of them on every rank. */
   sample: () => Promise<RowSample>;
 }
 
 export function taskOf(source: DiagnoseSource, settings: DiagnoseSettings, log: Log): Task {
   const { rows } = source;
-  const { threads = availableCores(), sample: most, seed } = settings;
+  const { threads = availableCores(), sample: most, seed, communicator = alone } = settings;
   const moments = once(async () => {
     const progress = log.progress(`${rows.name}: moments`, rows.rows, 'rows');
-    const found = await rowStatistics(rows, { threads, onRows: seen => progress.update(seen) });
+    const found = await rowStatistics(rows, { threads, communicator, onRows: seen => progress.update(seen) });
     progress.stop();
     return found;
   });
@@ -71,9 +76,10 @@ export function taskOf(source: DiagnoseSource, settings: DiagnoseSettings, log: 
     ...source,
     settings,
     log,
+    ranks: { communicator, share: shareOf(communicator, rows.rows, rowsPerChunk(rows)) },
     moments,
     spectrum: once(async () => (await moments()).spectrum()),
-    sample: once(() => sampleOf(rows, randomRows(rows.rows, most, seed))),
+    sample: once(() => sampleOf(rows, randomRows(rows.rows, most, seed), communicator)),
   };
 }
 

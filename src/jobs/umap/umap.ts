@@ -1,5 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
 import { EXIT, inPhase, RandomNumbers, UserError, type Log } from '../../base/index.js';
+import { alone, byFirst, type Communicator } from '../../distributed/index.js';
 import { nearestNeighbours, type Neighbours } from '../../neighbours/index.js';
 import { randomRows, sampleOf, type RowSource } from '../../rows/index.js';
 import { embeddingQuality, tsne, umap, type Quality } from '../../umap/index.js';
@@ -34,6 +35,8 @@ export interface Embedding extends Quality {
 export interface EmbeddingContext {
   log: Log;
   signal?: AbortSignal | undefined;
+  /** Ranks that have the same source and get the same embeddings: they divide the search for neighbours. Default: one process. */
+  communicator?: Communicator | undefined;
 }
 
 /** How many rows' neighbourhoods are compared to assess an embedding. */
@@ -48,29 +51,48 @@ export async function embeddingsOf(
   context: EmbeddingContext,
 ): Promise<Embedding[]> {
   const { methods, sample: most, neighbours: k, seed } = settings;
+  const { log, communicator = alone } = context;
   if (source.rows <= k + 1)
     throw new UserError(`${source.name}: has ${source.rows} rows; embeddings with --neighbours ${k} need ${k + 2}`);
   const chosen = randomRows(source.rows, most, seed);
-  const sample = await sampleOf(source, chosen);
+  const sample = await sampleOf(source, chosen, communicator);
   const { rows, width, data } = sample;
-  const start = await planarStart(data, rows, width, missing => context.log.warn(`${source.name}: pca: ${missing}`));
+  const start = await planarStart(data, rows, width, {
+    tell: missing => log.warn(`${source.name}: pca: ${missing}`),
+    communicator,
+  });
   const reach = Math.max(...methods.map(method => METHODS[method].reach(settings)));
   const search = { label: `${source.name}: ${reach} nearest neighbours`, total: rows, unit: 'rows' };
   const lists =
-    reach > 0 ? await inPhase(context.log, search, () => nearestNeighbours(data, rows, width, reach)) : undefined;
+    reach > 0 ? await inPhase(log, search, () => nearestNeighbours(data, rows, width, reach, communicator)) : undefined;
   const random = new RandomNumbers(seed);
   const embeddings: Embedding[] = [];
   for (const method of methods) {
-    const began = performance.now();
-    const points = await METHODS[method].embed({ name: source.name, lists, start, settings, context, random });
-    const seconds = (performance.now() - began) / 1000;
-    const quality = await embeddingQuality(data, points, { k, queries: QUERIES, random });
-    context.log.note(
+    const task = { name: source.name, lists, start, settings, context, random };
+    const { points, seconds } = await laidOut(method, task, communicator);
+    const quality = await embeddingQuality(data, points, { k, queries: QUERIES, random, communicator });
+    log.note(
       `${source.name}: ${method}: trustworthiness ${quality.trustworthiness.toFixed(3)}, continuity ${quality.continuity.toFixed(3)} (k = ${k}), ${seconds.toFixed(0)} s`,
     );
     embeddings.push({ source: source.name, method, rows: chosen, points, seconds, ...quality });
   }
   return embeddings;
+}
+
+/** Each step of a layout depends on the one before, which leaves nothing to divide: rank 0 takes them all. */
+async function laidOut(
+  method: EmbeddingMethod,
+  task: Task,
+  communicator: Communicator,
+): Promise<{ points: Float32Array; seconds: number }> {
+  let points: Float32Array = new Float32Array(task.start.length);
+  const seconds = await byFirst(communicator, async () => {
+    const began = performance.now();
+    points = await METHODS[method].embed(task);
+    return (performance.now() - began) / 1000;
+  });
+  await communicator.broadcast(points);
+  return { points, seconds };
 }
 
 interface Task {

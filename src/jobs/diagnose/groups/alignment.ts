@@ -10,17 +10,18 @@ export async function alignment({
   rows: source,
   sample: draw,
   settings: { features, neighbours: k, sample: most, seed },
+  ranks: { communicator },
   log,
 }: Task): Promise<Measured[]> {
   if (!features) return [];
-  const other = await sampleOf(features, randomRows(source.rows, most, seed));
+  const other = await sampleOf(features, randomRows(source.rows, most, seed), communicator);
   const sample = await draw();
   const views: [string, RowSample][] = [['flattened', sample]];
   if (tokens > 1) views.push(['mean', tokenMeans(sample, tokens)]);
   const measured: Measured[] = [];
   for (const [view, own] of views) {
     const phase = { label: `${name}: alignment, ${view}`, total: sample.rows, unit: 'rows' };
-    const { cknna, mutualNeighbours } = await inPhase(log, phase, () => alignmentOf(own, other, k));
+    const { cknna, mutualNeighbours } = await inPhase(log, phase, () => alignmentOf(own, other, k, communicator));
     const setting = `${view} k=${k}`;
     measured.push(
       { measure: 'cknna', value: cknna, setting, rows: sample.rows },

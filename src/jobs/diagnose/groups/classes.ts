@@ -10,6 +10,7 @@ export async function classes({
   rows: source,
   sample: draw,
   settings: { groups, sample: most, seed },
+  ranks: { communicator },
   log,
 }: Task): Promise<Measured[]> {
   if (!source.labels) {
@@ -28,13 +29,13 @@ export async function classes({
   const sample = { ...(await draw()), labels, classes };
   const { rows } = sample;
   const centres = classCentres(sample);
-  const { ratio, shrinkage } = await fisherRatio(sample, centres);
+  const { ratio, shrinkage } = await fisherRatio(sample, centres, communicator);
   const phase = { label: `${name}: silhouette`, total: rows, unit: 'rows' };
-  const silhouettes = await inPhase(log, phase, () => silhouette(sample, centres));
+  const silhouettes = await inPhase(log, phase, () => silhouette(sample, centres, communicator));
   return [
     { measure: 'fisher_ratio', value: ratio, setting: `shrinkage=${shrinkage}`, rows },
     { measure: 'silhouette', value: silhouettes, rows },
-    { measure: 'davies_bouldin', value: daviesBouldin(sample, centres), rows },
+    { measure: 'davies_bouldin', value: await daviesBouldin(sample, centres, communicator), rows },
     { measure: 'calinski_harabasz', value: calinskiHarabasz(sample, centres), rows },
   ];
 }

@@ -2,10 +2,10 @@ import { columnMeans, excessKurtosis, isoScore, meanCosine, type RowSample } fro
 import type { Measured, Task } from '../task.js';
 
 /** Whether directions are used alike, and how far the numbers are from Gaussian ones. */
-export async function isotropy({ rows: source, sample: draw, spectrum, moments }: Task): Promise<Measured[]> {
+export async function isotropy({ rows: source, ranks, sample: draw, spectrum, moments }: Task): Promise<Measured[]> {
   const sample = await draw();
   const { mean } = await moments();
-  const kurtosis = (await excessKurtosis(source, mean)).filter(value => !Number.isNaN(value)).sort();
+  const kurtosis = (await excessKurtosis(source, mean, ranks)).filter(value => !Number.isNaN(value)).sort();
   const { rows } = source;
   const mid = kurtosis[Math.floor(kurtosis.length / 2)];
   return [

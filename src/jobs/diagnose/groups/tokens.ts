@@ -8,7 +8,7 @@ import {
 import type { Measured, Task } from '../task.js';
 
 /** How channels and tokens are spread, and how far tokens repeat one another. */
-export async function tokens({ tokens, rows: source, moments: find }: Task): Promise<Measured[]> {
+export async function tokens({ tokens, rows: source, ranks, moments: find }: Task): Promise<Measured[]> {
   const moments = await find();
   const { rows } = source;
   const { mean, std, dead } = channelSummary(moments, tokens);
@@ -16,7 +16,7 @@ export async function tokens({ tokens, rows: source, moments: find }: Task): Pro
   const setting = `tokens=${tokens}`;
   const redundancy = moments.scatter
     ? tokenRedundancy(tokenCorrelations(moments.scatter, tokens), tokens)
-    : await streamedRedundancy(source, moments, tokens);
+    : await streamedRedundancy(source, moments, tokens, ranks);
   return [
     { measure: 'channel_mean_largest', value: Math.max(...mean.map(Math.abs)), rows },
     { measure: 'channel_std_smallest', value: Math.min(...std), rows },

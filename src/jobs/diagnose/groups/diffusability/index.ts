@@ -10,6 +10,7 @@ import {
   type LatentRows,
   type Masks,
 } from '../../../../diagnose/diffusability/index.js';
+import { ofRank } from '../../../../distributed/index.js';
 import { randomRows } from '../../../../rows/index.js';
 import { pooledMasks } from '../../masks.js';
 import type { Measured, Task } from '../../task.js';
@@ -23,7 +24,7 @@ const NEIGHBOURS = [5, 10];
 
 /** Measures of a latent space by which the quality of what is then generated has been predicted. */
 export async function diffusability(task: Task): Promise<Measured[]> {
-  const { rows, tokens, grid, settings, log, name } = task;
+  const { rows, tokens, grid, settings, ranks, log, name } = task;
   const latents = { rows, tokens, channels: rows.width / tokens };
   const plane = grid !== undefined && tokens <= MOST_TOKENS ? grid : undefined;
   if (!plane)
@@ -31,7 +32,7 @@ export async function diffusability(task: Task): Promise<Measured[]> {
       `${name}: ${grid ? `its ${tokens} tokens are too many` : 'its tokens are not a grid'}, ` +
         'so SEC, the power spectrum, LDS, CDS and SRSS are left out',
     );
-  const masks = plane && settings.masks ? await pooledMasks(settings.masks, rows.rows, plane) : undefined;
+  const masks = plane && settings.masks ? await pooledMasks(settings.masks, rows.rows, plane, ranks) : undefined;
   if (plane && !masks) log.note(`${name}: without --masks SRSS is left out, and LNC is over whole images`);
   const passed = await ofPass(task, latents, plane, masks);
   return [...(await ofVelocities(task, latents)), ...passed];
@@ -44,16 +45,19 @@ async function ofPass(
   grid: Grid | undefined,
   masks: Masks | undefined,
 ): Promise<Measured[]> {
-  const { rows: source, settings, log, name } = task;
+  const { rows: source, settings, ranks, log, name } = task;
   const drawn = randomRows(source.rows, settings.sample, settings.seed);
   const images = masks ? withForeground(masks, drawn) : drawn;
   const contrast = tokenContrast();
   const means = imageMeans(images, latents.channels, masks);
   const plane = grid && gathered(grid, latents.tokens, masks);
-  const progress = log.progress(`${name}: positions and frequencies`, source.rows, 'rows');
-  await overStandardised(latents, await task.statistics(), [contrast, means, ...(plane?.accumulators ?? [])], seen =>
-    progress.update(seen),
-  );
+  const { share, communicator } = ranks;
+  const label = `${name}: positions and frequencies${ofRank(communicator)}`;
+  const progress = log.progress(label, share.end - share.start, 'rows');
+  await overStandardised(latents, await task.statistics(), [contrast, means, ...(plane?.accumulators ?? [])], {
+    ranks,
+    onRows: seen => progress.update(seen),
+  });
   progress.stop();
   return [
     ...(await ofNeighbours(task, means.means(), images, masks)),
@@ -66,19 +70,19 @@ async function ofPass(
 function gathered(grid: Grid, tokens: number, masks: Masks | undefined) {
   const rulers = laidOn(grid);
   const [products, cosines] = [pairProducts('z', tokens), pairProducts('unit', tokens)];
-  const regions = masks && { masks, ...regionSimilarities(masks, rulers) };
+  const regions = masks && regionSimilarities(masks, rulers);
   return {
     accumulators: [products, cosines, ...(regions ? [regions] : [])],
     measured: (task: Task): Measured[] => [
       ...ofFrequencies(products.mean(), grid, task.rows.rows),
       ...ofPositions(task, cosines.mean(), rulers),
-      ...(regions ? ofRegions(task, regions.values, regions.masks, rulers) : []),
+      ...(masks && regions ? ofRegions(task, regions.values, masks, rulers) : []),
     ],
   };
 }
 
 async function ofNeighbours(
-  { name, rows: { labels }, log }: Task,
+  { name, rows: { labels }, ranks: { communicator }, log }: Task,
   means: Parameters<typeof neighbourConsistency>[0],
   images: Int32Array,
   masks: Masks | undefined,
@@ -101,7 +105,7 @@ async function ofNeighbours(
   }
   const measured: Measured[] = [];
   for (const distance of ['cosine', 'l2'] as const) {
-    const shares = await neighbourConsistency(means, own, distance, NEIGHBOURS);
+    const shares = await neighbourConsistency(means, own, distance, NEIGHBOURS, communicator);
     shares.forEach((value, i) => {
       const setting = `k=${NEIGHBOURS[i]} ${distance}${masks ? ' foreground' : ''}`;
       measured.push({ measure: 'lnc', value, setting, rows: images.length });

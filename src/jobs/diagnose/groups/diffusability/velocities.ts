@@ -1,9 +1,10 @@
 import { velocityVariance, type LatentRows, type VelocityVariance } from '../../../../diagnose/diffusability/index.js';
+import { ofRank, shareOf } from '../../../../distributed/index.js';
 import type { Measured, Task } from '../../task.js';
 
 /** VIV and what it is to be read with. */
 export async function ofVelocities(
-  { rows: source, name, statistics, log }: Task,
+  { rows: source, name, statistics, ranks: { communicator }, log }: Task,
   latents: LatentRows,
 ): Promise<Measured[]> {
   const { labels } = source;
@@ -11,8 +12,10 @@ export async function ofVelocities(
     log.warn(`${name}: has no labels, so VIV and LNC are left out`);
     return [];
   }
-  const progress = log.progress(`${name}: variance of velocities`, new Set(labels).size, 'classes');
+  const { start, end } = shareOf(communicator, new Set(labels).size);
+  const progress = log.progress(`${name}: variance of velocities${ofRank(communicator)}`, end - start, 'classes');
   const found = await velocityVariance(latents, await statistics(), labels, {
+    communicator,
     onClass: done => progress.update(done),
   });
   progress.stop();
