@@ -3,7 +3,7 @@ import { UserError } from '../base/index.js';
 import { byFirst, type Communicator } from '../distributed/index.js';
 import { ALGORITHMS, COVARIANCE_TYPES, NULLS, STARTS } from '../gmm/names.js';
 import type { GmmSettings, GmmSource } from '../jobs/gmm/index.js';
-import { agreeOnCard } from './agree.js';
+import { agreeOnCard } from './agreement.js';
 import { defineCommand, type Context } from './command.js';
 import { common, drawn, dropNonfinite, force, limit, outFile, requeue } from './options.js';
 import { bytes, count, counts, nonNegative, number, words } from '../base/options.js';

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { explained, namesOf, UserError } from '../base/index.js';
 import { byFirst } from '../distributed/index.js';
-import { agreeOnCard } from './agree.js';
+import { agreeOnCard } from './agreement.js';
 import { defineCommand } from './command.js';
 import { count, number, words } from '../base/options.js';
 import { MEASURE_GROUPS } from '../diagnose/names.js';

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { namesOf } from '../base/index.js';
 import { byFirst } from '../distributed/index.js';
 import type { Embedding } from '../jobs/umap/index.js';
-import { agreeOnCard } from './agree.js';
+import { agreeOnCard } from './agreement.js';
 import { defineCommand } from './command.js';
 import type { OpenedLatents } from './open-latents.js';
 import { count, nonNegative, number, words } from '../base/options.js';
