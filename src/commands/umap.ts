@@ -66,13 +66,13 @@ export const umap = defineCommand({
     const { log, communicator } = context;
     const files = chartFiles('--chart', chosen.chart);
     await byFirst(communicator, () => refuseOutputs([...files, chosen.out, chosen.quality], chosen.force));
-    const { startEngine } = await import('../engine/index.js');
+    const { startEngineFor } = await import('../engine/index.js');
     const { digestsOf, hiddenStatesOf, openNamedLatents } = await import('./open-latents.js');
     const { embeddingsOf } = await import('../jobs/umap/index.js');
-    await startEngine();
     const { dropNonfinite, limit } = chosen;
     const opening = { dropNonfinite, limit, nameless: chosen.dtype, seed: chosen.seed, log, communicator };
     const sources = await openNamedLatents(inputs, opening);
+    await startEngineFor(sources.map(({ rows }) => rows));
     const { method: methods, neighbours, minDist, epochs, perplexity, iterations, sample, seed } = chosen;
     const settings = { methods, neighbours, minDist, perplexity, iterations, sample, seed };
     const work = card('umap', {

@@ -97,13 +97,16 @@ describeWith(['mpirun.openmpi'], 'a rank is killed', () => {
 /** mpirun kills ranks a second after SIGTERM, too soon for a machine that is busy. */
 const PATIENCE = ['--mca', 'odls_base_sigkill_timeout', '4'];
 
-/** What mpirun ends with itself, told to end, is 1; another signal it hands on. */
-const SIGNALS: [LauncherName, NodeJS.Signals, number][] = [
-  ['Open MPI', 'SIGTERM', 1],
-  ['Open MPI', 'SIGUSR1', 138],
-  ['MPICH', 'SIGTERM', 143],
-  ['MPICH', 'SIGUSR1', 138],
-  ['torchrun', 'SIGTERM', 1],
+/**
+ * What mpirun ends with itself, told to end, is 1; another signal it hands on. mpiexec of MPICH, signalled, now and then ends
+ * with 0 whatever its ranks ended with.
+ */
+const SIGNALS: [LauncherName, NodeJS.Signals, number[]][] = [
+  ['Open MPI', 'SIGTERM', [1]],
+  ['Open MPI', 'SIGUSR1', [138]],
+  ['MPICH', 'SIGTERM', [143, 0]],
+  ['MPICH', 'SIGUSR1', [138, 0]],
+  ['torchrun', 'SIGTERM', [1]],
 ];
 
 for (const [name, signal, expected] of SIGNALS)
@@ -119,7 +122,7 @@ for (const [name, signal, expected] of SIGNALS)
         process.kill(job.pid, signal);
         const { code, said } = await job.ended;
         const step = Number(/maetok: interrupted; step (\d+) is saved in .*, --resume continues/.exec(said)?.[1]);
-        expect(code).toBe(expected);
+        expect(expected).toContain(code);
         await done([...MAETOK, 'train', 'ae', '--out', out, '--resume', '--steps', String(step + 3)]);
         expect(lossesOf(out)).toHaveLength(step + 3);
       },

@@ -1,27 +1,22 @@
-import { EXIT, messageOf, UserError } from '../../base/index.js';
+import { EXIT, UserError } from '../../base/index.js';
 import { MPICH, OPEN_MPI, type MpiAbi, type MpiType } from './abi.js';
+import { WaitingThread } from './waiting.js';
 
-type Call<A extends unknown[]> = (...args: A) => Promise<void>;
-/** Memory that MPI reads or writes, or MPI_IN_PLACE. */
-type Memory = ArrayBufferView | bigint;
-
-/** The functions of an MPI library that are used here. Those that wait for other ranks do so beside the event loop. */
+/** The functions of an MPI library that are used here. Those that wait for other ranks do so in another thread, one at a time. */
 export interface MpiLibrary {
   /** What the library says of itself: `Open MPI v4.1.4, …`. */
   version: string;
   init(): void;
   rank(): number;
   size(): number;
-  sum(array: Memory, length: number, type: MpiType): Promise<void>;
-  broadcast(array: Memory, length: number, type: MpiType, root: number): Promise<void>;
+  sum(array: ArrayBufferView, length: number, type: MpiType): Promise<void>;
+  broadcast(array: ArrayBufferView, length: number, type: MpiType, root: number): Promise<void>;
   gather(bytes: Uint8Array, all: Uint8Array, counts: Int32Array, starts: Int32Array): Promise<void>;
   barrier(): Promise<void>;
   abort(code: number): void;
   finalize(): Promise<void>;
 }
 
-/** MPICH's reductions need more stack than koffi gives to calls beside the event loop; to be set before the first library. */
-const STACK = 8 << 20;
 const THREAD_MULTIPLE = 3;
 
 type Koffi = (typeof import('koffi'))['default'];
@@ -34,10 +29,8 @@ type Library = ReturnType<Koffi['load']>;
 export async function openMpi(abi: MpiAbi): Promise<MpiLibrary | undefined> {
   tameUcx(process.env);
   const { default: koffi } = await import('koffi');
-  if ((koffi.config().async_stack_size ?? 0) < STACK)
-    koffi.config({ ...koffi.config(), async_stack_size: STACK, resident_async_pools: 2 });
   const found = findLibrary(koffi, abi);
-  return found && functionsOf(found, abi);
+  return found && functionsOf(koffi, found, abi);
 }
 
 /**
@@ -50,6 +43,8 @@ function tameUcx(env: NodeJS.ProcessEnv): void {
 }
 
 interface Found {
+  /** Under which it was found. */
+  name: string;
   library: Library;
   version: string;
 }
@@ -69,7 +64,7 @@ function findLibrary(koffi: Koffi, abi: MpiAbi): Found | undefined {
 function load(koffi: Koffi, name: string): Found[] {
   try {
     const library = koffi.load(name, { lazy: true, global: true });
-    return [{ library, version: versionOf(library) }];
+    return [{ name, library, version: versionOf(library) }];
   } catch {
     return []; // Not installed under this name.
   }
@@ -87,28 +82,24 @@ function versionOf(library: Library): string {
     .trim();
 }
 
-function functionsOf({ library, version }: Found, abi: MpiAbi): MpiLibrary {
+function functionsOf(koffi: Koffi, { name, library, version }: Found, abi: MpiAbi): MpiLibrary {
   const H = abi.handle;
   const handleOf = (value: number | string): unknown => (typeof value === 'string' ? library.symbol(value) : value);
   const world = handleOf(abi.world);
   const sum = handleOf(abi.sum);
-  const types = Object.fromEntries(Object.entries(abi.types).map(([name, value]) => [name, handleOf(value)]));
-  const beside = <A extends unknown[]>(declaration: string): Call<A> => {
-    const call = library.func(declaration);
-    const name = /MPI_\w+/.exec(declaration)![0];
-    return (...args) =>
-      new Promise((resolve, reject) => {
-        call.async(...args, (error: unknown, code: number) => {
-          if (error) reject(new Error(`${name}: ${messageOf(error)}`));
-          else if (code !== 0) reject(new Error(`${name} failed with ${code}`));
-          else resolve();
-        });
-      });
-  };
+  const types = Object.fromEntries(Object.entries(abi.types).map(([type, value]) => [type, handleOf(value)]));
+  const addressOf = ({ buffer, byteOffset, byteLength }: ArrayBufferView): bigint =>
+    // A small array is moved about in memory until its buffer has been asked for.
+    koffi.address(new Uint8Array(buffer, byteOffset, byteLength));
+  let thread: WaitingThread | undefined;
+  const beside =
+    (declaration: string) =>
+    (arrays: ArrayBufferView[], argsOf: (addresses: bigint[]) => unknown[]): Promise<void> =>
+      (thread ??= new WaitingThread(name)).call(declaration, argsOf(arrays.map(addressOf)), arrays);
   const allReduce = beside(`int MPI_Allreduce(void *send, void *recv, int n, ${H} type, ${H} op, ${H} comm)`);
   const broadcast = beside(`int MPI_Bcast(void *data, int n, ${H} type, int root, ${H} comm)`);
   const allGather = beside(
-    `int MPI_Allgatherv(void *send, int n, ${H} type, void *recv, int *counts, int *starts, ${H} recvType, ${H} comm)`,
+    `int MPI_Allgatherv(void *send, int n, ${H} type, void *recv, void *counts, void *starts, ${H} recvType, ${H} comm)`,
   );
   const barrier = beside(`int MPI_Barrier(${H} comm)`);
   const finalize = beside('int MPI_Finalize(void)');
@@ -126,12 +117,15 @@ function functionsOf({ library, version }: Found, abi: MpiAbi): MpiLibrary {
     init: () => void initialise(null, null, THREAD_MULTIPLE, [0]),
     rank: () => asked(rank),
     size: () => asked(size),
-    sum: (array, length, type) => allReduce(abi.inPlace, array, length, types[type], sum, world),
-    broadcast: (array, length, type, root) => broadcast(array, length, types[type], root, world),
+    sum: (array, length, type) => allReduce([array], ([at]) => [abi.inPlace, at, length, types[type], sum, world]),
+    broadcast: (array, length, type, root) => broadcast([array], ([at]) => [at, length, types[type], root, world]),
     gather: (bytes, all, counts, starts) =>
-      allGather(bytes, bytes.length, types.byte, all, counts, starts, types.byte, world),
-    barrier: () => barrier(world),
+      allGather([bytes, all, counts, starts], ([from, to, lengths, offsets]) => [
+        ...[from, bytes.length, types.byte],
+        ...[to, lengths, offsets, types.byte, world],
+      ]),
+    barrier: () => barrier([], () => [world]),
     abort: code => void abort(world, code),
-    finalize: () => finalize(),
+    finalize: () => finalize([], () => []),
   };
 }
