@@ -130,7 +130,12 @@ function withHosts(): void {
     hosts.limit(1);
     const link = measuredLink(hosts);
     process.stderr.write(`link: ${JSON.stringify(link)}\n`);
-    process.stdout.write(csvOf(WORKS.flatMap(work => rowsOf(hosts, link, work))));
+    const rows = WORKS.flatMap(work => {
+      const own = rowsOf(hosts, link, work);
+      process.stderr.write(csvOf(own));
+      return own;
+    });
+    process.stdout.write(csvOf(rows));
   } finally {
     hosts.close();
   }
