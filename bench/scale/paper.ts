@@ -6,7 +6,7 @@ import { EM, MANY } from './works.js';
 /** ImageNet's training images, and as many axes as keep 90% of the variance of their latents. */
 const ROWS = 1_281_167;
 const AXES = 320;
-const FULL = 8;
+const DOUBLE_BYTES = 8;
 
 /** An iteration of full-covariance EM on those latents, one rank a node. */
 export function emOnPaper({ fixed, divided }: Costs, components: number, cores: number): Costs {
@@ -17,7 +17,7 @@ export function emOnPaper({ fixed, divided }: Costs, components: number, cores: 
     fixed: (fixed * k * d ** 3) / cores,
     divided: (divided * k * d ** 2 * (ROWS / EM.rows)) / cores,
     beside: 0,
-    bytes: FULL * components * (1 + AXES + (AXES * (AXES + 1)) / 2),
+    bytes: DOUBLE_BYTES * components * (1 + AXES + (AXES * (AXES + 1)) / 2),
     calls: 3,
   };
 }

@@ -74,7 +74,8 @@ export async function startEngine(choice?: string): Promise<EngineKind> {
 export async function startEngineFor(sources: readonly { rows: number; width: number }[]): Promise<EngineKind> {
   const small = sources.every(({ rows, width }) => rows <= SMALL.rows && rows * width <= SMALL.numbers);
   if (!small || chosen(undefined) !== undefined || engineSettings().precision === 'bf16') return await startEngine();
-  if (running !== 'wasm') provisional = true;
+  if (running === 'wasm') return running;
+  provisional = true;
   return await start('wasm');
 }
 

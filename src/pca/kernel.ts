@@ -44,7 +44,7 @@ export interface ScatterLayout {
   /** f64 [width]: what is taken from every row, and the sums of what is left. */
   centre: number;
   sums: number;
-  /** f64 [width]: what sums of a panel are rounded by, and products of two columns by the product of theirs; see `SumLimits`. */
+  /** f64 [width]: what sums of a panel are rounded by, and products of two columns by the product of theirs; see `Centre`. */
   sumLimits: number;
   limits: number;
   /** f64 [width, width]; only on and below the diagonal. */
@@ -78,7 +78,7 @@ type I = Value<'i32'>;
 
 /**
  * `pack`: rows → centred panels and their sums; `multiply`: panels → the scatter on and below the diagonal. Work is shared
- * out by strips. Sums of a panel are rounded so that no sum of panels depends on their order; see `SumLimits`.
+ * out by strips. Sums of a panel are rounded so that no sum of panels depends on their order; see `Centre`.
  */
 export function scatterModule(layout: ScatterLayout): Uint8Array<ArrayBuffer> {
   const { width } = layout;

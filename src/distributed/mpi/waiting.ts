@@ -28,16 +28,15 @@ type Answer = { code: number } | { fault: string };
 /** Calls the functions of a library that wait for other ranks, one at a time, while this thread goes on. */
 export class WaitingThread {
   private readonly worker: Worker;
-  private settle: ((answer: Answer) => void) | undefined;
-  /** What the call under way reads or writes: it must not be freed. */
-  protected memory: readonly ArrayBufferView[] = [];
+  /** The call under way; the arrays that it reads or writes must not be freed. */
+  private pending: { settle: (answer: Answer) => void; memory: readonly ArrayBufferView[] } | undefined;
 
   constructor(library: string) {
     const koffi = createRequire(import.meta.url).resolve('koffi');
     this.worker = new Worker(THREAD, { eval: true, execArgv: [], workerData: { koffi, library } });
     this.worker.unref();
-    this.worker.on('message', (answer: Answer) => this.settle?.(answer));
-    this.worker.on('error', error => this.settle?.({ fault: error.message }));
+    this.worker.on('message', (answer: Answer) => this.pending?.settle(answer));
+    this.worker.on('error', error => this.pending?.settle({ fault: error.message }));
   }
 
   /**
@@ -45,14 +44,13 @@ export class WaitingThread {
    * @throws Error where it gives anything but 0, MPI's success.
    */
   async call(declaration: string, args: readonly unknown[], memory: readonly ArrayBufferView[]): Promise<void> {
-    this.memory = memory;
     this.worker.ref();
-    const answer = await new Promise<Answer>(resolve => {
-      this.settle = resolve;
+    const answer = await new Promise<Answer>(settle => {
+      this.pending = { settle, memory };
       this.worker.postMessage({ declaration, args });
     });
     this.worker.unref();
-    this.memory = [];
+    this.pending = undefined;
     const name = /MPI_\w+/.exec(declaration)![0];
     if ('fault' in answer) throw new Error(`${name}: ${answer.fault}`);
     if (answer.code !== 0) throw new Error(`${name} failed with ${answer.code}`);

@@ -51,14 +51,14 @@ const contextOf = (
   settings: ScoreSettings,
 ): MetricContext => ({ ...settings, count, width: extractor.widths[metric.needs] ?? 0 });
 
-/** Features of 8-bit pixels as floats [n, h, w, 3], which stay the caller's. */
+/** Features of 8-bit pixels as floats [n, h, w, 3], which are freed. */
 export async function featuresOf(
   extractor: FeatureExtractor,
   metrics: readonly DistributionMetric[],
   pixels: Tensor4D,
 ): Promise<ImageFeatures> {
   const [images, height, width] = pixels.shape;
-  const tensors = await extractor.features(pixels);
+  const tensors = await extractor.features(pixels).finally(() => pixels.dispose());
   try {
     const sets: ImageFeatures['sets'] = {};
     for (const needs of new Set(metrics.map(metric => metric.needs))) {

@@ -107,11 +107,8 @@ async function unroundedFeatures(
   images: Tensor4D,
 ): Promise<ImageFeatures> {
   const pixels = tf.tidy(() => images.add(1).mul<Tensor4D>(127.5));
-  try {
-    return await featuresOf(extractor, [metric], pixels);
-  } finally {
-    tf.dispose([images, pixels]);
-  }
+  images.dispose();
+  return await featuresOf(extractor, [metric], pixels);
 }
 
 /** Latents of images as they are interpolated, [n, tokens · channels] one after the other. */

@@ -163,10 +163,5 @@ async function features8Bit(
   images: Float32Array,
   shape: [number, number, number, 3],
 ): Promise<ImageFeatures> {
-  const pixels = tf.tensor4d(Float32Array.from(toBytes(images)), shape);
-  try {
-    return await featuresOf(extractor, metrics, pixels);
-  } finally {
-    pixels.dispose();
-  }
+  return await featuresOf(extractor, metrics, tf.tensor4d(Float32Array.from(toBytes(images)), shape));
 }

@@ -151,7 +151,7 @@ async function sideOf(
   async function* own(): AsyncGenerator<Seen, void> {
     for await (const { decoded, first, end } of readAhead(images, settings, communicator)) {
       if (signal.aborted) throw new UserError('interrupted', EXIT.interrupted);
-      const features = decoded.length > 0 ? await featuresOfDecoded(decoded, extractor, metrics) : undefined;
+      const features = decoded.length > 0 ? await featuresOf(extractor, metrics, pixelsOf(decoded)) : undefined;
       yield { features, first, end };
     }
   }
@@ -228,19 +228,6 @@ async function* readAhead(
     // It is awaited a batch later; until then a failure must not count as unhandled.
     next?.catch(() => undefined);
     yield batch;
-  }
-}
-
-async function featuresOfDecoded(
-  decoded: RawImage[],
-  extractor: FeatureExtractor,
-  metrics: readonly DistributionMetric[],
-): Promise<ImageFeatures> {
-  const pixels = pixelsOf(decoded);
-  try {
-    return await featuresOf(extractor, metrics, pixels);
-  } finally {
-    pixels.dispose();
   }
 }
 
