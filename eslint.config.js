@@ -18,7 +18,9 @@ export default tseslint.config(
   {
     files: ['**/*.js'],
     ignores: ['src/report/page/client/'],
-    languageOptions: { globals: { process: 'readonly', console: 'readonly', URL: 'readonly' } },
+    languageOptions: {
+      globals: { process: 'readonly', console: 'readonly', URL: 'readonly', performance: 'readonly' },
+    },
   },
   {
     files: ['src/report/page/client/*.js'],

@@ -7,7 +7,7 @@ import { parseArgs } from 'node:util';
 import { startEngine } from '../src/engine/index.js';
 import { chartOf, parseTable, rasterise, renderSvg } from '../src/report/index.js';
 import type { Answer, Case, Work } from './analysis/work.js';
-import { openPeer, type Peer } from './helpers/peer.js';
+import { openPeer, openPython, type Peer } from './helpers/peer.js';
 import { median, quoted } from './helpers/table.js';
 
 /*
@@ -60,8 +60,10 @@ const pinned = Object.fromEntries(
   ]),
 );
 
-const openSide = (command: string, args: string[]): Promise<Peer<Ready, Run>> =>
-  openPeer(command, args, { env: { ...pinned, PYTHONPATH: beside('') } });
+const openOurs = (args: string[]): Promise<Peer<Ready, Run>> =>
+  openPeer(process.execPath, ['--import', 'tsx', beside('side.ts'), ...args], pinned);
+const openTheirs = (name: string, args: string[]): Promise<Peer<Ready, Run> | undefined> =>
+  openPython(flags.python, [beside(`${name}.py`), ...args], ['numpy', 'scipy', 'sklearn'], pinned);
 
 interface Measured extends Ready {
   runs: Run[];
@@ -75,8 +77,9 @@ async function measure(
   folder: string,
 ): Promise<Measured[]> {
   const place = [JSON.stringify(parameters), folder, flags.threads];
-  const sides = [await openSide(process.execPath, ['--import', 'tsx', beside('side.ts'), name, ...place])];
-  if (work.peer !== undefined) sides.push(await openSide(flags.python, [beside(`${name}.py`), ...place]));
+  const sides = [await openOurs([name, ...place])];
+  const peer = work.peer === undefined ? undefined : await openTheirs(name, place);
+  if (peer) sides.push(peer);
   const runs: Run[][] = sides.map(() => []);
   try {
     for (let round = 0; round < Number(flags.rounds ?? rounds ?? 3); round++)

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { csvOf, median, type Row } from './helpers/table.js';
-import { openHosts, type Hosts } from './scale/hosts.js';
+import { hostsOrReason, type Hosts } from './scale/hosts.js';
 import { costsOf, exchangeSeconds, linkOf, predicted, type Costs, type Link } from './scale/model.js';
 import { emOnPaper, trainingOnPaper } from './scale/paper.js';
 import { measured, rankOf, type WorkName } from './scale/start.js';
@@ -20,7 +20,7 @@ import { MANY, prepare, type Measured } from './scale/works.js';
  */
 const { values: flags } = parseArgs({
   options: {
-    runs: { type: 'string', default: '5' },
+    runs: { type: 'string' },
     quick: { type: 'boolean', default: false },
     paper: { type: 'boolean', default: false },
     cores: { type: 'string', default: '32' },
@@ -54,7 +54,8 @@ function measure(hosts: Hosts, work: WorkName, ranks: number, part = 1): Measure
   return measured([...(ranks === 1 ? hosts.on(0) : hosts.mpirun(ranks)), ...words]);
 }
 
-const times = (run: () => Measured): Measured[] => Array.from({ length: Number(flags.runs) }, run);
+const times = (run: () => Measured): Measured[] =>
+  Array.from({ length: Number(flags.runs ?? (flags.quick ? 1 : 5)) }, run);
 const secondsOf = (runs: Measured[]): number => median(runs.map(({ seconds }) => seconds));
 
 function measuredLink(hosts: Hosts): Link {
@@ -125,7 +126,8 @@ else withHosts();
 rmSync(folder, { recursive: true, force: true });
 
 function withHosts(): void {
-  const hosts = openHosts({ count: RANKS.at(-1)!, coreShare: CORE_SHARE });
+  const hosts = hostsOrReason({ count: RANKS.at(-1)!, coreShare: CORE_SHARE });
+  if (typeof hosts === 'string') return void process.stderr.write(`cost-model: nothing is measured: ${hosts}\n`);
   try {
     hosts.limit(1);
     const link = measuredLink(hosts);

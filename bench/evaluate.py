@@ -6,10 +6,10 @@ standard input and answers each with one JSON line.
 
 import json
 import sys
-import time
 
 import numpy as np
 import scipy
+from helpers.cost import measured
 from scipy import linalg
 
 
@@ -23,7 +23,5 @@ def frechet(a, b):
 print(json.dumps({"numpy": np.__version__, "scipy": scipy.__version__}), flush=True)
 for line in sys.stdin:
     sample, reference = (np.load(path) for path in line.split())
-    started, used = time.perf_counter(), time.process_time()
-    value = frechet(sample.astype(np.float64), reference.astype(np.float64))
-    seconds, cpu = time.perf_counter() - started, time.process_time() - used
-    print(json.dumps({"seconds": seconds, "cpu": cpu, "value": value}), flush=True)
+    value, cost = measured(lambda: frechet(sample.astype(np.float64), reference.astype(np.float64)))
+    print(json.dumps({**cost, "value": value}), flush=True)

@@ -8,8 +8,9 @@ import { RandomNumbers } from '../src/base/index.js';
 import { linearAlgebra, startEngine } from '../src/engine/index.js';
 import { writeNpy } from '../src/io/index.js';
 import { frechetDistance, gaussianBuilder, momentsOf } from '../src/metrics/index.js';
-import { openPeer } from './helpers/peer.js';
-import { median } from './helpers/table.js';
+import { measured, type Cost } from './helpers/cost.js';
+import { openPython } from './helpers/peer.js';
+import { csvOf, median } from './helpers/table.js';
 
 /*
  * Both start from the same float32 features, ours in batches of 64 rows as an extractor gives them, and take turns, so
@@ -27,6 +28,8 @@ const { values: flags } = parseArgs({
 });
 const [rows, width, rounds] = flags.quick ? [500, 128, 1] : [flags.rows, flags.width, flags.rounds].map(Number);
 const BATCH = 64;
+/** How far the distances may be apart, relative; the peer's square root of a matrix rounds. */
+const TOLERANCE = 1e-3;
 
 /** Features with the spectrum that networks give: a few strong directions and a long tail, all non-negative. */
 function features(name: string, shift: number): Float32Array {
@@ -62,42 +65,36 @@ const paths = [join(folder, 'sample.npy'), join(folder, 'reference.npy')];
 for (const [i, data] of [sample, reference].entries())
   await writeNpy(paths[i], { shape: [rows, width], dtype: 'float32', data });
 
-interface Measured {
-  seconds: number;
-  /** CPU time of all threads, which a busy machine does not change. */
-  cpu: number;
+interface Measured extends Cost {
   value: number;
 }
 
-const peer = await openPeer<object, Measured>(flags.python, [fileURLToPath(new URL('evaluate.py', import.meta.url))], {
-  needs: 'numpy and scipy',
-});
-const ours: Measured[] = [];
-const theirs: Measured[] = [];
-const before = process.memoryUsage.rss();
+const script = fileURLToPath(new URL('evaluate.py', import.meta.url));
+const peer = await openPython<object, Measured>(flags.python, [script], ['numpy', 'scipy']);
+const [ours, theirs]: Measured[][] = [[], []];
 for (let round = 0; round < rounds; round++) {
-  const [started, used] = [performance.now(), process.cpuUsage()];
-  const value = frechetDistance(moments(sample), moments(reference));
-  const { user, system } = process.cpuUsage(used);
-  ours.push({ seconds: (performance.now() - started) / 1000, cpu: (user + system) / 1e6, value });
-  theirs.push(await peer.ask(paths.join(' ')));
+  const [value, cost] = await measured(() => frechetDistance(moments(sample), moments(reference)));
+  ours.push({ ...cost, value });
+  if (peer) theirs.push(await peer.ask(paths.join(' ')));
 }
-peer.end();
+peer?.end();
 rmSync(folder, { recursive: true });
 
-const of = (side: Measured[], what: keyof Measured): number => median(side.map(one => one[what]));
-const line = (name: string, side: Measured[]): string =>
-  `${name}  ${of(side, 'seconds').toFixed(2)} s  ${of(side, 'cpu').toFixed(2)} s of CPU  distance ${side[0].value}`;
-console.log(
-  `features ${rows} × ${width}, engine ${engine}, ${linearAlgebra().name}, peer ${JSON.stringify(peer.ready)}`,
-);
-console.log(line('maetok', ours));
-console.log(line('scipy ', theirs));
-console.log(`relative difference ${Math.abs(ours[0].value / theirs[0].value - 1).toExponential(2)}`);
-// maxRSS is in kilobytes.
-console.log(
-  `memory in addition to the features ${(process.resourceUsage().maxRSS / 1024 - before / 2 ** 20).toFixed(0)} MB at most`,
-);
-console.log(
-  `ratio   ${(of(theirs, 'seconds') / of(ours, 'seconds')).toFixed(2)} (of CPU time ${(of(theirs, 'cpu') / of(ours, 'cpu')).toFixed(2)})`,
-);
+process.stderr.write(`engine ${engine}, ${linearAlgebra().name}, peer ${JSON.stringify(peer?.ready)}\n`);
+const of = (side: Measured[], what: 'seconds' | 'cpu'): number => median(side.map(one => one[what]));
+const over = (what: 'seconds' | 'cpu'): string => (of(theirs, what) / of(ours, what)).toFixed(2);
+const largest = (side: Measured[]): number => Math.max(...side.map(({ peak = NaN }) => peak));
+const difference = peer && Math.abs(ours[0].value / theirs[0].value - 1);
+if (difference !== undefined && !(difference < TOLERANCE))
+  throw new Error(`the distance is ${ours[0].value} here, ${theirs[0].value} there`);
+const row = {
+  work: `Fréchet distance, 2 × ${rows} features of ${width}`,
+  seconds: of(ours, 'seconds'),
+  peer_seconds: peer && of(theirs, 'seconds'),
+  ratio: peer && over('seconds'),
+  cpu_ratio: peer && over('cpu'),
+  peak_mb: largest(ours),
+  peer_peak_mb: peer && largest(theirs),
+  difference,
+};
+process.stdout.write(csvOf([row]));

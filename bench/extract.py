@@ -1,13 +1,16 @@
-"""The peer of extract.ts: MAETok's encoder in PyTorch eager. Reads weights and images from a safetensors file, answers
-each line on stdin with the seconds that encoding all images took, and leaves the latents [n, tokens, channels]."""
+"""The peer of extract.ts: MAETok's encoder in PyTorch, eager or compiled. Reads weights and images from a safetensors
+file, answers each line on stdin with what encoding all images cost, and leaves the latents [n, tokens, channels] in
+FOLDER/eager.npy or FOLDER/compiled.npy."""
 
 import json
 import sys
-import time
+from pathlib import Path
 
 import numpy as np
 import torch
+from helpers.cost import measured
 from safetensors.torch import load_file
+from sample import as_asked
 from torch import nn
 from train import Encoder
 
@@ -24,21 +27,24 @@ class Tokenizer(nn.Module):
 
 
 def main():
-    path, config, out, batch, threads = sys.argv[1:]
+    path, config, folder, batch, threads, precision, way = sys.argv[1:]
     torch.set_num_threads(int(threads))
     tensors = load_file(path)
     images = tensors.pop("images").permute(0, 3, 1, 2).contiguous()
     model = Tokenizer(json.loads(config))
     model.load_state_dict(tensors)
-    model.eval()
+    model = as_asked(model.eval(), way)
+
+    def encode():
+        # Around the loop: within it autocast keeps the weights that it has cast.
+        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
+            return torch.cat([model(part) for part in images.split(int(batch))])
+
     print(json.dumps({"torch": torch.__version__}), flush=True)
     for _ in sys.stdin:
-        start = time.perf_counter()
-        with torch.inference_mode():
-            latents = [model(part) for part in images.split(int(batch))]
-        seconds = time.perf_counter() - start
-        np.save(out, torch.cat(latents).contiguous().numpy())
-        print(json.dumps({"seconds": seconds}), flush=True)
+        latents, cost = measured(encode)
+        np.save(Path(folder) / f"{way}.npy", latents.float().contiguous().numpy())
+        print(json.dumps(cost), flush=True)
 
 
 if __name__ == "__main__":

@@ -7,11 +7,10 @@ import json
 import math
 import os
 import sys
-import time
 
 import numpy as np
 import torch
-from helpers.memory import forget_peak, peak_megabytes
+from helpers.cost import measured
 from safetensors import safe_open
 
 BATCH = 256
@@ -113,9 +112,5 @@ def say(**line):
 say(torch=torch.__version__)
 works = {"one pass": one_pass, "VIV": velocities}
 for line in iter(sys.stdin.readline, ""):
-    forget_peak()
-    started, before = time.perf_counter(), time.process_time()
-    answer = works[line.strip()]()
-    seconds, cpu = time.perf_counter() - started, time.process_time() - before
-    answer = {name: float(value) for name, value in answer.items()}
-    say(seconds=seconds, cpu=cpu, megabytes=peak_megabytes(), answer=answer)
+    answer, cost = measured(works[line.strip()])
+    say(**cost, answer={name: float(value) for name, value in answer.items()})

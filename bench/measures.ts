@@ -20,9 +20,9 @@ import {
 import { startEngine } from '../src/engine/index.js';
 import { createLatentsWriter, openLatents } from '../src/latents/index.js';
 import { selectedRows } from '../src/rows/index.js';
-import { forgetPeak, peakMegabytes } from './helpers/memory.js';
-import { openPeer } from './helpers/peer.js';
-import { csvOf, median } from './helpers/table.js';
+import { measured, type Cost } from './helpers/cost.js';
+import { openPython } from './helpers/peer.js';
+import { csvOf, median, type Row } from './helpers/table.js';
 
 /*
  * Both read the same shards, whose channel statistics are known, and take turns, so that other load on the machine
@@ -113,69 +113,55 @@ async function velocities(folder: string): Promise<Answer> {
   return { viv: published, within_class_share: withinShare };
 }
 
-interface Measured {
-  seconds: number;
-  /** CPU time of all threads, which a busy machine does not change. */
-  cpu: number;
-  /** Peak. */
-  megabytes?: number | undefined;
+interface Measured extends Cost {
   answer: Answer;
 }
 
-async function timed(work: () => Promise<Answer>): Promise<Measured> {
-  forgetPeak();
-  const [started, used] = [performance.now(), process.cpuUsage()];
-  const answer = await work();
-  const { user, system } = process.cpuUsage(used);
-  return {
-    seconds: (performance.now() - started) / 1000,
-    cpu: (user + system) / 1e6,
-    megabytes: peakMegabytes(),
-    answer,
-  };
-}
-
-const largest = (measured: Measured[]): string =>
-  Math.max(...measured.map(({ megabytes }) => megabytes ?? NaN)).toFixed(0);
+const largest = (all: Measured[]): string => Math.max(...all.map(({ peak = NaN }) => peak)).toFixed(0);
 
 const engine = await startEngine();
 const folder = mkdtempSync(join(tmpdir(), 'maetok-bench-'));
 const space = join(folder, 'latents');
 await writeSpace(space);
-const peer = await openPeer<object, Measured>(
+const peer = await openPython<object, Measured>(
   flags.python,
   [fileURLToPath(new URL('measures.py', import.meta.url)), space, String(vivClasses), flags.threads],
-  { needs: 'numpy, torch and safetensors' },
+  ['numpy', 'torch', 'safetensors'],
 );
 const WORKS = { 'one pass': onePass, VIV: velocities };
-const table: Record<string, string | number>[] = [];
+const table: Row[] = [];
 for (const [name, work] of Object.entries(WORKS)) {
   const [ours, theirs]: Measured[][] = [[], []];
   for (let round = 0; round < rounds; round++) {
-    ours.push(await timed(() => work(space)));
-    if (round < peerRounds) theirs.push(await peer.ask(name));
+    const [answer, cost] = await measured(() => work(space));
+    ours.push({ ...cost, answer });
+    if (peer && round < peerRounds) theirs.push(await peer.ask(name));
   }
-  const apart = Object.entries(ours[0].answer).filter(
-    ([measure, value]) => !(Math.abs(value / theirs[0].answer[measure] - 1) < TOLERANCE),
-  );
-  if (apart.length > 0)
-    throw new Error(
-      `${name}: ${apart.map(([key, value]) => `${key} ${value} here, ${theirs[0].answer[key]} there`).join('; ')}`,
-    );
-  const of = (measured: Measured[], what: 'seconds' | 'cpu'): number => median(measured.map(one => one[what]));
+  const of = (all: Measured[], what: 'seconds' | 'cpu'): number => median(all.map(one => one[what]));
+  const over = (what: 'seconds' | 'cpu'): string => (of(theirs, what) / of(ours, what)).toFixed(2);
+  if (peer) requireAgreement(name, ours[0].answer, theirs[0].answer);
   table.push({
     work: name,
     seconds: of(ours, 'seconds').toFixed(2),
-    peer_seconds: of(theirs, 'seconds').toFixed(2),
-    ratio: (of(theirs, 'seconds') / of(ours, 'seconds')).toFixed(2),
-    cpu_ratio: (of(theirs, 'cpu') / of(ours, 'cpu')).toFixed(2),
+    peer_seconds: peer && of(theirs, 'seconds').toFixed(2),
+    ratio: peer && over('seconds'),
+    cpu_ratio: peer && over('cpu'),
     memory_mb: largest(ours),
-    peer_memory_mb: largest(theirs),
+    peer_memory_mb: peer && largest(theirs),
   });
 }
-peer.end();
+peer?.end();
 rmSync(folder, { recursive: true });
-console.log(
-  `${rows} latents of ${channels}×${side}×${side} (${((rows * tokens * channels * 4) / 1e6).toFixed(0)} MB) in ${classes} classes (VIV of ${vivClasses}), engine ${engine}, peer ${JSON.stringify(peer.ready)}`,
+const size = `${((rows * tokens * channels * 4) / 1e6).toFixed(0)} MB`;
+process.stderr.write(
+  `${rows} latents of ${channels}×${side}×${side} (${size}) in ${classes} classes (VIV of ${vivClasses}), ` +
+    `engine ${engine}, peer ${JSON.stringify(peer?.ready)}\n`,
 );
 process.stdout.write(csvOf(table));
+
+function requireAgreement(name: string, ours: Answer, theirs: Answer): void {
+  const apart = Object.entries(ours)
+    .filter(([measure, value]) => !(Math.abs(value / theirs[measure] - 1) < TOLERANCE))
+    .map(([measure, value]) => `${measure} ${value} here, ${theirs[measure]} there`);
+  if (apart.length > 0) throw new Error(`${name}: ${apart.join('; ')}`);
+}

@@ -1,13 +1,13 @@
-"""The peer of sample.ts: SiT in PyTorch eager, Euler steps under classifier-free guidance. Reads weights, starting noise
-and labels from a safetensors file and answers each line on stdin ("sample") with one line of JSON: milliseconds and the
-latents' file."""
+"""The peer of sample.ts: SiT in PyTorch, eager or compiled, Euler steps under classifier-free guidance. Reads weights,
+starting noise and labels from a safetensors file, answers each line on stdin ("sample") with one line of JSON, the cost,
+and leaves the latents in FILE.eager or FILE.compiled."""
 
 import json
 import sys
-import time
 
 import torch
 import torch.nn.functional as F
+from helpers.cost import measured
 from safetensors.torch import load_file, save_file
 from torch import nn
 
@@ -116,21 +116,25 @@ def sample(model, x, labels, null, times, guidance, precision):
     return x
 
 
+def as_asked(model, way):
+    """The model, eager or compiled; compiled at its first pass."""
+    return torch.compile(model) if way == "compiled" else model
+
+
 def main():
-    path, (config, times, guidance), precision, threads = (
-        sys.argv[1], json.loads(sys.argv[2]), sys.argv[3], int(sys.argv[4]))  # fmt: skip
-    torch.set_num_threads(threads)
+    path, asked, precision, threads, way = sys.argv[1:]
+    config, times, guidance = json.loads(asked)
+    torch.set_num_threads(int(threads))
     tensors = load_file(path)
     start, labels = tensors.pop("start"), tensors.pop("labels").long()
     model = SiT(**config).eval()
     model.load_state_dict(tensors)
+    model = as_asked(model, way)
     print(json.dumps({"torch": torch.__version__}), flush=True)
     for _ in sys.stdin:
-        began = time.perf_counter()
-        x = sample(model, start, labels, config["classes"], times, guidance, precision)
-        elapsed = 1000 * (time.perf_counter() - began)
-        save_file({"latents": x.contiguous()}, f"{path}.latents")
-        print(json.dumps({"ms": elapsed}), flush=True)
+        x, cost = measured(lambda: sample(model, start, labels, config["classes"], times, guidance, precision))
+        save_file({"latents": x.contiguous()}, f"{path}.{way}")
+        print(json.dumps(cost), flush=True)
 
 
 if __name__ == "__main__":

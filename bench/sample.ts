@@ -1,4 +1,4 @@
-/* Sampling from SiT-B on 128 × 32 latents, Euler steps with classifier-free guidance, against PyTorch eager. */
+/* Sampling from SiT-B on 128 × 32 latents, Euler steps with classifier-free guidance, against PyTorch, eager and compiled. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -18,14 +18,16 @@ import { RandomStream, startEngine } from '../src/engine/index.js';
 import { configureEngine } from '../src/engine/options.js';
 import { readSafetensors, writeSafetensors } from '../src/io/index.js';
 import { arraysFrom, type Params } from '../src/nn/index.js';
-import { openPeer } from './helpers/peer.js';
+import { measured, type Cost } from './helpers/cost.js';
+import { eachRow } from './helpers/rows.js';
 import { csvOf, median } from './helpers/table.js';
+import { comparison, openTorch, told, type Turn } from './helpers/torch.js';
 
 /*
  * The cost is in the network's passes, which are all alike, so a round is a few steps from t = 0 to 1; samples/s are stated for a
- * trajectory of fifty. The two take turns, round by round, so that other load on the machine affects both equally;
- * both start from the same weights, noise and labels, and the resulting latents are compared. Medians over the
- * timed rounds.
+ * trajectory of fifty. A row runs in processes of its own, so that its memory is measured separately. The sides take turns,
+ * round by round, so that other load on the machine affects all equally; all start from the same weights, noise and labels,
+ * and the resulting latents are compared. Medians over the timed rounds; in the first one PyTorch compiles.
  */
 const { values: flags } = parseArgs({
   options: {
@@ -35,7 +37,8 @@ const { values: flags } = parseArgs({
     rounds: { type: 'string', default: '5' },
     warmup: { type: 'string', default: '1' },
     guidance: { type: 'string', default: '1.5' },
-    precision: { type: 'string', default: 'f32' },
+    /** One row alone: `f32` or `bf16`. */
+    precision: { type: 'string' },
     /** Precision of the peer; default the same. */
     against: { type: 'string' },
     threads: { type: 'string', default: '2' },
@@ -44,28 +47,80 @@ const { values: flags } = parseArgs({
     python: { type: 'string', default: process.env.MAETOK_BENCH_PYTHON ?? 'python3' },
   },
 });
+const ROWS = [
+  ['--precision', 'f32'],
+  ['--precision', 'bf16'],
+];
 const TRAJECTORY = 50;
 const [TOKENS, CHANNELS, CLASSES] = [128, 32, 1000];
-const model = flags.quick ? 'sit-tiny' : flags.model;
-const [rounds, warmup] = flags.quick ? [1, 1] : [flags.rounds, flags.warmup].map(Number);
+const { python, quick } = flags;
+const model = quick ? 'sit-tiny' : flags.model;
+const [rounds, warmup] = quick ? [1, 1] : [flags.rounds, flags.warmup].map(Number);
 const [batch, steps, guidance] = [flags.batch, flags.steps, flags.guidance].map(Number);
-
-configureEngine({ precision: flags.precision as 'f32' | 'bf16' });
-const engine = await startEngine();
-const random = new RandomStream(0);
-const config = networkConfig(model, { tokens: TOKENS, channels: CHANNELS }, { classes: CLASSES });
-const params = moved(initialise(config, random.for('weights')));
 const samples = Array.from({ length: batch }, (_, k) => k);
 const labels = Int32Array.from(samples, k => (k * 37) % CLASSES);
-const plan: SamplingPlan = {
-  model: { config, params, objective: OWN_OBJECTIVE },
-  guidance: { scale: guidance, interval: [0, 1], rescale: 0 },
-  sampler: { ...DEFAULT_SAMPLER, steps },
-  random: random.for('samples'),
-};
+
+/** How far latents may be apart: root mean square of the difference over that of the peer's. */
+const TOLERANCE: Record<string, number> = { f32: 1e-4, bf16: 0.1 };
+
+async function oneRow(precision: string, against: string): Promise<void> {
+  configureEngine({ precision: precision as 'f32' | 'bf16' });
+  const engine = await startEngine();
+  const plan = samplingPlan();
+  const folder = mkdtempSync(join(tmpdir(), 'maetok-bench-'));
+  const shared = join(folder, 'weights.safetensors');
+  await writeSafetensors(shared, {
+    ...(await arraysFrom(plan.model.params)),
+    start: { shape: [batch, TOKENS, CHANNELS], dtype: 'float32', data: startingNoise(plan.random) },
+    labels: { shape: [batch], dtype: 'int32', data: labels },
+  });
+  const script = fileURLToPath(new URL('sample.py', import.meta.url));
+  const asked = JSON.stringify([plan.model.config, Array.from(timeGrid(steps + 1)), guidance]);
+  const args = [script, shared, asked, against, flags.threads];
+  const torch = await openTorch<{ torch: string }, Cost>(args, { python, quick, modules: ['safetensors'] });
+  try {
+    const turns: Turn[] = [];
+    const differences: number[] = [];
+    for (let round = 0; round < warmup + rounds; round++) {
+      const [latents, ours] = await measured(() => sampled(plan));
+      const theirs = await torch.ask('sample');
+      turns.push({ ours, ...theirs });
+      process.stderr.write(`${model}, ${precision}, round ${round}: ${told(turns[round])} for ${steps} steps\n`);
+      for (const way of Object.keys(theirs)) differences.push(await differenceOf(latents, `${shared}.${way}`));
+    }
+    const difference = Math.max(...differences);
+    if (difference > Math.max(TOLERANCE[precision], TOLERANCE[against]))
+      throw new Error(`latents differ from PyTorch's by ${difference} of their size`);
+    const timed = turns.slice(warmup);
+    const row = {
+      work: `step of ${model} with CFG, ${TOKENS}×${CHANNELS} latents, batch ${batch}`,
+      engine,
+      precision,
+      peer: torch.ready && `PyTorch ${torch.ready.torch} ${against}`,
+      ...comparison(timed, steps),
+      samples_per_s_50_steps: (batch * steps) / (TRAJECTORY * median(timed.map(({ ours }) => ours.seconds))),
+      relative_difference: differences.length > 0 ? difference : undefined,
+    };
+    process.stdout.write(csvOf([row]));
+  } finally {
+    torch.end();
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+function samplingPlan(): SamplingPlan {
+  const random = new RandomStream(0);
+  const config = networkConfig(model, { tokens: TOKENS, channels: CHANNELS }, { classes: CLASSES });
+  return {
+    model: { config, params: moved(initialise(config, random.for('weights')), random), objective: OWN_OBJECTIVE },
+    guidance: { scale: guidance, interval: [0, 1], rescale: 0 },
+    sampler: { ...DEFAULT_SAMPLER, steps },
+    random: random.for('samples'),
+  };
+}
 
 /** Modulation and last layer start at zero, which would hide the rest of the network from the comparison. */
-function moved(initial: Params): Params {
+function moved(initial: Params, random: RandomStream): Params {
   return Object.fromEntries(
     Object.entries(initial).map(([key, value]) => {
       const zero = !isTable(key) && (key.includes('adaLN') || key.startsWith('final_layer'));
@@ -74,88 +129,25 @@ function moved(initial: Params): Params {
   );
 }
 
-/** Sample k's starting noise, as `sampleLatents` draws it. */
-const start = new Float32Array(batch * TOKENS * CHANNELS);
-for (const k of samples)
-  start.set(
-    plan.random
-      .for('start')
-      .at(0, k)
-      .normals(TOKENS * CHANNELS),
-    k * TOKENS * CHANNELS,
-  );
-
-const folder = mkdtempSync(join(tmpdir(), 'maetok-bench-'));
-const shared = join(folder, 'weights.safetensors');
-await writeSafetensors(shared, {
-  ...(await arraysFrom(params)),
-  start: { shape: [batch, TOKENS, CHANNELS], dtype: 'float32', data: start },
-  labels: { shape: [batch], dtype: 'int32', data: labels },
-});
-
-const script = fileURLToPath(new URL('sample.py', import.meta.url));
-const against = flags.against ?? flags.precision;
-const asked = JSON.stringify([config, Array.from(timeGrid(steps + 1)), guidance]);
-const peer = await openPeer<{ torch: string }, { ms: number }>(flags.python, [
-  script,
-  shared,
-  asked,
-  against,
-  flags.threads,
-]);
-
-interface Round {
-  /** Per step. */
-  ms: number;
-  latents: Float32Array;
+/** Each sample's starting noise, as `sampleLatents` draws it. */
+function startingNoise(random: SamplingPlan['random']): Float32Array {
+  const width = TOKENS * CHANNELS;
+  const noise = new Float32Array(batch * width);
+  for (const k of samples) noise.set(random.for('start').at(0, k).normals(width), k * width);
+  return noise;
 }
 
-async function ourRound(): Promise<Round> {
-  const began = performance.now();
+async function sampled(plan: SamplingPlan): Promise<Float32Array> {
   const tensor = await sampleLatents(plan, samples, labels);
-  const latents = (await tensor.data()) as Float32Array;
-  const ms = (performance.now() - began) / steps;
-  tensor.dispose();
-  return { ms, latents };
+  return await tensor.data<'float32'>().finally(() => tensor.dispose());
 }
 
-async function theirRound(): Promise<Round> {
-  const { ms } = await peer.ask('sample');
-  const { latents } = await readSafetensors(`${shared}.latents`);
-  return { ms: ms / steps, latents: latents.data as Float32Array };
-}
-
-/** Root mean square of the difference over that of b. */
-function relativeDifference(a: Float32Array, b: Float32Array): number {
+/** Of our latents from those in a peer's file. */
+async function differenceOf(ours: Float32Array, path: string): Promise<number> {
+  const theirs = (await readSafetensors(path)).latents.data as Float32Array;
   const squares = (values: Float32Array): number => values.reduce((sum, value) => sum + value * value, 0);
-  return Math.sqrt(squares(a.map((value, i) => value - b[i])) / squares(b));
+  return Math.sqrt(squares(ours.map((value, i) => value - theirs[i])) / squares(theirs));
 }
 
-try {
-  const [ours, theirs]: [Round[], Round[]] = [[], []];
-  for (let round = 0; round < warmup + rounds; round++) {
-    ours.push(await ourRound());
-    theirs.push(await theirRound());
-    process.stderr.write(
-      `round ${round}: maetok ${ours[round].ms.toFixed(0)} ms per step, PyTorch ${theirs[round].ms.toFixed(0)} ms\n`,
-    );
-  }
-  const timed = (measured: Round[]): number => median(measured.slice(warmup).map(({ ms }) => ms));
-  const perSecond = (ms: number): number => batch / (TRAJECTORY * (ms / 1000));
-  const row = {
-    work: `${model} ${TOKENS}×${CHANNELS}, batch ${batch}, CFG, ${steps} Euler steps a round`,
-    engine,
-    precision: flags.precision,
-    peer: `PyTorch ${peer.ready.torch} ${against}`,
-    step_ms: timed(ours),
-    peer_step_ms: timed(theirs),
-    samples_per_second_50_steps: perSecond(timed(ours)),
-    peer_samples_per_second_50_steps: perSecond(timed(theirs)),
-    throughput_ratio: timed(theirs) / timed(ours),
-    relative_difference: relativeDifference(ours[0].latents, theirs[0].latents),
-  };
-  process.stdout.write(csvOf([row]));
-} finally {
-  peer.end();
-  rmSync(folder, { recursive: true, force: true });
-}
+if (flags.precision === undefined) eachRow(import.meta.url, ROWS, process.argv.slice(2));
+else await oneRow(flags.precision, flags.against ?? flags.precision);

@@ -5,8 +5,9 @@ import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { quoted } from '../src/base/index.js';
+import { pythonHas } from './helpers/peer.js';
 import { csvOf, median } from './helpers/table.js';
-import { openHosts, type Hosts } from './scale/hosts.js';
+import { hostsOrReason, type Hosts } from './scale/hosts.js';
 import { measured, rankOf, script, type WorkName } from './scale/start.js';
 import { ACCUMULATE, diffusion, peerCase, prepare, UPDATES, type Measured } from './scale/works.js';
 
@@ -19,12 +20,13 @@ const { values: flags } = parseArgs({
   options: {
     /** Rows to measure, by the beginning of their names; default all. */
     only: { type: 'string' },
-    runs: { type: 'string', default: '3' },
+    runs: { type: 'string' },
     quick: { type: 'boolean', default: false },
     python: { type: 'string', default: process.env.MAETOK_BENCH_PYTHON ?? 'python3' },
   },
 });
 
+const runs = Number(flags.runs ?? (flags.quick ? 1 : 3));
 const folder = mkdtempSync(join(tmpdir(), 'maetok-scale-'));
 const worker = (work: WorkName): string[] => rankOf(work, { folder, quick: flags.quick });
 const ONE = ['taskset', '-c', '0'];
@@ -69,7 +71,7 @@ function compiledSum(hosts: Hosts): Row[] {
   const program = join(folder, 'allreduce');
   const { status } = spawnSync('mpicc.openmpi', ['-O2', '-o', program, script('allreduce.c')], { stdio: 'inherit' });
   if (status !== 0) {
-    process.stderr.write('scale: no mpicc.openmpi (`apt install libopenmpi-dev`): the sum in C is left out\n');
+    leftOut('the sum in C is', 'no mpicc.openmpi (`apt install libopenmpi-dev`)');
     return [];
   }
   const ours = [...hosts.mpirun(), ...worker('allreduce')];
@@ -79,6 +81,7 @@ function compiledSum(hosts: Hosts): Row[] {
 
 /** PyTorch's own scaling, to compare with that of the diffusion step, whose numbers it shares; and the two on two hosts. */
 function ddp(hosts: Hosts): Row[] {
+  if (!pythonHas(flags.python, ['torch', 'safetensors'])) return [];
   const { config } = diffusion(flags.quick);
   const peer = [
     flags.python,
@@ -120,7 +123,7 @@ function ddp(hosts: Hosts): Row[] {
 
 function measure({ name, over, ours, theirs, tolerance, atLeast }: Row): Record<string, string | number> {
   const found = { ours: [] as Measured[], theirs: [] as Measured[] };
-  for (let run = 0; run < Number(flags.runs); run++) {
+  for (let run = 0; run < runs; run++) {
     found.theirs.push(measured(theirs));
     found.ours.push(measured(ours));
   }
@@ -142,12 +145,20 @@ function measure({ name, over, ours, theirs, tolerance, atLeast }: Row): Record<
   };
 }
 
-function withHosts(use: (hosts: Hosts) => void): void {
-  if (process.getuid?.() !== 0) {
-    process.stderr.write('scale: not root, so there are no two hosts: their rows are left out\n');
+const leftOut = (what: string, why: string): void => void process.stderr.write(`scale: ${what} left out: ${why}\n`);
+
+function oneMachine(use: () => void): void {
+  if (availableParallelism() < 2) leftOut('two ranks on one machine are', 'they need two cores');
+  else if (spawnSync(TWO[0], ['--version']).status !== 0) leftOut('two ranks on one machine are', `no ${TWO[0]}`);
+  else use();
+}
+
+function twoHosts(use: (hosts: Hosts) => void): void {
+  const hosts = hostsOrReason();
+  if (typeof hosts === 'string') {
+    leftOut('two hosts are', hosts);
     return;
   }
-  const hosts = openHosts();
   try {
     hosts.limit(1);
     use(hosts);
@@ -156,7 +167,6 @@ function withHosts(use: (hosts: Hosts) => void): void {
   }
 }
 
-if (availableParallelism() < 2) throw new Error('two ranks need two cores');
 await prepare({ folder, quick: flags.quick });
 const measurements: Record<string, string | number>[] = [];
 const wanted = ({ name }: Row): boolean => flags.only === undefined || name.startsWith(flags.only);
@@ -166,9 +176,9 @@ const add = (rows: Row[]): void =>
     process.stderr.write(`${JSON.stringify(measurements.at(-1))}\n`);
   });
 try {
-  add(rowsOnOneMachine());
-  withHosts(hosts => add(rowsOverLink(hosts)));
-  process.stdout.write(csvOf(measurements));
+  oneMachine(() => add(rowsOnOneMachine()));
+  twoHosts(hosts => add(rowsOverLink(hosts)));
+  if (measurements.length > 0) process.stdout.write(csvOf(measurements));
 } finally {
   rmSync(folder, { recursive: true, force: true });
 }

@@ -1,15 +1,14 @@
-"""The peer of train.ts: the same MAETok or SiT in PyTorch eager. Reads weights and inputs from a safetensors file and
-answers each line on stdin ("step") with one line of JSON: milliseconds, loss, peak memory in MB."""
+"""The peer of train.ts: the same MAETok or SiT in PyTorch, eager or compiled. Reads weights and inputs from a safetensors
+file and answers each line on stdin ("step") with one line of JSON: the loss and the step's cost."""
 
 import json
-import resource
 import sys
-import time
 
 import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file
-from sample import Attention, Mlp, SiT
+from helpers.cost import measured
+from sample import Attention, Mlp, SiT, as_asked
 from torch import nn
 
 
@@ -159,9 +158,8 @@ class Tokenizer(nn.Module):
 
 
 def maetok_step(config, tensors):
-    model = Tokenizer(config)
     images, mask = tensors["data.images"].permute(0, 3, 1, 2).contiguous(), tensors["data.mask"]
-    return model, 1e-4, lambda: F.mse_loss(model(images, mask).float(), images)
+    return Tokenizer(config), 1e-4, lambda model: F.mse_loss(model(images, mask).float(), images)
 
 
 def sit_step(config, tensors):
@@ -169,11 +167,11 @@ def sit_step(config, tensors):
     model.pos_embed.requires_grad_(False)
     noisy, velocity, times = (tensors[f"data.{name}"] for name in ("noisy", "velocity", "times"))
     labels = tensors["data.labels"].long()
-    return model, 0.0, lambda: F.mse_loss(model(noisy, times, labels).float(), velocity)
+    return model, 0.0, lambda model: F.mse_loss(model(noisy, times, labels).float(), velocity)
 
 
 def main():
-    path, config, precision, threads, work = sys.argv[1], json.loads(sys.argv[2]), *sys.argv[3:]
+    path, config, precision, threads, work, way = sys.argv[1], json.loads(sys.argv[2]), *sys.argv[3:]
     torch.set_num_threads(int(threads))
     tensors = load_file(path)
     model, decay, loss_of = {"maetok": maetok_step, "sit": sit_step}[work](config, tensors)
@@ -183,20 +181,22 @@ def main():
     matrices, vectors = [p for p in moving if p.ndim > 1], [p for p in moving if p.ndim <= 1]
     groups = [{"params": matrices, "weight_decay": decay}, {"params": vectors, "weight_decay": 0.0}]
     optimizer = torch.optim.AdamW(groups, lr=1e-4, betas=(0.9, 0.95))
+    model = as_asked(model, way)
     del tensors
-    print(json.dumps({"torch": torch.__version__}), flush=True)
-    for _ in sys.stdin:
-        start, before = time.perf_counter(), time.process_time()
+
+    def step():
         optimizer.zero_grad(set_to_none=True)
         with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
-            loss = loss_of()
+            loss = loss_of(model)
         loss.backward()
         nn.utils.clip_grad_norm_(moving, 1.0)
         optimizer.step()
-        elapsed = 1000 * (time.perf_counter() - start)
-        cpu = 1000 * (time.process_time() - before)
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        print(json.dumps({"ms": elapsed, "cpu": cpu, "loss": loss.item(), "peak": peak}), flush=True)
+        return loss.item()
+
+    print(json.dumps({"torch": torch.__version__}), flush=True)
+    for _ in sys.stdin:
+        loss, cost = measured(step)
+        print(json.dumps({"loss": loss, **cost}), flush=True)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,4 @@
-/* Training steps of MAETok (ViT-S at 256 pixels) and SiT-S (128 × 32 latents) against PyTorch eager: time and memory. */
-import { spawnSync } from 'node:child_process';
+/* Training steps of MAETok (ViT-S at 256 pixels) and SiT-S (128 × 32 latents) against PyTorch, eager and compiled. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -12,14 +11,16 @@ import { arraysFrom } from '../src/nn/index.js';
 import type { VitSize } from '../src/tokenizers/vit/index.js';
 import { DEFAULT_SETTINGS } from '../src/training/index.js';
 import { Trainer } from '../src/training/trainer.js';
-import { openPeer } from './helpers/peer.js';
-import { csvOf, median } from './helpers/table.js';
-import { maetok, sit } from './train/works.js';
+import { measured, type Cost } from './helpers/cost.js';
+import { eachRow } from './helpers/rows.js';
+import { csvOf } from './helpers/table.js';
+import { comparison, openTorch, told, type Each } from './helpers/torch.js';
+import { maetok, sit, type Work } from './train/works.js';
 
 /*
- * Each row runs in a separate process, so that its memory is measured separately. In a row the two sides take turns, step by step, so
- * that other load on the machine affects both equally; both start from the same weights on the same numbers, and
- * the first losses are compared. Medians over the timed steps; the peaks are each process's, its runtime included.
+ * Each row runs in processes of its own, so that its memory is measured separately. In a row the sides take turns, step by
+ * step, so that other load on the machine affects all equally; all start from the same weights on the same numbers, and
+ * the first losses are compared. Medians over the timed steps; the first steps, in which PyTorch compiles, are not timed.
  */
 const { values: flags } = parseArgs({
   options: {
@@ -30,6 +31,7 @@ const { values: flags } = parseArgs({
     batch: { type: 'string' },
     steps: { type: 'string', default: '7' },
     warmup: { type: 'string', default: '2' },
+    engine: { type: 'string' },
     precision: { type: 'string', default: 'f32' },
     /** Precision of the peer; default the same. */
     against: { type: 'string' },
@@ -39,37 +41,30 @@ const { values: flags } = parseArgs({
     python: { type: 'string', default: process.env.MAETOK_BENCH_PYTHON ?? 'python3' },
   },
 });
+const { python, threads, precision, against = precision } = flags;
+const [steps, warmup] = flags.quick ? [1, 1] : [flags.steps, flags.warmup].map(Number);
 
 const ROWS = [
   ['--work', 'maetok'],
   ['--work', 'maetok', '--precision', 'bf16'],
   ['--work', 'maetok', '--precision', 'bf16', '--against', 'f32'],
   ['--work', 'sit'],
+  ['--work', 'sit', '--precision', 'bf16'],
+  ['--work', 'maetok', '--engine', 'wasm', '--size', 'tiny', '--batch', '2'],
+  ['--work', 'sit', '--engine', 'wasm', '--model', 'sit-tiny'],
 ];
-const QUICK = ['--size', 'tiny', '--model', 'sit-tiny', '--batch', '2', '--steps', '1', '--warmup', '1'];
+const QUICK = ['--size', 'tiny', '--model', 'sit-tiny', '--batch', '2'];
 
-function allRows(): void {
-  const given = process.argv.slice(2).filter(word => word !== '--quick');
-  ROWS.forEach((row, i) => {
-    const argv = ['--import', 'tsx', fileURLToPath(import.meta.url), ...row, ...(flags.quick ? QUICK : []), ...given];
-    const { stdout, status } = spawnSync(process.execPath, argv, { stdio: ['ignore', 'pipe', 'inherit'] });
-    if (status !== 0) process.exit(status ?? 1);
-    const [head, cells] = stdout.toString().trim().split('\n');
-    process.stdout.write(i === 0 ? `${head}\n${cells}\n` : `${cells}\n`);
-  });
-}
+/** How far first losses may be apart, relative. */
+const TOLERANCE: Record<string, number> = { f32: 1e-4, bf16: 0.02 };
 
-interface Step {
-  ms: number;
-  /** Time on all processors. */
-  cpu: number;
+/** A step's cost and loss. */
+interface Step extends Cost {
   loss: number;
-  /** MB */
-  peak: number;
 }
 
 async function oneRow(): Promise<void> {
-  configureEngine({ precision: flags.precision as 'f32' | 'bf16' });
+  configureEngine({ engine: flags.engine, precision: precision as 'f32' | 'bf16' });
   const engine = await startEngine();
   const random = new RandomStream(0);
   const work =
@@ -82,76 +77,64 @@ async function oneRow(): Promise<void> {
     ...(await arraysFrom(work.params)),
     ...prefixed(await arraysFrom(work.data)),
   });
-  const peer = await startPeer(shared, work.config);
-  const { params, loss, trains, weightDecay } = work;
-  const task = { name: work.name, params, loss, batch: () => Promise.reject(new Error('not asked')) };
-  const trainer = new Trainer({ ...task, ...(trains ? { trains } : {}) }, { ...DEFAULT_SETTINGS, weightDecay, ema: 0 });
+  const script = fileURLToPath(new URL('train.py', import.meta.url));
+  const args = [script, shared, JSON.stringify(work.config), against, threads, flags.work!];
+  const torch = await openTorch<{ torch: string }, Step>(args, {
+    python,
+    modules: ['safetensors'],
+    quick: flags.quick,
+  });
+  const trainer = trainerOf(work);
   try {
-    const [ours, theirs]: [Step[], Step[]] = [[], []];
-    for (let step = 0; step < Number(flags.warmup) + Number(flags.steps); step++) {
-      ours.push(await ourStep(trainer, step));
-      theirs.push(await peer.ask('step'));
-      process.stderr.write(
-        `step ${step}: maetok ${ours[step].ms.toFixed(0)} ms, loss ${ours[step].loss.toFixed(5)}; ` +
-          `PyTorch ${theirs[step].ms.toFixed(0)} ms, loss ${theirs[step].loss.toFixed(5)}\n`,
-      );
+    const turns: ({ ours: Step } & Each<Step>)[] = [];
+    for (let step = 0; step < warmup + steps; step++) {
+      const turn = { ours: await ourStep(trainer, step), ...(await torch.ask('step')) };
+      process.stderr.write(`${work.name}, step ${step}: ${told(turn)}\n`);
+      turns.push(turn);
     }
-    print(work.name, engine, `PyTorch ${peer.ready.torch} ${flags.against ?? flags.precision}`, ours, theirs);
+    requireAgreement(turns[0]);
+    const row = {
+      work: `training step of ${work.name}`,
+      engine,
+      precision,
+      peer: torch.ready && `PyTorch ${torch.ready.torch} ${against}`,
+      ...comparison(turns.slice(warmup)),
+      first_loss: turns[0].ours.loss,
+      peer_first_loss: turns[0].eager?.loss,
+    };
+    process.stdout.write(csvOf([row]));
   } finally {
-    peer.end();
+    torch.end();
     trainer.dispose();
     rmSync(folder, { recursive: true, force: true });
   }
 }
 
-async function ourStep(trainer: Trainer, step: number): Promise<Step> {
-  const start = performance.now();
-  const before = process.cpuUsage();
-  const { values, names } = await trainer.step(step, () => Promise.resolve({}));
-  const numbers = await values.data();
-  values.dispose();
-  const ms = performance.now() - start;
-  const { user, system } = process.cpuUsage(before);
-  return {
-    ms,
-    cpu: (user + system) / 1000,
-    loss: numbers[1 + names.indexOf('loss')],
-    peak: process.resourceUsage().maxRSS / 1024,
-  };
+function trainerOf({ name, params, loss, trains, weightDecay }: Work): Trainer {
+  const task = { name, params, loss, batch: () => Promise.reject(new Error('not asked')) };
+  return new Trainer({ ...task, ...(trains ? { trains } : {}) }, { ...DEFAULT_SETTINGS, weightDecay, ema: 0 });
 }
 
-function startPeer(shared: string, config: object) {
-  const script = fileURLToPath(new URL('train.py', import.meta.url));
-  const argv = [script, shared, JSON.stringify(config), flags.against ?? flags.precision, flags.threads];
-  return openPeer<{ torch: string }, Step>(flags.python, [...argv, flags.work!]);
+async function ourStep(trainer: Trainer, step: number): Promise<Step> {
+  const [loss, cost] = await measured(async () => {
+    const { values, names } = await trainer.step(step, () => Promise.resolve({}));
+    const numbers = await values.data();
+    values.dispose();
+    return numbers[1 + names.indexOf('loss')];
+  });
+  return { ...cost, loss };
+}
+
+function requireAgreement({ ours, ...theirs }: { ours: Step } & Each<Step>): void {
+  const tolerance = Math.max(TOLERANCE[precision], TOLERANCE[against]);
+  for (const [way, { loss }] of Object.entries(theirs))
+    if (!(Math.abs(ours.loss / loss - 1) < tolerance))
+      throw new Error(`the first loss is ${ours.loss} here, ${loss} in PyTorch, ${way}`);
 }
 
 /** So that no input can have a weight's name. */
 const prefixed = <T>(arrays: Record<string, T>): Record<string, T> =>
   Object.fromEntries(Object.entries(arrays).map(([name, array]) => [`data.${name}`, array]));
 
-function print(work: string, engine: string, peer: string, ours: Step[], theirs: Step[]): void {
-  const middle = (steps: Step[], of: 'ms' | 'cpu'): number =>
-    median(steps.slice(Number(flags.warmup)).map(step => step[of]));
-  const peak = (steps: Step[]): number => Math.max(...steps.map(step => step.peak));
-  const row = {
-    work,
-    engine,
-    precision: flags.precision,
-    peer,
-    ms: middle(ours, 'ms'),
-    peer_ms: middle(theirs, 'ms'),
-    throughput_ratio: middle(theirs, 'ms') / middle(ours, 'ms'),
-    cpu_ms: middle(ours, 'cpu'),
-    peer_cpu_ms: middle(theirs, 'cpu'),
-    peak_mb: peak(ours),
-    peer_peak_mb: peak(theirs),
-    memory_ratio: peak(ours) / peak(theirs),
-    first_loss: ours[0].loss,
-    peer_first_loss: theirs[0].loss,
-  };
-  process.stdout.write(csvOf([row]));
-}
-
-if (flags.work === undefined) allRows();
+if (flags.work === undefined) eachRow(import.meta.url, ROWS, [...(flags.quick ? QUICK : []), ...process.argv.slice(2)]);
 else await oneRow();

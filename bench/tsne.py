@@ -7,6 +7,7 @@ import time
 
 import numpy as np
 import openTSNE
+from helpers.cost import measured
 
 folder, threads = sys.argv[1], int(sys.argv[2])
 data = np.load(f"{folder}/data.npy")
@@ -14,12 +15,6 @@ data = np.load(f"{folder}/data.npy")
 
 def say(**line):
     print(json.dumps(line), flush=True)
-
-
-def measured(work):
-    started, before = time.perf_counter(), time.process_time()
-    answer = work()
-    return answer, {"seconds": time.perf_counter() - started, "cpu": time.process_time() - before}
 
 
 # Numba and the like are ready before anything is measured.

@@ -13,7 +13,8 @@ import { affinities } from '../src/umap/affinities.js';
 import type { Edges } from '../src/umap/graph.js';
 import { tsne } from '../src/umap/index.js';
 import { clusteredRows } from './helpers/clusters.js';
-import { openPeer } from './helpers/peer.js';
+import { measured, type Cost } from './helpers/cost.js';
+import { openPython } from './helpers/peer.js';
 import { csvOf, median } from './helpers/table.js';
 
 /*
@@ -37,19 +38,7 @@ const rounds = flags.quick ? 1 : Number(flags.rounds);
 const PERPLEXITY = 30;
 const TOLERANCE = 1.02;
 
-interface Spent {
-  seconds: number;
-  /** CPU time of all threads, which a busy machine changes less. */
-  cpu: number;
-}
-type Stages = Record<'search' | 'layout', Spent>;
-
-async function measured<T>(work: () => Promise<T> | T): Promise<[T, Spent]> {
-  const [started, used] = [performance.now(), process.cpuUsage()];
-  const answer = await work();
-  const { user, system } = process.cpuUsage(used);
-  return [answer, { seconds: (performance.now() - started) / 1000, cpu: (user + system) / 1e6 }];
-}
+type Stages = Record<'search' | 'layout', Cost>;
 
 const search = async () => {
   const neighbours = await nearestNeighbours(data, rows, width, 3 * PERPLEXITY);
@@ -75,11 +64,13 @@ const folder = mkdtempSync(join(tmpdir(), 'maetok-bench-'));
 await writeNpy(join(folder, 'data.npy'), { shape: [rows, width], dtype: 'float32', data });
 const threads = availableParallelism();
 const script = fileURLToPath(new URL('tsne.py', import.meta.url));
-const peer = await openPeer<object, Stages>(flags.python, [script, folder, String(threads)], {
-  needs: 'numpy and openTSNE',
+const peer = await openPython<object, Stages>(
+  flags.python,
+  [script, folder, String(threads)],
+  ['numpy', 'openTSNE'],
   // On a busy machine its threads would else spend most of their time waiting for each other: eight times as long.
-  env: { OMP_WAIT_POLICY: 'passive' },
-});
+  { OMP_WAIT_POLICY: 'passive' },
+);
 const [ours, theirs]: Stages[][] = [[], []];
 const [own, others]: number[][] = [[], []];
 for (let round = 0; round < rounds; round++) {
@@ -93,32 +84,37 @@ for (let round = 0; round < rounds; round++) {
   );
   ours.push({ search: searched, layout: laidOut });
   own.push(divergence(edges, points));
+  if (!peer) continue;
   theirs.push(await peer.ask('embed'));
   others.push(divergence(edges, asFloat32((await readNpy(join(folder, 'points.npy'))).data)));
 }
-peer.end();
+peer?.end();
 rmSync(folder, { recursive: true });
 
 const [kl, peerKl] = [median(own), median(others)];
-console.log(`${rows} × ${width}, ${threads} threads, engine ${engine}, peer ${JSON.stringify(peer.ready)}`);
-if (!(kl <= TOLERANCE * peerKl)) throw new Error(`the divergence is ${kl} here, ${peerKl} there`);
-const total = (stages: Stages, what: keyof Spent): number => stages.search[what] + stages.layout[what];
-const STAGES: Record<string, (stages: Stages, what: keyof Spent) => number> = {
+process.stderr.write(`${rows} × ${width}, ${threads} threads, engine ${engine}, peer ${JSON.stringify(peer?.ready)}\n`);
+if (peer && !(kl <= TOLERANCE * peerKl)) throw new Error(`the divergence is ${kl} here, ${peerKl} there`);
+type Spent = 'seconds' | 'cpu';
+const STAGES: Record<string, (stages: Stages, what: Spent) => number> = {
   search: ({ search }, what) => search[what],
   layout: ({ layout }, what) => layout[what],
-  both: total,
+  both: ({ search, layout }, what) => search[what] + layout[what],
 };
 const table = Object.entries(STAGES).map(([stage, of]) => {
-  const [a, b] = [ours, theirs].map(all => median(all.map(stages => of(stages, 'seconds'))));
-  const [c, d] = [ours, theirs].map(all => median(all.map(stages => of(stages, 'cpu'))));
+  const middle = (all: Stages[], what: Spent): number => median(all.map(stages => of(stages, what)));
+  const ratio = (what: Spent): string => (middle(theirs, what) / middle(ours, what)).toFixed(2);
+  const peak = (all: Stages[]): number =>
+    Math.max(...all.flatMap(each => [each.search, each.layout]).map(({ peak = NaN }) => peak));
   return {
     stage,
-    seconds: a.toFixed(2),
-    peer_seconds: b.toFixed(2),
-    ratio: (b / a).toFixed(2),
-    cpu_ratio: (d / c).toFixed(2),
-    divergence: kl.toFixed(4),
-    peer_divergence: peerKl.toFixed(4),
+    seconds: middle(ours, 'seconds'),
+    peer_seconds: peer && middle(theirs, 'seconds'),
+    ratio: peer && ratio('seconds'),
+    cpu_ratio: peer && ratio('cpu'),
+    peak_mb: peak(ours),
+    peer_peak_mb: peer && peak(theirs),
+    divergence: kl,
+    peer_divergence: peerKl,
   };
 });
 process.stdout.write(csvOf(table));

@@ -1,11 +1,9 @@
-"""The peer of codec.ts: published tokenizers in PyTorch eager, as diffusers has them, with random weights. Writes the
-weights as `save_pretrained` does, and images in [-1, 1]; answers each line on stdin, `encode` or `decode`, with what the
-pass over all images cost, and leaves latents [n, tokens, channels] and images [n, height, width, 3]."""
+"""The peer of codec.ts: published tokenizers in PyTorch, eager or compiled, as diffusers has them, with random weights.
+The eager one writes the weights as `save_pretrained` does, images in [-1, 1], latents [n, tokens, channels] and decoded
+images [n, height, width, 3]. Answers each line on stdin, `encode f32`, with what the pass over all images cost."""
 
 import json
-import resource
 import sys
-import time
 from pathlib import Path
 
 import diffusers
@@ -15,7 +13,7 @@ from diffusers import AutoencoderKL, AutoencoderKLFlux2, AutoencoderKLQwenImage,
 from torch.utils.flop_counter import FlopCounterMode
 
 sys.path.append(str(Path(__file__).parent.parent))
-from helpers.memory import forget_peak, peak_megabytes  # noqa: E402
+from helpers.cost import measured  # noqa: E402
 
 
 class Rae:
@@ -114,43 +112,44 @@ def grid(latents):
     return latents.transpose(1, 2).reshape(n, c, side, side)
 
 
-def processor_seconds():
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    return usage.ru_utime + usage.ru_stime
-
-
-def main():
-    name, folder, count, threads, options = sys.argv[1:]
-    options = json.loads(options)
-    folder = Path(folder)
-    torch.set_num_threads(int(threads))
-    torch.manual_seed(0)
-    system = SYSTEMS[name](options["quick"])
-    system.model.eval()
+def write_case(system, images, folder):
+    """What our side reads and is compared with; the counts of each work's floating-point operations."""
     system.model.save_pretrained(folder / "weights")
-    images = torch.rand(int(count), 3, system.side, system.side) * 2 - 1
-    np.save(folder / "images.npy", images.permute(0, 2, 3, 1).contiguous().numpy())
     with torch.inference_mode():
         with FlopCounterMode(display=False) as encoding:
             latents = system.encode(images)
         with FlopCounterMode(display=False) as decoding:
             decoded = system.decode(latents)
+    np.save(folder / "images.npy", images.permute(0, 2, 3, 1).contiguous().numpy())
     np.save(folder / "latents.npy", latents.contiguous().numpy())
     np.save(folder / "decoded.npy", decoded.permute(0, 2, 3, 1).contiguous().numpy())
-    del decoded
-    works = {"encode": (system.encode, images), "decode": (system.decode, latents)}
-    if options["compile"]:
-        works = {work: (torch.compile(function), given) for work, (function, given) in works.items()}
-    flops = {"encode": encoding.get_total_flops(), "decode": decoding.get_total_flops()}
-    versions = {"torch": torch.__version__, "diffusers": diffusers.__version__}
-    print(json.dumps({**versions, "side": system.side, "flops": flops}), flush=True)
+    return {"encode": encoding.get_total_flops(), "decode": decoding.get_total_flops()}
+
+
+def main():
+    name, folder, count, threads, size, way = sys.argv[1:]
+    folder = Path(folder)
+    torch.set_num_threads(int(threads))
+    torch.manual_seed(0)
+    system = SYSTEMS[name](size == "quick")
+    system.model.eval()
+    images = torch.rand(int(count), 3, system.side, system.side) * 2 - 1
+    works = {"encode": system.encode, "decode": system.decode}
+    ready = {"torch": torch.__version__, "diffusers": diffusers.__version__, "side": system.side}
+    if way == "eager":
+        ready["flops"] = write_case(system, images, folder)
+    else:
+        works = {work: torch.compile(function) for work, function in works.items()}
+    given = {"encode": images, "decode": torch.from_numpy(np.load(folder / "latents.npy"))}
+    print(json.dumps(ready), flush=True)
     for line in sys.stdin:
-        function, given = works[line.strip()]
-        forget_peak()
-        start, busy = time.perf_counter(), processor_seconds()
-        with torch.inference_mode():
-            function(given)
-        cost = {"seconds": time.perf_counter() - start, "cpu": processor_seconds() - busy, "megabytes": peak_megabytes()}
+        work, precision = line.split()
+
+        def run():
+            with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
+                works[work](given[work])
+
+        _, cost = measured(run)
         print(json.dumps(cost), flush=True)
 
 

@@ -3,10 +3,14 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import type { Precision } from '../../src/engine/index.js';
 import { readNpy } from '../../src/io/index.js';
 import { apart } from '../helpers/apart.js';
-import { openPeer, type Peer } from '../helpers/peer.js';
-import { median, type Row } from '../helpers/table.js';
+import type { Cost } from '../helpers/cost.js';
+import { openPeer } from '../helpers/peer.js';
+import type { Row } from '../helpers/table.js';
+import { comparison, openTorch, told, type Each } from '../helpers/torch.js';
+import { LARGEST_DIFFERENCE } from './job.js';
 
 /** Names in codec.py. */
 export const SYSTEMS = ['rae', 'flux2', 'qwen-image'];
@@ -15,17 +19,10 @@ export interface CodecOptions {
   images: number;
   rounds: number;
   threads: number;
-  compile: boolean;
   quick: boolean;
   python: string;
 }
 
-/** What a pass over all images cost: on the clock, of all cores, and at most in memory, the process and its weights included. */
-interface Cost {
-  seconds: number;
-  cpu: number;
-  megabytes?: number | undefined;
-}
 type Work = 'encode' | 'decode';
 interface Theirs {
   torch: string;
@@ -33,49 +30,65 @@ interface Theirs {
   flops: Record<Work, number>;
 }
 
+/** What is compared: a precision of ours with one of theirs. */
+const PAIRS: [Precision, Precision][] = [
+  ['f32', 'f32'],
+  ['bf16', 'bf16'],
+  ['bf16', 'f32'],
+];
+
 const besides = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
 
 const numbersOf = async (path: string): Promise<Float32Array> => (await readNpy(path)).data as Float32Array;
 
+/** None where there is no peer: it is the one that makes the weights. */
 export async function codecRows(system: string, options: CodecOptions): Promise<Row[]> {
-  const { images, rounds, threads, compile, quick, python } = options;
+  const { images, rounds, threads, quick, python } = options;
   const folder = mkdtempSync(join(tmpdir(), 'maetok-bench-'));
   const open: { end(): void }[] = [];
   try {
-    const theirs = await openPeer<Theirs, Cost>(
+    const args = [besides('codec.py'), system, folder, `${images}`, `${threads}`, quick ? 'quick' : 'full'];
+    const torch = await openTorch<Theirs, Cost>(args, {
       python,
-      [besides('codec.py'), system, folder, `${images}`, `${threads}`, JSON.stringify({ compile, quick })],
-      { needs: 'torch, diffusers and transformers' },
-    );
-    open.push(theirs);
+      quick,
+      modules: ['numpy', 'diffusers', 'transformers'],
+    });
+    open.push(torch);
+    if (torch.ready === undefined) return [];
+    const { side, flops, torch: version } = torch.ready;
+    const env = { TF_NUM_INTRAOP_THREADS: `${threads}` };
     const ours = await openPeer<{ engine: string }, Cost>(
       process.execPath,
-      ['--import', 'tsx', besides('ours.ts'), folder, `${theirs.ready.side}`],
-      { env: { TF_NUM_INTRAOP_THREADS: `${threads}` } },
+      ['--import', 'tsx', besides('ours.ts'), folder, `${side}`],
+      env,
     );
     open.push(ours);
     const rows: Row[] = [];
     for (const work of ['encode', 'decode'] as const) {
-      const costs = await inTurns(system, work, rounds, ours, theirs);
-      for (const precision of ['f32', 'bf16'] as const) {
-        const expected = await numbersOf(join(folder, work === 'encode' ? 'latents.npy' : 'decoded.npy'));
+      const turns: Record<Precision, { ours: Cost; theirs: Each<Cost> }>[] = [];
+      for (let round = 0; round <= rounds; round++) {
+        const turn = async (precision: Precision) => {
+          const line = `${work} ${precision}`;
+          const costs = { ours: await ours.ask(line), theirs: await torch.ask(line) };
+          process.stderr.write(`${system}, ${line}, round ${round}: ${told({ ours: costs.ours, ...costs.theirs })}\n`);
+          return costs;
+        };
+        turns.push({ f32: await turn('f32'), bf16: await turn('bf16') });
+      }
+      const expected = await numbersOf(join(folder, work === 'encode' ? 'latents.npy' : 'decoded.npy'));
+      for (const [precision, against] of PAIRS) {
         const difference = apart(await numbersOf(join(folder, `${work}-${precision}.npy`)), expected);
         if (!(difference < LARGEST_DIFFERENCE[precision]))
           throw new Error(`${system}, ${work}, ${precision}: differs from PyTorch by ${difference} of the largest`);
-        const [own, other] = [costs[precision], costs.theirs];
+        const timed = turns.slice(1).map(turn => ({ ours: turn[precision].ours, ...turn[against].theirs }));
+        const compared = comparison(timed, images);
         rows.push({
-          work: `${work} by ${system}${quick ? ', small' : ''}, ${theirs.ready.side} px, batch ${images}`,
+          work: `${work} by ${system}${quick ? ', small' : ''}, ${side} px, batch ${images}, an image`,
           engine: ours.ready.engine,
           precision,
-          peer: `PyTorch ${theirs.ready.torch} f32${compile ? ' compiled' : ''}`,
-          images_per_s: images / own.seconds,
-          peer_images_per_s: images / other.seconds,
-          ratio: other.seconds / own.seconds,
-          ratio_of_cpu_seconds: other.cpu / own.cpu,
-          gflops: theirs.ready.flops[work] / own.seconds / 1e9,
-          peer_gflops: theirs.ready.flops[work] / other.seconds / 1e9,
-          peak_mb: own.megabytes,
-          peer_peak_mb: other.megabytes,
+          peer: `PyTorch ${version} ${against}`,
+          ...compared,
+          gflops: flops[work] / 1e6 / images / Number(compared.ms),
           max_rel_diff: difference,
         });
       }
@@ -85,33 +98,4 @@ export async function codecRows(system: string, options: CodecOptions): Promise<
     for (const peer of open) peer.end();
     rmSync(folder, { recursive: true, force: true });
   }
-}
-
-const LARGEST_DIFFERENCE = { f32: 2e-4, bf16: 0.1 };
-
-/** Medians of the rounds, of which the first warms up. */
-async function inTurns(
-  system: string,
-  work: Work,
-  rounds: number,
-  ours: Peer<unknown, Cost>,
-  theirs: Peer<unknown, Cost>,
-): Promise<Record<'f32' | 'bf16' | 'theirs', Cost>> {
-  const costs: Record<'f32' | 'bf16' | 'theirs', Cost[]> = { f32: [], bf16: [], theirs: [] };
-  for (let round = 0; round <= rounds; round++) {
-    const turn = {
-      f32: await ours.ask(`${work} f32`),
-      bf16: await ours.ask(`${work} bf16`),
-      theirs: await theirs.ask(work),
-    };
-    const told = Object.entries(turn).map(([who, { seconds }]) => `${who} ${seconds.toFixed(2)} s`);
-    process.stderr.write(`${system}, ${work}, round ${round}: ${told.join(', ')}\n`);
-    if (round > 0) for (const who of ['f32', 'bf16', 'theirs'] as const) costs[who].push(turn[who]);
-  }
-  const middle = (each: Cost[]): Cost => ({
-    seconds: median(each.map(({ seconds }) => seconds)),
-    cpu: median(each.map(({ cpu }) => cpu)),
-    megabytes: each[0].megabytes === undefined ? undefined : median(each.map(({ megabytes }) => megabytes!)),
-  });
-  return { f32: middle(costs.f32), bf16: middle(costs.bf16), theirs: middle(costs.theirs) };
 }

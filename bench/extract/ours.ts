@@ -5,7 +5,7 @@ import { startEngine, tf, type Tensor, type Tensor3D, type Tensor4D } from '../.
 import { configureEngine } from '../../src/engine/options.js';
 import { readNpy, writeNpy } from '../../src/io/index.js';
 import { openTokenizer } from '../../src/tokenizers/index.js';
-import { forgetPeak, peakMegabytes } from '../helpers/memory.js';
+import { measured } from '../helpers/cost.js';
 
 const [folder, side] = process.argv.slice(2);
 const tensorOf = async (name: string): Promise<Tensor> => {
@@ -25,18 +25,11 @@ process.stdout.write(`${JSON.stringify({ engine })}\n`);
 for await (const line of createInterface({ input: process.stdin })) {
   const [work, precision] = line.split(' ') as ['encode' | 'decode', 'f32' | 'bf16'];
   configureEngine({ precision });
-  forgetPeak();
-  const [start, busy] = [performance.now(), process.cpuUsage()];
-  const result = await works[work]();
-  const data = await result.data<'float32'>();
-  const seconds = (performance.now() - start) / 1000;
-  const { user, system } = process.cpuUsage(busy);
-  const cost = { seconds, cpu: (user + system) / 1e6, megabytes: peakMegabytes() };
-  await writeNpy(
-    join(folder, `${work}-${precision}.npy`),
-    { data, shape: result.shape, dtype: 'float32' },
-    { force: true },
-  );
-  result.dispose();
+  const [{ data, shape }, cost] = await measured(async () => {
+    const result = await works[work]();
+    const numbers = await result.data<'float32'>().finally(() => result.dispose());
+    return { data: numbers, shape: result.shape };
+  });
+  await writeNpy(join(folder, `${work}-${precision}.npy`), { data, shape, dtype: 'float32' }, { force: true });
   process.stdout.write(`${JSON.stringify(cost)}\n`);
 }

@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { setTimeout } from 'node:timers/promises';
 
@@ -14,18 +14,17 @@ export interface Peer<Ready, Answer> {
 /** OpenMP's threads keep spinning after their last work, 200 ms by default, and would take a core from whoever is next. */
 const REST_MS = 400;
 
-/** Starts a peer and waits until it is ready; `needs` says what it may lack where it ends before that. */
+/** Starts a peer and waits until it is ready. */
 export async function openPeer<Ready, Answer>(
   command: string,
   args: string[],
-  { needs, env }: { needs?: string; env?: NodeJS.ProcessEnv } = {},
+  env: NodeJS.ProcessEnv = {},
 ): Promise<Peer<Ready, Answer>> {
   const child = spawn(command, args, { stdio: ['pipe', 'pipe', 'inherit'], env: { ...process.env, ...env } });
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
   const answer = async (): Promise<unknown> => {
     const { value, done } = (await lines.next()) as { value?: string; done?: boolean };
-    if (done || value === undefined)
-      throw new Error(`${command} ${args[0]} ended early${needs === undefined ? '' : `; it needs ${needs}`}`);
+    if (done || value === undefined) throw new Error(`${command} ${args[0]} ended early`);
     return JSON.parse(value);
   };
   return {
@@ -38,4 +37,30 @@ export async function openPeer<Ready, Answer>(
     },
     end: () => void child.kill(),
   };
+}
+
+const FIND = 'import sys, importlib.util as u; print(*[m for m in sys.argv[1:] if u.find_spec(m) is None])';
+
+/** Whether Python has all of these modules; what is missing is said, once per process: ours is measured without a peer then. */
+export function pythonHas(python: string, modules: string[]): boolean {
+  const { status, stdout } = spawnSync(python, ['-c', FIND, ...modules], { encoding: 'utf8' });
+  const missing = status === 0 ? stdout.trim() : 'Python';
+  if (missing !== '') sayOnce(`the peer is absent: no ${missing.replaceAll(' ', ', ')} (${python})`);
+  return missing === '';
+}
+
+/** Starts a Python program as a peer where Python has these modules. */
+export async function openPython<Ready, Answer>(
+  python: string,
+  args: string[],
+  modules: string[],
+  env?: NodeJS.ProcessEnv,
+): Promise<Peer<Ready, Answer> | undefined> {
+  return pythonHas(python, modules) ? await openPeer(python, args, env) : undefined;
+}
+
+const said = new Set<string>();
+export function sayOnce(message: string): void {
+  if (!said.has(message)) process.stderr.write(`bench: ${message}\n`);
+  said.add(message);
 }

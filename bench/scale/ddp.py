@@ -23,11 +23,9 @@ def main():
     rank, size = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
     torch.set_num_threads(1)
     tensors = load_file(path)
-    model, _, _ = sit_step(config, tensors)
+    model, _, loss_of = sit_step(config, tensors)
     model.load_state_dict({name: x for name, x in tensors.items() if not name.startswith("data.")})
     model.train()
-    noisy, velocity, times = (tensors[f"data.{name}"] for name in ("noisy", "velocity", "times"))
-    labels = tensors["data.labels"].long()
     moving = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(moving, lr=1e-4, betas=(0.9, 0.95), weight_decay=0.0)
     whole = model
@@ -42,7 +40,7 @@ def main():
         for part in range(parts):
             last = part == parts - 1
             with contextlib.nullcontext() if last or size == 1 else model.no_sync():
-                loss = nn.functional.mse_loss(model(noisy, times, labels), velocity)
+                loss = loss_of(model)
                 (loss / parts).backward()
         nn.utils.clip_grad_norm_(whole.parameters(), 1.0)
         optimizer.step()

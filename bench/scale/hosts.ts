@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { chmodSync, mkdirSync, mkdtempSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -37,8 +37,18 @@ export interface HostOptions {
 const run = (command: string, ...args: string[]): string =>
   execFileSync(command, args, { stdio: ['ignore', 'pipe', 'pipe'], encoding: 'utf8' });
 
-/** Needs root, `ip`, `tc`, and Open MPI. */
-export function openHosts({ count = 2, coreShare = 1 }: HostOptions = {}): Hosts {
+/** Opens them, or says in a line why this machine cannot have them. */
+export function hostsOrReason(options?: HostOptions): Hosts | string {
+  if (spawnSync('mpirun.openmpi', ['--version']).status !== 0) return 'no mpirun.openmpi';
+  try {
+    return openHosts(options);
+  } catch (error) {
+    return (error as Error).message.split('\n')[0];
+  }
+}
+
+/** Needs root, `ip` and `tc`. */
+function openHosts({ count = 2, coreShare = 1 }: HostOptions = {}): Hosts {
   const folder = mkdtempSync(join(tmpdir(), 'maetok-hosts-'));
   // Of this process, so that others may have hosts at the same time.
   const [hub, ...names] = Array.from({ length: count + 1 }, (_, i) => `maetok${process.pid}-${i}`);

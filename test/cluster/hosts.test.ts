@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { openHosts, type Hosts } from '../../bench/scale/hosts.js';
+import { hostsOrReason, type Hosts } from '../../bench/scale/hosts.js';
 import { tempFolder } from '../helpers/temp.js';
 import { done, MAETOK, run, start, until } from './launchers.js';
 import { extraction, lossesOf, TRAIN } from './tiny.js';
@@ -15,16 +15,7 @@ const KEEPALIVE = Object.entries({ time: 3, intvl: 1, probes: 3 }).flatMap(([nam
   ...['--mca', `oob_tcp_keepalive_${name}`, String(value)],
 ]);
 
-/** Two hosts, or why this machine cannot have them. */
-function twoHosts(): Hosts | string {
-  try {
-    return openHosts();
-  } catch (error) {
-    return (error as Error).message.split('\n')[0];
-  }
-}
-
-const opened = twoHosts();
+const opened = hostsOrReason();
 
 if (typeof opened === 'string') describe.skip(`two hosts (${opened})`, () => test('work', () => undefined));
 else {
