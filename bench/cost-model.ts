@@ -12,7 +12,7 @@ import { MANY, prepare, type Measured } from './scale/works.js';
 
 /*
  * Hosts are network namespaces on a switch of 1 Gbit/s, each with 0.45 of a core, so that four fit on two cores. The model
- * knows the work of one host, all of it and half of it, and sums of two hosts; nothing is fitted to what it predicts. Runs
+ * knows the work of one host, all of it and a little of it, and sums of two hosts; nothing is fitted to what it predicts. Runs
  * take turns; seconds are medians over runs of each run's median, and low and high the least and the most of these. Needs root.
  *
  * --paper measures one whole core instead and works out ImageNet's latents on nodes of --cores cores and a link of --gigabits and
@@ -38,13 +38,15 @@ const BACKWARD = 2 / 3;
 
 interface Modelled {
   work: WorkName;
+  /** So little of it that what remains is the part that ranks do not divide. */
+  little: number;
   /** Batches of a step; 0 for a work whose sums are sent at its end. */
   batches: number;
 }
 
 const WORKS: Modelled[] = [
-  { work: 'em', batches: 0 },
-  { work: 'accumulation', batches: MANY },
+  { work: 'em', little: 1 / 64, batches: 0 },
+  { work: 'accumulation', little: 1 / MANY, batches: MANY },
 ];
 
 const folder = mkdtempSync(join(tmpdir(), 'maetok-cost-model-'));
@@ -66,13 +68,13 @@ function measuredLink(hosts: Hosts): Link {
   return linkOf(of(FEW), of(1));
 }
 
-function rowsOf(hosts: Hosts, link: Link, { work, batches }: Modelled): Row[] {
+function rowsOf(hosts: Hosts, link: Link, { work, little, batches }: Modelled): Row[] {
   const found = new Map<number, Measured[]>(RANKS.map(ranks => [ranks, []]));
-  const halves = times(() => {
+  const parts = times(() => {
     for (const ranks of RANKS) found.get(ranks)!.push(measure(hosts, work, ranks));
-    return measure(hosts, work, 1, 1 / 2);
+    return measure(hosts, work, 1, little);
   });
-  const whole = costsOf(secondsOf(found.get(1)!), secondsOf(halves));
+  const whole = costsOf(secondsOf(found.get(1)!), secondsOf(parts), little);
   const beside = batches === 0 ? 0 : (BACKWARD * whole.divided) / batches;
   const costs: Costs = { ...whole, beside, ...found.get(2)![0].exchanged! };
   process.stderr.write(`${work}: ${JSON.stringify(costs)}\n`);
@@ -93,17 +95,16 @@ function rowsOf(hosts: Hosts, link: Link, { work, batches }: Modelled): Row[] {
 }
 
 /** What a work costs where nothing is exchanged. */
-function costsOfOne(work: WorkName): Costs {
+function costsOfOne({ work, little }: Modelled): Costs {
   const onOneCore = (part: number): number =>
     secondsOf(times(() => measured(['taskset', '-c', '0', ...rankOf(work, { folder, quick: flags.quick, part })])));
-  return { ...costsOf(onOneCore(1), onOneCore(1 / 2)), beside: 0, bytes: 0, calls: 0 };
+  return { ...costsOf(onOneCore(1), onOneCore(little), little), beside: 0, bytes: 0, calls: 0 };
 }
 
 function onPaper(): Row[] {
   const link = { latency: Number(flags.latency), bytesPerSecond: (Number(flags.gigabits) * 1e9) / 8 };
   const cores = Number(flags.cores);
-  const em = costsOfOne('em');
-  const step = costsOfOne('accumulation');
+  const [em, step] = WORKS.map(costsOfOne);
   process.stderr.write(`one core: EM ${JSON.stringify(em)}, training ${JSON.stringify(step)}\n`);
   const works = [
     ...[50, 100, 200].map(components => [`EM iteration, K = ${components}`, emOnPaper(em, components, cores)] as const),

@@ -25,10 +25,10 @@ export function linkOf(few: { bytes: number; seconds: number }, many: { bytes: n
   return { latency: few.seconds - few.bytes / bytesPerSecond, bytesPerSecond };
 }
 
-/** Fixed and divided seconds from those of one rank with all of the work and with half of it. */
-export function costsOf(whole: number, half: number): Pick<Costs, 'fixed' | 'divided'> {
-  const divided = Math.min(whole, 2 * (whole - half));
-  return { fixed: whole - divided, divided };
+/** Fixed and divided seconds from those of one rank with all of the work and with a small `part` of it. */
+export function costsOf(all: number, little: number, part: number): Pick<Costs, 'fixed' | 'divided'> {
+  const divided = Math.min(all, (all - little) / (1 - part));
+  return { fixed: all - divided, divided };
 }
 
 /**

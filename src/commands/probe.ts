@@ -1,6 +1,8 @@
 import { z } from 'zod';
 import { explained, namesOf, UserError } from '../base/index.js';
+import { byFirst } from '../distributed/index.js';
 import type { ProbeSource } from '../jobs/probe/index.js';
+import { agreeOnCard } from './agreement.js';
 import { defineCommand, type Context } from './command.js';
 import { digestsOf, hiddenStatesOf, openNamedLatents } from './open-latents.js';
 import { count, counts, list, number, positive, words } from '../base/options.js';
@@ -95,15 +97,14 @@ export const probe = defineCommand({
   main: ['probe', 'control', 'test', 'split', 'dims', 'perClass', 'confusion', 'out', 'force'],
   ranks: () => true,
   async run(chosen, inputs, context) {
-    await refuseOutputs([chosen.out, chosen.perClass, chosen.confusion], chosen.force);
-    const { agreeOn } = await import('../distributed/index.js');
+    const { communicator, log } = context;
+    await byFirst(communicator, () => refuseOutputs([chosen.out, chosen.perClass, chosen.confusion], chosen.force));
     const { startEngine, startEngineFor } = await import('../engine/index.js');
     const { classRows, confusionRows, probeSources } = await import('../jobs/probe/index.js');
     const { sources, digests, hiddenStates } = await openSources(chosen, inputs, context);
     // Heads that are trained by gradients have work enough for any engine.
     const solved = chosen.probe.every(probe => probe === 'logistic' || probe === 'knn');
     await (solved ? startEngineFor(sources.map(({ latents }) => latents.rows)) : startEngine());
-    await agreeOn(context.communicator, 'the digest of the latents', digests);
     const settings = {
       features: chosen.feature,
       probes: chosen.probe,
@@ -116,10 +117,7 @@ export const probe = defineCommand({
       votes: chosen.votes,
       shots: chosen.shots,
     };
-    const { communicator, log } = context;
-    const probed = await probeSources(sources, { ...settings, communicator }, log);
-    const protocol = card('probe', {
-      argv: context.argv,
+    const work = card('probe', {
       ...settings,
       rows: chosen.rows,
       test: chosen.test,
@@ -128,6 +126,9 @@ export const probe = defineCommand({
       sources: digests,
       hiddenStates,
     });
+    await agreeOnCard(communicator, work);
+    const probed = await probeSources(sources, { ...settings, communicator }, log);
+    const protocol = { ...work, argv: context.argv };
     const table = (out: string | undefined, columns: string[], rows: object[]): Promise<void> =>
       writeTable(context, columns, rows as Row[], { out, force: chosen.force, protocol });
     if (chosen.perClass !== undefined) await table(chosen.perClass, CLASS_COLUMNS, probed.flatMap(classRows));

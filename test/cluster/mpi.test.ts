@@ -78,6 +78,19 @@ for (const [name, launcher] of Object.entries(LAUNCHERS) as [LauncherName, (rank
     });
   });
 
+describeWith(['mpirun.openmpi', 'mpiexec.hydra'], 'either MPI', () => {
+  test('adds the gradients of 3 ranks to the same bits', async () => {
+    const [one, other] = await Promise.all(
+      (['Open MPI', 'MPICH'] as const).map(async name => {
+        const out = at(`bits-${name.replace(' ', '')}`);
+        await done([...LAUNCHERS[name](3), ...MAETOK, ...TRAIN, '--steps', '3', '--out', out]);
+        return readFileSync(join(out, 'checkpoints', 'step-3', 'model.safetensors'));
+      }),
+    );
+    expect(one).toEqual(other);
+  });
+});
+
 describeWith(['mpirun.openmpi'], 'whatever has started the ranks', () => {
   const two = LAUNCHERS['Open MPI'](2);
 

@@ -19,8 +19,6 @@ export interface MpiAbi {
   world: number | string;
   sum: number | string;
   types: Record<MpiType, number | string>;
-  /** MPI_IN_PLACE. */
-  inPlace: bigint;
 }
 
 export const OPEN_MPI: MpiAbi = {
@@ -31,7 +29,6 @@ export const OPEN_MPI: MpiAbi = {
   world: 'ompi_mpi_comm_world',
   sum: 'ompi_mpi_op_sum',
   types: { float: 'ompi_mpi_float', double: 'ompi_mpi_double', byte: 'ompi_mpi_byte' },
-  inPlace: 1n,
 };
 
 export const MPICH: MpiAbi = {
@@ -42,5 +39,20 @@ export const MPICH: MpiAbi = {
   world: 0x44000000,
   sum: 0x58000003,
   types: { float: 0x4c00040a, double: 0x4c00080b, byte: 0x4c00010d },
-  inPlace: -1n,
 };
+
+/** Handles as koffi takes them. */
+export interface Handles {
+  world: unknown;
+  sum: unknown;
+  types: Record<MpiType, unknown>;
+}
+
+export function handlesOf(library: { symbol(name: string): unknown }, { world, sum, types }: MpiAbi): Handles {
+  const handle = (value: number | string): unknown => (typeof value === 'string' ? library.symbol(value) : value);
+  return {
+    world: handle(world),
+    sum: handle(sum),
+    types: { float: handle(types.float), double: handle(types.double), byte: handle(types.byte) },
+  };
+}

@@ -1,26 +1,27 @@
 import { EXIT, UserError } from '../../base/index.js';
-import { MPICH, OPEN_MPI, type MpiAbi, type MpiType } from './abi.js';
-import { WaitingThread } from './waiting.js';
+import { handlesOf, MPICH, OPEN_MPI, type MpiAbi } from './abi.js';
+import { inPlace } from './memory.js';
 
-/** The functions of an MPI library that are used here. Those that wait for other ranks do so in another thread, one at a time. */
+/** An MPI library, and those of its functions that do not wait for other ranks or are called before there is anything to do. */
 export interface MpiLibrary {
+  /** Under which it was found. */
+  name: string;
+  abi: MpiAbi;
   /** What the library says of itself: `Open MPI v4.1.4, …`. */
   version: string;
   init(): void;
   rank(): number;
   size(): number;
-  sum(array: ArrayBufferView, length: number, type: MpiType): Promise<void>;
-  broadcast(array: ArrayBufferView, length: number, type: MpiType, root: number): Promise<void>;
-  gather(bytes: Uint8Array, all: Uint8Array, counts: Int32Array, starts: Int32Array): Promise<void>;
-  barrier(): Promise<void>;
+  /** Where an array's memory is; it stays there. */
+  addressOf(array: ArrayBufferView): bigint;
   abort(code: number): void;
-  finalize(): Promise<void>;
 }
 
+/** Of MPI_Init_thread: several threads may call at the same time. */
 const THREAD_MULTIPLE = 3;
 
 type Koffi = (typeof import('koffi'))['default'];
-type Library = ReturnType<Koffi['load']>;
+export type Library = ReturnType<Koffi['load']>;
 
 /**
  * Opens the system's MPI library of a family; undefined where none is installed.
@@ -84,25 +85,7 @@ function versionOf(library: Library): string {
 
 function functionsOf(koffi: Koffi, { name, library, version }: Found, abi: MpiAbi): MpiLibrary {
   const H = abi.handle;
-  const handleOf = (value: number | string): unknown => (typeof value === 'string' ? library.symbol(value) : value);
-  const world = handleOf(abi.world);
-  const sum = handleOf(abi.sum);
-  const types = Object.fromEntries(Object.entries(abi.types).map(([type, value]) => [type, handleOf(value)]));
-  const addressOf = ({ buffer, byteOffset, byteLength }: ArrayBufferView): bigint =>
-    // A small array is moved about in memory until its buffer has been asked for.
-    koffi.address(new Uint8Array(buffer, byteOffset, byteLength));
-  let thread: WaitingThread | undefined;
-  const beside =
-    (declaration: string) =>
-    (arrays: ArrayBufferView[], argsOf: (addresses: bigint[]) => unknown[]): Promise<void> =>
-      (thread ??= new WaitingThread(name)).call(declaration, argsOf(arrays.map(addressOf)), arrays);
-  const allReduce = beside(`int MPI_Allreduce(void *send, void *recv, int n, ${H} type, ${H} op, ${H} comm)`);
-  const broadcast = beside(`int MPI_Bcast(void *data, int n, ${H} type, int root, ${H} comm)`);
-  const allGather = beside(
-    `int MPI_Allgatherv(void *send, int n, ${H} type, void *recv, void *counts, void *starts, ${H} recvType, ${H} comm)`,
-  );
-  const barrier = beside(`int MPI_Barrier(${H} comm)`);
-  const finalize = beside('int MPI_Finalize(void)');
+  const { world } = handlesOf(library, abi);
   const initialise = library.func('int MPI_Init_thread(void *argc, void *argv, int required, _Out_ int *provided)');
   const rank = library.func(`int MPI_Comm_rank(${H} comm, _Out_ int *rank)`);
   const size = library.func(`int MPI_Comm_size(${H} comm, _Out_ int *size)`);
@@ -113,19 +96,13 @@ function functionsOf(koffi: Koffi, { name, library, version }: Found, abi: MpiAb
     return answer[0];
   };
   return {
+    name,
+    abi,
     version,
     init: () => void initialise(null, null, THREAD_MULTIPLE, [0]),
     rank: () => asked(rank),
     size: () => asked(size),
-    sum: (array, length, type) => allReduce([array], ([at]) => [abi.inPlace, at, length, types[type], sum, world]),
-    broadcast: (array, length, type, root) => broadcast([array], ([at]) => [at, length, types[type], root, world]),
-    gather: (bytes, all, counts, starts) =>
-      allGather([bytes, all, counts, starts], ([from, to, lengths, offsets]) => [
-        ...[from, bytes.length, types.byte],
-        ...[to, lengths, offsets, types.byte, world],
-      ]),
-    barrier: () => barrier([], () => [world]),
+    addressOf: array => koffi.address(inPlace(array)),
     abort: code => void abort(world, code),
-    finalize: () => finalize([], () => []),
   };
 }
