@@ -1,4 +1,4 @@
-import { adamInPlace, hasKernels, moveInPlace, squaresOf } from './kernels.js';
+import { inPlace } from './in-place.js';
 import { nativeBackend, onNative, runOp, type OpAttributes } from './native.js';
 import { tf, type Tensor } from './tf.js';
 import { OwnedVariable, ResourceVariable, type Variable } from './variables.js';
@@ -34,11 +34,12 @@ export interface AdamScalars {
 export function applyAdam(terms: AdamTerm[], scalars: AdamScalars): void {
   tf.tidy(() => {
     const [p, m, v] = (['p', 'm', 'v'] as const).map(part => changeable(terms.map(term => term[part])));
-    if (p && m && v) {
+    const engine = inPlace();
+    if (engine && p && m && v) {
       const { beta1, beta2, size, epsilonHat, factor, kept = tf.scalar(1) } = scalars;
       const six = tf.stack([beta1, beta2, size, epsilonHat, factor, kept]);
       const gradients = terms.map(({ gradient }) => gradient);
-      adamInPlace(p, m, v, gradients, six);
+      engine.adam(p, m, v, gradients, six);
     } else for (const term of terms) tf.tidy(() => applyOne(term, scalars));
   });
 }
@@ -79,7 +80,8 @@ const FLOAT32: OpAttributes = { T: { type: 'float32' } };
 export function moveTowards(pairs: [x: Variable, target: Tensor][], share: Tensor): void {
   const own = changeable(pairs.map(([x]) => x));
   const targets = pairs.map(([, target]) => target);
-  if (own) moveInPlace(own, targets, share);
+  const engine = inPlace();
+  if (engine && own) engine.move(own, targets, share);
   else for (const [x, target] of pairs) moveOne(x, target, share);
 }
 
@@ -99,7 +101,8 @@ function scaleOrZero(x: Tensor, factor: Tensor): Tensor {
 /** Σ x² over all entries of all tensors, a scalar. */
 export function sumOfSquares(tensors: Tensor[]): Tensor {
   if (tensors.length === 0) return tf.scalar(0);
-  if (hasKernels()) return squaresOf(tensors);
+  const engine = inPlace();
+  if (engine) return engine.squares(tensors);
   return tf.tidy(() =>
     tf.addN(tensors.map(x => (nativeBackend() ? runOp('L2Loss', [x], FLOAT32)[0].mul(2) : x.square().sum()))),
   );

@@ -1,4 +1,4 @@
-import { hasKernels, holders } from './kernels.js';
+import { inPlace } from './in-place.js';
 import { freeHandle, nativeBackend, onNative, type OpAttributes } from './native.js';
 import { tf, type Tensor } from './tf.js';
 /*
@@ -17,7 +17,7 @@ export interface Variable {
 export function variable(initial: Tensor): Variable {
   // A copy: the tensor may share the memory of a JavaScript array, which must not change under its owner.
   const own = initial.mul<Tensor>(1);
-  const made = hasKernels()
+  const made = inPlace()
     ? new OwnedVariable(own)
     : nativeBackend()
       ? new ResourceVariable(own)
@@ -58,7 +58,7 @@ export class OwnedVariable extends TensorVariable {
 
   /** The tensor itself, for a kernel to change. */
   own(): Tensor {
-    if (holders(this.value) > 1) this.assign(this.value);
+    if (inPlace()!.holders(this.value) > 1) this.assign(this.value);
     return this.value;
   }
 }

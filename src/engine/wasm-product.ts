@@ -51,7 +51,18 @@ export const scratchBytes = ({ m, n, k }: Pick<Product, 'm' | 'n' | 'k'>): numbe
 
 /** c = a b for every matrix of the batch, c row by row. */
 export function openProduct(memory: WebAssembly.Memory): (product: Product) => void {
-  const m = new SimdModule();
+  const module = new WebAssembly.Module(productModule());
+  const { exports } = new WebAssembly.Instance(module, { env: { memory, log: Math.log } });
+  const multiply = exports.multiply as (...parameters: number[]) => void;
+  return product => multiply(...parametersOf(product));
+}
+
+/** What the export `multiply` takes. */
+export const parametersOf = (product: Product): number[] => NAMES.map(name => product[name]);
+
+/** With `pages`, for a memory of so many that threads share. */
+export function productModule(pages?: number): Uint8Array<ArrayBuffer> {
+  const m = new SimdModule(pages);
   const [packRows, packColumns, tile] = [packRoutine(m, ROWS), packRoutine(m, COLUMNS), tileRoutine(m)];
   const parameters = Object.fromEntries(NAMES.map(name => [name, 'i32'])) as Record<Name, 'i32'>;
   m.routine('multiply', parameters, undefined, (f, p) => {
@@ -75,10 +86,7 @@ export function openProduct(memory: WebAssembly.Memory): (product: Product) => v
       f.set(p.c, add(p.c, shiftLeft(mul(p.m, p.n), 2)));
     });
   });
-  const module = new WebAssembly.Module(m.bytes());
-  const { exports } = new WebAssembly.Instance(module, { env: { memory, log: Math.log } });
-  const multiply = exports.multiply as (...parameters: number[]) => void;
-  return product => multiply(...NAMES.map(name => product[name]));
+  return m.bytes();
 }
 
 type I = Value<'i32'>;

@@ -1,29 +1,34 @@
 import type { TensorInfo } from '@tensorflow/tfjs';
-import { kernelOf, replaceKernel, type Backend, type Kernel } from './kernel-registry.js';
+import { kernelOf, replaceKernel, type Kernel } from './kernel-registry.js';
 import { splitLongSums } from './long-sums.js';
 import { tf } from './tf.js';
+import { addressIn, wasmBackend, type WasmBackend } from './wasm-backend.js';
+import { openElements, type ElementFunction } from './wasm-elements.js';
 import { openProduct, scratchBytes } from './wasm-product.js';
+import { openThreads } from './wasm-threads.js';
 import { openSum } from './wasm-sum.js';
+import { openUpdates } from './wasm-updates.js';
 
 /*
  * Kernels of TensorFlow.js 4.22 for WebAssembly that take several times longer than they need, as training sees them, or
  * whose results are off where many numbers meet.
  */
 
-/** The parts of the backend, and of its module, that are used here. */
-interface WasmBackend extends Backend {
-  wasm: { asm: { memory: WebAssembly.Memory }; _malloc(bytes: number): number; _free(address: number): void };
-  makeOutput(shape: number[], dtype: 'float32'): TensorInfo;
-  dataIdMap: { get(dataId: object): { memoryOffset: number } };
-}
 type WasmKernel = Kernel<WasmBackend>;
 
 /** Replaces the slow or inaccurate kernels. */
 export function fixWasmKernels(): void {
-  const { wasm } = tf.backend() as unknown as WasmBackend;
+  const { wasm } = wasmBackend()!;
   const improve = (name: string, better: (kernel: WasmKernel) => WasmKernel): void =>
     replaceKernel(name, 'wasm', better(kernelOf(name, 'wasm')));
   const sum = openSum(wasm.asm.memory);
+  const elements = openElements(wasm.asm.memory);
+  openUpdates(elements);
+  improve('Erf', kernel => fastFunction(kernel, elements.erf));
+  improve('Exp', kernel => fastFunction(kernel, elements.exp));
+  improve('Sigmoid', kernel => fastFunction(kernel, elements.sigmoid));
+  improve('Identity', () => sharedIdentity);
+  improve('Tile', fastTile);
   improve('Transpose', fastTranspose);
   improve('BatchMatMul', fastMatMul);
   improve('Sum', kernel => exactSum(kernel, sum, () => 1));
@@ -31,13 +36,29 @@ export function fixWasmKernels(): void {
   splitLongSums('wasm');
 }
 
+/** A copy shares its numbers, as on TensorFlow.js's other backends: no kernel changes them. */
+const sharedIdentity: WasmKernel = ({ x }, backend) => {
+  backend.incRef(x.dataId);
+  return { dataId: x.dataId, shape: x.shape, dtype: x.dtype };
+};
+
+/** A function of each number. */
+function fastFunction(original: WasmKernel, routine: ElementFunction): WasmKernel {
+  return ({ x }, backend, attrs) => {
+    if (x.dtype !== 'float32') return original({ x }, backend, attrs);
+    const y = backend.makeOutput(x.shape, 'float32');
+    routine(addressIn(backend, x), addressIn(backend, y), tf.util.sizeFromShape(x.shape));
+    return y;
+  };
+}
+
 /**
  * TensorFlow.js hands single products without transposed operands to XNNPACK and all others to a plain loop; every
  * gradient of a product has a transposed operand, and attention's products are batches. All float32 ones are ours.
  */
 function fastMatMul(matMul: WasmKernel): WasmKernel {
-  const { wasm } = tf.backend() as unknown as WasmBackend;
-  const product = openProduct(wasm.asm.memory);
+  const { wasm } = wasmBackend()!;
+  const product = openThreads(wasm.asm.memory, openProduct(wasm.asm.memory));
   let scratch = { address: 0, bytes: 0 };
   const scratchOf = (bytes: number): number => {
     if (scratch.bytes < bytes) {
@@ -63,11 +84,10 @@ function fastMatMul(matMul: WasmKernel): WasmKernel {
     if (!ours || bytes > MOST_SCRATCH) return matMul({ a, b }, backend, attrs);
     const room = scratchOf(bytes);
     const c = backend.makeOutput([...outer, m, n], 'float32');
-    const address = ({ dataId }: TensorInfo): number => backend.dataIdMap.get(dataId).memoryOffset;
     product({
-      a: address(a),
-      b: address(b),
-      c: address(c),
+      a: addressIn(backend, a),
+      b: addressIn(backend, b),
+      c: addressIn(backend, c),
       m,
       n,
       k,
@@ -118,6 +138,40 @@ function fastTranspose(transpose: WasmKernel): WasmKernel {
   };
 }
 
+/** Number by number too: a repeated block is copied, then what is there already, twice as much each time. */
+function fastTile(tile: WasmKernel): WasmKernel {
+  return ({ x }, backend, attrs) => {
+    const { reps } = attrs as { reps: number[] };
+    if (x.dtype === 'string' || reps.length !== x.shape.length) return tile({ x }, backend, attrs);
+    let current = x;
+    for (let axis = reps.length - 1; axis >= 0; axis--) {
+      if (reps[axis] === 1) continue;
+      const shape = current.shape.map((side, i) => (i === axis ? side * reps[axis] : side));
+      const next = backend.makeOutput(shape, x.dtype);
+      const bytes = tf.util.bytesPerElement(x.dtype);
+      const block = bytes * tf.util.sizeFromShape(current.shape.slice(axis));
+      const heap = new Uint8Array(backend.wasm.asm.memory.buffer);
+      const [from, to] = [addressIn(backend, current), addressIn(backend, next)];
+      for (let i = 0; i < tf.util.sizeFromShape(shape.slice(0, axis)); i++)
+        repeat(
+          heap.subarray(to + i * block * reps[axis], to + (i + 1) * block * reps[axis]),
+          heap,
+          from + i * block,
+          block,
+        );
+      if (current !== x) backend.disposeData(current.dataId);
+      current = next;
+    }
+    return current === x ? sharedIdentity({ x }, backend, {}) : current;
+  };
+}
+
+/** Fills `target` with the `bytes` bytes at `from`, again and again. */
+function repeat(target: Uint8Array, source: Uint8Array, from: number, bytes: number): void {
+  target.set(source.subarray(from, from + bytes));
+  for (let filled = bytes; filled < target.length; filled *= 2) target.copyWithin(filled, 0, filled);
+}
+
 /** Neighbouring axes are summed over at once, from the last to the first; nothing is transposed. */
 function exactSum(
   original: WasmKernel,
@@ -129,14 +183,14 @@ function exactSum(
     const axes = tf.util.parseAxisParam(axis as number[], x.shape);
     if (x.dtype !== 'float32' || axes.length === 0 || tf.util.sizeFromShape(x.shape) === 0)
       return original({ x }, backend, attrs);
-    const address = ({ dataId }: TensorInfo): number => backend.dataIdMap.get(dataId).memoryOffset;
     let current = x;
     for (const [first, end] of runs(axes)) {
       const size = (from: number, to?: number): number => tf.util.sizeFromShape(current.shape.slice(from, to));
       const [outer, inner, after] = [size(0, first), size(first, end), size(end)];
       const shape = current.shape.map((side, i) => (i >= first && i < end ? 1 : side));
       const summed = backend.makeOutput(shape, 'float32');
-      sum({ from: address(current), to: address(summed), outer, inner, after, divisor: divisorOf(inner) });
+      const [from, to] = [addressIn(backend, current), addressIn(backend, summed)];
+      sum({ from, to, outer, inner, after, divisor: divisorOf(inner) });
       if (current !== x) backend.disposeData(current.dataId);
       current = summed;
     }

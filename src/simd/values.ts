@@ -104,6 +104,7 @@ export const add = binary({ i32: 0x6a, f32: 0x92, f64: 0xa0, f32x4: 0xe4, f64x2:
 export const sub = binary({ i32: 0x6b, f32: 0x93, f64: 0xa1, f32x4: 0xe5, f64x2: 0xf1, i32x4: 0xb1 });
 export const mul = binary({ i32: 0x6c, f32: 0x94, f64: 0xa2, f32x4: 0xe6, f64x2: 0xf2 });
 export const div = binary({ i32: 0x6e, f32: 0x95, f64: 0xa3, f32x4: 0xe7, f64x2: 0xf3 });
+export const min = binary({ f32: 0x96, f64: 0xa4, f32x4: 0xe8, f64x2: 0xf4 });
 export const max = binary({ f32: 0x97, f64: 0xa5, f32x4: 0xe9, f64x2: 0xf5 });
 export const and = binary({ i32: 0x71, mask: 0x4e, i32x4: 0x4e });
 export const andNot = binary({ mask: 0x4f });
@@ -134,7 +135,7 @@ export const less = comparison({ i32: 0x49, f32: 0x5d, f64: 0x63, f32x4: 0x43 })
 export const atLeast = comparison({ i32: 0x4f, f32: 0x60, f64: 0x66, f32x4: 0x46 });
 export const greater = comparison({ i32: 0x4b, f32: 0x5e, f64: 0x64, f32x4: 0x44 });
 export const equal = comparison({ i32: 0x46, f32: 0x5b, f64: 0x61, i32x4: 0x37 });
-export const notEqual = comparison({ i32: 0x47 });
+export const notEqual = comparison({ i32: 0x47, f32x4: 0x42 });
 
 export const shiftLeft = <T extends 'i32' | 'i32x4'>(a: Value<T>, bits: number): Value<T> => ({
   type: a.type,

@@ -1,0 +1,31 @@
+import type { InPlace } from './in-place.js';
+import { tf, type Tensor } from './tf.js';
+import { addressIn, wasmBackend } from './wasm-backend.js';
+import type { Elements } from './wasm-elements.js';
+
+/* What training changes in place in the memory of TensorFlow.js's WebAssembly backend. */
+
+let updates: InPlace | undefined;
+
+/** Undefined where another backend runs. */
+export const wasmUpdates = (): InPlace | undefined => (wasmBackend() === undefined ? undefined : updates);
+
+export function openUpdates(elements: Elements): void {
+  const address = (x: Tensor): number => addressIn(wasmBackend()!, x);
+  updates = {
+    holders: x => wasmBackend()!.dataIdMap.get(x.dataId).refCount,
+    adam: (p, m, v, gradients, scalars) => {
+      const numbers = scalars.dataSync();
+      p.forEach((parameter, i) =>
+        elements.adam(...([parameter, m[i], v[i], gradients[i]].map(address) as Four), parameter.size, ...numbers),
+      );
+    },
+    move: (xs, targets, share) => {
+      const [part] = share.dataSync();
+      xs.forEach((x, i) => elements.move(address(x), address(targets[i]), x.size, part));
+    },
+    squares: xs => tf.scalar(xs.reduce((sum, x) => sum + elements.squares(address(x), x.size), 0)),
+  };
+}
+
+type Four = [number, number, number, number];
