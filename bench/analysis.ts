@@ -15,7 +15,7 @@ import { median, quoted } from './helpers/table.js';
  * of threads; they take turns, so that other load on the machine affects both equally. No ratio is given before
  * the answers agree. The table goes to standard output and, with a chart, to bench/out.
  */
-const WORKS = ['em', 'latents', 'sweep', 'pca', 'logistic', 'knn', 'growth'];
+const WORKS = ['em', 'latents', 'sweep', 'pca', 'logistic', 'knn'];
 
 const { values: flags, positionals } = parseArgs({
   allowPositionals: true,
@@ -161,26 +161,15 @@ const cell = (value: Row[string]): string => quoted(typeof value === 'number' ? 
 const csvOf = (rows: Row[]): string =>
   [COLUMNS, ...rows.map(row => COLUMNS.map(name => cell(row[name])))].map(line => `${line.join(',')}\n`).join('');
 
-/** How much faster than the peer, and how time and memory grow where there is none. */
-async function drawCharts(rows: Row[], path: string): Promise<void> {
-  const draw = async (of: Row[], suffix: string, choice: Parameters<typeof chartOf>[1]): Promise<void> => {
-    if (of.length === 0) return;
-    const svg = await renderSvg(chartOf(parseTable(csvOf(of), 'bench'), choice));
-    writeFileSync(`${path}${suffix}.svg`, svg);
-    writeFileSync(`${path}${suffix}.png`, rasterise(svg));
-  };
-  const grown = rows.filter(row => row.peer === undefined);
-  const axes = { kind: 'line', x: 'rows', color: 'work', logX: true } as const;
+/** How much faster than the peer. */
+async function drawChart(rows: Row[], path: string): Promise<void> {
   const judged = rows.filter(row => row.times_faster !== undefined);
-  await draw(judged, '', {
-    kind: 'bar',
-    x: 'case',
-    y: 'times_faster',
-    color: 'work',
-    title: 'Times faster than the peer',
-  });
-  await draw(grown, '-seconds', { ...axes, y: 'seconds', logY: true, title: 'Seconds over rows' });
-  await draw(grown, '-memory', { ...axes, y: 'peak_mb', title: 'Peak memory over rows' });
+  if (judged.length === 0) return;
+  const title = 'Times faster than the peer';
+  const choice = { kind: 'bar', x: 'case', y: 'times_faster', color: 'work', title } as const;
+  const svg = await renderSvg(chartOf(parseTable(csvOf(judged), 'bench'), choice));
+  writeFileSync(`${path}.svg`, svg);
+  writeFileSync(`${path}.png`, rasterise(svg));
 }
 
 const out = fileURLToPath(new URL('out', import.meta.url));
@@ -198,5 +187,5 @@ for (const name of wanted) {
     writeFileSync(`${path}.csv`, csvOf(rows));
   }
 }
-await drawCharts(rows, path);
+await drawChart(rows, path);
 process.stdout.write(csvOf(rows));
