@@ -1,6 +1,11 @@
 import { existsSync } from 'node:fs';
+import module from 'node:module';
 
 const argv = process.argv.slice(2);
+// Since Node 22.8: what was compiled once is kept for the next start.
+module.enableCompileCache?.();
+// Reading the maps takes time, and traces are printed only then.
+if (argv.includes('--verbose')) process.setSourceMapsEnabled(true);
 // A shell waits for this at every press of the key: it has an entry of its own, which loads less.
 const completes = argv[0] === '--complete';
 const entry = new URL(`../dist/cli/${completes ? 'complete' : 'index'}.js`, import.meta.url);

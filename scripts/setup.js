@@ -12,7 +12,7 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const HOURS_BETWEEN_TRIES = 6;
 
 try {
-  if (build()) say('built dist/');
+  if (await build()) say('built dist/');
 } catch (error) {
   say(error.message);
   process.exit(1);

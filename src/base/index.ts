@@ -16,6 +16,7 @@ export { inPhase, silentLog, type Log, type Progress } from './log.js';
 export { nodeSupport } from './node-support.js';
 export { begunWith, changes, refuseOtherWork, shown, type Change } from './other-work.js';
 export { RandomNumbers, type RowsOfBatch } from './random.js';
+export { besideSources, BUILT, inPackage } from './places.js';
 export { isRecord } from './record.js';
 export { definitions, firstSentence, padded, wrap } from './text.js';
 export { VERSION } from './version.js';

@@ -7,10 +7,11 @@
 // Looked up once: in a sandbox, where tests run, looking up a global costs more than what it computes.
 const { ceil, cos, floor, imul, log, PI, sin, sqrt } = Math;
 
-const M0 = 0xd2511f53;
-const M1 = 0xcd9e8d57;
-const W0 = 0x9e3779b9;
-const W1 = 0xbb67ae85;
+// Words are held as signed integers throughout (`| 0`), which need no floating-point arithmetic.
+const M0 = 0xd2511f53 | 0;
+const M1 = 0xcd9e8d57 | 0;
+const W0 = 0x9e3779b9 | 0;
+const W1 = 0xbb67ae85 | 0;
 
 /** The high 32 bits of the 64-bit product of two unsigned words. */
 function mulHigh(a: number, b: number): number {
@@ -18,9 +19,9 @@ function mulHigh(a: number, b: number): number {
   const aHigh = a >>> 16;
   const bLow = b & 0xffff;
   const bHigh = b >>> 16;
-  const middle = aHigh * bLow + ((aLow * bLow) >>> 16);
-  const carry = (middle & 0xffff) + aLow * bHigh;
-  return (aHigh * bHigh + floor(middle / 0x10000) + floor(carry / 0x10000)) >>> 0;
+  const middle = (imul(aHigh, bLow) + (imul(aLow, bLow) >>> 16)) | 0;
+  const carry = ((middle & 0xffff) + imul(aLow, bHigh)) | 0;
+  return (imul(aHigh, bHigh) + (middle >>> 16) + (carry >>> 16)) | 0;
 }
 
 /** One Philox 4×32-10 block into out[at..at+3]. */
@@ -30,19 +31,24 @@ export function philox(
   counter: readonly [number, number, number, number],
   key: readonly [number, number],
 ): void {
-  let [c0, c1, c2, c3] = counter;
-  let [k0, k1] = key;
+  // Not destructured: iterating over a tuple takes as long as five rounds.
+  let c0 = counter[0] | 0;
+  let c1 = counter[1] | 0;
+  let c2 = counter[2] | 0;
+  let c3 = counter[3] | 0;
+  let k0 = key[0] | 0;
+  let k1 = key[1] | 0;
   for (let round = 0; round < 10; round++) {
     const high0 = mulHigh(M0, c0);
-    const low0 = imul(M0, c0) >>> 0;
+    const low0 = imul(M0, c0);
     const high1 = mulHigh(M1, c2);
-    const low1 = imul(M1, c2) >>> 0;
-    c0 = (high1 ^ c1 ^ k0) >>> 0;
+    const low1 = imul(M1, c2);
+    c0 = high1 ^ c1 ^ k0;
     c1 = low1;
-    c2 = (high0 ^ c3 ^ k1) >>> 0;
+    c2 = high0 ^ c3 ^ k1;
     c3 = low0;
-    k0 = (k0 + W0) >>> 0;
-    k1 = (k1 + W1) >>> 0;
+    k0 = (k0 + W0) | 0;
+    k1 = (k1 + W1) | 0;
   }
   out[at] = c0;
   out[at + 1] = c1;

@@ -1,8 +1,7 @@
 import { readFileSync } from 'node:fs';
+import { inPackage } from './places.js';
 
-const manifest = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
-  version: string;
-};
+const manifest = JSON.parse(readFileSync(inPackage('package.json'), 'utf8')) as { version: string };
 
 /** The version in package.json. */
 export const VERSION = manifest.version;

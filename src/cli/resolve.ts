@@ -1,7 +1,7 @@
 import type { z } from 'zod';
 import type { Command } from '../commands/index.js';
 import { closest, kebab, readBoolean, readNumber } from '../base/index.js';
-import { readConfig, type Said } from './config-file.js';
+import type { Said } from './config-file.js';
 import { dashed, flagsOf, type Flag } from './flags.js';
 import type { Typed } from './parser.js';
 import { withRestart } from './requeue.js';
@@ -17,7 +17,8 @@ export async function resolveOptions(command: Command, typed: Typed): Promise<Re
   checkInputs(command, typed.inputs);
   const flags = flagsOf(command.options);
   const values = readAll(typedWords(typed), flags);
-  const said = typeof values.config === 'string' ? await readConfig(values.config) : {};
+  const said =
+    typeof values.config === 'string' ? await (await import('./config-file.js')).readConfig(values.config) : {};
   refuseStrangers(said, flags);
   const given = withRestart({ ...readAll(said, flags), ...values }, 'resume' in flags, process.env);
   const remembered = (await command.remembered?.(given)) ?? {};

@@ -143,9 +143,8 @@ export const analyzeGmm = defineCommand({
     const { log, signal, argv, communicator } = context;
     await byFirst(communicator, () => refuseOutputs(tables, chosen.force));
     const { startEngineFor } = await import('../engine/index.js');
-    const job = await import('../jobs/gmm/index.js');
     const { sources, origins } = await openSources(chosen, inputs, context);
-    await startEngineFor(sources.map(({ rows }) => rows));
+    const [job] = await Promise.all([import('../jobs/gmm/index.js'), startEngineFor(sources.map(({ rows }) => rows))]);
     const settings = await settingsOf(chosen, communicator);
     if (chosen.dryRun) {
       const plan = await job.planSweep(sources, settings, communicator);

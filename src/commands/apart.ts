@@ -2,9 +2,9 @@ import { fork, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { text } from 'node:stream/consumers';
-import { fileURLToPath } from 'node:url';
+import { inPackage } from '../base/index.js';
 
-const BIN = fileURLToPath(new URL('../../bin/maetok.js', import.meta.url));
+const BIN = inPackage('bin/maetok.js');
 
 /** The words that start maetok on any host that has the same files. */
 export const PROGRAM = [process.execPath, BIN];

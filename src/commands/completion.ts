@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
-import { UserError } from '../base/index.js';
+import { besideSources, UserError } from '../base/index.js';
 import { defineCommand } from './command.js';
 import { common } from './options.js';
 
@@ -20,6 +20,6 @@ export const completion = defineCommand({
   async run(_chosen, [shell], context) {
     if (!SHELLS.includes(shell as Shell))
       throw new UserError(`completion: no script for '${shell}'; choose ${SHELLS.join(', ')}`);
-    context.stdout.write(await readFile(new URL(`./completion/maetok.${shell}`, import.meta.url), 'utf8'));
+    context.stdout.write(await readFile(besideSources(`commands/completion/maetok.${shell}`), 'utf8'));
   },
 });

@@ -1,12 +1,11 @@
-import { availableCores } from '../base/index.js';
-import { fileURLToPath } from 'node:url';
+import { availableCores, inPackage } from '../base/index.js';
 import { z } from 'zod';
 import type { Study } from '../compare/index.js';
 import { defineCommand } from './command.js';
 import { studyOptions } from './compare-options.js';
 import { runStudy } from './compare.js';
 
-const study = (name: string): string => fileURLToPath(new URL(`../../studies/${name}.yaml`, import.meta.url));
+const study = (name: string): string => inPackage(`studies/${name}.yaml`);
 
 /** A step on WebAssembly takes four to six times longer; a quarter of the steps takes nine minutes on two cores. */
 const SLOWER = 4;

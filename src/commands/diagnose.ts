@@ -75,12 +75,14 @@ export const diagnose = defineCommand({
       );
     const { startEngineFor } = await import('../engine/index.js');
     const { digestsOf, hiddenStatesOf, openNamedLatents } = await import('./open-latents.js');
-    const { diagnoseLatents, openMasks } = await import('../jobs/diagnose/index.js');
     const { dropNonfinite, limit, rows: drawn, dtype: nameless } = chosen;
     const opening = { dropNonfinite, limit, drawn, nameless, seed: chosen.seed, log, communicator };
     const sources = await openNamedLatents(inputs, opening);
     const features = (await openNamedLatents(chosen.features === undefined ? [] : [chosen.features], opening)).at(0);
-    await startEngineFor([...sources, ...(features ? [features] : [])].map(({ rows }) => rows));
+    const [{ diagnoseLatents, openMasks }] = await Promise.all([
+      import('../jobs/diagnose/index.js'),
+      startEngineFor([...sources, ...(features ? [features] : [])].map(({ rows }) => rows)),
+    ]);
     const { neighbours, sample, positions, seed, threads } = chosen;
     const settings = { neighbours, sample, positions, seed };
     const origins = {

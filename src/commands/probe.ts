@@ -100,11 +100,13 @@ export const probe = defineCommand({
     const { communicator, log } = context;
     await byFirst(communicator, () => refuseOutputs([chosen.out, chosen.perClass, chosen.confusion], chosen.force));
     const { startEngine, startEngineFor } = await import('../engine/index.js');
-    const { classRows, confusionRows, probeSources } = await import('../jobs/probe/index.js');
     const { sources, digests, hiddenStates } = await openSources(chosen, inputs, context);
     // Heads that are trained by gradients have work enough for any engine.
     const solved = chosen.probe.every(probe => probe === 'logistic' || probe === 'knn');
-    await (solved ? startEngineFor(sources.map(({ latents }) => latents.rows)) : startEngine());
+    const [{ classRows, confusionRows, probeSources }] = await Promise.all([
+      import('../jobs/probe/index.js'),
+      solved ? startEngineFor(sources.map(({ latents }) => latents.rows)) : startEngine(),
+    ]);
     const settings = {
       features: chosen.feature,
       probes: chosen.probe,

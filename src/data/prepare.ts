@@ -1,5 +1,5 @@
 import { Worker } from 'node:worker_threads';
-import { availableCores, UserError } from '../base/index.js';
+import { availableCores, besideSources, BUILT, UserError } from '../base/index.js';
 import { squareOf, type CropOptions } from './crop.js';
 import { decodeStored, type StoredImage } from './dataset.js';
 
@@ -30,7 +30,7 @@ export async function prepare(job: PrepareJob): Promise<Uint8Array> {
 }
 
 const MOST_WORKERS = 8;
-const WORKER = import.meta.url.endsWith('.js') ? new URL('./worker.js', import.meta.url) : undefined;
+const WORKER = BUILT ? besideSources('data/worker.js') : undefined;
 let pool: PreparePool | undefined;
 
 function isReady({ stored, options: { size, crop } }: PrepareJob): boolean {
@@ -56,7 +56,7 @@ export class PreparePool {
   private nextId = 0;
 
   constructor(
-    private readonly script: URL,
+    private readonly script: string | URL,
     private readonly size: number,
   ) {}
 

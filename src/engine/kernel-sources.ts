@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { inPackage } from '../base/index.js';
 
 /** Our kernels in C++, which `engine install` compiles; see native/. */
-const KERNEL_FOLDER = fileURLToPath(new URL('../../native', import.meta.url));
+const KERNEL_FOLDER = inPackage('native');
 
 /** Paths of what is compiled. */
 export const kernelSources = (): string[] =>

@@ -21,7 +21,7 @@ export interface Handle {
 }
 
 /** The part of tfjs-node's binding that we use. */
-export interface Binding {
+interface Binding {
   TF_Version: string;
   isUsingGpuDevice(): boolean;
   createTensor(shape: number[], dtype: number, values: Int32Array): number;

@@ -1,4 +1,5 @@
 import { createRequire } from 'node:module';
+import { dirname } from 'node:path';
 import { EXIT, messageOf, UserError } from '../base/index.js';
 import { installedEngines, type Build, type InstalledEngine } from './installed.js';
 import { fixOnce } from './kernel-registry.js';
@@ -39,12 +40,15 @@ const STARTERS: Record<EngineKind, () => Promise<EngineKind>> = {
     return 'stock';
   },
   wasm: async () => {
-    require('@tensorflow/tfjs-backend-wasm');
+    const { setWasmPaths } = await import('@tensorflow/tfjs-backend-wasm');
+    // Beside its own module, which the build has moved elsewhere.
+    setWasmPaths(`${dirname(require.resolve('@tensorflow/tfjs-backend-wasm'))}/`);
     if (!(await tf.setBackend('wasm'))) throw new Error('WebAssembly could not be set up');
     fixOnce('wasm', fixWasmKernels);
     return 'wasm';
   },
   js: async () => {
+    await import('@tensorflow/tfjs-backend-cpu');
     await tf.setBackend('cpu');
     fixOnce('cpu', () => splitLongSums('cpu'));
     return 'js';

@@ -1,3 +1,4 @@
+import type { TFJSBinding } from '@tensorflow/tfjs-node-gpu/dist/tfjs_binding.js';
 import { existsSync, readdirSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
@@ -5,7 +6,6 @@ import { messageOf } from '../base/index.js';
 import type { InstalledEngine } from './installed.js';
 import { kernelDigest } from './kernel-sources.js';
 import { announceKernels } from './kernels.js';
-import type { Binding } from './native.js';
 import { silenceTensorFlow, withoutStderr } from './quiet.js';
 import { restoreRemovedFunctions } from './removed-functions.js';
 import { engineSettings } from './options.js';
@@ -20,23 +20,20 @@ let loaded: string | undefined;
 export async function startInstalled(engine: InstalledEngine): Promise<void> {
   if (loaded !== undefined && loaded !== engine.folder)
     throw new Error(`this process holds the TensorFlow of ${loaded} already`);
-  if (!hasTensorflow()) load(engine);
+  if (!hasTensorflow()) await load(engine);
   await makeBackend();
   announceKernels(engine.kernels === kernelDigest());
 }
 
-function load(engine: InstalledEngine): void {
+async function load(engine: InstalledEngine): Promise<void> {
   loaded = engine.folder;
   // Otherwise TensorFlow takes all of a GPU's memory at once.
   process.env.TF_FORCE_GPU_ALLOW_GROWTH ??= 'true';
   if (engineSettings().verbose !== true)
     silenceTensorFlow(join(engine.folder, engine.framework), engine.logLevelSymbol);
   restoreRemovedFunctions();
-  const binding = require(join(engine.folder, engine.binding)) as Binding;
-  const { NodeJSKernelBackend } = require('@tensorflow/tfjs-node-gpu/dist/nodejs_kernel_backend.js') as {
-    NodeJSKernelBackend: new (binding: Binding, packageName: string) => ReturnType<typeof tf.backend>;
-  };
-  require('@tensorflow/tfjs-node-gpu/dist/register_all_kernels.js');
+  const binding = require(join(engine.folder, engine.binding)) as TFJSBinding;
+  const { NodeJSKernelBackend } = await import('./tfjs-node.js');
   const backend = new NodeJSKernelBackend(binding, '@tensorflow/tfjs-node-gpu');
   tf.registerBackend('tensorflow', () => backend, 3);
 }

@@ -1,5 +1,4 @@
 import { readFile } from 'node:fs/promises';
-import { parse } from 'yaml';
 import type { z } from 'zod';
 import { messageOf, UserError } from '../base/index.js';
 
@@ -9,11 +8,11 @@ export const readJson = (path: string, what?: string): Promise<unknown> =>
 
 /** The value in a YAML or JSON file, likewise. */
 export const readYaml = (path: string, what?: string): Promise<unknown> =>
-  readDocument(path, text => parse(text) as unknown, what);
+  readDocument(path, async text => (await import('./yaml.js')).parse(text) as unknown, what);
 
 async function readDocument(path: string, read: (text: string) => unknown, what?: string): Promise<unknown> {
   try {
-    return read(await readFile(path, 'utf8'));
+    return await read(await readFile(path, 'utf8'));
   } catch (error) {
     const as = what === undefined ? '' : ` as ${what}`;
     throw new UserError(`${path}: cannot be read${as}: ${messageOf(error).split('\n')[0]}`);

@@ -35,6 +35,8 @@ const WIDEST = 16_384;
 /** Beyond both, products are in single precision, of centred rows: good to about 1e-7 of the largest eigenvalue. */
 const WIDE = 1536;
 const PRODUCTS = 2 ** 35;
+/** Products below which one thread is done before a second has started. */
+const WORTH_A_THREAD = 2 ** 27;
 
 /**
  * Streams once over the rows, of which each rank takes a share. They are summed in panels of their own, whose sums are
@@ -64,10 +66,11 @@ async function threadSums(
   source: RowSource,
   about: Centre,
   precision: GramPrecision,
-  { threads: count, communicator = alone, signal, onRows }: MomentsOptions,
+  { threads: most, communicator = alone, signal, onRows }: MomentsOptions,
 ): Promise<CentredSums> {
   const { width } = source;
   const share = shareOf(communicator, source.rows, PANEL);
+  const count = source.rows * width ** 2 < WORTH_A_THREAD ? 1 : most;
   const block = Math.max(1, Math.floor(BLOCK_BYTES / (PANEL * width * 4)));
   const panels = Math.max(1, Math.min(block, Math.ceil((share.end - share.start) / PANEL)));
   const layout = planScatter(width, panels, precision);

@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
+import { inPackage } from '../base/index.js';
 
 /** The package's own font, so that charts look the same everywhere and have their text on machines without fonts. */
 export const FONT = 'DejaVu Sans';
-const file = (name: string): string => fileURLToPath(new URL(`../../fixtures/fonts/${name}`, import.meta.url));
+const file = (name: string): string => inPackage(`fixtures/fonts/${name}`);
 const PLAIN = file('DejaVuSans.ttf');
 const BOLD = file('DejaVuSans-Bold.ttf');
 export const FONT_FILES = [PLAIN, BOLD];

@@ -6,6 +6,7 @@ import {
   storeCode,
   unsigned,
   VALUE_TYPE,
+  type Code,
   type Operand,
   type Type,
   type Value,
@@ -27,7 +28,7 @@ export interface Routine {
 
 /** The statements of one function, appended in order. */
 export class Body {
-  readonly code: number[] = [];
+  readonly code: Code[] = [];
 
   /** `types`: of the parameters, then of the variables as they are declared. */
   constructor(readonly types: Type[]) {}
@@ -40,27 +41,27 @@ export class Body {
   }
 
   set<T extends Type>(variable: Local<T>, value: Operand<T>): void {
-    this.code.push(...lift(variable.type, value).code, 0x21, ...unsigned(variable.index));
+    this.code.push([lift(variable.type, value).code, 0x21, unsigned(variable.index)]);
   }
 
   store(address: Value<'i32'>, value: Value, offset = 0): void {
-    this.code.push(...storeCode(address, value, offset));
+    this.code.push(storeCode(address, value, offset));
   }
 
   /** `statements` for i = from, from + step, … while i < to (unsigned). */
   range(from: Operand<'i32'>, to: Operand<'i32'>, step: number, statements: (i: Local<'i32'>) => void): void {
     const i = this.local('i32', from);
-    this.code.push(0x02, 0x40, 0x03, 0x40, ...atLeast(i, to).code, 0x0d, 1);
+    this.code.push([0x02, 0x40, 0x03, 0x40, atLeast(i, to).code, 0x0d, 1]);
     statements(i);
     this.set(i, add(i, step));
-    this.code.push(0x0c, 0, 0x0b, 0x0b);
+    this.code.push([0x0c, 0, 0x0b, 0x0b]);
   }
 
   /** Once, and again while `condition` holds afterwards: the tightest loop there is. */
   repeatWhile(condition: Value<'i32'>, statements: () => void): void {
-    this.code.push(0x03, 0x40);
+    this.code.push([0x03, 0x40]);
     statements();
-    this.code.push(...condition.code, 0x0d, 0, 0x0b);
+    this.code.push([condition.code, 0x0d, 0, 0x0b]);
   }
 
   while(condition: Value<'i32'>, statements: () => void): void {
@@ -68,34 +69,34 @@ export class Body {
   }
 
   if(condition: Value<'i32'>, then: () => void, otherwise?: () => void): void {
-    this.code.push(...condition.code, 0x04, 0x40);
+    this.code.push([condition.code, 0x04, 0x40]);
     then();
     if (otherwise) {
-      this.code.push(0x05);
+      this.code.push([0x05]);
       otherwise();
     }
-    this.code.push(0x0b);
+    this.code.push([0x0b]);
   }
 
   return(value?: Value): void {
-    this.code.push(...(value?.code ?? []), 0x0f);
+    this.code.push([value?.code ?? [], 0x0f]);
   }
 
   /** Calls a routine that gives nothing back. */
   call(routine: Routine, ...parameters: Value[]): void {
-    this.code.push(...call(routine, parameters));
+    this.code.push(call(routine, parameters));
   }
 
   /** Sets `bytes` bytes from `address` on to zero. */
   clear(address: Value<'i32'>, bytes: Operand<'i32'>): void {
-    this.code.push(...address.code, ...i32(0).code, ...lift('i32', bytes).code, 0xfc, 0x0b, 0);
+    this.code.push([address.code, i32(0).code, lift('i32', bytes).code, 0xfc, 0x0b, 0]);
   }
 }
 
-const call = (routine: Routine, parameters: Value[]): number[] => [
-  ...parameters.flatMap(parameter => parameter.code),
+const call = (routine: Routine, parameters: Value[]): Code => [
+  parameters.map(parameter => parameter.code),
   0x10,
-  ...unsigned(routine.index),
+  unsigned(routine.index),
 ];
 
 /** What a routine gives back, as a value. */
@@ -109,7 +110,7 @@ interface Definition {
   parameters: Type[];
   result: Type | undefined;
   locals: Type[];
-  code: number[];
+  code: Code;
 }
 
 /**
@@ -148,32 +149,50 @@ export class SimdModule {
 
   bytes(): Uint8Array<ArrayBuffer> {
     const { definitions } = this;
-    const signature = (parameters: Type[], type?: Type): number[] => [
+    const signature = (parameters: Type[], type?: Type): Code => [
       0x60,
-      ...list(parameters.map(parameter => [VALUE_TYPE[parameter]])),
-      ...list(type ? [[VALUE_TYPE[type]]] : []),
+      list(parameters.map(parameter => VALUE_TYPE[parameter])),
+      list(type ? [VALUE_TYPE[type]] : []),
     ];
     const types = [signature(['f64'], 'f64'), ...definitions.map(d => signature(d.parameters, d.result))];
-    const limits = this.pages === undefined ? [0x00, 0] : [0x03, ...unsigned(this.pages), ...unsigned(this.pages)];
-    const memory = [...text('env'), ...text('memory'), 0x02, ...limits];
-    const log = [...text('env'), ...text('log'), 0x00, 0];
-    const exported = definitions.flatMap(({ name }, i) => (name ? [[...text(name), 0x00, ...unsigned(i + 1)]] : []));
-    return Uint8Array.from([
-      ...[0x00, 0x61, 0x73, 0x6d, 1, 0, 0, 0],
-      ...section(1, list(types)),
-      ...section(2, list([memory, log])),
-      ...section(3, list(definitions.map((_, i) => unsigned(i + 1)))),
-      ...section(7, list(exported)),
-      ...section(10, list(definitions.map(functionBytes))),
+    const limits = this.pages === undefined ? [0x00, 0] : [0x03, unsigned(this.pages), unsigned(this.pages)];
+    const memory = [text('env'), text('memory'), 0x02, limits];
+    const log = [text('env'), text('log'), 0x00, 0];
+    const exported = definitions.flatMap(({ name }, i) => (name ? [[text(name), 0x00, unsigned(i + 1)]] : []));
+    return flat([
+      [0x00, 0x61, 0x73, 0x6d, 1, 0, 0, 0],
+      section(1, list(types)),
+      section(2, list([memory, log])),
+      section(3, list(definitions.map((_, i) => unsigned(i + 1)))),
+      section(7, list(exported)),
+      section(10, list(definitions.map(functionCode))),
     ]);
   }
 }
 
-function functionBytes({ locals, code }: Definition): number[] {
-  const body = [...list(locals.map(type => [1, VALUE_TYPE[type]])), ...code, 0x0b];
-  return [...unsigned(body.length), ...body];
+const functionCode = ({ locals, code }: Definition): Code =>
+  sized([list(locals.map(type => [1, VALUE_TYPE[type]])), code, 0x0b]);
+
+const list = (items: Code): Code => [unsigned(items.length), items];
+const section = (id: number, content: Code): Code => [id, sized(content)];
+const sized = (content: Code): Code => [unsigned(size(content)), content];
+const text = (name: string): Code => [unsigned(name.length), ...Buffer.from(name, 'latin1')];
+
+function size(code: Code): number {
+  let bytes = 0;
+  for (const part of code) bytes += typeof part === 'number' ? 1 : size(part);
+  return bytes;
 }
 
-const list = (items: number[][]): number[] => [...unsigned(items.length), ...items.flat()];
-const section = (id: number, content: number[]): number[] => [id, ...unsigned(content.length), ...content];
-const text = (name: string): number[] => [...unsigned(name.length), ...Buffer.from(name, 'latin1')];
+function flat(code: Code): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(size(code));
+  let at = 0;
+  const write = (some: Code): void => {
+    for (const part of some) {
+      if (typeof part === 'number') bytes[at++] = part;
+      else write(part);
+    }
+  };
+  write(code);
+  return bytes;
+}

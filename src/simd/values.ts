@@ -11,10 +11,13 @@ export type Type = 'i32' | 'f32' | 'f64' | 'f32x4' | 'f64x2' | 'i32x4' | 'mask';
 export type Vector = 'f32x4' | 'f64x2' | 'i32x4' | 'mask';
 type Number = Exclude<Type, 'mask'>;
 
+/** Bytes in order, nested as they were put together: an expression holds those that it is made of, and copies none. */
+export type Code = readonly (number | Code)[];
+
 /** An expression that leaves one value of `type` on the stack. */
 export interface Value<T extends Type = Type> {
   readonly type: T;
-  readonly code: readonly number[];
+  readonly code: Code;
 }
 
 /** A number is a constant of the other operand's type, in every lane of a vector. */
@@ -93,12 +96,12 @@ const binary =
   (opcodes: Opcodes) =>
   <T extends Type>(a: Value<T>, b: Operand<T>): Value<T> => ({
     type: a.type,
-    code: [...a.code, ...lift(a.type, b).code, ...opcodeOf(opcodes, a.type)],
+    code: [a.code, lift(a.type, b).code, opcodeOf(opcodes, a.type)],
   });
 
 const unary =
   (opcodes: Opcodes) =>
-  <T extends Type>(a: Value<T>): Value<T> => ({ type: a.type, code: [...a.code, ...opcodeOf(opcodes, a.type)] });
+  <T extends Type>(a: Value<T>): Value<T> => ({ type: a.type, code: [a.code, opcodeOf(opcodes, a.type)] });
 
 export const add = binary({ i32: 0x6a, f32: 0x92, f64: 0xa0, f32x4: 0xe4, f64x2: 0xf0, i32x4: 0xae });
 export const sub = binary({ i32: 0x6b, f32: 0x93, f64: 0xa1, f32x4: 0xe5, f64x2: 0xf1, i32x4: 0xb1 });
@@ -118,7 +121,7 @@ const FUSED: Opcodes = { f32x4: 0x105, f64x2: 0x107 };
 /** a · b + c, rounded once where the machine can (relaxed SIMD), else twice. */
 export function mulAdd<T extends Type>(a: Value<T>, b: Operand<T>, c: Value<T>): Value<T> {
   if (!fusedMultiplyAdd() || FUSED[a.type] === undefined) return add(c, mul(a, b));
-  return { type: a.type, code: [...a.code, ...lift(a.type, b).code, ...c.code, ...opcodeOf(FUSED, a.type)] };
+  return { type: a.type, code: [a.code, lift(a.type, b).code, c.code, opcodeOf(FUSED, a.type)] };
 }
 
 type Truth<T extends Type> = T extends Vector ? 'mask' : 'i32';
@@ -127,7 +130,7 @@ const comparison =
   (opcodes: Opcodes) =>
   <T extends Type>(a: Value<T>, b: Operand<T>): Value<Truth<T>> => ({
     type: (VALUE_TYPE[a.type] === 0x7b ? 'mask' : 'i32') as Truth<T>,
-    code: [...a.code, ...lift(a.type, b).code, ...opcodeOf(opcodes, a.type)],
+    code: [a.code, lift(a.type, b).code, opcodeOf(opcodes, a.type)],
   });
 
 /** Comparisons; of i32 as unsigned numbers, since they are addresses and counts. */
@@ -139,12 +142,12 @@ export const notEqual = comparison({ i32: 0x47, f32x4: 0x42 });
 
 export const shiftLeft = <T extends 'i32' | 'i32x4'>(a: Value<T>, bits: number): Value<T> => ({
   type: a.type,
-  code: [...a.code, ...i32(bits).code, ...(a.type === 'i32' ? [0x74] : simd(0xab))],
+  code: [a.code, i32(bits).code, a.type === 'i32' ? 0x74 : simd(0xab)],
 });
 
 const convert =
   <From extends Type, To extends Type>(type: To, opcode: number[]) =>
-  (a: Value<From>): Value<To> => ({ type, code: [...a.code, ...opcode] });
+  (a: Value<From>): Value<To> => ({ type, code: [a.code, opcode] });
 
 export const promote = convert<'f32', 'f64'>('f64', [0xbb]);
 export const demote = convert<'f64', 'f32'>('f32', [0xb6]);
@@ -163,27 +166,27 @@ export const bitmask = convert<'mask', 'i32'>('i32', simd(0xa4));
 type Lane<T extends Type> = T extends 'f32x4' ? 'f32' : T extends 'f64x2' ? 'f64' : 'i32';
 
 export function splat<T extends 'i32x4' | 'f32x4' | 'f64x2'>(type: T, x: Value<Lane<T>>): Value<T> {
-  return { type, code: [...x.code, ...simd(SPLAT[type])] };
+  return { type, code: [x.code, simd(SPLAT[type])] };
 }
 
 export function lane<T extends 'i32x4' | 'f32x4' | 'f64x2'>(v: Value<T>, index: number): Value<Lane<T>> {
   const opcode = { i32x4: 0x1b, f32x4: 0x1f, f64x2: 0x21 }[v.type];
-  return { type: LANE[v.type] as Type as Lane<T>, code: [...v.code, ...simd(opcode), index] };
+  return { type: LANE[v.type] as Type as Lane<T>, code: [v.code, simd(opcode), index] };
 }
 
 export function replaceLane(v: Value<'f32x4'>, index: number, x: Value<'f32'>): Value<'f32x4'> {
-  return { type: 'f32x4', code: [...v.code, ...x.code, ...simd(0x20), index] };
+  return { type: 'f32x4', code: [v.code, x.code, simd(0x20), index] };
 }
 
 /** Lanes `order` of a (0 to 3) and b (4 to 7). */
 export function shuffle(a: Value<'f32x4'>, b: Value<'f32x4'>, order: readonly number[]): Value<'f32x4'> {
   const bytes = order.flatMap(i => [4 * i, 4 * i + 1, 4 * i + 2, 4 * i + 3]);
-  return { type: 'f32x4', code: [...a.code, ...b.code, ...simd(0x0d), ...bytes] };
+  return { type: 'f32x4', code: [a.code, b.code, simd(0x0d), bytes] };
 }
 
 /** Bits of `a` where the mask is set, of `b` elsewhere. */
 export function select<T extends Vector>(a: Value<T>, b: Value<T>, where: Value<'mask'>): Value<T> {
-  return { type: a.type, code: [...a.code, ...b.code, ...where.code, ...simd(0x52)] };
+  return { type: a.type, code: [a.code, b.code, where.code, simd(0x52)] };
 }
 
 const LOAD: Record<Type, [opcode: number[], align: number]> = {
@@ -198,13 +201,13 @@ const LOAD: Record<Type, [opcode: number[], align: number]> = {
 
 export function load<T extends Type>(type: T, address: Value<'i32'>, offset = 0): Value<T> {
   const [opcode, align] = LOAD[type];
-  return { type, code: [...address.code, ...opcode, align, ...unsigned(offset)] };
+  return { type, code: [address.code, opcode, align, unsigned(offset)] };
 }
 
 /** One number in memory, in every lane. */
 export function loadSplat<T extends 'f32x4' | 'f64x2'>(type: T, address: Value<'i32'>, offset = 0): Value<T> {
   const [opcode, align] = type === 'f32x4' ? [0x09, 2] : [0x0a, 3];
-  return { type, code: [...address.code, ...simd(opcode), align, ...unsigned(offset)] };
+  return { type, code: [address.code, simd(opcode), align, unsigned(offset)] };
 }
 
 const STORE: Record<Type, [opcode: number[], align: number]> = {
@@ -217,12 +220,12 @@ const STORE: Record<Type, [opcode: number[], align: number]> = {
   mask: [simd(11), 4],
 };
 
-export function storeCode(address: Value<'i32'>, value: Value, offset: number): number[] {
+export function storeCode(address: Value<'i32'>, value: Value, offset: number): Code {
   const [opcode, align] = STORE[value.type];
-  return [...address.code, ...value.code, ...opcode, align, ...unsigned(offset)];
+  return [address.code, value.code, opcode, align, unsigned(offset)];
 }
 
 /** The number at `address` before `increment` was added to it, in one step for all threads. */
 export function fetchAdd(address: Value<'i32'>, increment: number): Value<'i32'> {
-  return { type: 'i32', code: [...address.code, ...i32(increment).code, 0xfe, 0x1e, 2, 0] };
+  return { type: 'i32', code: [address.code, i32(increment).code, 0xfe, 0x1e, 2, 0] };
 }

@@ -21,22 +21,44 @@ export function bootstrapMean(values: readonly Float32Array[], random: RandomNum
 export function bootstrapMeans(values: readonly Float32Array[], random: RandomNumbers): Float64Array {
   const grouped = values.map(groupMeans);
   const groups = grouped[0].length;
-  const [forRepeats, forRows] = [random.for('repeats'), random.for('rows')];
-  return Float64Array.from({ length: REPLICATES }, (_, replicate) => {
-    const repeats = forRepeats.at(replicate).words(grouped.length);
-    // Drawn alike for every repeat: they are the same rows.
-    const rows = forRows.at(replicate).words(groups);
+  const draws = drawsOf(random, grouped.length, groups);
+  return Float64Array.from(draws, ({ repeats, rows }) => {
     let sum = 0;
     for (const repeat of repeats) {
-      const own = grouped[below(repeat, grouped.length)];
-      for (let i = 0; i < groups; i++) sum += own[below(rows[i], groups)];
+      const own = grouped[repeat];
+      for (let i = 0; i < groups; i++) sum += own[rows[i]];
     }
     return sum / (groups * grouped.length);
   });
 }
 
-/** A uniform 32-bit word as an integer below `count`. */
-const below = (word: number, count: number): number => Math.floor((word / 2 ** 32) * count);
+/** What one replicate is made of. The rows are drawn alike for every repeat: they are the same rows. */
+interface Draw {
+  repeats: Uint16Array;
+  rows: Uint16Array;
+}
+
+/** The last draws of a stream: those for all columns of a table are the same, and take most of the time. */
+const drawn = new WeakMap<RandomNumbers, Draw[]>();
+
+function drawsOf(random: RandomNumbers, repeats: number, groups: number): Draw[] {
+  const known = drawn.get(random);
+  if (known?.[0].repeats.length === repeats && known[0].rows.length === groups) return known;
+  const [forRepeats, forRows] = [random.for('repeats'), random.for('rows')];
+  const draws = Array.from({ length: REPLICATES }, (_, replicate) => ({
+    repeats: below(forRepeats.at(replicate).words(repeats), repeats),
+    rows: below(forRows.at(replicate).words(groups), groups),
+  }));
+  drawn.set(random, draws);
+  return draws;
+}
+
+/** Uniform 32-bit words as integers below `count`. */
+function below(words: Uint32Array, count: number): Uint16Array {
+  const out = new Uint16Array(words.length);
+  for (let i = 0; i < out.length; i++) out[i] = (words[i] / 2 ** 32) * count;
+  return out;
+}
 
 /** Every GROUPS-th row belongs to the same group, so that rows sorted by class are spread over all. */
 function groupMeans(values: Float32Array): Float64Array {

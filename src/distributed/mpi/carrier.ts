@@ -1,13 +1,11 @@
 import { Worker } from 'node:worker_threads';
+import { inPackage } from '../../base/index.js';
 import type { MpiLibrary } from './library.js';
 import type { Operation, Outcome } from './operations.js';
 import type { FromThread, ThreadData, ToThread } from './thread.js';
 
 /** TypeScript that is run without a build takes the built one: a thread of Node’s knows nothing of the loader of its process. */
-const THREAD = new URL(
-  import.meta.url.endsWith('.ts') ? '../../../dist/distributed/mpi/thread.js' : './thread.js',
-  import.meta.url,
-);
+const THREAD = inPackage('dist/distributed/mpi/thread.js');
 
 type Unplaced<O> = O extends { at: bigint } ? Omit<O, 'at'> : never;
 

@@ -1,5 +1,5 @@
 import { Worker } from 'node:worker_threads';
-import { EXIT, UserError } from '../../base/index.js';
+import { besideSources, BUILT, EXIT, UserError } from '../../base/index.js';
 import type { Launch } from '../launcher.js';
 import type { MeetingPoint } from './meeting-point.js';
 import { watchRanks, type Watch, type WatchOptions } from './watch.js';
@@ -21,8 +21,7 @@ export interface ToThread {
 export type FromThread =
   { met: true } | { failed: string } | { done: true } | { lost: { code: number; message: string | undefined } };
 
-/** TypeScript that is run without a build has no thread. */
-const THREAD = import.meta.url.endsWith('.js') ? new URL('./watch-thread.js', import.meta.url) : undefined;
+const THREAD = BUILT ? besideSources('distributed/tcp/watch-thread.js') : undefined;
 
 /**
  * Watches over the other ranks in a thread of its own: the main one may compute for minutes, in which it neither gives nor

@@ -1,22 +1,12 @@
-import { EigenvalueDecomposition, Matrix } from 'ml-matrix';
 import { NotPositiveDefiniteError, transposed, type LinearAlgebra } from './solver.js';
+import { symmetricEigen, symmetricEigenvalues } from './symmetric.js';
 
-/** ml-matrix and plain loops: what is left where neither LAPACK nor TensorFlow is there. */
+/** Plain loops: what is left where neither LAPACK nor TensorFlow is there. */
 export const javascriptAlgebra: LinearAlgebra = {
-  name: 'ml-matrix',
+  name: 'JavaScript',
 
-  eigh: (a, n) => {
-    const decomposition = new EigenvalueDecomposition(Matrix.from1DArray(n, n, a), { assumeSymmetric: true });
-    const order = decomposition.realEigenvalues.map((_, i) => i);
-    order.sort((i, j) => decomposition.realEigenvalues[i] - decomposition.realEigenvalues[j]);
-    const vectors = new Float64Array(n * n);
-    for (let i = 0; i < n; i++)
-      for (let j = 0; j < n; j++) vectors[i * n + j] = decomposition.eigenvectorMatrix.get(i, order[j]);
-    return { values: Float64Array.from(order, i => decomposition.realEigenvalues[i]), vectors };
-  },
-
-  // ml-matrix computes the vectors in any case.
-  eigenvalues: (a, n) => javascriptAlgebra.eigh(a, n).values,
+  eigh: symmetricEigen,
+  eigenvalues: symmetricEigenvalues,
 
   cholesky: (a, n) => {
     const l = new Float64Array(n * n);

@@ -105,9 +105,10 @@ export function report(results: SpaceResult[], settings: SweepSettings): GmmRepo
   }
   const rows: GmmRow[] = [];
   const fits: FittedMixture[] = [];
+  const random = new RandomNumbers(settings.seed).for('bootstrap');
   for (const folds of groups.values()) {
     const fitted = fittedMixture(folds, settings);
-    rows.push(rowOf(folds, fitted, settings));
+    rows.push(rowOf(folds, fitted, settings, random));
     if (folds[0].control === 'none') fits.push(fitted);
   }
   return { rows, fits };
@@ -141,6 +142,7 @@ function rowOf(
   folds: SpaceResult[],
   { nlls, gains, statistics, modeOf }: FittedMixture,
   settings: SweepSettings,
+  random: RandomNumbers,
 ): GmmRow {
   const [{ space, control, components, fits }] = folds;
   const { fit } = fits[0];
@@ -148,7 +150,6 @@ function rowOf(
   const all = folds.flatMap(fold => fold.fits);
   const mean = (pick: (scored: ScoredFit) => number): number =>
     all.reduce((sum, one) => sum + pick(one), 0) / all.length;
-  const random = new RandomNumbers(settings.seed).for('bootstrap');
   const [nll, gain] = [bootstrapMean(nlls, random), bootstrapMean(gains, random)];
   const deviance = 2 * fits[0].train * folds[0].trainRows;
   const parameters = parameterCount(fit.mixture);

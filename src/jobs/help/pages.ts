@@ -1,9 +1,8 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { closest, UserError } from '../../base/index.js';
+import { closest, inPackage, UserError } from '../../base/index.js';
 
-const DOCS = fileURLToPath(new URL('../../../docs/', import.meta.url));
+const DOCS = inPackage('docs');
 
 /** A page of the documentation. */
 export interface Page {

@@ -1,5 +1,4 @@
-import { fileURLToPath } from 'node:url';
-import { RandomNumbers, silentLog, UserError, type Log } from '../../base/index.js';
+import { inPackage, RandomNumbers, silentLog, UserError, type Log } from '../../base/index.js';
 import { isNumeric, wordIn, type Table, type TableRow } from '../../report/index.js';
 import {
   kendall,
@@ -10,7 +9,7 @@ import {
   spearmanInterval,
 } from '../../statistics/index.js';
 /** The numbers that MAETok's authors published; every row says where. */
-export const PUBLISHED = fileURLToPath(new URL('../../../studies/maetok-paper.csv', import.meta.url));
+export const PUBLISHED = inPackage('studies/maetok-paper.csv');
 
 /** Names under which tables have the quality of what was generated, the first one found is meant. */
 const TARGETS = ['gfid', 'fid', 'generation', 'fd'];

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { besideSources } from '../../base/index.js';
 import { htmlChart } from './figure.js';
 import { escape, paragraphs, prose } from './markup.js';
 import type { PageChart, PageSection, ReportPage } from './page.js';
@@ -107,7 +107,7 @@ const coloured = (chart: PageChart, sources: string[]): PageChart => ({
   choice: { sources, ...chart.choice },
 });
 
-const text = (name: string): string => readFileSync(fileURLToPath(new URL(name, import.meta.url)), 'utf8');
+const text = (name: string): string => readFileSync(besideSources(`report/page/${name}`), 'utf8');
 
 const own = (name: string): string => text(`client/${name}`);
 
