@@ -122,12 +122,15 @@ void* readAttributes(TF_OpKernelConstruction* construction) {
   TF_OpKernelConstruction_GetAttrFloat(construction, "scale", &read->scale, status);
   TF_OpKernelConstruction_GetAttrInt32(construction, "heads", &read->heads, status);
   TF_OpKernelConstruction_GetAttrInt32(construction, "activation", &read->activation, status);
+  TF_OpKernelConstruction_GetAttrInt32(construction, "first", &read->first, status);
   TF_OpKernelConstruction_GetAttrInt32(construction, "last", &read->last, status);
   TF_OpKernelConstruction_GetAttrInt32(construction, "groups", &read->groups, status);
   TF_OpKernelConstruction_GetAttrInt32(construction, "height", &read->height, status);
   TF_OpKernelConstruction_GetAttrInt32(construction, "width", &read->width, status);
   TF_OpKernelConstruction_GetAttrInt32(construction, "top", &read->top, status);
   TF_OpKernelConstruction_GetAttrInt32(construction, "left", &read->left, status);
+  TF_OpKernelConstruction_GetAttrInt32(construction, "neighbours", &read->neighbours, status);
+  TF_OpKernelConstruction_GetAttrInt32(construction, "units", &read->units, status);
   TF_OpKernelConstruction_GetAttrInt32(construction, "N", &read->count, status);
   TF_OpKernelConstruction_GetAttrType(construction, "Tout", &read->out, status);
   TF_DeleteStatus(status);
@@ -166,6 +169,7 @@ const bool registered = [] {
   registerConvolution();
   registerGroupNorm();
   registerLayers();
+  registerNeighbours();
   registerNormalisation();
   registerUpdates();
   return true;

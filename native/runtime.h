@@ -149,10 +149,13 @@ struct Attributes {
   float scale = 1;
   int32_t heads = 1;
   int32_t activation = 0;
-  int32_t last = 0;
+  int32_t first = 0, last = 0;
   int32_t groups = 1;
   /** Of an output image, and of the zeros before the image it is made from. */
   int32_t height = 0, width = 0, top = 0, left = 0;
+  int32_t neighbours = 1;
+  /** The widest vector units that may be used, a number of the kernel's own. */
+  int32_t units = 0;
   /** Tensors in each list of inputs. */
   int32_t count = 0;
   TF_DataType out = TF_FLOAT;
@@ -177,6 +180,7 @@ void registerAttention();
 void registerConvolution();
 void registerGroupNorm();
 void registerLayers();
+void registerNeighbours();
 void registerNormalisation();
 void registerUpdates();
 

@@ -22,6 +22,7 @@ export {
   hasKernels,
   normalised,
   normalisedGradient,
+  nearestRows,
   operand,
   operandMatMul,
   reshaped,

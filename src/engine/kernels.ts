@@ -1,6 +1,6 @@
 import { isRounded, usesBfloat16 } from './mixed-precision.js';
-import { DTYPE, nativeBackend, onNative, type Handle, type NativeDType, type OpAttributes } from './native.js';
-import { tf, type Tensor } from './tf.js';
+import { DTYPE, nativeBackend, onNative, runOp, type Handle, type NativeDType, type OpAttributes } from './native.js';
+import { tf, type Tensor, type Tensor2D } from './tf.js';
 /*
  * The kernels of native/: what a transformer does between its products, each in one pass over memory. They work on
  * operands: float32 tensors, or, under `--precision bf16`, bfloat16 ones, which TensorFlow.js has no name for. Such a
@@ -237,6 +237,32 @@ export function moveInPlace(x: Tensor[], targets: Tensor[], share: Tensor): void
 
 /** Σ x² over all entries of all tensors, a scalar. */
 export const squaresOf = (x: Tensor[]): Tensor => run('MaetokSumOfSquares', x, { N: { int: x.length } })[0];
+
+/** Vector units that `nearestRows` may use, narrow to wide; those that the processor lacks are left alone. */
+export const UNITS = { avx2: 0, avx512: 1, amx: 2 } as const;
+
+export interface NearestOptions {
+  /** Of x, those that are asked for. */
+  first: number;
+  last: number;
+  /** Fewer than x has rows. */
+  neighbours: number;
+  units?: keyof typeof UNITS;
+}
+
+/** Of some rows of x [n, c] the nearest other rows and their distances, exactly: [last − first, neighbours] each. */
+export function nearestRows(
+  x: Tensor2D,
+  { first, last, neighbours, units = 'amx' }: NearestOptions,
+): [rows: Tensor, distances: Tensor] {
+  const attributes: OpAttributes = {
+    first: { int: first },
+    last: { int: last },
+    neighbours: { int: neighbours },
+    units: { int: UNITS[units] },
+  };
+  return runOp('MaetokNearest', [x], attributes, 2) as [Tensor, Tensor];
+}
 
 /** How many tensors share the memory of this one. */
 export const holders = (x: Tensor): number => nativeBackend()!.tensorMap.get(x.dataId)!.refCount;

@@ -1,5 +1,14 @@
-import { alone, gathered, gatherParts, shareOf, type Communicator, type Share } from '../distributed/index.js';
-import { matMul, tf, type Tensor, type Tensor1D, type Tensor2D } from '../engine/index.js';
+import {
+  alone,
+  gathered,
+  gatherParts,
+  gatherValues,
+  shareOf,
+  type Communicator,
+  type Share,
+} from '../distributed/index.js';
+import { hasKernels, matMul, tf, type Tensor, type Tensor1D, type Tensor2D } from '../engine/index.js';
+import { nearestByKernel } from './by-kernel.js';
 import { rankShare } from './graph.js';
 
 /** Rows on the engine, a part of a larger matrix. */
@@ -208,9 +217,9 @@ function mergeInto(out: Neighbours, first: number, count: number, lists: Neighbo
 const head = ({ values, k }: Neighbours, query: number, i: number): number => values[query * k + i];
 
 /**
- * The `k` nearest other rows of every row of `data` [rows, width] in Euclidean distance, with the distances. Exact up
- * to ties within float32: candidates come from products in float32, their distances are then found in float64. Ranks
- * share the products and the rows whose neighbours are found; each holds all rows.
+ * The `k` nearest other rows of every row of `data` [rows, width] in Euclidean distance, with the distances; of equally near
+ * ones those of lower numbers. Ranks share the rows whose neighbours are found; each holds all rows. Exact; without the engine's
+ * kernels, up to ties within float32.
  */
 export async function nearestNeighbours(
   data: Float32Array,
@@ -220,21 +229,37 @@ export async function nearestNeighbours(
   communicator = alone,
 ): Promise<Neighbours> {
   const wanted = Math.min(k, rows - 1);
+  const share = shareOf(communicator, rows);
+  // Ranks work together where there is no kernel, so all or none of them use it.
+  const byKernel = wanted > 0 && (await gatherValues(communicator, hasKernels())).every(Boolean);
+  const nearest = byKernel
+    ? await nearestByKernel(data, rows, width, wanted, share)
+    : await nearestByProducts(data, rows, width, wanted, share, communicator);
+  return {
+    k: wanted,
+    rows: await gathered(communicator, nearest.rows),
+    values: await gathered(communicator, nearest.values),
+  };
+}
+
+/** Candidates come from products in float32, which ranks share; their distances are then found in float64. */
+async function nearestByProducts(
+  data: Float32Array,
+  rows: number,
+  width: number,
+  k: number,
+  share: Share,
+  communicator: Communicator,
+): Promise<Neighbours> {
   // Centred, so that a common offset costs no digits.
   const centred = tf.tidy(() => {
     const x = tf.tensor2d(data, [rows, width]);
     return x.sub<Tensor2D>(x.mean(0, true));
   });
   try {
-    const share = shareOf(communicator, rows);
     // Itself, and some more in case float32 ranks near ties otherwise than float64.
-    const candidates = await rankShare(centred, wanted + 1 + Math.ceil(wanted / 8), share, communicator);
-    const nearest = nearestOf(candidates, share, data, width, wanted);
-    return {
-      k: wanted,
-      rows: await gathered(communicator, nearest.rows),
-      values: await gathered(communicator, nearest.values),
-    };
+    const candidates = await rankShare(centred, k + 1 + Math.ceil(k / 8), share, communicator);
+    return nearestOf(candidates, share, data, width, k);
   } finally {
     centred.dispose();
   }

@@ -1,6 +1,7 @@
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import { RandomNumbers } from '../../src/base/index.js';
-import { startEngine, tf } from '../../src/engine/index.js';
+import { hasKernels, nearestRows, startEngine, tf } from '../../src/engine/index.js';
+import { UNITS, withoutKernels } from '../../src/engine/kernels.js';
 import { mostSimilar, mostSimilarAmong, nearestNeighbours } from '../../src/neighbours/index.js';
 import { asRanks } from '../helpers/ranks.js';
 beforeAll(async () => {
@@ -57,6 +58,28 @@ describe('nearest neighbours', () => {
     expect(Array.from(same.values)).toEqual(new Array(3000).fill(0));
     expect(new Set(same.rows.subarray(0, 3)).size).toBe(3);
   });
+
+  it.each(Object.keys(UNITS) as (keyof typeof UNITS)[])(
+    'are the same by %s and by the engine’s products',
+    async units => {
+      if (!hasKernels()) return;
+      // Far from the origin, no whole number of blocks or tiles, tight groups, and rows of very different sizes.
+      const [many, wide] = [1101, 37];
+      const random = new RandomNumbers(6);
+      const centres = random.for('centres').normals(9 * wide);
+      const x = random
+        .for('noise')
+        .normals(many * wide)
+        .map((v, i) => 50 + centres[(Math.floor(i / wide) % 9) * wide + (i % wide)] + v * 10 ** -(i % 5));
+      x.fill(1e4, 5 * wide, 6 * wide);
+      const products = await withoutKernels(() => nearestNeighbours(x, many, wide, k));
+      const points = tf.tensor2d(x, [many, wide]);
+      const found = nearestRows(points, { first: 3, last: many - 1, neighbours: k, units });
+      expect(found[0].dataSync()).toEqual(products.rows.slice(3 * k, (many - 1) * k));
+      expect(found[1].dataSync()).toBeAllClose(products.values.slice(3 * k, (many - 1) * k), { rtol: 1e-6 });
+      tf.dispose([points, found]);
+    },
+  );
 
   it('are at most all other rows', async () => {
     const { k: found } = await nearestNeighbours(data.slice(0, 3 * width), 3, width, 10);
