@@ -42,6 +42,24 @@ describe('linear algebra in float64', () => {
     });
   });
 
+  test.each([
+    ['few rows', 1],
+    ['few rows of large numbers', 1e100],
+    ['few rows of small numbers', 1e-100],
+    ['nothing', 0],
+  ])('a matrix of %s has as many values above zero as it has rank', (_, scale) => {
+    const [n, rank] = [200, 11];
+    const x = normals('deficient', rank * n).map(value => value * scale);
+    eachAlgebra(({ eigh, eigenvalues, matMul }) => {
+      const a = matMul(x, x, { m: n, k: rank, n, transposeA: true });
+      const { values, vectors } = eigh(a, n);
+      const rounding = 1e-12 * values[n - 1];
+      for (const found of [values, eigenvalues(a, n)])
+        expect(found.filter(value => Math.abs(value) > rounding)).toHaveLength(scale === 0 ? 0 : rank);
+      expect(matMul(vectors, vectors, { m: n, k: n, n, transposeA: true })[n + 1]).toBeCloseTo(1, 12);
+    });
+  });
+
   test.each(SIZES)('the Cholesky factor is lower and its product is the matrix (n = %d)', n => {
     const a = positiveDefinite(n);
     eachAlgebra(({ cholesky, matMul }) => {

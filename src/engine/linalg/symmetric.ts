@@ -51,6 +51,9 @@ function tridiagonal(a: Float64Array, n: number): Tridiagonal {
   return { diagonal: Float64Array.from({ length: n }, (_, i) => m[i * n + i]), beside, reflectors, scale };
 }
 
+/** Squares of numbers so small, beside a largest one of about 1, lose their digits; where a matrix lacks rank they occur. */
+const NOTHING = 1e-280;
+
 /**
  * Into `v` the reflection that makes `x` from entry `first` on a multiple of that unit vector, scaled so that it is I − v vᵀ;
  * returns the multiple.
@@ -58,7 +61,7 @@ function tridiagonal(a: Float64Array, n: number): Tridiagonal {
 function reflector(x: Float64Array, v: Float64Array, first: number): number {
   let rest = 0;
   for (let i = first + 1; i < x.length; i++) rest += x[i] * x[i];
-  if (rest === 0) return x[first];
+  if (rest < NOTHING) return x[first];
   const length = Math.sqrt(x[first] * x[first] + rest);
   // Away from x, so that nothing cancels.
   const target = x[first] > 0 ? -length : length;
@@ -106,19 +109,18 @@ const MOST_SWEEPS = 60;
 /** Turns `diagonal` into the eigenvalues of the tridiagonal matrix; of `rows` those that belong together are rotated alike. */
 function diagonalise(diagonal: Float64Array, beside: Float64Array, rows: Float64Array | undefined): void {
   const n = diagonal.length;
+  // What rounding makes of the whole matrix; entries may be as small all around where the matrix lacks rank.
+  const negligible =
+    Number.EPSILON * diagonal.reduce((most, d, i) => Math.max(most, Math.abs(d) + Math.abs(beside[i])), 0);
   for (let low = 0; low < n; low++)
     for (let sweep = 0; ; sweep++) {
       let high = low;
-      while (high < n - 1 && !negligible(beside[high], diagonal[high], diagonal[high + 1])) high++;
+      while (high < n - 1 && Math.abs(beside[high]) > negligible) high++;
       if (high === low) break;
       if (sweep === MOST_SWEEPS) throw new Error('the eigenvalues of a matrix were not found');
       rotateThrough(diagonal, beside, rows, low, high);
     }
 }
-
-/** Whether an entry beside the diagonal is nothing to its neighbours in double precision. */
-const negligible = (entry: number, one: number, other: number): boolean =>
-  Math.abs(entry) <= Number.EPSILON * (Math.abs(one) + Math.abs(other));
 
 /** One QL step with Wilkinson's shift on the block from `low` to `high`, from its end to its beginning. */
 function rotateThrough(
