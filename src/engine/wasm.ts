@@ -138,27 +138,24 @@ function fastTranspose(transpose: WasmKernel): WasmKernel {
   };
 }
 
-/** Number by number too: a repeated block is copied, then what is there already, twice as much each time. */
+/** Number by number, and slowly, too. */
 function fastTile(tile: WasmKernel): WasmKernel {
   return ({ x }, backend, attrs) => {
     const { reps } = attrs as { reps: number[] };
     if (x.dtype === 'string' || reps.length !== x.shape.length) return tile({ x }, backend, attrs);
+    const bytes = tf.util.bytesPerElement(x.dtype);
     let current = x;
     for (let axis = reps.length - 1; axis >= 0; axis--) {
       if (reps[axis] === 1) continue;
       const shape = current.shape.map((side, i) => (i === axis ? side * reps[axis] : side));
       const next = backend.makeOutput(shape, x.dtype);
-      const bytes = tf.util.bytesPerElement(x.dtype);
-      const block = bytes * tf.util.sizeFromShape(current.shape.slice(axis));
-      const heap = new Uint8Array(backend.wasm.asm.memory.buffer);
-      const [from, to] = [addressIn(backend, current), addressIn(backend, next)];
-      for (let i = 0; i < tf.util.sizeFromShape(shape.slice(0, axis)); i++)
-        repeat(
-          heap.subarray(to + i * block * reps[axis], to + (i + 1) * block * reps[axis]),
-          heap,
-          from + i * block,
-          block,
-        );
+      const { buffer } = backend.wasm.asm.memory;
+      const numbers = bytes === 4 ? new Uint32Array(buffer) : new Uint8Array(buffer);
+      const block = tf.util.sizeFromShape(current.shape.slice(axis));
+      const blocks = tf.util.sizeFromShape(shape.slice(0, axis));
+      const [from, to] = [addressIn(backend, current) / bytes, addressIn(backend, next) / bytes];
+      for (let i = 0; i < blocks; i++)
+        repeat(numbers, { from: from + i * block, to: to + i * block * reps[axis], count: block, times: reps[axis] });
       if (current !== x) backend.disposeData(current.dataId);
       current = next;
     }
@@ -166,10 +163,22 @@ function fastTile(tile: WasmKernel): WasmKernel {
   };
 }
 
-/** Fills `target` with the `bytes` bytes at `from`, again and again. */
-function repeat(target: Uint8Array, source: Uint8Array, from: number, bytes: number): void {
-  target.set(source.subarray(from, from + bytes));
-  for (let filled = bytes; filled < target.length; filled *= 2) target.copyWithin(filled, 0, filled);
+/** Below, copying number by number is faster than calling for it. */
+const SHORT = 32;
+
+/** Copies `count` numbers so many times; long runs by what is there already, twice as much each time. */
+function repeat(
+  numbers: Uint32Array | Uint8Array,
+  { from, to, count, times }: Record<'from' | 'to' | 'count' | 'times', number>,
+): void {
+  const end = to + count * times;
+  if (end - to < SHORT) {
+    for (let at = to; at < end; at++) numbers[at] = numbers[at < to + count ? from + at - to : at - count];
+    return;
+  }
+  numbers.copyWithin(to, from, from + count);
+  for (let filled = to + count; filled < end; filled += filled - to)
+    numbers.copyWithin(filled, to, Math.min(filled, to + end - filled));
 }
 
 /** Neighbouring axes are summed over at once, from the last to the first; nothing is transposed. */

@@ -191,6 +191,14 @@ test.each([
     [1, 2, 1],
     [4, 1, 7],
   ],
+  [
+    [40, 1],
+    [1, 2],
+  ],
+  [
+    [2, 5],
+    [1, 11],
+  ],
 ])('%j repeated %j times has every number in its places', (shape, reps) => {
   const x = random.for('tile').normalTensor(shape);
   const y = tf.tile(x, reps);
