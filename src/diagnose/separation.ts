@@ -65,7 +65,7 @@ function squaredToCentre({ width, data, labels }: LabelledSample, centres: Float
 }
 
 /** Distances held at once. */
-const DISTANCES = 2 ** 20;
+const DISTANCES = 2 ** 19;
 
 /** Mean silhouette (Rousseeuw 1987); a row that is alone in its class counts as 0. Ranks divide the rows. */
 export async function silhouette(

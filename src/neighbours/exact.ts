@@ -37,8 +37,8 @@ export const unitRows = (x: Tensor2D): Tensor2D =>
     return bounded.div(orOne(bounded.square().sum(1, true).sqrt()));
   });
 
-/** Inner products held at once. */
-const PRODUCTS = 2 ** 23;
+/** Inner products held at once: TensorFlow wants large pieces of work; WebAssembly's memory, once grown, stays so. */
+const PRODUCTS = { tensorflow: 2 ** 23, other: 2 ** 20 };
 /** Rows whose best product is found before any is looked at on its own. */
 const GROUP = 64;
 
@@ -109,7 +109,8 @@ async function mostSimilarHere(queries: Tensor2D, all: readonly RowBlock[], k: n
   const out = emptyNeighbours(count, found);
   if (found === 0) return out;
   const widest = Math.max(...blocks.map(({ x }) => x.shape[0]));
-  const step = Math.max(1, Math.floor(PRODUCTS / widest));
+  const most = tf.getBackend() === 'tensorflow' ? PRODUCTS.tensorflow : PRODUCTS.other;
+  const step = Math.max(1, Math.floor(most / widest));
   const searches = blocks.map(block => searchIn(block, found));
   try {
     for (let first = 0; first < count; first += step) {
