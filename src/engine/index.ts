@@ -40,6 +40,7 @@ export {
 export { matMul } from './matmul.js';
 export { ENGINES, type EngineKind, type Precision } from './names.js';
 export { openOnnx, type OnnxNetwork } from './onnx.js';
+export { installedProducts } from './products.js';
 export { RandomStream } from './random.js';
 export { engineSettings } from './options.js';
 export { measureSpeed } from './speed.js';

@@ -16,8 +16,10 @@ export interface Manifest {
   /** The compiled addon and TensorFlow's framework library, relative to the folder. */
   binding: string;
   framework: string;
-  /** Which kernels of ours it was compiled with, by `kernelDigest`. */
+  /** Which kernels of ours it was compiled with, by `digestOf`. */
   kernels?: string | undefined;
+  /** The addon of products, relative to the folder, and what it was compiled from, by `digestOf`. */
+  products?: { file: string; sources: string } | undefined;
   /** The exported function that sets the least severity that TensorFlow logs, where it exports one. */
   logLevelSymbol?: string | undefined;
   /** The libraries that must be there, relative to the folder. */

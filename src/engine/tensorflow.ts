@@ -4,7 +4,7 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { messageOf } from '../base/index.js';
 import type { InstalledEngine } from './installed.js';
-import { kernelDigest } from './kernel-sources.js';
+import { digestOf } from './kernel-sources.js';
 import { announceKernels } from './kernels.js';
 import { silenceTensorFlow, withoutStderr } from './quiet.js';
 import { restoreRemovedFunctions } from './removed-functions.js';
@@ -22,7 +22,7 @@ export async function startInstalled(engine: InstalledEngine): Promise<void> {
     throw new Error(`this process holds the TensorFlow of ${loaded} already`);
   if (!hasTensorflow()) await load(engine);
   await makeBackend();
-  announceKernels(engine.kernels === kernelDigest());
+  announceKernels(engine.kernels === digestOf('kernels'));
 }
 
 async function load(engine: InstalledEngine): Promise<void> {

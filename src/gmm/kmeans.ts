@@ -1,8 +1,11 @@
 import type { RandomNumbers } from '../base/index.js';
 import { sumOf } from '../distributed/index.js';
+import { arrayRows } from '../rows/index.js';
+import { ADDRESSABLE } from '../simd/index.js';
 import { PASSES, TILE } from './kernels/index.js';
 import { leastLikely } from './least-likely.js';
 import type { StartMethod } from './names.js';
+import { openWorkspace } from './open-workspace.js';
 import { sampleMoments } from './sample.js';
 import { limitSums } from './sums.js';
 import { tilesOfAll } from './tiles.js';
@@ -13,6 +16,9 @@ const LLOYD_ITERATIONS = 300;
 const LLOYD_TOLERANCE = 1e-4;
 /** Rows to their nearest centres, and their sums there. */
 const LLOYD = [PASSES.assign, PASSES.average];
+/** Of more rows than these, k-means looks at a sample: centres of hundreds of rows each move little with more of them. */
+const LEAST_SAMPLE = 2 ** 16;
+const ROWS_PER_CENTRE = 512;
 /** Rounding error of a distance, in standard deviations of the rows. */
 const DISTANCE_ROUNDING = 1e-5;
 
@@ -27,14 +33,17 @@ export async function assignRows(
   random: RandomNumbers,
 ): Promise<void> {
   const { variance } = await sampleMoments(ws);
-  if (start === 'random') await drawCentres(ws, components, random);
+  const few = Math.max(LEAST_SAMPLE, components * ROWS_PER_CENTRE);
+  const sampled = start === 'kmeans' && ws.rows > few;
+  if (sampled) await centresOfSample(ws, components, few, random);
+  else if (start === 'random') await drawCentres(ws, components, random);
   else await spreadCentres(ws, components, random);
   for (let k = 0; k < components; k++) limitSums(ws, k, ws.rows, j => variance[j]);
   ws.best.fill(0);
   ws.decay.fill(0, 0, components);
   ws.drift.fill(0, 0, components);
   await ws.pass(components, LLOYD);
-  if (start === 'kmeans') await lloyd(ws, components, average(variance));
+  if (start === 'kmeans' && !sampled) await lloyd(ws, components, average(variance));
   ws.means.set(ws.centres.subarray(0, components * ws.layout.width));
   for (let k = 0; k < components; k++) limitSums(ws, k, ws.counts[k], j => variance[j]);
 }
@@ -52,6 +61,22 @@ async function drawCentres(ws: Workspace, components: number, random: RandomNumb
   const chosen = Array.from(random.for('centres').permutation(ws.rows).subarray(0, components));
   const rows = await ws.rowsAt(chosen);
   for (let k = 0; k < components; k++) setCentre(ws, k, rows.subarray(k * dims, (k + 1) * dims));
+}
+
+/** The centres that k-means ends with on some rows, drawn at random; the same for any memory and number of ranks. */
+async function centresOfSample(ws: Workspace, components: number, rows: number, random: RandomNumbers): Promise<void> {
+  const { communicator, layout } = ws;
+  const { dims, threads, width } = layout;
+  const chosen = random.for('sample').permutation(ws.rows).slice(0, rows).sort();
+  const sample = arrayRows('sample', await ws.rowsAt(Array.from(chosen)), rows, dims);
+  const limits = { components, covariance: 'spherical', memory: ADDRESSABLE, threads, communicator } as const;
+  const inner = await openWorkspace(sample, limits);
+  try {
+    await assignRows(inner, components, 'kmeans', random);
+    ws.centres.set(inner.centres.subarray(0, components * width));
+  } finally {
+    await inner.close();
+  }
 }
 
 /** k-means++: each further centre is a row drawn with probability proportional to its squared distance so far. */

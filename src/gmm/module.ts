@@ -5,15 +5,17 @@ import {
   addMaximisation,
   addSeeding,
   diagonalDistance,
+  importProducts,
   PASSES,
   type MemoryLayout,
 } from './kernels/index.js';
 
-/** The routines for one shape of fit: its covariance type's E-step and M-step, and k-means for the start. */
-export function mixtureModule(layout: MemoryLayout): Uint8Array<ArrayBuffer> {
+/** The routines for one shape of fit: its covariance type's E-step and M-step, and k-means for the start. `native`: it imports products. */
+export function mixtureModule(layout: MemoryLayout, { native = false } = {}): Uint8Array<ArrayBuffer> {
   const m = new SimdModule(layout.pages);
+  const products = native ? importProducts(m) : undefined;
   const diagonal = diagonalDistance(m, layout);
-  COVARIANCES[layout.covariance].addKernels({ m, layout, diagonal });
+  COVARIANCES[layout.covariance].addKernels({ m, layout, diagonal, products });
   addExpectation(m, layout, {
     pass: PASSES.assign,
     distance: diagonal,

@@ -1,9 +1,18 @@
 import { alone, type Communicator, type Share } from '../distributed/index.js';
+import { installedProducts } from '../engine/index.js';
 import { selectedRows, type RowSource } from '../rows/index.js';
 import { ADDRESSABLE, startThreads } from '../simd/index.js';
 import { COVARIANCES } from './covariance/index.js';
 import { FitError } from './errors.js';
-import { planLayout, segmentRows, TILE, viewsOf, type MemoryLayout, type WorkspaceShape } from './kernels/index.js';
+import {
+  planLayout,
+  productsAddon,
+  segmentRows,
+  TILE,
+  viewsOf,
+  type MemoryLayout,
+  type WorkspaceShape,
+} from './kernels/index.js';
 import { mixtureModule } from './module.js';
 import type { CovarianceType } from './names.js';
 import { rowShare } from './share.js';
@@ -20,6 +29,8 @@ export interface WorkspaceOptions {
   signal?: AbortSignal | undefined;
   /** Ranks that each hold and work on their share of the rows; memory and threads are each one's own. */
   communicator?: Communicator | undefined;
+  /** The addon of native products, or null for none; the result is the same. Default: the installed one. */
+  products?: string | null | undefined;
 }
 
 interface PlanOptions extends Pick<WorkspaceOptions, 'components' | 'covariance' | 'memory' | 'threads'> {
@@ -89,7 +100,10 @@ const megabytes = (bytes: number): string => `${Math.ceil(bytes / 2 ** 20)} MB`;
 export async function openWorkspace(source: RowSource, options: WorkspaceOptions): Promise<Workspace> {
   const { communicator = alone, signal } = options;
   const layout = planShape(source, options);
-  const pool = await startThreads(mixtureModule(layout), layout.pages, layout.threads);
+  const { products = installedProducts() } = options;
+  const addon = typeof products === 'string' ? productsAddon(products, layout) : undefined;
+  const module = mixtureModule(layout, { native: addon !== undefined });
+  const pool = await startThreads(module, layout.pages, layout.threads, addon);
   const views = viewsOf(layout, pool.memory.buffer);
   views.ones.fill(1, 0, source.width);
   const run = async (name: string, ...parameters: number[]): Promise<void> => {

@@ -115,14 +115,24 @@ interface Definition {
 
 /**
  * A WebAssembly module under construction. It imports a shared memory as `env.memory` and the natural logarithm
- * as `env.log`, which WebAssembly has no instruction for.
+ * as `env.log`, which WebAssembly has no instruction for; further functions where `imported` says so.
  */
 export class SimdModule {
   readonly log: Routine = { index: 0, result: 'f64' };
+  private readonly imports: { name: string; parameters: Type[]; result?: Type }[] = [
+    { name: 'log', parameters: ['f64'], result: 'f64' },
+  ];
   private readonly definitions: Definition[] = [];
 
   /** `pages` of memory that threads share; without, it works in whatever memory, of one thread, it is given. */
   constructor(private readonly pages?: number) {}
+
+  /** A function without a result that the module is given as `env.NAME`. To be declared before all routines. */
+  imported(name: string, parameters: Parameters): Routine {
+    if (this.definitions.length > 0) throw new TypeError(`${name} must be imported before routines are added`);
+    const index = this.imports.push({ name, parameters: Object.values(parameters) }) - 1;
+    return { index, result: undefined };
+  }
 
   /** A function; `name` exports it. */
   routine<P extends Parameters>(
@@ -144,26 +154,27 @@ export class SimdModule {
       locals: body.types.slice(types.length),
       code: body.code,
     });
-    return { index: this.definitions.length, result: resultType };
+    return { index: this.imports.length + this.definitions.length - 1, result: resultType };
   }
 
   bytes(): Uint8Array<ArrayBuffer> {
-    const { definitions } = this;
+    const { imports, definitions } = this;
     const signature = (parameters: Type[], type?: Type): Code => [
       0x60,
       list(parameters.map(parameter => VALUE_TYPE[parameter])),
       list(type ? [VALUE_TYPE[type]] : []),
     ];
-    const types = [signature(['f64'], 'f64'), ...definitions.map(d => signature(d.parameters, d.result))];
+    const types = [...imports, ...definitions].map(d => signature(d.parameters, d.result));
     const limits = this.pages === undefined ? [0x00, 0] : [0x03, unsigned(this.pages), unsigned(this.pages)];
     const memory = [text('env'), text('memory'), 0x02, limits];
-    const log = [text('env'), text('log'), 0x00, 0];
-    const exported = definitions.flatMap(({ name }, i) => (name ? [[text(name), 0x00, unsigned(i + 1)]] : []));
+    const given = imports.map(({ name }, i) => [text('env'), text(name), 0x00, unsigned(i)]);
+    const first = imports.length;
+    const exported = definitions.flatMap(({ name }, i) => (name ? [[text(name), 0x00, unsigned(first + i)]] : []));
     return flat([
       [0x00, 0x61, 0x73, 0x6d, 1, 0, 0, 0],
       section(1, list(types)),
-      section(2, list([memory, log])),
-      section(3, list(definitions.map((_, i) => unsigned(i + 1)))),
+      section(2, list([memory, ...given])),
+      section(3, list(definitions.map((_, i) => unsigned(first + i)))),
       section(7, list(exported)),
       section(10, list(definitions.map(functionCode))),
     ]);

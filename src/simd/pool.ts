@@ -1,12 +1,27 @@
+import { createRequire } from 'node:module';
 import { Worker } from 'node:worker_threads';
 import { availableCores, EXIT, UserError } from '../base/index.js';
 
 /** The code of a thread: it knows the module and the shared memory, and calls the requested function. */
 const THREAD = `
 const { parentPort, workerData } = require('node:worker_threads');
-const { exports } = new WebAssembly.Instance(workerData.module, { env: { memory: workerData.memory, log: Math.log } });
+const { module, memory, addon } = workerData;
+const own = addon && require(addon.path).bind(new Uint8Array(memory.buffer), ...addon.values);
+const { exports } = new WebAssembly.Instance(module, { env: { memory, log: Math.log, ...own } });
 parentPort.on('message', ([name, parameters]) => parentPort.postMessage(exports[name](...parameters)));
 `;
+
+/** A native addon whose `bind(memory, ...values)` gives the functions that a module imports. */
+export interface Addon {
+  path: string;
+  values: unknown[];
+}
+
+const require = createRequire(import.meta.url);
+
+/** What an addon gives for a memory. */
+const bound = ({ path, values }: Addon, { buffer }: WebAssembly.Memory): Record<string, unknown> =>
+  (require(path) as { bind(...values: unknown[]): Record<string, unknown> }).bind(new Uint8Array(buffer), ...values);
 
 type Exports = Record<string, (...parameters: number[]) => unknown>;
 
@@ -27,11 +42,14 @@ export async function startThreads(
   bytes: Uint8Array<ArrayBuffer>,
   pages: number,
   count = availableCores(),
+  addon?: Addon,
 ): Promise<Threads> {
   const memory = allocate(pages);
   const module = await WebAssembly.compile(bytes);
   if (count === 1) {
-    const instance = new WebAssembly.Instance(module, { env: { memory, log: Math.log } });
+    const instance = new WebAssembly.Instance(module, {
+      env: { memory, log: Math.log, ...(addon && bound(addon, memory)) },
+    });
     return {
       count,
       memory,
@@ -43,7 +61,7 @@ export async function startThreads(
     };
   }
   const workers = Array.from({ length: count }, () => {
-    const worker = new Worker(THREAD, { eval: true, workerData: { module, memory } });
+    const worker = new Worker(THREAD, { eval: true, workerData: { module, memory, addon } });
     worker.setMaxListeners(0);
     worker.unref();
     return worker;

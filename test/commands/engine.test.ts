@@ -1,7 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { kernelDigest } from '../../src/engine/kernel-sources.js';
+import { digestOf } from '../../src/engine/kernel-sources.js';
 import { maetok } from '../helpers/cli.js';
 import { tempFolder } from '../helpers/temp.js';
 
@@ -21,7 +21,13 @@ function putEngine(): string {
   writeFileSync(join(folder, 'addon'), '12345');
   const manifest = {
     ...{ tensorflow: '2.21.0', build: 'cpu', platform: `${process.platform}-${process.arch}` },
-    ...{ kernels: kernelDigest(), binding: 'addon', framework: 'addon', files: { addon: { bytes: 5, sha256: '' } } },
+    ...{
+      kernels: digestOf('kernels'),
+      products: { file: 'addon', sources: digestOf('products') },
+      binding: 'addon',
+      framework: 'addon',
+      files: { addon: { bytes: 5, sha256: '' } },
+    },
   };
   writeFileSync(join(folder, 'engine.json'), JSON.stringify(manifest));
   return folder;

@@ -69,7 +69,7 @@ describe('engine install', () => {
     const cache = newCache();
     const engine = await installEngine(options(cache));
     expect(readdirSync(cache)).toEqual(['2.21.0-cpu']);
-    expect(readdirSync(engine.folder).sort()).toEqual(['engine.json', 'tensorflow']);
+    expect(readdirSync(engine.folder).sort()).toEqual(['engine.json', 'products.node', 'tensorflow']);
     expect(readdirSync(join(engine.folder, 'tensorflow')).sort()).toEqual(
       ['tfjs_binding.node', ...[framework, cc].map(path => path.replace('tensorflow/', ''))].sort(),
     );

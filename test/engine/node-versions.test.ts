@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { inherits } from 'node:util';
 import { describe, expect, test } from '@jest/globals';
 import { installedEngines } from '../../src/engine/installed.js';
-import { kernelDigest } from '../../src/engine/kernel-sources.js';
+import { digestOf } from '../../src/engine/kernel-sources.js';
 import { restoreRemovedFunctions } from '../../src/engine/removed-functions.js';
 import { undefinedSymbols } from '../helpers/elf.js';
 
@@ -18,7 +18,7 @@ const native = installedEngines().find(({ build }) => build === 'cpu');
 
 /** Whether our kernels are in it, and this processor has the vector units that they need. */
 const KERNELS =
-  native?.kernels === kernelDigest() &&
+  native?.kernels === digestOf('kernels') &&
   (process.arch !== 'x64' || /\bavx2\b/.test(readFileSync('/proc/cpuinfo', 'utf8')));
 
 describe('the functions of node:util that Node removed and tfjs-node calls', () => {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { RandomNumbers } from '../../src/base/index.js';
-import { arrayRows, type RowSource } from '../../src/rows/index.js';
+import { arrayRows, selectedRows, type RowSource } from '../../src/rows/index.js';
 import {
   fitMixture,
   logDensities,
@@ -117,6 +117,17 @@ describe('a mixture fit', () => {
     const resumed = await fit(many, { ...options, resume: state });
     expect(resumed.lowerBounds).toEqual(plain.lowerBounds);
     expect(resumed.mixture).toEqual(plain.mixture);
+  });
+
+  it('starts from a sample of very many rows and ends where a start from all of them does', async () => {
+    const many = clusteredRows(70_000, 3, 4, 12);
+    const most = selectedRows(
+      many,
+      Int32Array.from({ length: 65_000 }, (_, row) => row),
+    );
+    const { mixture } = await fit(most, { components: 4 });
+    const [sampled, all] = [await fit(many, { components: 4 }), await fit(many, { components: 4, start: mixture })];
+    expect(Math.abs(sampled.logLikelihood - all.logLikelihood)).toBeLessThan(1e-3);
   });
 
   it('keeps hundreds of components on few rows finite, and says which were reinitialised', async () => {

@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 import {
   add,
@@ -34,6 +37,23 @@ describe('a kernel written as expressions', () => {
       await threads.close();
       expect(values.every(value => value === 6)).toBe(true);
     }
+  });
+
+  it('calls functions that an addon gives for its memory', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'maetok-addon-'));
+    const path = join(folder, 'addon.cjs');
+    writeFileSync(path, 'exports.bind = (memory, factor) => ({ scale: at => void (memory[at] *= factor) });');
+    const m = new SimdModule(1);
+    const scale = m.imported('scale', { at: 'i32' });
+    m.routine('run', { thread: 'i32' }, undefined, (f, { thread }) => f.call(scale, add(thread, 1)));
+    for (const count of [1, 2]) {
+      const threads = await startThreads(m.bytes(), 1, count, { path, values: [5] });
+      const bytes = new Uint8Array(threads.memory.buffer).fill(7, 0, 4);
+      await threads.run('run');
+      await threads.close();
+      expect([...bytes.subarray(0, 4)]).toEqual(count === 1 ? [7, 35, 7, 7] : [7, 35, 35, 7]);
+    }
+    rmSync(folder, { recursive: true });
   });
 
   it('has an exponential good to single precision, and sums over lanes', async () => {

@@ -1,7 +1,7 @@
 import { rm } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
-import { kernelSources } from '../kernel-sources.js';
+import { sourcesOf } from '../kernel-sources.js';
 import type { InstallRecipe } from './platform.js';
 import { complaint, type Tools } from './tools.js';
 
@@ -46,13 +46,8 @@ export async function compileBinding(
   const binding = 'tensorflow/tfjs_binding.node';
   const kernels = join(folder, 'tensorflow/kernels.o');
   const headers = join(folder, 'tensorflow/include');
-  const compile = async (args: string[]): Promise<void> => {
-    const [command, ...flags] = compiler;
-    const outcome = await tools.run(command, [...flags, '-std=c++17', '-w', ...args], { signal });
-    signal?.throwIfAborted();
-    if (outcome.code !== 0) throw new Error(`${command}: ${complaint(outcome)}`);
-  };
-  await compile([...KERNEL_FLAGS, `-I${headers}`, ...kernelSources(), '-o', kernels]);
+  const compile = (args: string[]): Promise<void> => compiled(args, compiler, tools, signal);
+  await compile([...KERNEL_FLAGS, `-I${headers}`, ...sourcesOf('kernels'), '-o', kernels]);
   await compile([
     ...['-O2', '-DNAPI_VERSION=8'],
     ...[nodeHeaders, headers, sources].map(path => `-I${path}`),
@@ -64,6 +59,29 @@ export async function compileBinding(
   ]);
   await rm(kernels, { force: true });
   return binding;
+}
+
+/** Compiles the products, which need no TensorFlow, to an addon of their own; returns its path within `folder`. */
+export async function compileProducts(
+  folder: string,
+  { linkFlags }: InstallRecipe,
+  compiler: string[],
+  tools: Tools,
+  signal?: AbortSignal,
+): Promise<string> {
+  const { include_dir: nodeHeaders } = require('node-api-headers') as { include_dir: string };
+  const file = 'products.node';
+  // Products and sums stay apart where the sources have them apart: results have WebAssembly's bits.
+  const flags = ['-O3', '-ffp-contract=off', '-DNAPI_VERSION=8', `-I${nodeHeaders}`, ...linkFlags];
+  await compiled([...sourcesOf('products'), ...flags, '-o', join(folder, file)], compiler, tools, signal);
+  return file;
+}
+
+async function compiled(args: string[], compiler: string[], tools: Tools, signal?: AbortSignal): Promise<void> {
+  const [command, ...flags] = compiler;
+  const outcome = await tools.run(command, [...flags, '-std=c++17', '-w', ...args], { signal });
+  signal?.throwIfAborted();
+  if (outcome.code !== 0) throw new Error(`${command}: ${complaint(outcome)}`);
 }
 
 /**

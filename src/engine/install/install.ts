@@ -14,8 +14,8 @@ import {
   type InstalledEngine,
   type Manifest,
 } from '../installed.js';
-import { kernelDigest } from '../kernel-sources.js';
-import { compileBinding, findCompiler, isHeader } from './compile.js';
+import { digestOf } from '../kernel-sources.js';
+import { compileBinding, compileProducts, findCompiler, isHeader } from './compile.js';
 import { openPackages } from './packages.js';
 import { recipeFor, type InstallRecipe } from './platform.js';
 import { requirementsOf, type Requirement } from './requirements.js';
@@ -67,7 +67,7 @@ export async function installEngine(options: InstallOptions): Promise<InstalledE
   return await withLock(join(cache, `${name}.lock`), { log, signal }, async () => {
     await removeLeftovers(cache, name);
     const present = installedEngines(cache).find(engine => engine.build === recipe.build);
-    const current = present?.kernels === kernelDigest();
+    const current = present?.kernels === digestOf('kernels') && present.products?.sources === digestOf('products');
     if (present && !current) log.note('the installed engine was compiled with kernels of another version');
     if (present && current && options.force !== true && options.from === undefined) {
       log.note(`TensorFlow ${present.tensorflow} (${present.build}) is already installed in ${present.folder}`);
@@ -108,11 +108,12 @@ async function build(
 
   log.note('compiling the addon');
   const binding = await step('compile', signal, () => compileBinding(engine, recipe, compiler, tools, signal));
+  const products = await step('compile', signal, () => compileProducts(engine, recipe, compiler, tools, signal));
   await rm(join(engine, 'tensorflow/include'), { recursive: true });
   const { version, gpu } = await step('smoke test', signal, () => smokeTest(join(engine, binding), tools));
   if (recipe.build === 'gpu' && !gpu) log.warn('installed, but TensorFlow sees no GPU here: it will run on the CPU');
 
-  const manifest = await describeEngine(recipe, version, binding, libraries, engine);
+  const manifest = await describeEngine(recipe, version, { binding, products }, libraries, engine);
   await writeFile(join(engine, MANIFEST), `${JSON.stringify(manifest, null, 2)}\n`);
   const folder = join(cache, engineName(version, recipe.build));
   await step('put in place', signal, () => replaceFolder(engine, folder, join(staging, 'former')));
@@ -182,12 +183,13 @@ async function unpackCuda(
 async function describeEngine(
   recipe: InstallRecipe,
   tensorflow: string,
-  binding: string,
+  { binding, products }: Record<'binding' | 'products', string>,
   libraries: UnpackedFile[],
   folder: string,
 ): Promise<Manifest> {
   const files = Object.fromEntries(libraries.map(({ path, bytes, sha256 }) => [path, { bytes, sha256 }]));
-  files[binding] = { bytes: (await stat(join(folder, binding))).size, sha256: await sha256(join(folder, binding)) };
+  for (const file of [binding, products])
+    files[file] = { bytes: (await stat(join(folder, file))).size, sha256: await sha256(join(folder, file)) };
   const [framework] = recipe.libraries;
   return {
     tensorflow,
@@ -195,7 +197,8 @@ async function describeEngine(
     platform: `${process.platform}-${process.arch}`,
     binding,
     framework,
-    kernels: kernelDigest(),
+    kernels: digestOf('kernels'),
+    products: { file: products, sources: digestOf('products') },
     logLevelSymbol: await findLogLevelSymbol(join(folder, framework)),
     files,
   };

@@ -1,5 +1,5 @@
 import type { Routine, SimdModule } from '../../simd/index.js';
-import type { CovarianceMemory, MemoryLayout, Pass } from '../kernels/index.js';
+import type { CovarianceMemory, MemoryLayout, Pass, Products } from '../kernels/index.js';
 import type { Mixture, WorkingMixture } from '../mixture.js';
 import type { CovarianceType } from '../names.js';
 import type { Workspace } from '../workspace.js';
@@ -55,6 +55,8 @@ export interface Kernels {
   layout: MemoryLayout;
   /** Squared distances under independent dimensions, which k-means needs too. */
   diagonal: Routine;
+  /** Native routines, where there are any. */
+  products: Products | undefined;
 }
 
 /** Σ (x − mean)(x − mean)ᵀ over all rows, [dims, dims]. */

@@ -24,7 +24,7 @@ export const full: Covariance = {
   image: 'full',
 
   memory: matrixMemory,
-  addKernels: ({ m, layout }) => {
+  addKernels: ({ m, layout, products }) => {
     addExpectation(m, layout, {
       pass: PASSES.expect,
       distance: triangularDistance(m, layout),
@@ -33,8 +33,9 @@ export const full: Covariance = {
       factorStride: layout.factorBytes,
       data: layout.data,
       hard: false,
+      evaluate: products?.evaluate,
     });
-    addMoments(m, layout, 'outer');
+    addMoments(m, layout, 'outer', products?.outer);
     addFactorisation(m, layout, { drifts: true });
   },
   expectation: [PASSES.expect],

@@ -6,6 +6,7 @@ import {
   bitmask,
   constant,
   demote,
+  div,
   equal,
   exp,
   fetchAdd,
@@ -34,13 +35,13 @@ import {
   type SimdModule,
   type Value,
 } from '../../simd/index.js';
-import { TILE, type MemoryLayout, type Scratch } from './layout.js';
+import { TILE, type MemoryLayout, type Scratch, type TileScratch } from './layout.js';
 import { PASSES, type Pass } from './passes.js';
 
 /** A responsibility of 10⁻¹⁰ or less is none. */
 export const NEGLIGIBLE = Math.log(1e10);
 /** Pairs are dismissed a little later than that, for the rounding of the bounds. */
-const DISMISSED = NEGLIGIBLE + 0.1;
+export const DISMISSED = NEGLIGIBLE + 0.1;
 
 export interface ExpectationNames {
   pass: Pass;
@@ -53,6 +54,8 @@ export interface ExpectationNames {
   data: number;
   /** k-means: only the nearest component counts. */
   hard: boolean;
+  /** What takes the place of `evaluateList`, if anything does. */
+  evaluate?: Routine | undefined;
 }
 
 /**
@@ -104,36 +107,55 @@ interface Tile {
  * The E-step over tiles of rows. For each row its likeliest component of the last iteration is evaluated first; then,
  * component by component, those pairs that the bounds cannot dismiss. What is dismissed has a responsibility below
  * 10⁻¹⁰. Leaves the squared distances (or bounds), each row's log density and likeliest component, and tile sums.
+ *
+ * A component's turn comes for all tiles of a batch before that of the next: its factor is read from far away once for the
+ * batch, not for each tile's few rows.
  */
 export function addExpectation(m: SimdModule, layout: MemoryLayout, names: ExpectationNames): void {
   const scratch = layout.offsets;
-  const evaluate = evaluateList(m, layout, scratch, names);
-  const scan = scanBounds(m, layout, scratch, names);
+  const evaluate = names.evaluate ?? evaluateList(m, layout, scratch, names);
+  const scan = scanBounds(m, layout, names);
   const density = names.hard ? nearestSum(m) : logDensities(m, layout);
   const parameters = { thread: 'i32', slot: 'i32', tiles: 'i32', rows: 'i32', components: 'i32' } as const;
   m.routine(names.pass.name, parameters, undefined, (f, { thread, slot, tiles, rows, components }) => {
     const room = f.local('i32', add(mul(thread, layout.scratchBytes), layout.scratch));
     const list = f.local('i32', add(room, scratch.list));
-    eachTile(f, layout, tiles, t => {
-      const tile = locate(f, layout, names.data, slot, t, rows);
-      begin(f, scratch, tile, room, components);
-      const order = f.local('i32', add(room, scratch.order));
-      f.range(0, components, 1, k => {
-        const group = f.local('i32', load('i32', add(room, shiftLeft(k, 2)), scratch.counts));
-        f.call(evaluate, room, order, group, k, tile.rows, tile.distances, tile.best, tile.bestLog);
-        f.set(order, add(order, shiftLeft(group, 2)));
+    const batches = f.local('i32', div(add(tiles, layout.batchTiles - 1), i32(layout.batchTiles)));
+    eachTile(f, layout, batches, batch => {
+      const first = f.local('i32', mul(batch, layout.batchTiles));
+      const end = f.local('i32', add(first, layout.batchTiles));
+      f.if(greater(end, tiles), () => f.set(end, tiles));
+      const eachOfBatch = (body: (tile: Tile, own: Local<'i32'>, t: Local<'i32'>) => void): void =>
+        f.range(first, end, 1, t => {
+          const own = f.local('i32', add(mul(sub(t, first), layout.tileScratchBytes), add(room, scratch.tiles)));
+          body(locate(f, layout, names.data, slot, t, rows), own, t);
+        });
+      eachOfBatch((tile, own) => begin(f, layout.tileOffsets, tile, own, components));
+      f.range(0, components, 1, k =>
+        eachOfBatch((tile, own) => {
+          const { order, counts } = layout.tileOffsets;
+          const before = f.local('i32', load('i32', add(own, shiftLeft(k, 2)), counts));
+          const group = f.local('i32', sub(load('i32', add(own, shiftLeft(k, 2)), counts + 4), before));
+          const members = f.local('i32', add(add(own, order), shiftLeft(before, 2)));
+          f.call(evaluate, room, members, group, k, tile.rows, tile.distances, tile.best, tile.bestLog);
+        }),
+      );
+      f.range(0, components, 1, k =>
+        eachOfBatch((tile, own) => {
+          const found = result('i32', scan, own, list, tile.count, k, tile.distances, tile.bestLog);
+          const candidates = f.local('i32', found);
+          f.call(evaluate, room, list, candidates, k, tile.rows, tile.distances, tile.best, tile.bestLog);
+        }),
+      );
+      eachOfBatch((tile, _, t) => {
+        const sum = result('f64', density, tile.count, components, tile.distances, tile.bestLog, tile.logDensity);
+        f.store(add(shiftLeft(add(slot, t), 3), layout.tileSums), sum);
       });
-      f.range(0, components, 1, k => {
-        const candidates = f.local('i32', result('i32', scan, room, tile.count, k, tile.distances, tile.bestLog));
-        f.call(evaluate, room, list, candidates, k, tile.rows, tile.distances, tile.best, tile.bestLog);
-      });
-      const sum = result('f64', density, tile.count, components, tile.distances, tile.bestLog, tile.logDensity);
-      f.store(add(shiftLeft(add(slot, t), 3), layout.tileSums), sum);
     });
   });
 }
 
-/** Runs `body` for tile after tile, whichever thread is free. */
+/** Runs `body` for tile after tile, or other pieces, whichever thread is free. */
 export function eachTile(f: Body, { next }: MemoryLayout, tiles: I, body: (t: Local<'i32'>) => void): void {
   const t = f.local('i32', fetchAdd(i32(next), 1));
   f.while(less(t, tiles), () => {
@@ -159,9 +181,10 @@ export function locate(f: Body, layout: MemoryLayout, data: number, slot: I, t: 
 }
 
 /** Sorts the tile's rows by their former component; nothing is known yet about this iteration. */
-function begin(f: Body, scratch: Scratch, tile: Tile, room: Local<'i32'>, components: Local<'i32'>): void {
-  const counts = f.local('i32', add(room, scratch.counts));
-  f.clear(counts, shiftLeft(components, 2));
+function begin(f: Body, scratch: TileScratch, tile: Tile, room: Local<'i32'>, components: Local<'i32'>): void {
+  const starts = f.local('i32', add(room, scratch.counts));
+  const counts = f.local('i32', add(starts, 4));
+  f.clear(starts, shiftLeft(add(components, 1), 2));
   f.range(0, tile.count, 1, n => {
     const component = f.local('i32', load('i32', add(tile.best, shiftLeft(n, 2))));
     f.store(add(room, shiftLeft(n, 2)), component, scratch.former);
@@ -187,13 +210,6 @@ function begin(f: Body, scratch: Scratch, tile: Tile, room: Local<'i32'>, compon
     f.store(add(room, shiftLeft(load('i32', at), 2)), n, scratch.order);
     increment(f, at);
   });
-  // Ends of the groups → sizes, from the last to the first.
-  const k = f.local('i32', sub(components, 1));
-  f.while(notEqual(k, 0), () => {
-    const at = f.local('i32', add(counts, shiftLeft(k, 2)));
-    f.store(at, sub(load('i32', at), load('i32', sub(at, 4))));
-    f.set(k, sub(k, 1));
-  });
 }
 
 function increment(f: Body, address: Value<'i32'>): void {
@@ -201,19 +217,21 @@ function increment(f: Body, address: Value<'i32'>): void {
   f.store(at, add(load('i32', at), 1));
 }
 
+/** Parameters of `evaluateList`. */
+export const EVALUATE = {
+  room: 'i32',
+  list: 'i32',
+  count: 'i32',
+  k: 'i32',
+  rows: 'i32',
+  distances: 'i32',
+  best: 'i32',
+  bestLog: 'i32',
+} as const;
+
 /** Distances of the listed rows to component k; keeps each row's likeliest component up to date. */
 function evaluateList(m: SimdModule, layout: MemoryLayout, scratch: Scratch, names: ExpectationNames): Routine {
-  const parameters = {
-    room: 'i32',
-    list: 'i32',
-    count: 'i32',
-    k: 'i32',
-    rows: 'i32',
-    distances: 'i32',
-    best: 'i32',
-    bestLog: 'i32',
-  } as const;
-  return m.routine(undefined, parameters, undefined, (f, { room, list, count, k, rows, distances, best, bestLog }) => {
+  return m.routine(undefined, EVALUATE, undefined, (f, { room, list, count, k, rows, distances, best, bestLog }) => {
     f.if(equal(count, 0), () => f.return());
     const mean = f.local('i32', add(mul(k, layout.rowBytes), names.means));
     const factor = f.local('i32', add(mul(k, names.factorStride), names.factors));
@@ -259,20 +277,27 @@ const constantOf = (layout: MemoryLayout, { hard }: ExpectationNames, k: I): Val
   hard ? constant('f32', 0) : load('f32', add(shiftLeft(k, 2), layout.constants));
 
 /** Moves component k's old distances to lower bounds of the new ones, and lists the rows that these can't dismiss. */
-function scanBounds(m: SimdModule, layout: MemoryLayout, scratch: Scratch, names: ExpectationNames): Routine {
-  const parameters = { room: 'i32', count: 'i32', k: 'i32', distances: 'i32', bestLog: 'i32' } as const;
-  return m.routine(undefined, parameters, 'i32', (f, { room, count, k, distances, bestLog }) => {
+function scanBounds(m: SimdModule, layout: MemoryLayout, names: ExpectationNames): Routine {
+  const parameters = {
+    own: 'i32',
+    list: 'i32',
+    count: 'i32',
+    k: 'i32',
+    distances: 'i32',
+    bestLog: 'i32',
+  } as const;
+  return m.routine(undefined, parameters, 'i32', (f, { own, list, count, k, distances, bestLog }) => {
+    const next = f.local('i32', list);
     const column = f.local('i32', add(distances, mul(k, TILE * 4)));
     const decay = f.local('f32x4', loadSplat('f32x4', add(shiftLeft(k, 2), layout.decay)));
     const drift = f.local('f32x4', loadSplat('f32x4', add(shiftLeft(k, 2), layout.drift)));
     const c = f.local('f32x4', splat('f32x4', constantOf(layout, names, k)));
     const component = f.local('i32x4', splat('i32x4', k));
-    const list = f.local('i32', add(room, scratch.list));
     const bits = f.local('i32');
     f.range(0, shiftLeft(count, 2), 16, at => {
       const known = f.local('f32x4', load('f32x4', add(column, at)));
       const moved = f.local('f32x4', max(sub(mul(sqrt(known), decay), drift), lift('f32x4', 0)));
-      const former = load('i32x4', add(room, at), scratch.former);
+      const former = load('i32x4', add(own, at), layout.tileOffsets.former);
       // Evaluated in this iteration already: exact, and no candidate.
       const exact = f.local('mask', equal(former, component));
       const bound = f.local('f32x4', select(known, mul(moved, moved), exact));
@@ -280,12 +305,12 @@ function scanBounds(m: SimdModule, layout: MemoryLayout, scratch: Scratch, names
       const limit = limitOf(c, load('f32x4', add(bestLog, at)), names.hard);
       f.set(bits, bitmask(andNot(less(bound, limit), exact)));
       f.while(notEqual(bits, 0), () => {
-        f.store(list, add(trailingZeros(bits), quarter(at)));
-        f.set(list, add(list, 4));
+        f.store(next, add(trailingZeros(bits), quarter(at)));
+        f.set(next, add(next, 4));
         f.set(bits, and(bits, sub(bits, 1)));
       });
     });
-    f.return(quarter(sub(list, add(room, scratch.list))));
+    f.return(quarter(sub(next, list)));
   });
 }
 

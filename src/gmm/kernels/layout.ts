@@ -5,6 +5,8 @@ import type { CovarianceType } from '../names.js';
 export const TILE = 1024;
 /** Rows whose outer products are summed in single precision before they join the double-precision sums. */
 export const PANEL = 128;
+/** Rows whose distances are computed together, at most: native ones; WebAssembly's are four. */
+const CENTRED = 8;
 
 /** Tiles of the longest segment, and segments that there are at least where there are as many tiles. */
 const LONGEST_SEGMENT = 16;
@@ -150,6 +152,10 @@ export interface MemoryLayout extends WorkspaceShape, Record<keyof Regions, numb
   /** Where things lie in a thread's scratch. */
   offsets: Scratch;
   scratchBytes: number;
+  /** Tiles that a thread has at work together in the E-step, and where things of each lie. */
+  batchTiles: number;
+  tileOffsets: TileScratch;
+  tileScratchBytes: number;
   bytes: number;
   pages: number;
 }
@@ -162,17 +168,14 @@ export const viewsOf = (layout: MemoryLayout, buffer: ArrayBufferLike): Views =>
 
 /** Offsets within a thread's scratch. */
 export interface Scratch {
-  /** f32 [4, width]: four centred rows. */
+  /** f32 [8, width]: centred rows. */
   centred: number;
   /** i32 [TILE + PANEL]: rows to be worked on. */
   list: number;
   /** f32 [TILE + PANEL]: their responsibilities. */
   weights: number;
-  /** i32 [TILE]: rows in the order of their components, and each row's component before this pass. */
-  order: number;
-  former: number;
-  /** i32 [components + 1] */
-  counts: number;
+  /** One `TileScratch` for each tile of a batch. */
+  tiles: number;
   /** f32 panels of rows, in columns of eight, and of weighted rows, in columns of four. */
   panel: number;
   weighted: number;
@@ -187,15 +190,39 @@ export interface Scratch {
   vector: number;
 }
 
-function planScratch(components: number, width: number, memory: CovarianceMemory): Scratch & { bytes: number } {
+/** Offsets within what a thread keeps of a tile. */
+export interface TileScratch {
+  /** i32 [TILE]: rows in the order of their components, and each row's component before this pass. */
+  order: number;
+  former: number;
+  /** i32 [components + 1]: how many rows of the tile belong to components before. */
+  counts: number;
+}
+
+function planTile(components: number): TileScratch & { bytes: number } {
   const arena = new Arena();
   return {
-    centred: arena.take(4 * width * 4),
-    list: arena.take((TILE + PANEL) * 4),
-    weights: arena.take((TILE + PANEL) * 4),
     order: arena.take(TILE * 4),
     former: arena.take(TILE * 4),
     counts: arena.take((components + 1) * 4),
+    bytes: arena.bytes,
+  };
+}
+
+/** Enough for a component's factor to be read much more often than fetched; fewer where threads would have nothing to do. */
+const MOST_BATCH_TILES = 8;
+const BATCHES_PER_THREAD = 4;
+
+const batchTilesOf = ({ residentRows, threads }: WorkspaceShape): number =>
+  Math.max(1, Math.min(MOST_BATCH_TILES, Math.floor(residentRows / TILE / threads / BATCHES_PER_THREAD)));
+
+function planScratch(width: number, memory: CovarianceMemory, tileBytes: number): Scratch & { bytes: number } {
+  const arena = new Arena();
+  return {
+    centred: arena.take(CENTRED * width * 4),
+    list: arena.take((TILE + PANEL) * 4),
+    weights: arena.take((TILE + PANEL) * 4),
+    tiles: arena.take(tileBytes),
     panel: arena.take(memory.panel * 4),
     weighted: arena.take(memory.panel * 4),
     sums: arena.take(width * 4),
@@ -216,7 +243,9 @@ export function planLayout(
 ): MemoryLayout {
   const width = Math.ceil(shape.dims / 8) * 8;
   const memory = memoryOf(shape.components, width);
-  const offsets = planScratch(shape.components, width, memory);
+  const batchTiles = batchTilesOf(shape);
+  const tileOffsets = planTile(shape.components);
+  const offsets = planScratch(width, memory, batchTiles * tileOffsets.bytes);
   const regions = regionsOf(shape, width, memory, offsets.bytes);
   const arena = new Arena();
   const addresses = mapped(regions, ({ bytes }) => arena.take(bytes));
@@ -231,6 +260,9 @@ export function planLayout(
     factorBytes: memory.factor * 4,
     offsets,
     scratchBytes: offsets.bytes,
+    batchTiles,
+    tileOffsets,
+    tileScratchBytes: tileOffsets.bytes,
     bytes: arena.bytes,
     pages: arena.pages,
   };

@@ -40,6 +40,8 @@ export interface MaximisationNames {
   moments: Moments;
   /** k-means: a row belongs to its nearest component alone. */
   hard: boolean;
+  /** What takes the place of `outerProducts`, if anything does. */
+  outer?: Routine | undefined;
 }
 
 type I = Value<'i32'>;
@@ -94,9 +96,10 @@ export function addMaximisation(m: SimdModule, layout: MemoryLayout, names: Maxi
 }
 
 /** The M-step's sums by responsibility, and those of rows that each belong to one component, about the means. */
-export function addMoments(m: SimdModule, layout: MemoryLayout, moments: Moments): void {
-  addMaximisation(m, layout, { pass: PASSES.maximise, means: layout.means, moments, hard: false });
-  addMaximisation(m, layout, { pass: PASSES.gather, means: layout.means, moments, hard: true });
+export function addMoments(m: SimdModule, layout: MemoryLayout, moments: Moments, outer?: Routine): void {
+  const names = { means: layout.means, moments, outer };
+  addMaximisation(m, layout, { ...names, pass: PASSES.maximise, hard: false });
+  addMaximisation(m, layout, { ...names, pass: PASSES.gather, hard: true });
 }
 
 function clearSums(f: Body, layout: MemoryLayout, { moments }: MaximisationNames, k: I): void {
@@ -173,7 +176,7 @@ const shiftOne = (bits: I): I => ({ type: 'i32', code: [...i32(1).code, ...bits.
 /** Adds up to PANEL listed rows to component k's sums. */
 function flushPanel(m: SimdModule, layout: MemoryLayout, scratch: Scratch, names: MaximisationNames): Routine {
   const { width, rowBytes } = layout;
-  const outer = names.moments === 'outer' ? outerProducts(m, layout, scratch) : undefined;
+  const outer = names.moments === 'outer' ? (names.outer ?? outerProducts(m, layout, scratch)) : undefined;
   const parameters = { room: 'i32', k: 'i32', first: 'i32', count: 'i32' } as const;
   return m.routine(undefined, parameters, undefined, (f, { room, k, first, count }) => {
     const mean = f.local('i32', add(mul(k, rowBytes), names.means));
@@ -252,10 +255,12 @@ function addLanes(
   });
 }
 
+/** Parameters of `outerProducts`. */
+export const OUTER = { room: 'i32', matrix: 'i32', spread: 'i32', count: 'i32' } as const;
+
 /** Σ over the panel's rows of weighted · rowᵀ, on and below the diagonal, added to a double-precision matrix. */
 function outerProducts(m: SimdModule, { width }: MemoryLayout, scratch: Scratch): Routine {
-  const parameters = { room: 'i32', matrix: 'i32', spread: 'i32', count: 'i32' } as const;
-  return m.routine(undefined, parameters, undefined, (f, { room, matrix, spread, count }) => {
+  return m.routine(undefined, OUTER, undefined, (f, { room, matrix, spread, count }) => {
     const left = f.local('i32');
     const x = f.local('i32');
     const weighted = f.local('i32');
