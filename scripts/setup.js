@@ -22,16 +22,19 @@ await setUpEngine();
 async function setUpEngine() {
   const chosen = process.env.MAETOK_ENGINE;
   if (chosen === 'wasm' || chosen === 'js') return;
-  const { engineCache, installedEngines } = await import('../dist/engine/installed.js');
-  if (installedEngines().length > 0) return;
+  const { engineCache, installedEngines, isCurrent } = await import('../dist/engine/installed.js');
+  const installed = installedEngines();
+  if (installed.some(isCurrent)) return;
   const record = join(engineCache(), 'install-failed.json');
   const earlier = readRecord(record);
   if (earlier) {
-    goOn(`could not be set up at ${earlier.when} (${earlier.reason}) and is not tried again for some hours`);
+    goOn(`could not be set up at ${earlier.when} (${earlier.reason}) and is not tried again for some hours`, installed);
     return;
   }
-  say('setting up the native engine, once: a few minutes, about 1.2 GB of disk while it works');
-  const install = [join(root, 'bin/maetok.js'), 'engine', 'install'];
+  const what = installed.length > 0 ? 'again, as its kernels have changed' : 'once';
+  say(`setting up the native engine, ${what}: a few minutes, about 1.2 GB of disk while it works`);
+  const gpu = installed.some(({ build }) => build === 'gpu') ? ['--gpu'] : [];
+  const install = [join(root, 'bin/maetok.js'), 'engine', 'install', ...gpu];
   const { status, signal, stderr } = spawnSync(process.execPath, install, { stdio: ['ignore', 2, 'pipe'] });
   const lines = stderr.toString().trim();
   if (status === 0) {
@@ -45,7 +48,7 @@ async function setUpEngine() {
       .at(-1)
       ?.replace(/^maetok: /, '') || `ended by ${signal ?? status}`;
   if (status !== 130) remember(record, reason);
-  goOn(`could not be set up: ${reason}`);
+  goOn(`could not be set up: ${reason}`, installed);
 }
 
 /** Whether a failed attempt is too recent to try again. */
@@ -67,10 +70,10 @@ function remember(path, reason) {
   }
 }
 
-function goOn(why) {
-  say(
-    `the native engine ${why}; going on with WebAssembly, several times slower (\`maetok engine install\` tries again)`,
-  );
+function goOn(why, installed) {
+  const instead =
+    installed.length > 0 ? 'the one that is there, whose kernels are not used' : 'WebAssembly, several times slower';
+  say(`the native engine ${why}; going on with ${instead} (\`maetok engine install\` tries again)`);
 }
 
 function say(text) {

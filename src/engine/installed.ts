@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
+import { digestOf } from './kernel-sources.js';
 
 /** The TensorFlow that `engine install` gives the package. */
 export const TENSORFLOW_VERSION = '2.21.0';
@@ -29,6 +30,10 @@ export interface Manifest {
 export interface InstalledEngine extends Manifest {
   folder: string;
 }
+
+/** Whether an engine was compiled with this version's kernels. */
+export const isCurrent = ({ kernels, products }: Manifest): boolean =>
+  kernels === digestOf('kernels') && products?.sources === digestOf('products');
 
 export const MANIFEST = 'engine.json';
 

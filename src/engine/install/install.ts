@@ -8,6 +8,7 @@ import {
   engineCache,
   engineName,
   installedEngines,
+  isCurrent,
   MANIFEST,
   TENSORFLOW_VERSION,
   type Build,
@@ -67,7 +68,7 @@ export async function installEngine(options: InstallOptions): Promise<InstalledE
   return await withLock(join(cache, `${name}.lock`), { log, signal }, async () => {
     await removeLeftovers(cache, name);
     const present = installedEngines(cache).find(engine => engine.build === recipe.build);
-    const current = present?.kernels === digestOf('kernels') && present.products?.sources === digestOf('products');
+    const current = present !== undefined && isCurrent(present);
     if (present && !current) log.note('the installed engine was compiled with kernels of another version');
     if (present && current && options.force !== true && options.from === undefined) {
       log.note(`TensorFlow ${present.tensorflow} (${present.build}) is already installed in ${present.folder}`);
