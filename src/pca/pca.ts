@@ -94,7 +94,7 @@ function principalAxes(name: string, moments: Moments, options: Dimensions & Pic
   const total = trace(scatter, width);
   requireVariance(name, total);
   const found = leadingSpectrum(scatter, width, {
-    enough: values => needed(values, total, options) !== undefined,
+    needed: values => needed(values, total, options),
     solver: options.solver,
   });
   const rank = Math.min(rows - 1, numericalRank(found.values, roundingShare(precision, width)));

@@ -22,8 +22,8 @@ export interface Spectrum {
 }
 
 export interface SpectrumOptions {
-  /** Whether these eigenvalues, descending, are as many as are needed. */
-  enough: (values: Float64Array) => boolean;
+  /** How many of these eigenvalues, descending, are needed; undefined where more are. */
+  needed: (values: Float64Array) => number | undefined;
   /** Default: block iteration where solving for all pairs would take minutes. */
   solver?: 'all' | 'block' | undefined;
 }
@@ -32,20 +32,37 @@ export interface SpectrumOptions {
 const ALL_AT_ONCE = { lapack: 5000, other: 1536 };
 
 /** Eigenpairs of a positive semi-definite matrix `a` [n, n] from the largest on, at least as many as are needed. */
-export function leadingSpectrum(a: Float64Array, n: number, { enough, solver }: SpectrumOptions): Spectrum {
+export function leadingSpectrum(a: Float64Array, n: number, { needed, solver }: SpectrumOptions): Spectrum {
   const limit = linearAlgebra().name.startsWith('LAPACK') ? ALL_AT_ONCE.lapack : ALL_AT_ONCE.other;
   if ((solver ?? (n <= limit ? 'all' : 'block')) === 'all') return allPairs(a, n);
-  let basis: Float32Array | undefined;
-  for (let size = Math.ceil(n / 16); size <= n / 3; size *= 2) {
-    const found = blockIteration(a, n, size, basis, enough);
+  let start: Float32Array | undefined;
+  for (let size = Math.ceil(n / 16); size <= n / 3;) {
+    const found = blockIteration(a, n, size, start, needed);
     if ('residual' in found) return found;
-    basis = found.basis;
+    start = found.basis;
+    const next = Math.min(n / 3, HEADROOM * foreseen(found.values, n, needed));
+    size = Math.floor(Math.max(GROWTH * size + 1, next));
   }
   return allPairs(a, n);
 }
 
-/** Pairs of a block that count: the last tenth converges slowest. */
-const counted = (size: number): number => Math.floor(size * 0.9);
+/** How much larger the next block is at least, and than what is foreseen: pairs far from a block's end are found sooner. */
+const [GROWTH, HEADROOM] = [1.25, 1.3];
+
+/** How many values will be needed, if they go on falling by the power law of those that a block tells well. */
+function foreseen(values: Float64Array, n: number, needed: SpectrumOptions['needed']): number {
+  const [from, to] = [values.length >> 3, values.length >> 1];
+  const power = Math.log(values[to] / values[from]) / Math.log((to + 1) / (from + 1));
+  const all = Float64Array.from({ length: n }, (_, k) =>
+    k < to ? values[k] : values[to] * ((k + 1) / (to + 1)) ** power,
+  );
+  return needed(all) ?? n;
+}
+
+/** Pairs to find beyond those that are needed: by their last digits, double precision may ask for another. */
+const SPARE = 4;
+/** Of a block's pairs that can be found at all: the last tenth converges slowest. */
+const COUNTED = 0.9;
 
 function allPairs(a: Float64Array, n: number): Spectrum {
   const { values, vectors } = eigh(a, n);
@@ -75,24 +92,31 @@ function blockIteration(
   n: number,
   size: number,
   start: Float32Array | undefined,
-  enough: SpectrumOptions['enough'],
-): Spectrum | { basis: Float32Array } {
-  const matrix = tf.tensor2d(Float32Array.from(a), [n, n]);
-  const needed = counted(size);
+  needed: SpectrumOptions['needed'],
+): Spectrum | { basis: Float32Array; values: Float64Array } {
+  const matrix = tf.tensor2d(new Float32Array(a), [n, n]);
   const converged = Math.max(CONVERGED, ROUNDING * Math.sqrt(n));
   // What is random in the block is raised once before anything is asked of it.
   let ritz = singleRitz(matrix, raised(matrix, startingBlock(n, size, start)));
+  const found = Math.floor(COUNTED * size);
+  const wantedOf = (values: Float64Array): number | undefined => {
+    const count = needed(values);
+    return count === undefined || count > found ? undefined : Math.min(found, count + SPARE);
+  };
   try {
-    if (!enough(ritz.values)) return { basis: ritz.vectors.dataSync() as Float32Array };
+    let wanted = wantedOf(ritz.values);
     for (let round = 0; round < ROUNDS; round++) {
       const open = ritz.residuals.findIndex(residual => residual > converged);
-      if (open < 0 || open >= needed) break;
+      // A block that seems too small gets one round more, so that it tells better what is needed.
+      if (open < 0 || (wanted === undefined ? round > 0 : open >= wanted)) break;
       const block = filtered(matrix, ritz, open);
       ritz.vectors.dispose();
       ritz = singleRitz(matrix, block);
+      wanted = wantedOf(ritz.values);
     }
-    const last = doubleRitz(a, n, Float64Array.from(ritz.vectors.dataSync()), size, needed);
-    return enough(last.values) ? last : { basis: ritz.vectors.dataSync() as Float32Array };
+    const basis = ritz.vectors.dataSync() as Float32Array;
+    const last = wanted === undefined ? undefined : doubleRitz(a, n, new Float64Array(basis), size, wanted);
+    return last && needed(last.values) !== undefined ? last : { basis, values: ritz.values };
   } finally {
     tf.dispose([matrix, ritz.vectors]);
   }
@@ -128,7 +152,7 @@ const cutBelow = (values: Float64Array, first: number): number =>
   Math.max(values[values.length - 1], values[first] * 1e-7);
 
 /** Values up to this many times the cut are filtered apart from larger ones. */
-const NEAR = 4;
+const NEAR = 2;
 
 /**
  * The vectors from `open` on, filtered; those before it stay. Vectors of large values get ahead by any filter, but they
@@ -224,16 +248,16 @@ function nearlyOrthonormal(block: Tensor2D): Tensor2D {
 const identity = (size: number): Float64Array =>
   Float64Array.from({ length: size * size }, (_, i) => (i % (size + 1) === 0 ? 1 : 0));
 
-/** The first `needed` pairs in double precision throughout. */
-function doubleRitz(a: Float64Array, n: number, block: Float64Array, size: number, needed: number): Spectrum {
+/** The first `count` pairs in double precision throughout. */
+function doubleRitz(a: Float64Array, n: number, block: Float64Array, size: number, count: number): Spectrum {
   const basis = orthonormal(block, size, n, 1);
   const image = imageOf(a, n, basis, size);
   const small = hostMatMul(image, basis, { m: size, k: n, n: size, transposeB: true });
   const found = allPairs(symmetric(small, size), size);
-  const values = found.values.slice(0, needed);
-  const coefficients = found.vectors.subarray(0, needed * size);
-  const vectors = hostMatMul(coefficients, basis, { m: needed, k: size, n });
-  const images = hostMatMul(coefficients, image, { m: needed, k: size, n });
+  const values = found.values.slice(0, count);
+  const coefficients = found.vectors.subarray(0, count * size);
+  const vectors = hostMatMul(coefficients, basis, { m: count, k: size, n });
+  const images = hostMatMul(coefficients, image, { m: count, k: size, n });
   let residual = 0;
   values.forEach((value, i) => {
     let squares = 0;

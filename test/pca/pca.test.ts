@@ -93,7 +93,7 @@ describe('PCA', () => {
       order.forEach((row, i) => shuffled.set(data.subarray(row * width, (row + 1) * width), i * width));
       const permuted = await rowMoments(arrayRows('permuted', shuffled, 700, width), { threads: 1, precision });
       const shares = ({ scatter }: typeof one): Float64Array => {
-        const { values: spectrum } = leadingSpectrum(scatter, width, { enough: () => true });
+        const { values: spectrum } = leadingSpectrum(scatter, width, { needed: () => 0 });
         const total = spectrum.reduce((a, b) => a + b, 0);
         return spectrum.map(value => value / total);
       };
@@ -113,8 +113,11 @@ describe('PCA', () => {
   it('finds the leading pairs of a wide matrix by block iteration as by solving for all', async () => {
     const width = 96;
     const { scatter } = await rowMoments(arrayRows('x', structured(400, width), 400, width), { threads: 1 });
-    const all = leadingSpectrum(scatter, width, { enough: () => true, solver: 'all' });
-    const block = leadingSpectrum(scatter, width, { enough: found => found.length >= 12, solver: 'block' });
+    const all = leadingSpectrum(scatter, width, { needed: () => 0, solver: 'all' });
+    const block = leadingSpectrum(scatter, width, {
+      needed: found => (found.length >= 12 ? 12 : undefined),
+      solver: 'block',
+    });
     expect(block.residual).toBeLessThan(1e-4);
     expect(block.values.subarray(0, 12)).toBeAllClose(all.values.subarray(0, 12), { rtol: 1e-6 });
     for (let k = 0; k < 6; k++) {
@@ -127,8 +130,11 @@ describe('PCA', () => {
   it('finds them by block iteration where there are fewer rows than axes', async () => {
     const [count, width] = [9, 128];
     const { scatter } = await rowMoments(arrayRows('few', structured(count, width), count, width), { threads: 1 });
-    const all = leadingSpectrum(scatter, width, { enough: () => true, solver: 'all' });
-    const block = leadingSpectrum(scatter, width, { enough: found => found.length >= 8, solver: 'block' });
+    const all = leadingSpectrum(scatter, width, { needed: () => 0, solver: 'all' });
+    const block = leadingSpectrum(scatter, width, {
+      needed: found => (found.length >= 8 ? 8 : undefined),
+      solver: 'block',
+    });
     expect(block.values.length).toBeGreaterThanOrEqual(8);
     expect(block.values.subarray(0, 8)).toBeAllClose(all.values.subarray(0, 8), { rtol: 1e-6 });
   });
