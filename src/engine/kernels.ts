@@ -225,6 +225,18 @@ export const softmaxed = (x: Tensor): Tensor => run('MaetokSoftmax', [x], T(x))[
 /** The gradient of its input. */
 export const softmaxGradient = (p: Tensor, dp: Tensor): Tensor => run('MaetokSoftmaxGrad', [p, dp], T(p))[0];
 
+/** Kernels that read, or change, many tensors at once, without a copy. */
+export interface InPlace {
+  /** How many tensors share the memory of this one. */
+  holders(x: Tensor): number;
+  /** AdamW on all parameters; scalars [6] as `updates.ts` says. */
+  adam(p: Tensor[], m: Tensor[], v: Tensor[], gradients: Tensor[], scalars: Tensor): void;
+  /** x ← x + share (target − x). */
+  move(xs: Tensor[], targets: Tensor[], share: Tensor): void;
+  /** Σ x² over all entries, a scalar. */
+  squares(xs: Tensor[]): Tensor;
+}
+
 /** AdamW on all parameters at once, in place; scalars [6] as `updates.ts` says. */
 export function adamInPlace(p: Tensor[], m: Tensor[], v: Tensor[], g: Tensor[], scalars: Tensor): void {
   run('MaetokAdam', [...p, ...m, ...v, ...g, scalars], { N: { int: p.length } }, 0);

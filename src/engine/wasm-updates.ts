@@ -1,4 +1,4 @@
-import type { InPlace } from './in-place.js';
+import type { InPlace } from './kernels.js';
 import { tf, type Tensor } from './tf.js';
 import { addressIn, wasmBackend } from './wasm-backend.js';
 import type { Elements } from './wasm-elements.js';
