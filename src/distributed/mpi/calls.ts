@@ -13,8 +13,6 @@ export interface Parts {
 
 /** What a rank asks of MPI. Each returns when it is done, for which other ranks must ask the same, in the same order. */
 export interface Calls {
-  rank: number;
-  size: number;
   allToAll(from: Memory, sent: Parts, to: Memory, received: Parts, type: MpiType): void;
   allGather(from: Memory, count: number, to: Memory, parts: Parts, type: MpiType): void;
   broadcast(data: Memory, count: number, root: number, type: MpiType): void;
@@ -54,11 +52,6 @@ export function callsOf(name: string, abi: MpiAbi): Calls {
       if (code !== 0) throw new Error(`${/MPI_\w+/.exec(declaration)![0]} failed with ${code}`);
     };
   };
-  const asked = (declaration: string): number => {
-    const answer: [number] = [0];
-    calling(declaration)(world, answer);
-    return answer[0];
-  };
   const test = calling('int MPI_Test(void *request, _Out_ int *done, void *status)');
   const status = Buffer.alloc(64);
   const done: [number] = [0];
@@ -83,8 +76,6 @@ export function callsOf(name: string, abi: MpiAbi): Calls {
   const barrier = waiting(`int MPI_Ibarrier(${H} comm, void *request)`);
   const addUp = calling(`int MPI_Reduce_local(void *from, void *to, int count, ${H} type, ${H} op)`);
   return {
-    rank: asked(`int MPI_Comm_rank(${H} comm, _Out_ int *rank)`),
-    size: asked(`int MPI_Comm_size(${H} comm, _Out_ int *size)`),
     allToAll: (from, sent, to, received, type) =>
       allToAll(from, sent.counts, sent.starts, types[type], to, received.counts, received.starts, types[type], world),
     allGather: (from, count, to, { counts, starts }, type) =>

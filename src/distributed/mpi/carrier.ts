@@ -17,7 +17,8 @@ export class Carrier {
 
   constructor(private readonly mpi: MpiLibrary) {
     const { name, abi } = mpi;
-    this.worker = new Worker(THREAD, { workerData: { name, abi } satisfies ThreadData });
+    const workerData: ThreadData = { name, abi, rank: mpi.rank(), size: mpi.size() };
+    this.worker = new Worker(THREAD, { workerData });
     this.worker.unref();
     this.worker.on('message', (answer: FromThread) => this.asked.shift()?.settle(answer));
     this.worker.on('error', ({ message }) => this.asked.splice(0).forEach(({ settle }) => settle({ fault: message })));

@@ -1,3 +1,4 @@
+import type { Communicator } from '../communicator.js';
 import { shareOf } from '../share.js';
 import type { Calls, Parts } from './calls.js';
 
@@ -16,9 +17,11 @@ const WIDTH = { float: 4, double: 8 };
 /** So many bytes go into one call, whose counts are of 32 bits. */
 const LONGEST = 1 << 30;
 
-export function carryOut(calls: Calls, operation: Operation): Outcome {
-  if (operation.kind === 'gather') return gather(calls, operation);
-  if (operation.kind === 'sum') sum(calls, operation);
+type Place = Pick<Communicator, 'rank' | 'size'>;
+
+export function carryOut(calls: Calls, place: Place, operation: Operation): Outcome {
+  if (operation.kind === 'gather') return gather(calls, place, operation);
+  if (operation.kind === 'sum') sum(calls, place, operation);
   else if (operation.kind === 'broadcast') broadcast(calls, operation);
   else calls.barrier();
   return undefined;
@@ -28,8 +31,7 @@ export function carryOut(calls: Calls, operation: Operation): Outcome {
  * Each rank gets everyone's numbers of its share, adds them up and gives the sums to all: 2 (N − 1) / N of the bytes pass through
  * each link, and the terms are added in the order of ranks whatever the library and the length.
  */
-function sum(calls: Calls, { at, length, type }: Operation & { kind: 'sum' }): void {
-  const { rank, size } = calls;
+function sum(calls: Calls, { rank, size }: Place, { at, length, type }: Operation & { kind: 'sum' }): void {
   const shares = partsOf(Array.from({ length: size }, (_, of) => lengthOf(shareOf({ rank: of, size }, length))));
   const own = shares.counts[rank];
   const terms = new Uint8Array(own * size * WIDTH[type]);
@@ -45,8 +47,7 @@ function broadcast(calls: Calls, { at, length, root }: Operation & { kind: 'broa
 }
 
 /** Stretch by stretch, of every rank at once. */
-function gather(calls: Calls, { at, length }: Operation & { kind: 'gather' }): Uint8Array[] {
-  const { rank, size } = calls;
+function gather(calls: Calls, { rank, size }: Place, { at, length }: Operation & { kind: 'gather' }): Uint8Array[] {
   const lengths = new Float64Array(size);
   calls.allGather(Float64Array.of(length), 1, lengths, partsOf(new Array<number>(size).fill(1)), 'double');
   const all = Array.from(lengths, bytes => new Uint8Array(bytes));

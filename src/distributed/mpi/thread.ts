@@ -9,6 +9,8 @@ import { carryOut, type Operation, type Outcome } from './operations.js';
 export interface ThreadData {
   name: string;
   abi: MpiAbi;
+  rank: number;
+  size: number;
 }
 
 /** The next operation, or the end, for which other ranks are waited. */
@@ -17,11 +19,11 @@ export type ToThread = Operation | { kind: 'end' };
 /** One to each message, in order. */
 export type FromThread = { outcome: Outcome } | { fault: string };
 
-const { name, abi } = workerData as ThreadData;
+const { name, abi, ...place } = workerData as ThreadData;
 const calls = callsOf(name, abi);
 
 function outcomeOf(message: ToThread): Outcome {
-  if (message.kind !== 'end') return carryOut(calls, message);
+  if (message.kind !== 'end') return carryOut(calls, place, message);
   calls.finalize();
   return undefined;
 }
