@@ -34,8 +34,9 @@ async function killed(words: string[], rank: number, happened: () => boolean) {
 /** Who names the rank: its launcher, or for lack of one that does the ranks that are left. */
 const NAMED: Record<LauncherName, RegExp> = {
   'Open MPI': /process rank 1 .* exited on signal 9/,
-  // It names a process, and has ended the others before they could say more.
-  MPICH: /BAD TERMINATION[^]*EXIT CODE: 9/,
+  // It names a process, and ends the others before they could say more: 9 is the killed one's, and 6 that of a rank whose
+  // UCX was just reading the killed one's memory, which it takes for a reason to abort.
+  MPICH: /BAD TERMINATION[^]*EXIT CODE: [96]/,
   torchrun: /maetok: rank 1 is gone/,
 };
 
