@@ -6,15 +6,10 @@
 #include <cmath>
 #include <limits>
 
-#include "runtime.h"
+#include "tiles.h"
 
 #if defined(__x86_64__)
 #include <immintrin.h>
-#if defined(__linux__) && !defined(__clang__) && __has_include(<amxbf16intrin.h>)
-#include <sys/syscall.h>
-#include <unistd.h>
-#define MAETOK_AMX
-#endif
 #endif
 
 namespace maetok {
@@ -139,14 +134,10 @@ const Units AVX512 = {singleSize, packSingle, packSingle, nothing, nothing, mult
 #if defined(MAETOK_AMX)
 
 /*
- * Tiles of bfloat16 (AMX): a number is the sum of two of them but for its last bits, and a product is that of both leading
- * parts and of either's leading part with the other's second. A tile's row is 64 bytes: 32 numbers.
+ * Tiles of bfloat16: a number is the sum of two of them but for its last bits, and a product is that of both leading
+ * parts and of either's leading part with the other's second.
  */
 
-#define AMX_CODE __attribute__((target("amx-tile,amx-bf16")))
-
-constexpr int64_t TILE_ROWS = 16;
-constexpr int64_t TILE_NUMBERS = 32;
 constexpr int64_t TILE_FLOATS = TILE_ROWS * TILE_NUMBERS / 2;
 
 int64_t tilesAlong(int64_t width) { return (width + TILE_NUMBERS - 1) / TILE_NUMBERS; }
@@ -178,26 +169,7 @@ void packTileColumns(const float* rows, int64_t width, float* packed) {
             [](int64_t row, int64_t column) { return column / 2 * TILE_NUMBERS + 2 * row + column % 2; });
 }
 
-/* Intrinsics of tiles do not say which memory they read: an empty statement makes the compiler write it before. */
-
-AMX_CODE void beginTiles() {
-  struct {
-    uint8_t palette = 1, start = 0, reserved[14] = {};
-    uint16_t bytes[16] = {};
-    uint8_t rows[16] = {};
-  } shapes;
-  for (int tile = 0; tile < 8; tile++) {
-    shapes.bytes[tile] = 2 * TILE_NUMBERS;
-    shapes.rows[tile] = TILE_ROWS;
-  }
-  asm volatile("" : : "r"(&shapes) : "memory");
-  _tile_loadconfig(&shapes);
-}
-
-AMX_CODE void endTiles() { _tile_release(); }
-
 AMX_CODE void multiplyTiles(const float* queries, const float* rows, int64_t width, float* products) {
-  constexpr int64_t STRIDE = 2 * TILE_NUMBERS;
   asm volatile("" : : "r"(queries), "r"(rows) : "memory");
   _tile_zero(0);
   _tile_zero(1);
@@ -205,22 +177,22 @@ AMX_CODE void multiplyTiles(const float* queries, const float* rows, int64_t wid
   _tile_zero(3);
   const float* ends = queries + tiledSize(width);
   for (const float *a = queries, *b = rows; a != ends; a += 4 * TILE_FLOATS, b += 4 * TILE_FLOATS) {
-    _tile_loadd(4, a + 2 * TILE_FLOATS, STRIDE);
-    _tile_loadd(5, a + 3 * TILE_FLOATS, STRIDE);
-    _tile_loadd(6, b, STRIDE);
-    _tile_loadd(7, b + TILE_FLOATS, STRIDE);
+    _tile_loadd(4, a + 2 * TILE_FLOATS, TILE_STRIDE);
+    _tile_loadd(5, a + 3 * TILE_FLOATS, TILE_STRIDE);
+    _tile_loadd(6, b, TILE_STRIDE);
+    _tile_loadd(7, b + TILE_FLOATS, TILE_STRIDE);
     _tile_dpbf16ps(0, 4, 6);
     _tile_dpbf16ps(1, 4, 7);
     _tile_dpbf16ps(2, 5, 6);
     _tile_dpbf16ps(3, 5, 7);
-    _tile_loadd(4, a, STRIDE);
-    _tile_loadd(5, a + TILE_FLOATS, STRIDE);
+    _tile_loadd(4, a, TILE_STRIDE);
+    _tile_loadd(5, a + TILE_FLOATS, TILE_STRIDE);
     _tile_dpbf16ps(0, 4, 6);
     _tile_dpbf16ps(1, 4, 7);
     _tile_dpbf16ps(2, 5, 6);
     _tile_dpbf16ps(3, 5, 7);
-    _tile_loadd(6, b + 2 * TILE_FLOATS, STRIDE);
-    _tile_loadd(7, b + 3 * TILE_FLOATS, STRIDE);
+    _tile_loadd(6, b + 2 * TILE_FLOATS, TILE_STRIDE);
+    _tile_loadd(7, b + 3 * TILE_FLOATS, TILE_STRIDE);
     _tile_dpbf16ps(0, 4, 6);
     _tile_dpbf16ps(1, 4, 7);
     _tile_dpbf16ps(2, 5, 6);
@@ -236,15 +208,8 @@ AMX_CODE void multiplyTiles(const float* queries, const float* rows, int64_t wid
 /** Twice what the second part's rounding leaves, the product of both second parts (2⁻¹⁶ each), and the sum's roundings. */
 float tiledError(int64_t width) { return 3 * 256 * UNIT_ROUNDOFF * 1.01f + 3 * (width + TILE_NUMBERS) * UNIT_ROUNDOFF; }
 
-const Units AMX = {tiledSize,     packTileRows, packTileColumns, beginTiles,
-                   endTiles, multiplyTiles,     aboveAvx512,     tiledError};
-
-/** Whether the kernel lets this process use tiles. */
-bool mayUseTiles() {
-  constexpr int REQUEST_PERMISSION = 0x1023, TILE_DATA = 18;
-  static const bool granted = syscall(SYS_arch_prctl, REQUEST_PERMISSION, TILE_DATA) == 0;
-  return granted;
-}
+const Units AMX = {tiledSize, packTileRows,  packTileColumns, beginTiles,
+                   endTiles,  multiplyTiles, aboveAvx512,     tiledError};
 
 #endif
 
@@ -253,7 +218,7 @@ const Units& unitsOf(int32_t most) {
 #if defined(__x86_64__)
   if (most >= 1 && __builtin_cpu_supports("avx512f")) {
 #if defined(MAETOK_AMX)
-    if (most >= 2 && __builtin_cpu_supports("amx-bf16") && mayUseTiles()) return AMX;
+    if (most >= 2 && hasTiles()) return AMX;
 #endif
     return AVX512;
   }

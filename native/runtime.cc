@@ -131,6 +131,9 @@ void* readAttributes(TF_OpKernelConstruction* construction) {
   TF_OpKernelConstruction_GetAttrInt32(construction, "left", &read->left, status);
   TF_OpKernelConstruction_GetAttrInt32(construction, "neighbours", &read->neighbours, status);
   TF_OpKernelConstruction_GetAttrInt32(construction, "units", &read->units, status);
+  TF_OpKernelConstruction_GetAttrInt32(construction, "turn_a", &read->turnA, status);
+  TF_OpKernelConstruction_GetAttrInt32(construction, "turn_b", &read->turnB, status);
+  TF_OpKernelConstruction_GetAttrInt32(construction, "rounded", &read->rounded, status);
   TF_OpKernelConstruction_GetAttrInt32(construction, "N", &read->count, status);
   TF_OpKernelConstruction_GetAttrType(construction, "Tout", &read->out, status);
   TF_DeleteStatus(status);
@@ -169,6 +172,7 @@ const bool registered = [] {
   registerConvolution();
   registerGroupNorm();
   registerLayers();
+  registerMatrixProduct();
   registerNeighbours();
   registerNormalisation();
   registerUpdates();

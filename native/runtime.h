@@ -156,6 +156,8 @@ struct Attributes {
   int32_t neighbours = 1;
   /** The widest vector units that may be used, a number of the kernel's own. */
   int32_t units = 0;
+  /** Whether an operand is transposed, and whether operands are rounded to bfloat16 first. */
+  int32_t turnA = 0, turnB = 0, rounded = 0;
   /** Tensors in each list of inputs. */
   int32_t count = 0;
   TF_DataType out = TF_FLOAT;
@@ -180,6 +182,7 @@ void registerAttention();
 void registerConvolution();
 void registerGroupNorm();
 void registerLayers();
+void registerMatrixProduct();
 void registerNeighbours();
 void registerNormalisation();
 void registerUpdates();

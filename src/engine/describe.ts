@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { cpus, totalmem } from 'node:os';
-import { hasKernels } from './kernels.js';
+import { hasKernels } from './compiled.js';
 import { linearAlgebra } from './linalg/index.js';
 import type { EngineKind } from './names.js';
 import { nativeBackend } from './native.js';

@@ -1,4 +1,5 @@
-import { adamInPlace, hasKernels, holders, moveInPlace, squaresOf, type InPlace } from './kernels.js';
+import { hasKernels } from './compiled.js';
+import { adamInPlace, holders, moveInPlace, squaresOf, type InPlace } from './kernels.js';
 import { wasmUpdates } from './wasm-updates.js';
 
 const NATIVE: InPlace = { holders, adam: adamInPlace, move: moveInPlace, squares: squaresOf };

@@ -1,3 +1,4 @@
+export { hasKernels } from './compiled.js';
 export { describeEngine, queryGpu } from './describe.js';
 export { einsum } from './einsum.js';
 export {
@@ -19,7 +20,6 @@ export {
   gatedSum,
   gatedSumGradient,
   groupNormalised,
-  hasKernels,
   normalised,
   normalisedGradient,
   nearestRows,

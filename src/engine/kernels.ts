@@ -1,46 +1,12 @@
-import { isRounded, usesBfloat16 } from './mixed-precision.js';
+import { typeOf, usesBfloat16 } from './mixed-precision.js';
 import { DTYPE, nativeBackend, onNative, runOp, type Handle, type NativeDType, type OpAttributes } from './native.js';
+import { suitsTiles, tiledAttributes } from './tiles.js';
 import { tf, type Tensor, type Tensor2D } from './tf.js';
 /*
  * The kernels of native/: what a transformer does between its products, each in one pass over memory. They work on
  * operands: float32 tensors, or, under `--precision bf16`, bfloat16 ones, which TensorFlow.js has no name for. Such a
  * tensor calls itself float32; only the functions of this file can be given it, TensorFlow refuses it elsewhere.
  */
-
-/** Whether the running TensorFlow has them; and whether they may be used. */
-let compiled = false;
-let allowed = true;
-
-/** Whether layers use the kernels: on the processor, where the engine was compiled with this version's. */
-export const hasKernels = (): boolean => compiled && allowed && nativeBackend() !== undefined;
-
-/** Called once TensorFlow has started: whether it was compiled with the kernels that this version calls. */
-export function announceKernels(present: boolean): void {
-  compiled = present && nativeBackend()?.binding.isUsingGpuDevice() === false && tryKernel();
-}
-
-/** Runs `body` on TensorFlow's own operations alone, to compare. */
-export async function withoutKernels<T>(body: () => Promise<T>): Promise<T> {
-  allowed = false;
-  try {
-    return await body();
-  } finally {
-    allowed = true;
-  }
-}
-
-/** An old processor has none even then. */
-function tryKernel(): boolean {
-  try {
-    tf.tidy(() => columnSums(tf.ones([1, 1])));
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-/** TensorFlow's handle of a tensor. */
-const typeOf = (x: Tensor): NativeDType => (isRounded(x) ? 'bfloat16' : 'float32');
 
 /** Runs an op whose results may be bfloat16. */
 export function run(name: string, inputs: Tensor[], attributes: OpAttributes, outputs = 1): Tensor[] {
@@ -74,6 +40,10 @@ export function operandMatMul(
   { transposeA = false, transposeB = false }: MultiplyOptions = {},
 ): Tensor {
   const type = typeOf(a);
+  if (suitsTiles(a, b, { transposeA, transposeB })) {
+    const types = { a: type, b: typeOf(b), out: type };
+    return run('MaetokMatrixProduct', [a, b], tiledAttributes(types, { transposeA, transposeB }))[0];
+  }
   const T = { T: { type } } as const;
   // For float32 never `MatMul`: under a profiler, whose signals interrupt it, oneDNN's code behind it corrupts the heap
   // (seen in TensorFlow 2.21: a few steps of training under `node --cpu-prof`). In bfloat16 it is other code.

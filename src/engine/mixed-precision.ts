@@ -1,5 +1,6 @@
-import { DTYPE, nativeBackend, onNative } from './native.js';
+import { DTYPE, nativeBackend, onNative, type NativeDType } from './native.js';
 import { engineSettings } from './options.js';
+import { suitsTiles, tiledAttributes } from './tiles.js';
 import { tf, type Tensor } from './tf.js';
 const TO_BFLOAT16 = { SrcT: { type: 'float32' }, DstT: { type: 'bfloat16' } } as const;
 const TO_FLOAT32 = { SrcT: { type: 'bfloat16' }, DstT: { type: 'float32' } } as const;
@@ -41,6 +42,11 @@ function gradients(dz: Tensor, a: Tensor, b: Tensor, transposeA: boolean, transp
 function castAndMultiply(a: Tensor, b: Tensor, transposeA: boolean, transposeB: boolean): Tensor {
   return onNative(scope => {
     const ids = scope.ids([a, b]);
+    if (suitsTiles(a, b, { transposeA, transposeB })) {
+      const types = { a: typeOf(a), b: typeOf(b), out: 'float32' } as const;
+      const attributes = tiledAttributes(types, { transposeA, transposeB }, true);
+      return scope.tensor(scope.op('MaetokMatrixProduct', ids, attributes)[0]);
+    }
     // A weight may have been rounded before, once for many products.
     const inputs = [a, b].map((x, i) => (isRounded(x) ? ids[i] : scope.op('Cast', [ids[i]], TO_BFLOAT16)[0].id));
     const T = { T: { type: 'bfloat16' } } as const;
@@ -54,3 +60,6 @@ function castAndMultiply(a: Tensor, b: Tensor, transposeA: boolean, transposeB: 
 
 /** Whether TensorFlow holds this tensor in bfloat16, whatever TensorFlow.js calls it. */
 export const isRounded = (x: Tensor): boolean => nativeBackend()?.tensorMap.get(x.dataId)?.dtype === DTYPE.bfloat16;
+
+/** TensorFlow's type of a tensor that may be rounded. */
+export const typeOf = (x: Tensor): NativeDType => (isRounded(x) ? 'bfloat16' : 'float32');

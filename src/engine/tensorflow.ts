@@ -4,11 +4,13 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { messageOf } from '../base/index.js';
 import type { InstalledEngine } from './installed.js';
+import { announceKernels, hasTiles } from './compiled.js';
+import { fixOnce } from './kernel-registry.js';
 import { digestOf } from './kernel-sources.js';
-import { announceKernels } from './kernels.js';
 import { silenceTensorFlow, withoutStderr } from './quiet.js';
 import { restoreRemovedFunctions } from './removed-functions.js';
 import { engineSettings } from './options.js';
+import { multiplyInTiles } from './tiles.js';
 import { tf } from './tf.js';
 
 const require = createRequire(import.meta.url);
@@ -23,6 +25,7 @@ export async function startInstalled(engine: InstalledEngine): Promise<void> {
   if (!hasTensorflow()) await load(engine);
   await makeBackend();
   announceKernels(engine.kernels === digestOf('kernels'));
+  if (hasTiles()) fixOnce('tiles', multiplyInTiles);
 }
 
 async function load(engine: InstalledEngine): Promise<void> {

@@ -1,4 +1,5 @@
-import { hasKernels, run } from './kernels.js';
+import { hasKernels } from './compiled.js';
+import { run } from './kernels.js';
 import { tf, type Tensor, type Tensor4D } from './tf.js';
 
 /*

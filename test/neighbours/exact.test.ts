@@ -1,7 +1,8 @@
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import { RandomNumbers } from '../../src/base/index.js';
 import { hasKernels, nearestRows, startEngine, tf } from '../../src/engine/index.js';
-import { UNITS, withoutKernels } from '../../src/engine/kernels.js';
+import { withoutKernels } from '../../src/engine/compiled.js';
+import { UNITS } from '../../src/engine/kernels.js';
 import { mostSimilar, mostSimilarAmong, nearestNeighbours } from '../../src/neighbours/index.js';
 import { asRanks } from '../helpers/ranks.js';
 beforeAll(async () => {

@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, test } from '@jest/globals';
 import { hasKernels, RandomStream, startEngine, tf, valueAndGradients, type Tensor } from '../../src/engine/index.js';
-import { withoutKernels } from '../../src/engine/kernels.js';
+import { withoutKernels } from '../../src/engine/compiled.js';
 import { configureEngine } from '../../src/engine/options.js';
 import {
   attention,

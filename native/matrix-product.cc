@@ -1,0 +1,494 @@
+/*
+ * Products of matrices in tiles of bfloat16, which multiply many times faster than the processor's vectors. A float32 number is
+ * the sum of three bfloat16 ones of 8 bits each; of the nine products of two such sums six make a product as good as
+ * float32's own, since the others are below its last bit (Henry, Tang & Heinecke 2019, arXiv:1904.06376). Numbers below 1e-33
+ * have fewer bits: tiles take denormal parts for zero. Where operands are rounded to bfloat16, one product is enough.
+ *
+ * Both operands are packed first: panels of 32 rows, or columns, in the order in which tiles are read. A number of the result
+ * is summed in one order whatever the threads and the other rows and columns.
+ */
+#include "tiles.h"
+
+#if defined(MAETOK_AMX)
+#include <sys/mman.h>
+
+#include <atomic>
+#include <memory>
+#endif
+
+namespace maetok {
+namespace {
+
+#if defined(MAETOK_AMX)
+
+/** Numbers of a tile. */
+constexpr int64_t TILE = TILE_ROWS * TILE_NUMBERS;
+/** Rows or columns of a panel: two tiles beside each other. */
+constexpr int64_t PANEL = 2 * TILE_ROWS;
+/** Bytes of panels that stay in a core's second cache while others go past them. */
+constexpr int64_t CACHED = 900 << 10;
+/**
+ * Steps of TILE_NUMBERS through a product's depth that are summed by themselves: a group's panels fit the cache, and the
+ * rounding of long sums grows with one part's length.
+ */
+constexpr int64_t USUAL_STEPS = 24;
+/** Bytes of an operand's panels at most, unless one panel has more. */
+constexpr int64_t MOST_PACKED = 32 << 20;
+
+/** A matrix as rows, or columns, of `depth` numbers each, which are multiplied; one or the other follow each other in memory. */
+template <typename T>
+struct Operand {
+  const T* data;
+  int64_t lines, depth;
+  /** Numbers of a line follow each other, and lines are `stride` apart; else the other way about. */
+  bool deep;
+  int64_t stride;
+
+  int64_t panels() const { return (lines + PANEL - 1) / PANEL; }
+  /** Some of its lines. */
+  Operand from(int64_t first, int64_t count) const {
+    return {data + (deep ? first * stride : first), std::min(count, lines - first), depth, deep, stride};
+  }
+};
+
+int64_t stepsOf(int64_t depth) { return (depth + TILE_NUMBERS - 1) / TILE_NUMBERS; }
+
+/* Packing: numbers beyond a matrix's end are zeros. */
+
+AMX_CODE inline __mmask32 firstOf(int64_t count) {
+  return count >= 32 ? ~0u : count <= 0 ? 0u : (1u << count) - 1;
+}
+
+AMX_CODE inline __m512i widened(__m256bh halves) { return _mm512_cvtepu16_epi32(reinterpret_cast<__m256i>(halves)); }
+
+AMX_CODE inline __m512 valueOf(__m256bh halves) {
+  return _mm512_castsi512_ps(_mm512_slli_epi32(widened(halves), 16));
+}
+
+/** Whether a number is infinite or none, of which no parts can be made. */
+AMX_CODE inline bool wild(__m512 values) {
+  constexpr int QUIET = 0x01, POSITIVE = 0x08, NEGATIVE = 0x10, SIGNALLING = 0x80;
+  return _mm512_fpclass_ps_mask(values, QUIET | POSITIVE | NEGATIVE | SIGNALLING) != 0;
+}
+
+/** 32 numbers of a line, each as a sum of PARTS; a part's tiles lie two tiles behind those of the one before. */
+template <int PARTS>
+AMX_CODE inline bool packLine(const float* from, int64_t count, Bfloat16* to) {
+  const __mmask32 mask = firstOf(count);
+  __m512 low = _mm512_maskz_loadu_ps(mask & 0xffff, from);
+  __m512 high = _mm512_maskz_loadu_ps(mask >> 16, from + 16);
+  bool odd = false;
+#pragma GCC unroll 3
+  for (int part = 0; part < PARTS; part++, to += 2 * TILE) {
+    const __m256bh first = _mm512_cvtneps_pbh(low), second = _mm512_cvtneps_pbh(high);
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), reinterpret_cast<__m256i>(first));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to + 16), reinterpret_cast<__m256i>(second));
+    if (part + 1 == PARTS) break;
+    const __m512 a = valueOf(first), b = valueOf(second);
+    if (part == 0) odd = wild(a) || wild(b);
+    low = _mm512_sub_ps(low, a);
+    high = _mm512_sub_ps(high, b);
+  }
+  return odd;
+}
+
+template <int PARTS>
+AMX_CODE inline bool packLine(const Bfloat16* from, int64_t count, Bfloat16* to) {
+  _mm512_storeu_si512(to, _mm512_maskz_loadu_epi16(firstOf(count), from));
+  return false;
+}
+
+/** A number of each of sixteen lines and the next one, in pairs. */
+template <int PARTS>
+AMX_CODE inline bool packPairs(const float* one, __mmask16 ones, const float* next, __mmask16 nexts, Bfloat16* to) {
+  __m512 x = _mm512_maskz_loadu_ps(ones, one), y = _mm512_maskz_loadu_ps(nexts, next);
+  bool odd = false;
+#pragma GCC unroll 3
+  for (int part = 0; part < PARTS; part++, to += 2 * TILE) {
+    const __m512i first = widened(_mm512_cvtneps_pbh(x));
+    const __m512i second = _mm512_slli_epi32(widened(_mm512_cvtneps_pbh(y)), 16);
+    _mm512_storeu_si512(to, _mm512_or_si512(first, second));
+    if (part + 1 == PARTS) break;
+    const __m512 a = _mm512_castsi512_ps(_mm512_slli_epi32(first, 16)), b = _mm512_castsi512_ps(second);
+    if (part == 0) odd = wild(a) || wild(b);
+    x = _mm512_sub_ps(x, a);
+    y = _mm512_sub_ps(y, b);
+  }
+  return odd;
+}
+
+template <int PARTS>
+AMX_CODE inline bool packPairs(const Bfloat16* one, __mmask16 ones, const Bfloat16* next, __mmask16 nexts,
+                               Bfloat16* to) {
+  const __m512i first = _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(ones, one));
+  const __m512i second = _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(nexts, next));
+  _mm512_storeu_si512(to, _mm512_or_si512(first, _mm512_slli_epi32(second, 16)));
+  return false;
+}
+
+/** Exchanges a tile's rows and its columns of pairs: what a left operand has and what a right one has. */
+AMX_CODE void transposePairs(Bfloat16* tile) {
+  auto* rows = reinterpret_cast<__m512i*>(tile);
+  __m512i a[16], b[16];
+#pragma GCC unroll 8
+  for (int i = 0; i < 16; i += 2) {
+    const __m512i even = _mm512_loadu_si512(rows + i), odd = _mm512_loadu_si512(rows + i + 1);
+    a[i] = _mm512_unpacklo_epi32(even, odd);
+    a[i + 1] = _mm512_unpackhi_epi32(even, odd);
+  }
+#pragma GCC unroll 4
+  for (int i = 0; i < 16; i += 4) {
+    b[i] = _mm512_unpacklo_epi64(a[i], a[i + 2]);
+    b[i + 1] = _mm512_unpackhi_epi64(a[i], a[i + 2]);
+    b[i + 2] = _mm512_unpacklo_epi64(a[i + 1], a[i + 3]);
+    b[i + 3] = _mm512_unpackhi_epi64(a[i + 1], a[i + 3]);
+  }
+  constexpr int EVEN = 0x88, ODD = 0xdd;
+#pragma GCC unroll 4
+  for (int i = 0; i < 4; i++) {
+    a[i] = _mm512_shuffle_i32x4(b[i], b[i + 4], EVEN);
+    a[i + 4] = _mm512_shuffle_i32x4(b[i], b[i + 4], ODD);
+    a[i + 8] = _mm512_shuffle_i32x4(b[i + 8], b[i + 12], EVEN);
+    a[i + 12] = _mm512_shuffle_i32x4(b[i + 8], b[i + 12], ODD);
+  }
+#pragma GCC unroll 8
+  for (int i = 0; i < 8; i++) {
+    _mm512_storeu_si512(rows + i, _mm512_shuffle_i32x4(a[i], a[i + 8], EVEN));
+    _mm512_storeu_si512(rows + i + 8, _mm512_shuffle_i32x4(a[i], a[i + 8], ODD));
+  }
+}
+
+/** One panel, step by step: of each part both tiles. Whether a number has no parts. */
+template <int PARTS, bool LEFT, typename T>
+AMX_CODE bool packPanel(const Operand<T>& x, int64_t panel, Bfloat16* to) {
+  bool odd = false;
+  const int64_t first = panel * PANEL, lines = x.lines - first;
+  for (int64_t k = 0; k < x.depth; k += TILE_NUMBERS, to += PARTS * 2 * TILE) {
+    const int64_t left = x.depth - k;
+    if (x.deep)
+      for (int64_t line = 0; line < PANEL; line++) {
+        const T* from = x.data + (line < lines ? (first + line) * x.stride + k : 0);
+        // Lines are far apart, which the processor does not foresee.
+        __builtin_prefetch(from + 2 * TILE_NUMBERS);
+        __builtin_prefetch(from + 3 * TILE_NUMBERS - 1);
+        Bfloat16* row = to + line / TILE_ROWS * TILE + line % TILE_ROWS * TILE_NUMBERS;
+        odd |= packLine<PARTS>(from, line < lines ? left : 0, row);
+      }
+    else
+      for (int64_t row = 0; row < TILE_ROWS; row++) {
+        const int64_t number = 2 * row;
+        const T* one = x.data + (number < left ? (k + number) * x.stride + first : 0);
+        const T* next = number + 1 < left ? one + x.stride : one;
+        __builtin_prefetch(one + TILE_NUMBERS * x.stride);
+        __builtin_prefetch(one + TILE_NUMBERS * x.stride + PANEL - 1);
+        __builtin_prefetch(next + TILE_NUMBERS * x.stride);
+        __builtin_prefetch(next + TILE_NUMBERS * x.stride + PANEL - 1);
+        for (int64_t half = 0; half < 2; half++) {
+          const __mmask16 there = firstOf(lines - half * TILE_ROWS);
+          const __mmask16 ones = number < left ? there : 0, nexts = number + 1 < left ? there : 0;
+          const int64_t at = ones ? half * TILE_ROWS : 0;
+          Bfloat16* target = to + half * TILE + row * TILE_NUMBERS;
+          odd |= packPairs<PARTS>(one + at, ones, next + at, nexts, target);
+        }
+      }
+    if (x.deep != LEFT)
+      for (int tile = 0; tile < PARTS * 2; tile++) transposePairs(to + tile * TILE);
+  }
+  return odd;
+}
+
+#define LOAD_LEFT(part)                                         \
+  _tile_loadd(4, left + 2 * (part) * TILE, TILE_STRIDE);        \
+  _tile_loadd(5, left + (2 * (part) + 1) * TILE, TILE_STRIDE)
+#define LOAD_RIGHT(part)                                        \
+  _tile_loadd(6, right + 2 * (part) * TILE, TILE_STRIDE);       \
+  _tile_loadd(7, right + (2 * (part) + 1) * TILE, TILE_STRIDE)
+#define MULTIPLY             \
+  _tile_dpbf16ps(0, 4, 6);   \
+  _tile_dpbf16ps(1, 4, 7);   \
+  _tile_dpbf16ps(2, 5, 6);   \
+  _tile_dpbf16ps(3, 5, 7)
+
+/** 32 × 32 numbers, rows `stride` apart: the products of two panels' next steps. */
+template <int PARTS>
+AMX_CODE void multiplyPanels(const Bfloat16* left, const Bfloat16* right, int64_t steps, float* result, int64_t stride) {
+  static_assert(PARTS == 1 || PARTS == 3, "one part, or all of float32");
+  const int64_t bytes = stride * sizeof(float);
+  float* lower = result + TILE_ROWS * stride;
+  for (int64_t row = 0; row < PANEL; row++) {
+    __builtin_prefetch(result + row * stride, 1);
+    __builtin_prefetch(result + row * stride + TILE_ROWS, 1);
+  }
+  asm volatile("" : : "r"(left), "r"(right) : "memory");
+  _tile_zero(0);
+  _tile_zero(1);
+  _tile_zero(2);
+  _tile_zero(3);
+  for (int64_t step = 0; step < steps; step++, left += 2 * PARTS * TILE, right += 2 * PARTS * TILE) {
+    if (PARTS == 3) {
+      // Small products first; each pair of parts changes one operand alone.
+      LOAD_LEFT(2);
+      LOAD_RIGHT(0);
+      MULTIPLY;
+      LOAD_LEFT(1);
+      MULTIPLY;
+      LOAD_RIGHT(1);
+      MULTIPLY;
+      LOAD_LEFT(0);
+      MULTIPLY;
+      LOAD_RIGHT(2);
+      MULTIPLY;
+      LOAD_RIGHT(0);
+      MULTIPLY;
+    } else {
+      LOAD_LEFT(0);
+      LOAD_RIGHT(0);
+      MULTIPLY;
+    }
+  }
+  _tile_stored(0, result, bytes);
+  _tile_stored(1, result + TILE_ROWS, bytes);
+  _tile_stored(2, lower, bytes);
+  _tile_stored(3, lower + TILE_ROWS, bytes);
+  asm volatile("" : : : "memory");
+}
+
+#undef LOAD_LEFT
+#undef LOAD_RIGHT
+#undef MULTIPLY
+
+/** result [left.lines, …], rows `stride` apart, from packed operands. */
+template <int PARTS, typename T, typename U, typename Out>
+struct Product {
+  Operand<T> left;
+  Operand<U> right;
+  Out* result;
+  int64_t stride;
+  Bfloat16* leftPanels;
+  Bfloat16* rightPanels;
+
+  int64_t steps() const { return stepsOf(left.depth); }
+  int64_t panelSize() const { return steps() * PARTS * 2 * TILE; }
+  int64_t panels() const { return left.panels() + right.panels(); }
+
+  /** Some of the panels of both operands. */
+  bool pack(int64_t begin, int64_t end) const {
+    bool odd = false;
+    const int64_t size = panelSize(), lefts = left.panels();
+    for (int64_t panel = begin; panel < end; panel++)
+      odd |= panel < lefts ? packPanel<PARTS, true>(left, panel, leftPanels + panel * size)
+                           : packPanel<PARTS, false>(right, panel - lefts, rightPanels + (panel - lefts) * size);
+    return odd;
+  }
+
+  /** About equal shares of all; bfloat16 results, which would be rounded after each, are summed at once. */
+  int64_t stepsAtOnce() const {
+    const int64_t shares = std::is_same<Out, float>::value ? (steps() + USUAL_STEPS / 2) / USUAL_STEPS : 1;
+    return shares > 1 ? (steps() + shares - 1) / shares : steps();
+  }
+
+  /** Panels of the left operand that stay in the cache, a group; of both operands as many make a block. */
+  int64_t group() const {
+    const int64_t bytes = stepsAtOnce() * PARTS * 2 * TILE * sizeof(Bfloat16);
+    return std::max<int64_t>(2, std::min<int64_t>(8, CACHED / bytes - 1));
+  }
+  int64_t blocksDown() const { return (left.panels() + group() - 1) / group(); }
+  int64_t blocks() const { return blocksDown() * ((right.panels() + group() - 1) / group()); }
+
+  /** Some of the blocks. */
+  AMX_CODE void multiply(int64_t begin, int64_t end) const {
+    beginTiles();
+    for (int64_t block = begin; block < end; block++) {
+      const int64_t side = group(), top = block % blocksDown() * side, first = block / blocksDown() * side;
+      const int64_t bottom = std::min(left.panels(), top + side), last = std::min(right.panels(), first + side);
+      for (int64_t step = 0; step < steps(); step += stepsAtOnce())
+        for (int64_t j = first; j < last; j++)
+          for (int64_t i = top; i < bottom; i++) multiplyPair(i, j, step, std::min(stepsAtOnce(), steps() - step));
+    }
+    endTiles();
+  }
+
+ private:
+  AMX_CODE void multiplyPair(int64_t i, int64_t j, int64_t step, int64_t count) const {
+    const int64_t at = step * PARTS * 2 * TILE;
+    const Bfloat16* a = leftPanels + i * panelSize() + at;
+    const Bfloat16* b = rightPanels + j * panelSize() + at;
+    Out* to = result + i * PANEL * stride + j * PANEL;
+    const int64_t rows = std::min(PANEL, left.lines - i * PANEL), columns = std::min(PANEL, right.lines - j * PANEL);
+    if constexpr (std::is_same<Out, float>::value)
+      if (rows == PANEL && columns == PANEL && step == 0) return multiplyPanels<PARTS>(a, b, count, to, stride);
+    alignas(64) float whole[PANEL * PANEL];
+    multiplyPanels<PARTS>(a, b, count, whole, PANEL);
+    for (int64_t r = 0; r < rows; r++)
+      for (int64_t c = 0; c < columns; c++) {
+        const float sum = whole[r * PANEL + c];
+        store(to + r * stride + c, step == 0 ? sum : load(to[r * stride + c]) + sum);
+      }
+  }
+};
+
+/** Memory for panels, kept from one product to the next: to map it anew would take longer than to fill it. */
+class Room {
+ public:
+  Bfloat16* of(int64_t numbers) {
+    const size_t needed = (numbers * sizeof(Bfloat16) + HUGE - 1) / HUGE * HUGE;
+    if (needed > bytes_) {
+      if (bytes_ > 0) munmap(memory_, bytes_);
+      bytes_ = 0;
+      memory_ = mmap(nullptr, needed, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+      require(memory_ != MAP_FAILED, "no memory for a product's panels");
+      bytes_ = needed;
+      madvise(memory_, bytes_, MADV_HUGEPAGE);
+    }
+    return static_cast<Bfloat16*>(memory_);
+  }
+
+ private:
+  static constexpr size_t HUGE = 2 << 20;
+  void* memory_ = nullptr;
+  size_t bytes_ = 0;
+};
+
+/** One product, all threads at it; false where a number has no parts. TensorFlow.js calls from one thread. */
+template <int PARTS, typename T, typename U, typename Out>
+bool multiplyTogether(const Operand<T>& left, const Operand<U>& right, Out* result) {
+  static Room leftRoom, rightRoom;
+  const int64_t bytes = stepsOf(left.depth) * PARTS * 2 * TILE * sizeof(Bfloat16);
+  const int64_t most = std::max<int64_t>(1, MOST_PACKED / bytes) * PANEL;
+  const int64_t stride = right.lines;
+  for (int64_t first = 0; first < right.lines; first += most)
+    for (int64_t top = 0; top < left.lines; top += most) {
+      Product<PARTS, T, U, Out> part{left.from(top, most), right.from(first, most), result + top * stride + first, stride};
+      part.leftPanels = leftRoom.of(part.left.panels() * part.panelSize());
+      part.rightPanels = rightRoom.of(part.right.panels() * part.panelSize());
+      std::atomic<bool> odd{false};
+      parallel(part.panels(), part.panels() * part.panelSize(), [&](int64_t begin, int64_t end) {
+        if (part.pack(begin, end)) odd = true;
+      });
+      if (odd) return false;
+      const int64_t cost = part.left.lines * part.right.lines * part.left.depth / PANEL;
+      parallel(part.blocks(), cost, [&](int64_t begin, int64_t end) { part.multiply(begin, end); });
+    }
+  return true;
+}
+
+/** One product on this thread. */
+template <int PARTS, typename T, typename U, typename Out>
+bool multiplyAlone(const Operand<T>& left, const Operand<U>& right, Out* result) {
+  Product<PARTS, T, U, Out> product{left, right, result, right.lines};
+  static thread_local Room room;
+  const int64_t size = product.panelSize();
+  product.leftPanels = room.of(product.panels() * size);
+  product.rightPanels = product.leftPanels + left.panels() * size;
+  if (product.pack(0, product.panels())) return false;
+  product.multiply(0, product.blocks());
+  return true;
+}
+
+/** By the definition: what infinities and numbers that are none come to. */
+void multiplyPlainly(const Operand<float>& left, const Operand<float>& right, float* result) {
+  const auto at = [](const Operand<float>& x, int64_t line, int64_t k) {
+    return x.data[x.deep ? line * x.stride + k : k * x.stride + line];
+  };
+  parallel(left.lines, left.lines * right.lines * left.depth, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; i++)
+      for (int64_t j = 0; j < right.lines; j++) {
+        float sum = 0;
+        for (int64_t k = 0; k < left.depth; k++) sum += at(left, i, k) * at(right, j, k);
+        result[i * right.lines + j] = sum;
+      }
+  });
+}
+
+/** Matrices of a tensor, along its last two axes. */
+struct Matrices {
+  int64_t count, rows, columns;
+};
+
+Matrices matricesOf(const TF_Tensor* tensor) {
+  const std::vector<int64_t> shape = shapeOf(tensor);
+  require(shape.size() >= 2, "matrices expected");
+  const int64_t columns = shape.back(), rows = shape[shape.size() - 2];
+  return {rows * columns > 0 ? sizeOf(tensor) / (rows * columns) : 0, rows, columns};
+}
+
+/** Bytes of a product's panels up to which each thread takes products of its own. */
+constexpr int64_t SMALL = 8 << 20;
+
+template <int PARTS, typename T, typename U, typename Out>
+void multiplyAll(const TF_Tensor* a, const TF_Tensor* b, bool turnA, bool turnB, Out* results) {
+  const Matrices x = matricesOf(a), y = matricesOf(b);
+  const auto leftOf = [&](int64_t i) {
+    const T* data = dataOf<T>(a) + i * x.rows * x.columns;
+    return Operand<T>{data, turnA ? x.columns : x.rows, turnA ? x.rows : x.columns, !turnA, x.columns};
+  };
+  const auto rightOf = [&](int64_t i) {
+    const U* data = dataOf<U>(b) + i * y.rows * y.columns;
+    return Operand<U>{data, turnB ? y.rows : y.columns, turnB ? y.columns : y.rows, turnB, y.columns};
+  };
+  const int64_t size = leftOf(0).lines * rightOf(0).lines;
+  std::vector<uint8_t> odd(x.count);
+  const int64_t bytes =
+      (leftOf(0).panels() + rightOf(0).panels()) * stepsOf(leftOf(0).depth) * PARTS * 2 * TILE * sizeof(Bfloat16);
+  if (x.count > 1 && bytes <= SMALL)
+    parallel(x.count, x.count * size, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; i++)
+        odd[i] = !multiplyAlone<PARTS>(leftOf(i), rightOf(i), results + i * size);
+    });
+  else
+    for (int64_t i = 0; i < x.count; i++)
+      odd[i] = !multiplyTogether<PARTS>(leftOf(i), rightOf(i), results + i * size);
+  if constexpr (PARTS > 1)
+    for (int64_t i = 0; i < x.count; i++)
+      if (odd[i]) multiplyPlainly(leftOf(i), rightOf(i), results + i * size);
+}
+
+/** Calls body with a value of each operand's type. */
+template <typename Body>
+void withTypes(const TF_Tensor* a, const TF_Tensor* b, Body body) {
+  withType(TF_TensorType(a), [&](auto x) { withType(TF_TensorType(b), [&](auto y) { body(x, y); }); });
+}
+
+/**
+ * a [..., m, k] · b [..., k, n], either of them turned where asked. Two float32 operands are multiplied as such, unless they
+ * are to be `rounded` to bfloat16 first, as other operands are.
+ */
+void matrixProduct(Call& call, const Attributes& attributes) {
+  require(hasTiles(), "this processor has no tiles");
+  TF_Tensor* a = call.input(0);
+  TF_Tensor* b = call.input(1);
+  const bool turnA = attributes.turnA != 0, turnB = attributes.turnB != 0;
+  const Matrices x = matricesOf(a), y = matricesOf(b);
+  require(x.count == y.count && (turnA ? x.rows : x.columns) == (turnB ? y.columns : y.rows), "shapes do not match");
+  std::vector<int64_t> shape = shapeOf(a);
+  shape[shape.size() - 2] = turnA ? x.columns : x.rows;
+  shape.back() = turnB ? y.rows : y.columns;
+  const bool single = TF_TensorType(a) == TF_FLOAT && TF_TensorType(b) == TF_FLOAT && attributes.rounded == 0;
+  require(!single || attributes.out == TF_FLOAT, "a float32 product is float32");
+  TF_Tensor* out = call.output(0, attributes.out, shape);
+  if (sizeOf(out) == 0) return;
+  if (single) return multiplyAll<3, float, float>(a, b, turnA, turnB, dataOf<float>(out));
+  withType(attributes.out, [&](auto z) {
+    using Out = decltype(z);
+    withTypes(a, b, [&](auto x, auto y) {
+      multiplyAll<1, decltype(x), decltype(y)>(a, b, turnA, turnB, dataOf<Out>(out));
+    });
+  });
+}
+
+#else
+
+void matrixProduct(Call&, const Attributes&) { throw std::runtime_error("this processor has no tiles"); }
+
+#endif
+
+}  // namespace
+
+void registerMatrixProduct() {
+  registerOp("MaetokMatrixProduct", {"a: T", "b: U"}, {"product: Tout"},
+             {"T: {float, bfloat16}", "U: {float, bfloat16}", "Tout: {float, bfloat16} = DT_FLOAT", "turn_a: int = 0",
+              "turn_b: int = 0", "rounded: int = 0"},
+             kernel<matrixProduct>);
+}
+
+}  // namespace maetok

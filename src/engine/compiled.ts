@@ -1,0 +1,48 @@
+import { nativeBackend, runOp } from './native.js';
+import { tf, type Tensor } from './tf.js';
+
+/* Whether the running TensorFlow has the kernels of native/, and whether they may be used. */
+
+let compiled = false;
+let tiles = false;
+let allowed = true;
+
+/** Whether layers use the kernels: on the processor, where the engine was compiled with this version's. */
+export const hasKernels = (): boolean => compiled && allowed && nativeBackend() !== undefined;
+
+/** Whether the processor multiplies matrices in tiles of bfloat16 as well (Intel's AMX). */
+export const hasTiles = (): boolean => tiles && hasKernels();
+
+/** Called once TensorFlow has started: whether it was compiled with the kernels that this version calls. */
+export function announceKernels(present: boolean): void {
+  compiled = present && nativeBackend()?.binding.isUsingGpuDevice() === false && works('MaetokColumnSums', 1);
+  tiles = compiled && works('MaetokMatrixProduct', 2);
+}
+
+/** Runs `body` on TensorFlow's own operations alone, to compare. */
+export async function withoutKernels<T>(body: () => Promise<T>): Promise<T> {
+  allowed = false;
+  try {
+    return await body();
+  } finally {
+    allowed = true;
+  }
+}
+
+/** An old processor has no kernels even if they were compiled, and most have no tiles. */
+function works(op: string, inputs: number): boolean {
+  try {
+    const ones: Tensor = tf.ones([1, 1]);
+    tf.dispose([
+      ones,
+      ...runOp(
+        op,
+        Array.from({ length: inputs }, () => ones),
+        {},
+      ),
+    ]);
+    return true;
+  } catch {
+    return false;
+  }
+}
