@@ -13,7 +13,7 @@ export function emOnPaper({ fixed, divided }: Costs, components: number, cores: 
   const k = components / EM.components;
   const d = AXES / EM.dims;
   return {
-    // Products of rows cost d² each, factors of covariances d³; every rank computes these itself.
+    // Products of rows cost d² each, factors of covariances d³; one rank's measurement counts these as fixed, though ranks share them out.
     fixed: (fixed * k * d ** 3) / cores,
     divided: (divided * k * d ** 2 * (ROWS / EM.rows)) / cores,
     beside: 0,
