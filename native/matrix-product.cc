@@ -4,8 +4,8 @@
  * float32's own, since the others are below its last bit (Henry, Tang & Heinecke 2019, arXiv:1904.06376). Numbers below 1e-33
  * have fewer bits: tiles take denormal parts for zero. Where operands are rounded to bfloat16, one product is enough.
  *
- * Both operands are packed first: panels of 32 rows, or columns, in the order in which tiles are read. A number of the result
- * is summed in one order whatever the threads and the other rows and columns.
+ * Operands are packed into panels of 32 rows, or columns, in the order in which tiles are read. A number of the result is
+ * summed in one order whatever the threads and the other rows and columns.
  */
 #include "tiles.h"
 
@@ -32,7 +32,7 @@ constexpr int64_t CACHED = 900 << 10;
  * rounding of long sums grows with one part's length.
  */
 constexpr int64_t USUAL_STEPS = 24;
-/** Bytes of an operand's panels at most, unless one panel has more. */
+/** Bytes of an operand's panels that all threads share, at most, unless one panel has more. */
 constexpr int64_t MOST_PACKED = 32 << 20;
 
 /** A matrix as rows, or columns, of `depth` numbers each, which are multiplied; one or the other follow each other in memory. */
@@ -158,12 +158,13 @@ AMX_CODE void transposePairs(Bfloat16* tile) {
   }
 }
 
-/** One panel, step by step: of each part both tiles. Whether a number has no parts. */
+/** Some steps of one panel: of each part both tiles. Whether a number has no parts. */
 template <int PARTS, bool LEFT, typename T>
-AMX_CODE bool packPanel(const Operand<T>& x, int64_t panel, Bfloat16* to) {
+AMX_CODE bool packPanel(const Operand<T>& x, int64_t panel, int64_t step, int64_t steps, Bfloat16* to) {
   bool odd = false;
   const int64_t first = panel * PANEL, lines = x.lines - first;
-  for (int64_t k = 0; k < x.depth; k += TILE_NUMBERS, to += PARTS * 2 * TILE) {
+  const int64_t end = std::min(x.depth, (step + steps) * TILE_NUMBERS);
+  for (int64_t k = step * TILE_NUMBERS; k < end; k += TILE_NUMBERS, to += PARTS * 2 * TILE) {
     const int64_t left = x.depth - k;
     if (x.deep)
       for (int64_t line = 0; line < PANEL; line++) {
@@ -257,76 +258,6 @@ AMX_CODE void multiplyPanels(const Bfloat16* left, const Bfloat16* right, int64_
 #undef LOAD_RIGHT
 #undef MULTIPLY
 
-/** result [left.lines, …], rows `stride` apart, from packed operands. */
-template <int PARTS, typename T, typename U, typename Out>
-struct Product {
-  Operand<T> left;
-  Operand<U> right;
-  Out* result;
-  int64_t stride;
-  Bfloat16* leftPanels;
-  Bfloat16* rightPanels;
-
-  int64_t steps() const { return stepsOf(left.depth); }
-  int64_t panelSize() const { return steps() * PARTS * 2 * TILE; }
-  int64_t panels() const { return left.panels() + right.panels(); }
-
-  /** Some of the panels of both operands. */
-  bool pack(int64_t begin, int64_t end) const {
-    bool odd = false;
-    const int64_t size = panelSize(), lefts = left.panels();
-    for (int64_t panel = begin; panel < end; panel++)
-      odd |= panel < lefts ? packPanel<PARTS, true>(left, panel, leftPanels + panel * size)
-                           : packPanel<PARTS, false>(right, panel - lefts, rightPanels + (panel - lefts) * size);
-    return odd;
-  }
-
-  /** About equal shares of all; bfloat16 results, which would be rounded after each, are summed at once. */
-  int64_t stepsAtOnce() const {
-    const int64_t shares = std::is_same<Out, float>::value ? (steps() + USUAL_STEPS / 2) / USUAL_STEPS : 1;
-    return shares > 1 ? (steps() + shares - 1) / shares : steps();
-  }
-
-  /** Panels of the left operand that stay in the cache, a group; of both operands as many make a block. */
-  int64_t group() const {
-    const int64_t bytes = stepsAtOnce() * PARTS * 2 * TILE * sizeof(Bfloat16);
-    return std::max<int64_t>(2, std::min<int64_t>(8, CACHED / bytes - 1));
-  }
-  int64_t blocksDown() const { return (left.panels() + group() - 1) / group(); }
-  int64_t blocks() const { return blocksDown() * ((right.panels() + group() - 1) / group()); }
-
-  /** Some of the blocks. */
-  AMX_CODE void multiply(int64_t begin, int64_t end) const {
-    beginTiles();
-    for (int64_t block = begin; block < end; block++) {
-      const int64_t side = group(), top = block % blocksDown() * side, first = block / blocksDown() * side;
-      const int64_t bottom = std::min(left.panels(), top + side), last = std::min(right.panels(), first + side);
-      for (int64_t step = 0; step < steps(); step += stepsAtOnce())
-        for (int64_t j = first; j < last; j++)
-          for (int64_t i = top; i < bottom; i++) multiplyPair(i, j, step, std::min(stepsAtOnce(), steps() - step));
-    }
-    endTiles();
-  }
-
- private:
-  AMX_CODE void multiplyPair(int64_t i, int64_t j, int64_t step, int64_t count) const {
-    const int64_t at = step * PARTS * 2 * TILE;
-    const Bfloat16* a = leftPanels + i * panelSize() + at;
-    const Bfloat16* b = rightPanels + j * panelSize() + at;
-    Out* to = result + i * PANEL * stride + j * PANEL;
-    const int64_t rows = std::min(PANEL, left.lines - i * PANEL), columns = std::min(PANEL, right.lines - j * PANEL);
-    if constexpr (std::is_same<Out, float>::value)
-      if (rows == PANEL && columns == PANEL && step == 0) return multiplyPanels<PARTS>(a, b, count, to, stride);
-    alignas(64) float whole[PANEL * PANEL];
-    multiplyPanels<PARTS>(a, b, count, whole, PANEL);
-    for (int64_t r = 0; r < rows; r++)
-      for (int64_t c = 0; c < columns; c++) {
-        const float sum = whole[r * PANEL + c];
-        store(to + r * stride + c, step == 0 ? sum : load(to[r * stride + c]) + sum);
-      }
-  }
-};
-
 /** Memory for panels, kept from one product to the next: to map it anew would take longer than to fill it. */
 class Room {
  public:
@@ -349,40 +280,141 @@ class Room {
   size_t bytes_ = 0;
 };
 
+/**
+ * result [left.lines, right.lines], rows `stride` apart. Of two operands the smaller is packed as a whole and shared by all
+ * threads; of the larger each thread packs a group of panels that stays in its cache while all of the other's go past.
+ */
+template <int PARTS, typename T, typename U, typename Out>
+struct Product {
+  Operand<T> left;
+  Operand<U> right;
+  Out* result;
+  int64_t stride;
+  /** The smaller operand's panels. */
+  Bfloat16* shared;
+
+  bool groupsLeft() const { return left.lines >= right.lines; }
+  int64_t sharedPanels() const { return groupsLeft() ? right.panels() : left.panels(); }
+  int64_t groupedPanels() const { return groupsLeft() ? left.panels() : right.panels(); }
+  int64_t steps() const { return stepsOf(left.depth); }
+  int64_t panelSize() const { return steps() * STEP; }
+
+  /** Some panels of the smaller operand. */
+  bool packShared(int64_t begin, int64_t end) const {
+    bool odd = false;
+    for (int64_t panel = begin; panel < end; panel++)
+      odd |= packOne(!groupsLeft(), panel, 0, steps(), shared + panel * panelSize());
+    return odd;
+  }
+
+  /** As many groups for each of `threads`, none larger than what stays in a cache. */
+  int64_t groups(int64_t threads) const {
+    const int64_t bytes = stepsAtOnce() * STEP * sizeof(Bfloat16);
+    const int64_t most = std::max<int64_t>(2, std::min<int64_t>(8, CACHED / bytes - 1));
+    return std::min(groupedPanels(), threads * ((groupedPanels() + threads * most - 1) / (threads * most)));
+  }
+
+  /** What a group of the larger operand's panels has part in; `room` is for their panels. */
+  AMX_CODE bool multiply(int64_t begin, int64_t end, Room& room) const {
+    const int64_t size = stepsAtOnce() * STEP;
+    Bfloat16* own = room.of((end - begin) * size);
+    bool odd = false;
+    beginTiles();
+    for (int64_t step = 0; step < steps(); step += stepsAtOnce()) {
+      const int64_t count = std::min(stepsAtOnce(), steps() - step);
+      for (int64_t i = begin; i < end; i++) odd |= packOne(groupsLeft(), i, step, count, own + (i - begin) * size);
+      for (int64_t j = 0; j < sharedPanels(); j++)
+        for (int64_t i = begin; i < end; i++) {
+          const Bfloat16 *mine = own + (i - begin) * size, *other = shared + j * panelSize() + step * STEP;
+          if (groupsLeft())
+            multiplyPair(i, mine, j, other, step == 0, count);
+          else
+            multiplyPair(j, other, i, mine, step == 0, count);
+        }
+    }
+    endTiles();
+    return odd;
+  }
+
+ private:
+  /** Numbers of a panel's step. */
+  static constexpr int64_t STEP = PARTS * 2 * TILE;
+
+  /** About equal shares of all; bfloat16 results, which would be rounded after each, are summed at once. */
+  int64_t stepsAtOnce() const {
+    const int64_t shares = std::is_same<Out, float>::value ? (steps() + USUAL_STEPS / 2) / USUAL_STEPS : 1;
+    return shares > 1 ? (steps() + shares - 1) / shares : steps();
+  }
+
+  bool packOne(bool ofLeft, int64_t panel, int64_t step, int64_t count, Bfloat16* to) const {
+    return ofLeft ? packPanel<PARTS, true>(left, panel, step, count, to)
+                  : packPanel<PARTS, false>(right, panel, step, count, to);
+  }
+
+  AMX_CODE void multiplyPair(int64_t i, const Bfloat16* a, int64_t j, const Bfloat16* b, bool first, int64_t count) const {
+    Out* to = result + i * PANEL * stride + j * PANEL;
+    const int64_t rows = std::min(PANEL, left.lines - i * PANEL), columns = std::min(PANEL, right.lines - j * PANEL);
+    if constexpr (std::is_same<Out, float>::value)
+      if (rows == PANEL && columns == PANEL && first) return multiplyPanels<PARTS>(a, b, count, to, stride);
+    alignas(64) float whole[PANEL * PANEL];
+    multiplyPanels<PARTS>(a, b, count, whole, PANEL);
+    for (int64_t r = 0; r < rows; r++)
+      for (int64_t c = 0; c < columns; c++) {
+        const float sum = whole[r * PANEL + c];
+        store(to + r * stride + c, first ? sum : load(to[r * stride + c]) + sum);
+      }
+  }
+};
+
+/** Each thread's, for panels of its own. */
+Room& ownRoom() {
+  static thread_local Room room;
+  return room;
+}
+
 /** One product, all threads at it; false where a number has no parts. TensorFlow.js calls from one thread. */
 template <int PARTS, typename T, typename U, typename Out>
 bool multiplyTogether(const Operand<T>& left, const Operand<U>& right, Out* result) {
-  static Room leftRoom, rightRoom;
+  static Room room;
   const int64_t bytes = stepsOf(left.depth) * PARTS * 2 * TILE * sizeof(Bfloat16);
   const int64_t most = std::max<int64_t>(1, MOST_PACKED / bytes) * PANEL;
-  const int64_t stride = right.lines;
-  for (int64_t first = 0; first < right.lines; first += most)
-    for (int64_t top = 0; top < left.lines; top += most) {
-      Product<PARTS, T, U, Out> part{left.from(top, most), right.from(first, most), result + top * stride + first, stride};
-      part.leftPanels = leftRoom.of(part.left.panels() * part.panelSize());
-      part.rightPanels = rightRoom.of(part.right.panels() * part.panelSize());
-      std::atomic<bool> odd{false};
-      parallel(part.panels(), part.panels() * part.panelSize(), [&](int64_t begin, int64_t end) {
-        if (part.pack(begin, end)) odd = true;
-      });
-      if (odd) return false;
-      const int64_t cost = part.left.lines * part.right.lines * part.left.depth / PANEL;
-      parallel(part.blocks(), cost, [&](int64_t begin, int64_t end) { part.multiply(begin, end); });
+  const bool leftWhole = left.lines >= right.lines;
+  const int64_t parts = leftWhole ? right.lines : left.lines;
+  for (int64_t first = 0; first < parts; first += most) {
+    Product<PARTS, T, U, Out> part{left, right, result, right.lines, nullptr};
+    if (leftWhole) {
+      part.right = right.from(first, most);
+      part.result += first;
+    } else {
+      part.left = left.from(first, most);
+      part.result += first * part.stride;
     }
+    part.shared = room.of(part.sharedPanels() * part.panelSize());
+    std::atomic<bool> odd{false};
+    parallel(part.sharedPanels(), part.sharedPanels() * part.panelSize(), [&](int64_t begin, int64_t end) {
+      if (part.packShared(begin, end)) odd = true;
+    });
+    const int64_t groups = part.groups(cores()), panels = part.groupedPanels();
+    parallel(groups, part.left.lines * part.right.lines * left.depth / PANEL, [&](int64_t begin, int64_t end) {
+      for (int64_t group = begin; group < end; group++)
+        if (part.multiply(panels * group / groups, panels * (group + 1) / groups, ownRoom())) odd = true;
+    });
+    if (odd) return false;
+  }
   return true;
 }
 
 /** One product on this thread. */
 template <int PARTS, typename T, typename U, typename Out>
 bool multiplyAlone(const Operand<T>& left, const Operand<U>& right, Out* result) {
-  Product<PARTS, T, U, Out> product{left, right, result, right.lines};
   static thread_local Room room;
-  const int64_t size = product.panelSize();
-  product.leftPanels = room.of(product.panels() * size);
-  product.rightPanels = product.leftPanels + left.panels() * size;
-  if (product.pack(0, product.panels())) return false;
-  product.multiply(0, product.blocks());
-  return true;
+  Product<PARTS, T, U, Out> product{left, right, result, right.lines, nullptr};
+  product.shared = room.of(product.sharedPanels() * product.panelSize());
+  bool odd = product.packShared(0, product.sharedPanels());
+  const int64_t groups = product.groups(1), panels = product.groupedPanels();
+  for (int64_t group = 0; group < groups; group++)
+    odd |= product.multiply(panels * group / groups, panels * (group + 1) / groups, ownRoom());
+  return !odd;
 }
 
 /** By the definition: what infinities and numbers that are none come to. */

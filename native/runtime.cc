@@ -89,6 +89,8 @@ Pool& pool() {
 
 }  // namespace
 
+int64_t cores() { return coreCount(); }
+
 void parallel(int64_t count, int64_t cost, const std::function<void(int64_t, int64_t)>& body) {
   const int64_t ranges = std::min<int64_t>(count, cost < WORTH_SHARING ? 1 : 4 * coreCount());
   if (ranges <= 1) return body(0, count);

@@ -45,6 +45,9 @@ inline void store(Bfloat16* to, float value) {
   to->bits = static_cast<uint16_t>(nan ? (bits >> 16) | 0x40u : rounded);
 }
 
+/** Threads that share work. */
+int64_t cores();
+
 /** Calls body(begin, end) for ranges that cover [0, count), on all cores where `cost` (numbers touched) is worth it. */
 void parallel(int64_t count, int64_t cost, const std::function<void(int64_t, int64_t)>& body);
 

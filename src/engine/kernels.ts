@@ -1,3 +1,4 @@
+import { hasTiles } from './compiled.js';
 import { typeOf, usesBfloat16 } from './mixed-precision.js';
 import { DTYPE, nativeBackend, onNative, runOp, type Handle, type NativeDType, type OpAttributes } from './native.js';
 import { suitsTiles, tiledAttributes } from './tiles.js';
@@ -25,31 +26,40 @@ const cast = (x: Tensor, to: NativeDType): Tensor =>
 /** x as products take it: rounded to bfloat16 under `--precision bf16`, else as it is. */
 export const operand = (x: Tensor): Tensor => (usesBfloat16(x, x) && typeOf(x) === 'float32' ? cast(x, 'bfloat16') : x);
 
+/** A weight as products take it: tiles round it as they pack it; else it is rounded here, once for all of its uses. */
+export const weightOperand = (x: Tensor): Tensor => (hasTiles() ? x : operand(x));
+
 /** An operand in float32 again. */
-export const single = (x: Tensor): Tensor => (typeOf(x) === 'bfloat16' ? cast(x, 'float32') : x);
+const single = (x: Tensor): Tensor => (typeOf(x) === 'bfloat16' ? cast(x, 'float32') : x);
 
 export interface MultiplyOptions {
   transposeA?: boolean;
   transposeB?: boolean;
+  /** Default: the type of the operands. */
+  to?: 'float32';
 }
 
-/** `matMul` of two operands of one type, [m, k] · [k, n] or over equal leading axes; an operand. */
+/** `matMul` of two operands, [m, k] · [k, n] or over equal leading axes; an operand, unless asked for in float32. */
 export function operandMatMul(
   a: Tensor,
   b: Tensor,
-  { transposeA = false, transposeB = false }: MultiplyOptions = {},
+  { transposeA = false, transposeB = false, to }: MultiplyOptions = {},
 ): Tensor {
-  const type = typeOf(a);
   if (suitsTiles(a, b, { transposeA, transposeB })) {
-    const types = { a: type, b: typeOf(b), out: type };
-    return run('MaetokMatrixProduct', [a, b], tiledAttributes(types, { transposeA, transposeB }))[0];
+    const types = { a: typeOf(a), b: typeOf(b), out: to ?? typeOf(a) };
+    const rounded = usesBfloat16(a, b);
+    return run('MaetokMatrixProduct', [a, b], tiledAttributes(types, { transposeA, transposeB }, rounded))[0];
   }
+  const [x, y] = [operand(a), operand(b)];
+  const type = typeOf(x);
   const T = { T: { type } } as const;
   // For float32 never `MatMul`: under a profiler, whose signals interrupt it, oneDNN's code behind it corrupts the heap
   // (seen in TensorFlow 2.21: a few steps of training under `node --cpu-prof`). In bfloat16 it is other code.
-  return a.rank === 2 && type === 'bfloat16'
-    ? run('MatMul', [a, b], { ...T, transpose_a: { bool: transposeA }, transpose_b: { bool: transposeB } })[0]
-    : run('BatchMatMulV2', [a, b], { ...T, adj_x: { bool: transposeA }, adj_y: { bool: transposeB } })[0];
+  const product =
+    x.rank === 2 && type === 'bfloat16'
+      ? run('MatMul', [x, y], { ...T, transpose_a: { bool: transposeA }, transpose_b: { bool: transposeB } })[0]
+      : run('BatchMatMulV2', [x, y], { ...T, adj_x: { bool: transposeA }, adj_y: { bool: transposeB } })[0];
+  return to ? single(product) : product;
 }
 
 /** An operand under another shape. */

@@ -9,13 +9,13 @@ import {
   operand,
   operandMatMul,
   reshaped,
-  single,
   softmaxed,
   softmaxGradient,
   splitHeads,
   splitHeadsGradient,
   swapHeads,
   tf,
+  weightOperand,
   type FusedActivation,
   type NormOptions,
   type Tensor,
@@ -25,13 +25,13 @@ import { asBefore, asRows } from './rows.js';
 
 /*
  * The layers of a transformer over the engine's kernels: everything between two products is one pass over memory, and
- * under `--precision bf16` whatever enters a product is rounded once, and kept as it was rounded. The same functions as
+ * under `--precision bf16` what enters a product is rounded once, and kept as it was rounded. The same functions as
  * their composed counterparts, which run where the engine has no kernels.
  */
 
-const product = (a: Tensor, b: Tensor): Tensor => single(operandMatMul(a, b));
+const product = (a: Tensor, b: Tensor): Tensor => operandMatMul(a, b, { to: 'float32' });
 /** aᵀ b of two tables of rows. */
-const outer = (a: Tensor, b: Tensor): Tensor => single(operandMatMul(a, b, { transposeA: true }));
+const outer = (a: Tensor, b: Tensor): Tensor => operandMatMul(a, b, { transposeA: true, to: 'float32' });
 
 /** Rows · wᵀ + b, both operands, in float32. */
 const affineRows = (rows: Tensor, weight: Tensor, bias: Tensor): Tensor =>
@@ -40,7 +40,7 @@ const affineRows = (rows: Tensor, weight: Tensor, bias: Tensor): Tensor =>
 /** x [..., in] · wᵀ + b; weight [out, in]. */
 export const fusedAffine = differentiable(
   (x, w, bias) => {
-    const [rows, weight] = [operand(asRows(x)), operand(w)];
+    const [rows, weight] = [operand(asRows(x)), weightOperand(w)];
     return [asBefore(affineRows(rows, weight, bias), x), rows, weight];
   },
   (dy, rows, weight) => {
@@ -53,7 +53,7 @@ export const fusedAffine = differentiable(
 export const fusedMlp = (activation: FusedActivation): ((...inputs: Tensor[]) => Tensor) =>
   differentiable(
     (x, weight1, bias1, weight2, bias2) => {
-      const [rows, w1, w2] = [operand(asRows(x)), operand(weight1), operand(weight2)];
+      const [rows, w1, w2] = [operand(asRows(x)), weightOperand(weight1), weightOperand(weight2)];
       const hidden = operandMatMul(rows, w1, { transposeB: true });
       const output = affineRows(biasedActivation(hidden, bias1, activation), w2, bias2);
       return [asBefore(output, x), rows, hidden, w1, bias1, w2];
@@ -79,7 +79,7 @@ export function fusedAttention(
   const scale = (c / heads) ** -0.25;
   const attend = differentiable(
     (x, w, bias, wOut, biasOut, ...learned) => {
-      const [rows, weight, proj] = [operand(asRows(x)), operand(w), operand(wOut)];
+      const [rows, weight, proj] = [operand(asRows(x)), weightOperand(w), weightOperand(wOut)];
       const qkv = reshaped(operandMatMul(rows, weight, { transposeB: true }), [n, t, w.shape[0]]);
       const [q, k, v] = splitHeads(qkv, bias, tables, { heads, scale });
       const weights = softmaxed(operandMatMul(q, k, { transposeB: true }));
