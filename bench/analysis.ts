@@ -1,4 +1,4 @@
-/* PCA, mixtures, probes and neighbours against scikit-learn: times, memory and agreement of both sides in one run. */
+/* PCA, mixtures, probes and neighbours against scikit-learn and PyTorch: times, memory and agreement of both sides in one run. */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -15,7 +15,7 @@ import { median, quoted } from './helpers/table.js';
  * of threads; they take turns, so that other load on the machine affects both equally. No ratio is given before
  * the answers agree. The table goes to standard output and, with a chart, to bench/out.
  */
-const WORKS = ['em', 'latents', 'sweep', 'pca', 'logistic', 'knn'];
+const WORKS = ['em', 'latents', 'sweep', 'pca', 'logistic', 'dinov2', 'knn'];
 
 const { values: flags, positionals } = parseArgs({
   allowPositionals: true,
@@ -62,8 +62,9 @@ const pinned = Object.fromEntries(
 
 const openOurs = (args: string[]): Promise<Peer<Ready, Run>> =>
   openPeer(process.execPath, ['--import', 'tsx', beside('side.ts'), ...args], pinned);
-const openTheirs = (name: string, args: string[]): Promise<Peer<Ready, Run> | undefined> =>
-  openPython(flags.python, [beside(`${name}.py`), ...args], ['numpy', 'scipy', 'sklearn'], pinned);
+const SCIKIT_LEARN = ['numpy', 'scipy', 'sklearn'];
+const openTheirs = (name: string, args: string[], modules = SCIKIT_LEARN): Promise<Peer<Ready, Run> | undefined> =>
+  openPython(flags.python, [beside(`${name}.py`), ...args], modules, pinned);
 
 interface Measured extends Ready {
   runs: Run[];
@@ -78,7 +79,7 @@ async function measure(
 ): Promise<Measured[]> {
   const place = [JSON.stringify(parameters), folder, flags.threads];
   const sides = [await openOurs([name, ...place])];
-  const peer = work.peer === undefined ? undefined : await openTheirs(name, place);
+  const peer = work.peer === undefined ? undefined : await openTheirs(name, place, work.modules);
   if (peer) sides.push(peer);
   const runs: Run[][] = sides.map(() => []);
   try {

@@ -198,65 +198,44 @@ AMX_CODE bool packPanel(const Operand<T>& x, int64_t panel, int64_t step, int64_
   return odd;
 }
 
-#define LOAD_LEFT(part)                                         \
-  _tile_loadd(4, left + 2 * (part) * TILE, TILE_STRIDE);        \
-  _tile_loadd(5, left + (2 * (part) + 1) * TILE, TILE_STRIDE)
-#define LOAD_RIGHT(part)                                        \
-  _tile_loadd(6, right + 2 * (part) * TILE, TILE_STRIDE);       \
-  _tile_loadd(7, right + (2 * (part) + 1) * TILE, TILE_STRIDE)
-#define MULTIPLY             \
-  _tile_dpbf16ps(0, 4, 6);   \
-  _tile_dpbf16ps(1, 4, 7);   \
-  _tile_dpbf16ps(2, 5, 6);   \
-  _tile_dpbf16ps(3, 5, 7)
-
-/** 32 × 32 numbers, rows `stride` apart: the products of two panels' next steps. */
+/** 32 × 32 numbers, rows `stride` apart: the products of two panels' next steps, and a bias, if any. */
 template <int PARTS>
-AMX_CODE void multiplyPanels(const Bfloat16* left, const Bfloat16* right, int64_t steps, float* result, int64_t stride) {
+AMX_CODE void multiplyPanels(const Bfloat16* left, const Bfloat16* right, int64_t steps, const float* bias,
+                             float* result, int64_t stride) {
   static_assert(PARTS == 1 || PARTS == 3, "one part, or all of float32");
-  const int64_t bytes = stride * sizeof(float);
-  float* lower = result + TILE_ROWS * stride;
   for (int64_t row = 0; row < PANEL; row++) {
     __builtin_prefetch(result + row * stride, 1);
     __builtin_prefetch(result + row * stride + TILE_ROWS, 1);
   }
-  asm volatile("" : : "r"(left), "r"(right) : "memory");
-  _tile_zero(0);
-  _tile_zero(1);
-  _tile_zero(2);
-  _tile_zero(3);
+  asm volatile("" : : "r"(left), "r"(right), "r"(bias) : "memory");
+  bias ? beginSums(bias) : clearSums();
   for (int64_t step = 0; step < steps; step++, left += 2 * PARTS * TILE, right += 2 * PARTS * TILE) {
+    const auto takeLeft = [&](int part) AMX_CODE { loadLeft(left + 2 * part * TILE, left + (2 * part + 1) * TILE); };
+    const auto takeRight = [&](int part) AMX_CODE { loadRight(right + 2 * part * TILE, right + (2 * part + 1) * TILE); };
     if (PARTS == 3) {
       // Small products first; each pair of parts changes one operand alone.
-      LOAD_LEFT(2);
-      LOAD_RIGHT(0);
-      MULTIPLY;
-      LOAD_LEFT(1);
-      MULTIPLY;
-      LOAD_RIGHT(1);
-      MULTIPLY;
-      LOAD_LEFT(0);
-      MULTIPLY;
-      LOAD_RIGHT(2);
-      MULTIPLY;
-      LOAD_RIGHT(0);
-      MULTIPLY;
+      takeLeft(2);
+      takeRight(0);
+      addProducts();
+      takeLeft(1);
+      addProducts();
+      takeRight(1);
+      addProducts();
+      takeLeft(0);
+      addProducts();
+      takeRight(2);
+      addProducts();
+      takeRight(0);
+      addProducts();
     } else {
-      LOAD_LEFT(0);
-      LOAD_RIGHT(0);
-      MULTIPLY;
+      takeLeft(0);
+      takeRight(0);
+      addProducts();
     }
   }
-  _tile_stored(0, result, bytes);
-  _tile_stored(1, result + TILE_ROWS, bytes);
-  _tile_stored(2, lower, bytes);
-  _tile_stored(3, lower + TILE_ROWS, bytes);
+  storeSums(result, stride);
   asm volatile("" : : : "memory");
 }
-
-#undef LOAD_LEFT
-#undef LOAD_RIGHT
-#undef MULTIPLY
 
 /** Memory for panels, kept from one product to the next: to map it anew would take longer than to fill it. */
 class Room {
@@ -288,6 +267,8 @@ template <int PARTS, typename T, typename U, typename Out>
 struct Product {
   Operand<T> left;
   Operand<U> right;
+  /** What is added to every row of the result, with zeros up to a whole panel; null for nothing. */
+  const float* bias;
   Out* result;
   int64_t stride;
   /** The smaller operand's panels. */
@@ -354,10 +335,11 @@ struct Product {
   AMX_CODE void multiplyPair(int64_t i, const Bfloat16* a, int64_t j, const Bfloat16* b, bool first, int64_t count) const {
     Out* to = result + i * PANEL * stride + j * PANEL;
     const int64_t rows = std::min(PANEL, left.lines - i * PANEL), columns = std::min(PANEL, right.lines - j * PANEL);
+    const float* start = first && bias ? bias + j * PANEL : nullptr;
     if constexpr (std::is_same<Out, float>::value)
-      if (rows == PANEL && columns == PANEL && first) return multiplyPanels<PARTS>(a, b, count, to, stride);
+      if (rows == PANEL && columns == PANEL && first) return multiplyPanels<PARTS>(a, b, count, start, to, stride);
     alignas(64) float whole[PANEL * PANEL];
-    multiplyPanels<PARTS>(a, b, count, whole, PANEL);
+    multiplyPanels<PARTS>(a, b, count, start, whole, PANEL);
     for (int64_t r = 0; r < rows; r++)
       for (int64_t c = 0; c < columns; c++) {
         const float sum = whole[r * PANEL + c];
@@ -374,17 +356,18 @@ Room& ownRoom() {
 
 /** One product, all threads at it; false where a number has no parts. TensorFlow.js calls from one thread. */
 template <int PARTS, typename T, typename U, typename Out>
-bool multiplyTogether(const Operand<T>& left, const Operand<U>& right, Out* result) {
+bool multiplyTogether(const Operand<T>& left, const Operand<U>& right, const float* bias, Out* result) {
   static Room room;
   const int64_t bytes = stepsOf(left.depth) * PARTS * 2 * TILE * sizeof(Bfloat16);
   const int64_t most = std::max<int64_t>(1, MOST_PACKED / bytes) * PANEL;
   const bool leftWhole = left.lines >= right.lines;
   const int64_t parts = leftWhole ? right.lines : left.lines;
   for (int64_t first = 0; first < parts; first += most) {
-    Product<PARTS, T, U, Out> part{left, right, result, right.lines, nullptr};
+    Product<PARTS, T, U, Out> part{left, right, bias, result, right.lines, nullptr};
     if (leftWhole) {
       part.right = right.from(first, most);
       part.result += first;
+      if (bias) part.bias += first;
     } else {
       part.left = left.from(first, most);
       part.result += first * part.stride;
@@ -406,9 +389,9 @@ bool multiplyTogether(const Operand<T>& left, const Operand<U>& right, Out* resu
 
 /** One product on this thread. */
 template <int PARTS, typename T, typename U, typename Out>
-bool multiplyAlone(const Operand<T>& left, const Operand<U>& right, Out* result) {
+bool multiplyAlone(const Operand<T>& left, const Operand<U>& right, const float* bias, Out* result) {
   static thread_local Room room;
-  Product<PARTS, T, U, Out> product{left, right, result, right.lines, nullptr};
+  Product<PARTS, T, U, Out> product{left, right, bias, result, right.lines, nullptr};
   product.shared = room.of(product.sharedPanels() * product.panelSize());
   bool odd = product.packShared(0, product.sharedPanels());
   const int64_t groups = product.groups(1), panels = product.groupedPanels();
@@ -418,14 +401,14 @@ bool multiplyAlone(const Operand<T>& left, const Operand<U>& right, Out* result)
 }
 
 /** By the definition: what infinities and numbers that are none come to. */
-void multiplyPlainly(const Operand<float>& left, const Operand<float>& right, float* result) {
+void multiplyPlainly(const Operand<float>& left, const Operand<float>& right, const float* bias, float* result) {
   const auto at = [](const Operand<float>& x, int64_t line, int64_t k) {
     return x.data[x.deep ? line * x.stride + k : k * x.stride + line];
   };
   parallel(left.lines, left.lines * right.lines * left.depth, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; i++)
       for (int64_t j = 0; j < right.lines; j++) {
-        float sum = 0;
+        float sum = bias ? bias[j] : 0;
         for (int64_t k = 0; k < left.depth; k++) sum += at(left, i, k) * at(right, j, k);
         result[i * right.lines + j] = sum;
       }
@@ -448,7 +431,7 @@ Matrices matricesOf(const TF_Tensor* tensor) {
 constexpr int64_t SMALL = 8 << 20;
 
 template <int PARTS, typename T, typename U, typename Out>
-void multiplyAll(const TF_Tensor* a, const TF_Tensor* b, bool turnA, bool turnB, Out* results) {
+void multiplyAll(const TF_Tensor* a, const TF_Tensor* b, const float* bias, bool turnA, bool turnB, Out* results) {
   const Matrices x = matricesOf(a), y = matricesOf(b);
   const auto leftOf = [&](int64_t i) {
     const T* data = dataOf<T>(a) + i * x.rows * x.columns;
@@ -465,14 +448,14 @@ void multiplyAll(const TF_Tensor* a, const TF_Tensor* b, bool turnA, bool turnB,
   if (x.count > 1 && bytes <= SMALL)
     parallel(x.count, x.count * size, [&](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; i++)
-        odd[i] = !multiplyAlone<PARTS>(leftOf(i), rightOf(i), results + i * size);
+        odd[i] = !multiplyAlone<PARTS>(leftOf(i), rightOf(i), bias, results + i * size);
     });
   else
     for (int64_t i = 0; i < x.count; i++)
-      odd[i] = !multiplyTogether<PARTS>(leftOf(i), rightOf(i), results + i * size);
+      odd[i] = !multiplyTogether<PARTS>(leftOf(i), rightOf(i), bias, results + i * size);
   if constexpr (PARTS > 1)
     for (int64_t i = 0; i < x.count; i++)
-      if (odd[i]) multiplyPlainly(leftOf(i), rightOf(i), results + i * size);
+      if (odd[i]) multiplyPlainly(leftOf(i), rightOf(i), bias, results + i * size);
 }
 
 /** Calls body with a value of each operand's type. */
@@ -482,7 +465,7 @@ void withTypes(const TF_Tensor* a, const TF_Tensor* b, Body body) {
 }
 
 /**
- * a [..., m, k] · b [..., k, n], either of them turned where asked. Two float32 operands are multiplied as such, unless they
+ * a [..., m, k] · b [..., k, n], and a bias [n] if there is one, either operand turned where asked. Two float32 operands are multiplied as such, unless they
  * are to be `rounded` to bfloat16 first, as other operands are.
  */
 void matrixProduct(Call& call, const Attributes& attributes) {
@@ -499,11 +482,19 @@ void matrixProduct(Call& call, const Attributes& attributes) {
   require(!single || attributes.out == TF_FLOAT, "a float32 product is float32");
   TF_Tensor* out = call.output(0, attributes.out, shape);
   if (sizeOf(out) == 0) return;
-  if (single) return multiplyAll<3, float, float>(a, b, turnA, turnB, dataOf<float>(out));
+  std::vector<float> bias;
+  if (attributes.count > 0) {
+    const TF_Tensor* given = call.input(2);
+    require(sizeOf(given) == shape.back(), "the bias does not fit");
+    bias.resize((shape.back() + PANEL - 1) / PANEL * PANEL);
+    std::copy_n(dataOf<float>(given), sizeOf(given), bias.begin());
+  }
+  const float* added = bias.empty() ? nullptr : bias.data();
+  if (single) return multiplyAll<3, float, float>(a, b, added, turnA, turnB, dataOf<float>(out));
   withType(attributes.out, [&](auto z) {
     using Out = decltype(z);
     withTypes(a, b, [&](auto x, auto y) {
-      multiplyAll<1, decltype(x), decltype(y)>(a, b, turnA, turnB, dataOf<Out>(out));
+      multiplyAll<1, decltype(x), decltype(y)>(a, b, added, turnA, turnB, dataOf<Out>(out));
     });
   });
 }
@@ -517,8 +508,8 @@ void matrixProduct(Call&, const Attributes&) { throw std::runtime_error("this pr
 }  // namespace
 
 void registerMatrixProduct() {
-  registerOp("MaetokMatrixProduct", {"a: T", "b: U"}, {"product: Tout"},
-             {"T: {float, bfloat16}", "U: {float, bfloat16}", "Tout: {float, bfloat16} = DT_FLOAT", "turn_a: int = 0",
+  registerOp("MaetokMatrixProduct", {"a: T", "b: U", "bias: N * float"}, {"product: Tout"},
+             {"T: {float, bfloat16}", "U: {float, bfloat16}", "N: int >= 0 = 0", "Tout: {float, bfloat16} = DT_FLOAT", "turn_a: int = 0",
               "turn_b: int = 0", "rounded: int = 0"},
              kernel<matrixProduct>);
 }

@@ -171,38 +171,19 @@ void packTileColumns(const float* rows, int64_t width, float* packed) {
 
 AMX_CODE void multiplyTiles(const float* queries, const float* rows, int64_t width, float* products) {
   asm volatile("" : : "r"(queries), "r"(rows) : "memory");
-  _tile_zero(0);
-  _tile_zero(1);
-  _tile_zero(2);
-  _tile_zero(3);
+  clearSums();
   const float* ends = queries + tiledSize(width);
   for (const float *a = queries, *b = rows; a != ends; a += 4 * TILE_FLOATS, b += 4 * TILE_FLOATS) {
-    _tile_loadd(4, a + 2 * TILE_FLOATS, TILE_STRIDE);
-    _tile_loadd(5, a + 3 * TILE_FLOATS, TILE_STRIDE);
-    _tile_loadd(6, b, TILE_STRIDE);
-    _tile_loadd(7, b + TILE_FLOATS, TILE_STRIDE);
-    _tile_dpbf16ps(0, 4, 6);
-    _tile_dpbf16ps(1, 4, 7);
-    _tile_dpbf16ps(2, 5, 6);
-    _tile_dpbf16ps(3, 5, 7);
-    _tile_loadd(4, a, TILE_STRIDE);
-    _tile_loadd(5, a + TILE_FLOATS, TILE_STRIDE);
-    _tile_dpbf16ps(0, 4, 6);
-    _tile_dpbf16ps(1, 4, 7);
-    _tile_dpbf16ps(2, 5, 6);
-    _tile_dpbf16ps(3, 5, 7);
-    _tile_loadd(6, b + 2 * TILE_FLOATS, TILE_STRIDE);
-    _tile_loadd(7, b + 3 * TILE_FLOATS, TILE_STRIDE);
-    _tile_dpbf16ps(0, 4, 6);
-    _tile_dpbf16ps(1, 4, 7);
-    _tile_dpbf16ps(2, 5, 6);
-    _tile_dpbf16ps(3, 5, 7);
+    loadLeft(a + 2 * TILE_FLOATS, a + 3 * TILE_FLOATS);
+    loadRight(b, b + TILE_FLOATS);
+    addProducts();
+    loadLeft(a, a + TILE_FLOATS);
+    addProducts();
+    loadRight(b + 2 * TILE_FLOATS, b + 3 * TILE_FLOATS);
+    addProducts();
   }
-  constexpr int64_t ROW = BLOCK * sizeof(float);
-  _tile_stored(0, products, ROW);
-  _tile_stored(1, products + TILE_ROWS, ROW);
-  _tile_stored(2, products + TILE_ROWS * BLOCK, ROW);
-  _tile_stored(3, products + TILE_ROWS * BLOCK + TILE_ROWS, ROW);
+  storeSums(products, BLOCK);
+  asm volatile("" : : : "memory");
 }
 
 /** Twice what the second part's rounding leaves, the product of both second parts (2⁻¹⁶ each), and the sum's roundings. */

@@ -1,5 +1,7 @@
 #include "runtime.h"
 
+#include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <cstdlib>
 #include <mutex>
@@ -23,6 +25,24 @@ int coreCount() {
   return std::max(1u, std::thread::hardware_concurrency());
 }
 
+/** How long a thread looks for what it waits for before it sleeps: to be woken takes about as long as a small kernel. */
+constexpr std::chrono::microseconds PATIENCE(100);
+
+/** Whether a condition has come true soon. */
+template <typename Condition>
+bool soon(Condition condition) {
+  const auto end = std::chrono::steady_clock::now() + PATIENCE;
+  do
+    for (int look = 0; look < 64; look++) {
+      if (condition()) return true;
+#if defined(__x86_64__)
+      __builtin_ia32_pause();
+#endif
+    }
+  while (std::chrono::steady_clock::now() < end);
+  return false;
+}
+
 /** Threads that wait for jobs; the caller works along. One job at a time: TensorFlow.js calls from one thread. */
 class Pool {
  public:
@@ -38,22 +58,24 @@ class Pool {
       next_ = 0;
       tasks_ = tasks;
       unfinished_ = tasks;
+      job_++;
     }
     wake_.notify_all();
     work();
+    soon([this] { return unfinished_ == 0; });
     std::unique_lock<std::mutex> lock(mutex_);
     done_.wait(lock, [this] { return unfinished_ == 0; });
     task_ = nullptr;
   }
 
-  int threads() const { return coreCount(); }
-
  private:
   void serve() {
-    for (;;) {
+    for (int64_t last = 0;;) {
+      soon([&] { return job_ != last; });
       {
         std::unique_lock<std::mutex> lock(mutex_);
-        wake_.wait(lock, [this] { return task_ != nullptr && next_ < tasks_; });
+        wake_.wait(lock, [&] { return job_ != last; });
+        last = job_;
       }
       work();
     }
@@ -78,7 +100,9 @@ class Pool {
   std::mutex jobs_, mutex_;
   std::condition_variable wake_, done_;
   const std::function<void(int64_t)>* task_ = nullptr;
-  int64_t next_ = 0, tasks_ = 0, unfinished_ = 0;
+  int64_t next_ = 0, tasks_ = 0;
+  /** Read without the lock too: how many tasks of the job are not done, and its number. */
+  std::atomic<int64_t> unfinished_{0}, job_{0};
 };
 
 /** Never destroyed: its threads may outlive everything that runs at exit. */
@@ -163,13 +187,7 @@ void registerOp(const char* name, const std::vector<const char*>& inputs, const 
   TF_DeleteStatus(status);
 }
 
-namespace {
-
-/** When the addon is loaded. A processor without AVX2 has no kernels, and the layers are composed of TensorFlow's. */
-const bool registered = [] {
-#if defined(__x86_64__)
-  if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) return false;
-#endif
+void registerAll() {
   registerAttention();
   registerConvolution();
   registerGroupNorm();
@@ -178,8 +196,35 @@ const bool registered = [] {
   registerNeighbours();
   registerNormalisation();
   registerUpdates();
-  return true;
+}
+
+}  // namespace maetok
+
+/* These files are compiled twice: `maetok_wide` for AVX-512, which nothing may enter on other processors, its start included. */
+#if !defined(MAETOK_WIDE)
+
+#if defined(MAETOK_HAS_WIDE)
+namespace maetok_wide {
+void registerAll();
+}
+#endif
+
+namespace {
+
+/** When the addon is loaded. A processor without AVX2 has no kernels, and the layers are composed of TensorFlow's. */
+const bool registered = [] {
+#if defined(MAETOK_HAS_WIDE)
+  const bool wide = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                    __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
+                    __builtin_cpu_supports("avx512vl");
+  if (wide) return maetok_wide::registerAll(), true;
+#endif
+#if defined(__x86_64__)
+  if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) return false;
+#endif
+  return maetok::registerAll(), true;
 }();
 
 }  // namespace
-}  // namespace maetok
+
+#endif

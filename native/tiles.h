@@ -47,6 +47,49 @@ AMX_CODE inline void beginTiles() {
 
 AMX_CODE inline void endTiles() { _tile_release(); }
 
+/* Sums of 32 × 32 products in tiles 0 to 3, of two left tiles, 4 and 5, above each other and two right ones, 6 and 7, side by side. */
+
+AMX_CODE inline void clearSums() {
+  _tile_zero(0);
+  _tile_zero(1);
+  _tile_zero(2);
+  _tile_zero(3);
+}
+
+/** Every row begins with these 32 numbers. */
+AMX_CODE inline void beginSums(const float* row) {
+  _tile_loadd(0, row, 0);
+  _tile_loadd(1, row + TILE_ROWS, 0);
+  _tile_loadd(2, row, 0);
+  _tile_loadd(3, row + TILE_ROWS, 0);
+}
+
+AMX_CODE inline void loadLeft(const void* upper, const void* lower) {
+  _tile_loadd(4, upper, TILE_STRIDE);
+  _tile_loadd(5, lower, TILE_STRIDE);
+}
+
+AMX_CODE inline void loadRight(const void* first, const void* second) {
+  _tile_loadd(6, first, TILE_STRIDE);
+  _tile_loadd(7, second, TILE_STRIDE);
+}
+
+AMX_CODE inline void addProducts() {
+  _tile_dpbf16ps(0, 4, 6);
+  _tile_dpbf16ps(1, 4, 7);
+  _tile_dpbf16ps(2, 5, 6);
+  _tile_dpbf16ps(3, 5, 7);
+}
+
+/** Rows of the sums are `stride` numbers apart. */
+AMX_CODE inline void storeSums(float* sums, int64_t stride) {
+  const int64_t bytes = stride * sizeof(float);
+  _tile_stored(0, sums, bytes);
+  _tile_stored(1, sums + TILE_ROWS, bytes);
+  _tile_stored(2, sums + TILE_ROWS * stride, bytes);
+  _tile_stored(3, sums + TILE_ROWS * stride + TILE_ROWS, bytes);
+}
+
 }  // namespace maetok
 
 #else

@@ -33,6 +33,8 @@ export interface Work<P extends Parameters = Parameters> {
   about: string;
   /** The library on the other side; absent: ours alone is measured. */
   peer?: string;
+  /** Packages of Python that it needs; default scikit-learn and what that does. */
+  modules?: string[];
   /** `quick`: sizes that take seconds, to see that it works. Where its data are absent, none. */
   cases(quick: boolean): Case<P>[];
   /** Writes what both sides read; not timed. */

@@ -32,15 +32,8 @@ export async function withoutKernels<T>(body: () => Promise<T>): Promise<T> {
 /** An old processor has no kernels even if they were compiled, and most have no tiles. */
 function works(op: string, inputs: number): boolean {
   try {
-    const ones: Tensor = tf.ones([1, 1]);
-    tf.dispose([
-      ones,
-      ...runOp(
-        op,
-        Array.from({ length: inputs }, () => ones),
-        {},
-      ),
-    ]);
+    const ones = tf.ones([1, 1]);
+    tf.dispose([ones, ...runOp(op, new Array<Tensor>(inputs).fill(ones), {})]);
     return true;
   } catch {
     return false;

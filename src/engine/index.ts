@@ -20,6 +20,7 @@ export {
   gatedSum,
   gatedSumGradient,
   groupNormalised,
+  inputOperand,
   normalised,
   normalisedGradient,
   nearestRows,

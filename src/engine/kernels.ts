@@ -1,7 +1,7 @@
 import { hasTiles } from './compiled.js';
 import { typeOf, usesBfloat16 } from './mixed-precision.js';
 import { DTYPE, nativeBackend, onNative, runOp, type Handle, type NativeDType, type OpAttributes } from './native.js';
-import { suitsTiles, tiledAttributes } from './tiles.js';
+import { suitsTiles, tiledAttributes, type TiledTypes } from './tiles.js';
 import { tf, type Tensor, type Tensor2D } from './tf.js';
 /*
  * The kernels of native/: what a transformer does between its products, each in one pass over memory. They work on
@@ -29,26 +29,33 @@ export const operand = (x: Tensor): Tensor => (usesBfloat16(x, x) && typeOf(x) =
 /** A weight as products take it: tiles round it as they pack it; else it is rounded here, once for all of its uses. */
 export const weightOperand = (x: Tensor): Tensor => (hasTiles() ? x : operand(x));
 
+/** What enters one product, and is kept where a gradient is wanted, for which it takes less memory rounded. */
+export const inputOperand = (x: Tensor): Tensor =>
+  hasTiles() && tf.engine().state.gradientDepth === 0 ? x : operand(x);
+
 /** An operand in float32 again. */
 const single = (x: Tensor): Tensor => (typeOf(x) === 'bfloat16' ? cast(x, 'float32') : x);
 
 export interface MultiplyOptions {
   transposeA?: boolean;
   transposeB?: boolean;
-  /** Default: the type of the operands. */
+  /** Default: the type of operands. */
   to?: 'float32';
+  /** Added to every row, [n]. */
+  bias?: Tensor;
 }
 
-/** `matMul` of two operands, [m, k] · [k, n] or over equal leading axes; an operand, unless asked for in float32. */
+/** a · b + bias of [m, k] and [k, n], or over equal leading axes; an operand, unless asked for in float32. */
 export function operandMatMul(
   a: Tensor,
   b: Tensor,
-  { transposeA = false, transposeB = false, to }: MultiplyOptions = {},
+  { transposeA = false, transposeB = false, to, bias }: MultiplyOptions = {},
 ): Tensor {
   if (suitsTiles(a, b, { transposeA, transposeB })) {
-    const types = { a: typeOf(a), b: typeOf(b), out: to ?? typeOf(a) };
     const rounded = usesBfloat16(a, b);
-    return run('MaetokMatrixProduct', [a, b], tiledAttributes(types, { transposeA, transposeB }, rounded))[0];
+    const types: TiledTypes = { a: typeOf(a), b: typeOf(b), out: to ?? (rounded ? 'bfloat16' : 'float32') };
+    const attributes = tiledAttributes(types, { transposeA, transposeB, rounded, bias: bias !== undefined });
+    return run('MaetokMatrixProduct', bias ? [a, b, bias] : [a, b], attributes)[0];
   }
   const [x, y] = [operand(a), operand(b)];
   const type = typeOf(x);
@@ -59,6 +66,7 @@ export function operandMatMul(
     x.rank === 2 && type === 'bfloat16'
       ? run('MatMul', [x, y], { ...T, transpose_a: { bool: transposeA }, transpose_b: { bool: transposeB } })[0]
       : run('BatchMatMulV2', [x, y], { ...T, adj_x: { bool: transposeA }, adj_y: { bool: transposeB } })[0];
+  if (bias) return biasedActivation(product, bias, 'none', to);
   return to ? single(product) : product;
 }
 

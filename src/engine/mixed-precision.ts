@@ -44,7 +44,7 @@ function castAndMultiply(a: Tensor, b: Tensor, transposeA: boolean, transposeB: 
     const ids = scope.ids([a, b]);
     if (suitsTiles(a, b, { transposeA, transposeB })) {
       const types = { a: typeOf(a), b: typeOf(b), out: 'float32' } as const;
-      const attributes = tiledAttributes(types, { transposeA, transposeB }, true);
+      const attributes = tiledAttributes(types, { transposeA, transposeB, rounded: true });
       return scope.tensor(scope.op('MaetokMatrixProduct', ids, attributes)[0]);
     }
     // A weight may have been rounded before, once for many products.

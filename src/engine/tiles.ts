@@ -14,7 +14,7 @@ export interface TurnOptions {
 /** Multiplications of a product below which its panels take longer than they save. */
 const WORTH_TILES = 2 ** 18;
 /** Rows, columns and depth of matrices that fill a good part of a tile. */
-const NARROWEST = 8;
+const NARROWEST = 16;
 
 /** Whether a [..., m, k] · b [..., k, n] is better multiplied in tiles; leading axes must be equal. */
 export function suitsTiles(a: TensorInfo, b: TensorInfo, { transposeA, transposeB }: TurnOptions): boolean {
@@ -32,15 +32,22 @@ export interface TiledTypes {
   out: NativeDType;
 }
 
-/** Attributes of the op `MaetokMatrixProduct`; `rounded`: float32 operands are rounded to bfloat16 first. */
+export interface TiledOptions extends TurnOptions {
+  /** Float32 operands are rounded to bfloat16 first. */
+  rounded?: boolean;
+  /** A third input is added to every row. */
+  bias?: boolean;
+}
+
+/** Attributes of the op `MaetokMatrixProduct`. */
 export const tiledAttributes = (
   { a, b, out }: TiledTypes,
-  { transposeA, transposeB }: TurnOptions,
-  rounded = false,
+  { transposeA, transposeB, rounded = false, bias = false }: TiledOptions,
 ): OpAttributes => ({
   T: { type: a },
   U: { type: b },
   Tout: { type: out },
+  N: { int: Number(bias) },
   turn_a: { int: Number(transposeA) },
   turn_b: { int: Number(transposeB) },
   rounded: { int: Number(rounded) },

@@ -4,6 +4,7 @@ import {
   columnSums,
   gatedSum,
   gatedSumGradient,
+  inputOperand,
   normalised,
   normalisedGradient,
   operand,
@@ -35,12 +36,12 @@ const outer = (a: Tensor, b: Tensor): Tensor => operandMatMul(a, b, { transposeA
 
 /** Rows · wᵀ + b, both operands, in float32. */
 const affineRows = (rows: Tensor, weight: Tensor, bias: Tensor): Tensor =>
-  biasedActivation(operandMatMul(rows, weight, { transposeB: true }), bias, 'none', 'float32');
+  operandMatMul(rows, weight, { transposeB: true, to: 'float32', ...(bias.size > 0 && { bias }) });
 
 /** x [..., in] · wᵀ + b; weight [out, in]. */
 export const fusedAffine = differentiable(
   (x, w, bias) => {
-    const [rows, weight] = [operand(asRows(x)), weightOperand(w)];
+    const [rows, weight] = [inputOperand(asRows(x)), weightOperand(w)];
     return [asBefore(affineRows(rows, weight, bias), x), rows, weight];
   },
   (dy, rows, weight) => {
@@ -53,7 +54,7 @@ export const fusedAffine = differentiable(
 export const fusedMlp = (activation: FusedActivation): ((...inputs: Tensor[]) => Tensor) =>
   differentiable(
     (x, weight1, bias1, weight2, bias2) => {
-      const [rows, w1, w2] = [operand(asRows(x)), weightOperand(weight1), weightOperand(weight2)];
+      const [rows, w1, w2] = [inputOperand(asRows(x)), weightOperand(weight1), weightOperand(weight2)];
       const hidden = operandMatMul(rows, w1, { transposeB: true });
       const output = affineRows(biasedActivation(hidden, bias1, activation), w2, bias2);
       return [asBefore(output, x), rows, hidden, w1, bias1, w2];
@@ -79,7 +80,7 @@ export function fusedAttention(
   const scale = (c / heads) ** -0.25;
   const attend = differentiable(
     (x, w, bias, wOut, biasOut, ...learned) => {
-      const [rows, weight, proj] = [operand(asRows(x)), weightOperand(w), weightOperand(wOut)];
+      const [rows, weight, proj] = [inputOperand(asRows(x)), weightOperand(w), weightOperand(wOut)];
       const qkv = reshaped(operandMatMul(rows, weight, { transposeB: true }), [n, t, w.shape[0]]);
       const [q, k, v] = splitHeads(qkv, bias, tables, { heads, scale });
       const weights = softmaxed(operandMatMul(q, k, { transposeB: true }));

@@ -1,7 +1,8 @@
 import { afterEach, beforeAll, describe, expect, test } from '@jest/globals';
-import { matMul, RandomStream, startEngine, tf, type Tensor } from '../../src/engine/index.js';
+import { matMul, RandomStream, startEngine, tf, valueAndGradients, type Tensor } from '../../src/engine/index.js';
 import { hasTiles, withoutKernels } from '../../src/engine/compiled.js';
 import { configureEngine } from '../../src/engine/options.js';
+import { linear } from '../../src/nn/index.js';
 
 let available = false;
 beforeAll(async () => {
@@ -62,6 +63,26 @@ describe('products in tiles', () => {
     const expected = matMul(rounded(a), rounded(b), options);
     configureEngine({ precision: 'bf16' });
     expect(apart(matMul(a, b, options), expected)).toBeLessThan(2e-6);
+  });
+
+  test.each([
+    ['f32', 3e-6],
+    ['bf16', 3e-2],
+  ] as const)('of a linear layer have its bias and its gradients in %s', async (precision, tolerance) => {
+    if (!available) return;
+    const [weight, bias, x] = [draw('w', [70, 90]), draw('bias', [70]), draw('x', [2, 50, 90])];
+    const layer = (w: Tensor, b: Tensor, input: Tensor): Tensor => linear({ weight: w, bias: b }, input);
+    const everything = (): Tensor[] => {
+      const { value, gradients } = valueAndGradients(() => layer(weight, bias, x), [weight, bias, x], {
+        dy: draw('dy', [2, 50, 70]),
+      });
+      return [value, ...gradients] as Tensor[];
+    };
+    const composed = await withoutKernels(() => Promise.resolve([...everything(), layer(weight, bias, x)]));
+    configureEngine({ precision });
+    [...everything(), layer(weight, bias, x)].forEach((found, i) =>
+      expect(apart(found, composed[i])).toBeLessThan(tolerance),
+    );
   });
 
   test('have the same bits whatever the other rows and columns are', () => {

@@ -44,20 +44,21 @@ export async function compileBinding(
   const sources = join(dirname(require.resolve('@tensorflow/tfjs-node-gpu/package.json')), 'binding');
   const { include_dir: nodeHeaders } = require('node-api-headers') as { include_dir: string };
   const binding = 'tensorflow/tfjs_binding.node';
-  const kernels = join(folder, 'tensorflow/kernels.o');
+  const objects = KERNELS.map((_, i) => join(folder, `tensorflow/kernels-${i}.o`));
   const headers = join(folder, 'tensorflow/include');
   const compile = (args: string[]): Promise<void> => compiled(args, compiler, tools, signal);
-  await compile([...KERNEL_FLAGS, `-I${headers}`, ...sourcesOf('kernels'), '-o', kernels]);
+  for (const [i, flags] of KERNELS.entries())
+    await compile([...KERNEL_FLAGS, ...flags, `-I${headers}`, ...sourcesOf('kernels'), '-o', objects[i]]);
   await compile([
     ...['-O2', '-DNAPI_VERSION=8'],
     ...[nodeHeaders, headers, sources].map(path => `-I${path}`),
     ...['tfjs_backend.cc', 'tfjs_binding.cc'].map(name => join(sources, name)),
-    kernels,
+    ...objects,
     ...libraries.map(library => join(folder, library)),
     ...linkFlags,
     ...['-o', join(folder, binding)],
   ]);
-  await rm(kernels, { force: true });
+  for (const object of objects) await rm(object, { force: true });
   return binding;
 }
 
@@ -85,10 +86,20 @@ async function compiled(args: string[], compiler: string[], tools: Tools, signal
 }
 
 /**
- * One object of all kernels, for vector units as of 2013: an older processor is detected at the start. Errors
- * and traps of floating point are not looked at, which lets loops be vectorised; NaN and infinities stay what they are.
+ * One object of all kernels. Errors and traps of floating point are not looked at, which lets loops be vectorised; NaN and
+ * infinities stay what they are.
  */
-const KERNEL_FLAGS = [
-  ...['-r', '-nostdlib', '-O3', '-fPIC', '-fopenmp-simd', '-fno-math-errno', '-fno-trapping-math'],
-  ...(process.arch === 'x64' ? ['-march=x86-64-v3'] : []),
-];
+const KERNEL_FLAGS = ['-r', '-nostdlib', '-O3', '-fPIC', '-fopenmp-simd', '-fno-math-errno', '-fno-trapping-math'];
+
+/**
+ * The kernels for vector units as of 2013, and once more, in a namespace of their own, for those of AVX-512; native/runtime.cc
+ * takes what the processor has. Those for fewer processors come last: what is in both, as of the standard library, is linked
+ * from the first.
+ */
+const KERNELS =
+  process.arch === 'x64'
+    ? [
+        ['-march=x86-64-v3', '-DMAETOK_HAS_WIDE'],
+        ['-march=x86-64-v4', '-mprefer-vector-width=512', '-DMAETOK_WIDE', '-Dmaetok=maetok_wide'],
+      ]
+    : [[]];
