@@ -14,7 +14,7 @@ export interface TurnOptions {
 /** Multiplications of a product below which its panels take longer than they save. */
 const WORTH_TILES = 2 ** 18;
 /** Rows, columns and depth of matrices that fill a good part of a tile. */
-const NARROWEST = 16;
+const NARROWEST = 8;
 
 /** Whether a [..., m, k] · b [..., k, n] is better multiplied in tiles; leading axes must be equal. */
 export function suitsTiles(a: TensorInfo, b: TensorInfo, { transposeA, transposeB }: TurnOptions): boolean {

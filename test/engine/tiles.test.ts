@@ -73,10 +73,9 @@ describe('products in tiles', () => {
     const [weight, bias, x] = [draw('w', [70, 90]), draw('bias', [70]), draw('x', [2, 50, 90])];
     const layer = (w: Tensor, b: Tensor, input: Tensor): Tensor => linear({ weight: w, bias: b }, input);
     const everything = (): Tensor[] => {
-      const { value, gradients } = valueAndGradients(() => layer(weight, bias, x), [weight, bias, x], {
-        dy: draw('dy', [2, 50, 70]),
-      });
-      return [value, ...gradients] as Tensor[];
+      const dy = draw('dy', [2, 50, 70]);
+      const { value, gradients } = valueAndGradients(() => layer(weight, bias, x), [weight, bias, x], { dy });
+      return [value, ...gradients.map(gradient => gradient!)];
     };
     const composed = await withoutKernels(() => Promise.resolve([...everything(), layer(weight, bias, x)]));
     configureEngine({ precision });
