@@ -59,7 +59,7 @@ function castAndMultiply(a: Tensor, b: Tensor, transposeA: boolean, transposeB: 
 }
 
 /** Whether TensorFlow holds this tensor in bfloat16, whatever TensorFlow.js calls it. */
-export const isRounded = (x: Tensor): boolean => nativeBackend()?.tensorMap.get(x.dataId)?.dtype === DTYPE.bfloat16;
+const isRounded = (x: Tensor): boolean => nativeBackend()?.tensorMap.get(x.dataId)?.dtype === DTYPE.bfloat16;
 
 /** TensorFlow's type of a tensor that may be rounded. */
 export const typeOf = (x: Tensor): NativeDType => (isRounded(x) ? 'bfloat16' : 'float32');

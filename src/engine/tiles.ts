@@ -62,6 +62,6 @@ export function multiplyInTiles(): void {
     const turns = attrs as TurnOptions;
     const single = a.dtype === 'float32' && b.dtype === 'float32';
     if (!single || !suitsTiles(a, b, turns)) return former({ a, b }, backend, attrs);
-    return runOp('MaetokMatrixProduct', [a as Tensor, b as Tensor], tiledAttributes(SINGLE, turns))[0];
+    return runOp('MaetokMatrixProduct', [a, b] as unknown as Tensor[], tiledAttributes(SINGLE, turns))[0];
   });
 }
