@@ -13,7 +13,7 @@
 #include <sys/mman.h>
 
 #include <atomic>
-#include <memory>
+#include <type_traits>
 #endif
 
 namespace maetok {
@@ -52,6 +52,12 @@ struct Operand {
 };
 
 int64_t stepsOf(int64_t depth) { return (depth + TILE_NUMBERS - 1) / TILE_NUMBERS; }
+
+/** What a panel takes. */
+template <int PARTS>
+int64_t panelBytes(int64_t depth) {
+  return stepsOf(depth) * PARTS * 2 * TILE * sizeof(Bfloat16);
+}
 
 /* Packing: numbers beyond a matrix's end are zeros. */
 
@@ -348,18 +354,28 @@ struct Product {
   }
 };
 
-/** Each thread's, for panels of its own. */
-Room& ownRoom() {
+/** Each thread's, for a group of panels. */
+Room& groupRoom() {
   static thread_local Room room;
+  return room;
+}
+
+/** Each thread's, for the other operand of a product that it makes alone. */
+Room& otherRoom() {
+  static thread_local Room room;
+  return room;
+}
+
+/** For panels that all threads share. */
+Room& commonRoom() {
+  static Room room;
   return room;
 }
 
 /** One product, all threads at it; false where a number has no parts. TensorFlow.js calls from one thread. */
 template <int PARTS, typename T, typename U, typename Out>
 bool multiplyTogether(const Operand<T>& left, const Operand<U>& right, const float* bias, Out* result) {
-  static Room room;
-  const int64_t bytes = stepsOf(left.depth) * PARTS * 2 * TILE * sizeof(Bfloat16);
-  const int64_t most = std::max<int64_t>(1, MOST_PACKED / bytes) * PANEL;
+  const int64_t most = std::max<int64_t>(1, MOST_PACKED / panelBytes<PARTS>(left.depth)) * PANEL;
   const bool leftWhole = left.lines >= right.lines;
   const int64_t parts = leftWhole ? right.lines : left.lines;
   for (int64_t first = 0; first < parts; first += most) {
@@ -372,7 +388,7 @@ bool multiplyTogether(const Operand<T>& left, const Operand<U>& right, const flo
       part.left = left.from(first, most);
       part.result += first * part.stride;
     }
-    part.shared = room.of(part.sharedPanels() * part.panelSize());
+    part.shared = commonRoom().of(part.sharedPanels() * part.panelSize());
     std::atomic<bool> odd{false};
     parallel(part.sharedPanels(), part.sharedPanels() * part.panelSize(), [&](int64_t begin, int64_t end) {
       if (part.packShared(begin, end)) odd = true;
@@ -380,7 +396,7 @@ bool multiplyTogether(const Operand<T>& left, const Operand<U>& right, const flo
     const int64_t groups = part.groups(cores()), panels = part.groupedPanels();
     parallel(groups, part.left.lines * part.right.lines * left.depth / PANEL, [&](int64_t begin, int64_t end) {
       for (int64_t group = begin; group < end; group++)
-        if (part.multiply(panels * group / groups, panels * (group + 1) / groups, ownRoom())) odd = true;
+        if (part.multiply(panels * group / groups, panels * (group + 1) / groups, groupRoom())) odd = true;
     });
     if (odd) return false;
   }
@@ -390,13 +406,12 @@ bool multiplyTogether(const Operand<T>& left, const Operand<U>& right, const flo
 /** One product on this thread. */
 template <int PARTS, typename T, typename U, typename Out>
 bool multiplyAlone(const Operand<T>& left, const Operand<U>& right, const float* bias, Out* result) {
-  static thread_local Room room;
   Product<PARTS, T, U, Out> product{left, right, bias, result, right.lines, nullptr};
-  product.shared = room.of(product.sharedPanels() * product.panelSize());
+  product.shared = otherRoom().of(product.sharedPanels() * product.panelSize());
   bool odd = product.packShared(0, product.sharedPanels());
   const int64_t groups = product.groups(1), panels = product.groupedPanels();
   for (int64_t group = 0; group < groups; group++)
-    odd |= product.multiply(panels * group / groups, panels * (group + 1) / groups, ownRoom());
+    odd |= product.multiply(panels * group / groups, panels * (group + 1) / groups, groupRoom());
   return !odd;
 }
 
@@ -443,8 +458,7 @@ void multiplyAll(const TF_Tensor* a, const TF_Tensor* b, const float* bias, bool
   };
   const int64_t size = leftOf(0).lines * rightOf(0).lines;
   std::vector<uint8_t> odd(x.count);
-  const int64_t bytes =
-      (leftOf(0).panels() + rightOf(0).panels()) * stepsOf(leftOf(0).depth) * PARTS * 2 * TILE * sizeof(Bfloat16);
+  const int64_t bytes = (leftOf(0).panels() + rightOf(0).panels()) * panelBytes<PARTS>(leftOf(0).depth);
   if (x.count > 1 && bytes <= SMALL)
     parallel(x.count, x.count * size, [&](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; i++)

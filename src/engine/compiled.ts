@@ -32,8 +32,7 @@ export async function withoutKernels<T>(body: () => Promise<T>): Promise<T> {
 /** An old processor has no kernels even if they were compiled, and most have no tiles. */
 function works(op: string, inputs: number): boolean {
   try {
-    const ones = tf.ones([1, 1]);
-    tf.dispose([ones, ...runOp(op, new Array<Tensor>(inputs).fill(ones), {})]);
+    tf.tidy(() => void runOp(op, new Array<Tensor>(inputs).fill(tf.ones([1, 1])), {}));
     return true;
   } catch {
     return false;
