@@ -1,6 +1,5 @@
 /* What attention does between its products: splitting into heads, rotary positions, softmax, joining. */
-#include "functions.h"
-#include "runtime.h"
+#include "softmax.h"
 
 namespace maetok {
 namespace {
@@ -222,19 +221,7 @@ void softmax(Call& call, const Attributes&) {
       for (int64_t i = begin; i < end; i++) {
         const T* xr = from + i * width;
         T* yr = to + i * width;
-        float most = load(xr[0]);
-#pragma omp simd reduction(max : most)
-        for (int64_t c = 0; c < width; c++) {
-          const float value = load(xr[c]);
-          most = value > most ? value : most;
-        }
-        float sum = 0;
-#pragma omp simd reduction(+ : sum)
-        for (int64_t c = 0; c < width; c++) {
-          r[c] = exponential(load(xr[c]) - most);
-          sum += r[c];
-        }
-        const float reciprocal = 1.0f / sum;
+        const float reciprocal = softmaxRow(xr, width, r);
 #pragma omp simd
         for (int64_t c = 0; c < width; c++) store(yr + c, r[c] * reciprocal);
       }

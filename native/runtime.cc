@@ -116,7 +116,9 @@ Pool& pool() {
 int64_t cores() { return coreCount(); }
 
 void parallel(int64_t count, int64_t cost, const std::function<void(int64_t, int64_t)>& body) {
-  const int64_t ranges = std::min<int64_t>(count, cost < WORTH_SHARING ? 1 : 4 * coreCount());
+  // Few tasks are taken one by one: of ranges that differ in length the last one lets the other threads wait.
+  const int64_t shared = count <= 8 * coreCount() ? count : 4 * coreCount();
+  const int64_t ranges = cost < WORTH_SHARING ? std::min<int64_t>(count, 1) : shared;
   if (ranges <= 1) return body(0, count);
   pool().run(ranges, [&](int64_t i) { body(count * i / ranges, count * (i + 1) / ranges); });
 }
@@ -192,6 +194,7 @@ void registerAll() {
   registerConvolution();
   registerGroupNorm();
   registerLayers();
+  registerLoss();
   registerMatrixProduct();
   registerNeighbours();
   registerNormalisation();

@@ -185,6 +185,7 @@ void registerAttention();
 void registerConvolution();
 void registerGroupNorm();
 void registerLayers();
+void registerLoss();
 void registerMatrixProduct();
 void registerNeighbours();
 void registerNormalisation();

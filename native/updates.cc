@@ -69,6 +69,34 @@ void adam(Call& call, const Attributes& attributes) {
   });
 }
 
+/**
+ * SGD with momentum, in one pass and in place, each column with factors of its own: v ← μ v + scale ∘ g, p ← p − rate ∘ v.
+ * Inputs: p, v and g [..., c], rate and scale [c], μ.
+ */
+void momentum(Call& call, const Attributes&) {
+  TF_Tensor* parameters = call.input(0);
+  TF_Tensor* rates = call.input(3);
+  TF_Tensor* scales = call.input(4);
+  const std::vector<float*> tables = pointers(inputs(call, 0, 3), {parameters, parameters, parameters});
+  float *p = tables[0], *v = tables[1];
+  const float* g = tables[2];
+  const auto [width, count] = rowsOf(parameters);
+  require(sizeOf(rates) == width && sizeOf(scales) == width, "a rate and a scale for each column expected");
+  const float *rate = dataOf<float>(rates), *scale = dataOf<float>(scales);
+  const float kept = *dataOf<float>(call.input(5));
+  parallel(count, sizeOf(parameters), [=, width = width](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; i++) {
+      float *pp = p + i * width, *vv = v + i * width;
+      const float* gg = g + i * width;
+#pragma omp simd
+      for (int64_t c = 0; c < width; c++) {
+        vv[c] = vv[c] * kept + gg[c] * scale[c];
+        pp[c] -= vv[c] * rate[c];
+      }
+    }
+  });
+}
+
 /** x ← x + share (target − x), in place. Inputs: N x, N targets, the share. */
 void moveTowards(Call& call, const Attributes& attributes) {
   const int n = attributes.count;
@@ -113,6 +141,9 @@ void registerUpdates() {
   const char* N = "N: int";
   registerOp("MaetokAdam", {"p: N * float", "m: N * float", "v: N * float", "g: N * float", "scalars: float"}, {}, {N},
              kernel<adam>);
+  registerOp("MaetokMomentum",
+             {"p: float", "v: float", "g: float", "rate: float", "scale: float", "momentum: float"}, {}, {},
+             kernel<momentum>);
   registerOp("MaetokMoveTowards", {"x: N * float", "targets: N * float", "share: float"}, {}, {N},
              kernel<moveTowards>);
   registerOp("MaetokSumOfSquares", {"x: N * float"}, {"sum: float"}, {N}, kernel<sumOfSquares>);

@@ -4,19 +4,19 @@ import { tf, type Tensor } from './tf.js';
 /* Whether the running TensorFlow has the kernels of native/, and whether they may be used. */
 
 let compiled = false;
-let tiles = false;
+let product = false;
 let allowed = true;
 
 /** Whether layers use the kernels: on the processor, where the engine was compiled with this version's. */
 export const hasKernels = (): boolean => compiled && allowed && nativeBackend() !== undefined;
 
-/** Whether the processor multiplies matrices in tiles of bfloat16 as well (Intel's AMX). */
-export const hasTiles = (): boolean => tiles && hasKernels();
+/** Whether products of matrices are ours as well: in tiles of bfloat16 (Intel's AMX), or in vectors where they are narrower than AVX-512's. */
+export const hasOwnProduct = (): boolean => product && hasKernels();
 
 /** Called once TensorFlow has started: whether it was compiled with the kernels that this version calls. */
 export function announceKernels(present: boolean): void {
   compiled = present && nativeBackend()?.binding.isUsingGpuDevice() === false && works('MaetokColumnSums', 1);
-  tiles = compiled && works('MaetokMatrixProduct', 2);
+  product = compiled && works('MaetokMatrixProduct', 2);
 }
 
 /** Runs `body` on TensorFlow's own operations alone, to compare. */
@@ -29,7 +29,7 @@ export async function withoutKernels<T>(body: () => Promise<T>): Promise<T> {
   }
 }
 
-/** An old processor has no kernels even if they were compiled, and most have no tiles. */
+/** An old processor has no kernels even if they were compiled, and some have no products of ours. */
 function works(op: string, inputs: number): boolean {
   try {
     tf.tidy(() => void runOp(op, new Array<Tensor>(inputs).fill(tf.ones([1, 1])), {}));

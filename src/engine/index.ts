@@ -17,6 +17,7 @@ export {
   biasedActivation,
   biasedActivationGradient,
   columnSums,
+  crossEntropyGradient,
   gatedSum,
   gatedSumGradient,
   groupNormalised,
@@ -47,6 +48,6 @@ export { engineSettings } from './options.js';
 export { measureSpeed } from './speed.js';
 export { startEngine, startEngineFor } from './start.js';
 export { tf, type Scalar, type Tensor, type Tensor1D, type Tensor2D, type Tensor3D, type Tensor4D } from './tf.js';
-export { applyAdam, moveTowards, sumOfSquares } from './updates.js';
+export { applyAdam, applyMomentum, moveTowards, sumOfSquares, type MomentumTerm } from './updates.js';
 export { variable, type Variable } from './variables.js';
 export { suitsWinograd, winograd } from './winograd.js';

@@ -1,7 +1,7 @@
-import { hasTiles } from './compiled.js';
+import { hasOwnProduct } from './compiled.js';
 import { typeOf, usesBfloat16 } from './mixed-precision.js';
 import { DTYPE, nativeBackend, onNative, runOp, type Handle, type NativeDType, type OpAttributes } from './native.js';
-import { suitsTiles, tiledAttributes, type TiledTypes } from './tiles.js';
+import { productAttributes, suitsOwnProduct, type ProductTypes } from './matrix-product.js';
 import { tf, type Tensor, type Tensor2D } from './tf.js';
 /*
  * The kernels of native/: what a transformer does between its products, each in one pass over memory. They work on
@@ -26,12 +26,12 @@ const cast = (x: Tensor, to: NativeDType): Tensor =>
 /** x as products take it: rounded to bfloat16 under `--precision bf16`, else as it is. */
 export const operand = (x: Tensor): Tensor => (usesBfloat16(x, x) && typeOf(x) === 'float32' ? cast(x, 'bfloat16') : x);
 
-/** A weight as products take it: tiles round it as they pack it; else it is rounded here, once for all of its uses. */
-export const weightOperand = (x: Tensor): Tensor => (hasTiles() ? x : operand(x));
+/** A weight as products take it: our product rounds it as it packs it; else it is rounded here, once for all of its uses. */
+export const weightOperand = (x: Tensor): Tensor => (hasOwnProduct() ? x : operand(x));
 
 /** What enters one product, and is kept where a gradient is wanted, for which it takes less memory rounded. */
 export const inputOperand = (x: Tensor): Tensor =>
-  hasTiles() && tf.engine().state.gradientDepth === 0 ? x : operand(x);
+  hasOwnProduct() && tf.engine().state.gradientDepth === 0 ? x : operand(x);
 
 /** An operand in float32 again. */
 const single = (x: Tensor): Tensor => (typeOf(x) === 'bfloat16' ? cast(x, 'float32') : x);
@@ -51,10 +51,10 @@ export function operandMatMul(
   b: Tensor,
   { transposeA = false, transposeB = false, to, bias }: MultiplyOptions = {},
 ): Tensor {
-  if (suitsTiles(a, b, { transposeA, transposeB })) {
+  if (suitsOwnProduct(a, b, { transposeA, transposeB })) {
     const rounded = usesBfloat16(a, b);
-    const types: TiledTypes = { a: typeOf(a), b: typeOf(b), out: to ?? (rounded ? 'bfloat16' : 'float32') };
-    const attributes = tiledAttributes(types, { transposeA, transposeB, rounded, bias: bias !== undefined });
+    const types: ProductTypes = { a: typeOf(a), b: typeOf(b), out: to ?? (rounded ? 'bfloat16' : 'float32') };
+    const attributes = productAttributes(types, { transposeA, transposeB, rounded, bias: bias !== undefined });
     return run('MaetokMatrixProduct', bias ? [a, b, bias] : [a, b], attributes)[0];
   }
   const [x, y] = [operand(a), operand(b)];
@@ -213,12 +213,31 @@ export const softmaxed = (x: Tensor): Tensor => run('MaetokSoftmax', [x], T(x))[
 /** The gradient of its input. */
 export const softmaxGradient = (p: Tensor, dp: Tensor): Tensor => run('MaetokSoftmaxGrad', [p, dp], T(p))[0];
 
+/**
+ * The gradient of several heads' cross-entropy, (softmax(logits + bias) − truth) · scale; logits [n, heads · classes], bias
+ * [heads · classes], labels [n].
+ */
+export const crossEntropyGradient = (
+  logits: Tensor,
+  bias: Tensor,
+  labels: Int32Array,
+  { heads, scale }: { heads: number; scale: number },
+): Tensor =>
+  tf.tidy(
+    () =>
+      run('MaetokCrossEntropyGrad', [logits, bias, tf.tensor1d(labels, 'int32'), tf.scalar(scale)], {
+        heads: { int: heads },
+      })[0],
+  );
+
 /** Kernels that read, or change, many tensors at once, without a copy. */
 export interface InPlace {
   /** How many tensors share the memory of this one. */
   holders(x: Tensor): number;
   /** AdamW on all parameters; scalars [6] as `updates.ts` says. */
   adam(p: Tensor[], m: Tensor[], v: Tensor[], gradients: Tensor[], scalars: Tensor): void;
+  /** SGD with momentum; as `applyMomentum` has it, but every factor given. */
+  momentum(p: Tensor, v: Tensor, gradient: Tensor, rate: Tensor, scale: Tensor, momentum: number): void;
   /** x ← x + share (target − x). */
   move(xs: Tensor[], targets: Tensor[], share: Tensor): void;
   /** Σ x² over all entries, a scalar. */
@@ -228,6 +247,18 @@ export interface InPlace {
 /** AdamW on all parameters at once, in place; scalars [6] as `updates.ts` says. */
 export function adamInPlace(p: Tensor[], m: Tensor[], v: Tensor[], g: Tensor[], scalars: Tensor): void {
   run('MaetokAdam', [...p, ...m, ...v, ...g, scalars], { N: { int: p.length } }, 0);
+}
+
+/** SGD with momentum in place; p, v, gradient [..., c], rate and scale [c]. */
+export function momentumInPlace(
+  p: Tensor,
+  v: Tensor,
+  gradient: Tensor,
+  rate: Tensor,
+  scale: Tensor,
+  momentum: number,
+): void {
+  tf.tidy(() => void run('MaetokMomentum', [p, v, gradient, rate, scale, tf.scalar(momentum)], {}, 0));
 }
 
 /** x ← x + share (target − x) on all of x at once, in place. */

@@ -1,6 +1,6 @@
 import { DTYPE, nativeBackend, onNative, type NativeDType } from './native.js';
 import { engineSettings } from './options.js';
-import { suitsTiles, tiledAttributes } from './tiles.js';
+import { productAttributes, suitsOwnProduct } from './matrix-product.js';
 import { tf, type Tensor } from './tf.js';
 const TO_BFLOAT16 = { SrcT: { type: 'float32' }, DstT: { type: 'bfloat16' } } as const;
 const TO_FLOAT32 = { SrcT: { type: 'bfloat16' }, DstT: { type: 'float32' } } as const;
@@ -42,9 +42,9 @@ function gradients(dz: Tensor, a: Tensor, b: Tensor, transposeA: boolean, transp
 function castAndMultiply(a: Tensor, b: Tensor, transposeA: boolean, transposeB: boolean): Tensor {
   return onNative(scope => {
     const ids = scope.ids([a, b]);
-    if (suitsTiles(a, b, { transposeA, transposeB })) {
+    if (suitsOwnProduct(a, b, { transposeA, transposeB })) {
       const types = { a: typeOf(a), b: typeOf(b), out: 'float32' } as const;
-      const attributes = tiledAttributes(types, { transposeA, transposeB, rounded: true });
+      const attributes = productAttributes(types, { transposeA, transposeB, rounded: true });
       return scope.tensor(scope.op('MaetokMatrixProduct', ids, attributes)[0]);
     }
     // A weight may have been rounded before, once for many products.

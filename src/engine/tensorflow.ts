@@ -4,13 +4,13 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { messageOf } from '../base/index.js';
 import type { InstalledEngine } from './installed.js';
-import { announceKernels, hasTiles } from './compiled.js';
+import { announceKernels, hasOwnProduct } from './compiled.js';
 import { fixOnce } from './kernel-registry.js';
 import { digestOf } from './kernel-sources.js';
 import { silenceTensorFlow, withoutStderr } from './quiet.js';
 import { restoreRemovedFunctions } from './removed-functions.js';
 import { engineSettings } from './options.js';
-import { multiplyInTiles } from './tiles.js';
+import { useOwnProduct } from './matrix-product.js';
 import { tf } from './tf.js';
 
 const require = createRequire(import.meta.url);
@@ -25,7 +25,7 @@ export async function startInstalled(engine: InstalledEngine): Promise<void> {
   if (!hasTensorflow()) await load(engine);
   await makeBackend();
   announceKernels(engine.kernels === digestOf('kernels'));
-  if (hasTiles()) fixOnce('tiles', multiplyInTiles);
+  if (hasOwnProduct()) fixOnce('matrix product', useOwnProduct);
 }
 
 async function load(engine: InstalledEngine): Promise<void> {

@@ -76,6 +76,35 @@ function change(kernel: string, variables: ResourceVariable[], tensors: Tensor[]
 
 const FLOAT32: OpAttributes = { T: { type: 'float32' } };
 
+/** One table of parameters, [..., c], its velocity and its gradient. */
+export interface MomentumTerm {
+  p: Variable;
+  v: Variable;
+  gradient: Tensor;
+  /** Factors of the gradient's columns, [c]; default 1. */
+  scale?: Tensor | undefined;
+}
+
+/** SGD with momentum as PyTorch has it, columns with rates of their own, [c]: v ← momentum v + scale ∘ g, p ← p − rate ∘ v. */
+export function applyMomentum(terms: MomentumTerm[], rate: Tensor, momentum: number): void {
+  for (const { p, v, gradient, scale } of terms)
+    tf.tidy(() => {
+      const own = changeable([p, v]);
+      const engine = inPlace();
+      if (engine && own) {
+        engine.momentum(own[0], own[1], gradient, rate, scale ?? tf.onesLike(rate), momentum);
+        return;
+      }
+      v.assign(
+        v
+          .read()
+          .mul(momentum)
+          .add(scale ? gradient.mul(scale) : gradient),
+      );
+      p.assign(p.read().sub(v.read().mul(rate)));
+    });
+}
+
 /** x ← x + share (target − x) for each pair, `share` a scalar. */
 export function moveTowards(pairs: [x: Variable, target: Tensor][], share: Tensor): void {
   const own = changeable(pairs.map(([x]) => x));

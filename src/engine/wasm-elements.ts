@@ -41,6 +41,16 @@ export interface Elements {
   squares: (x: number, count: number) => number;
   /** x ← x + share (target − x). */
   move: (x: number, target: number, count: number, share: number) => void;
+  /** SGD with momentum of one row, in place, with factors for each column. */
+  momentum: (
+    p: number,
+    v: number,
+    gradient: number,
+    rate: number,
+    scale: number,
+    count: number,
+    momentum: number,
+  ) => void;
   /** AdamW in place; the scalars as `updates.ts` has them. */
   adam: (p: number, m: number, v: number, gradient: number, count: number, ...scalars: number[]) => void;
 }
@@ -136,6 +146,24 @@ function addUpdates(module: SimdModule): void {
     overAll(f, [x, target], count, ({ read, write }) => {
       const old = f.local('f32x4', read(x));
       write(x, add(old, mul(sub(read(target), old), part)));
+    });
+  });
+
+  const row = {
+    p: 'i32',
+    v: 'i32',
+    gradient: 'i32',
+    rate: 'i32',
+    scale: 'i32',
+    count: 'i32',
+    momentum: 'f32',
+  } as const;
+  module.routine('momentum', row, undefined, (f, { p, v, gradient, rate, scale, count, momentum }) => {
+    const kept = f.local('f32x4', splat('f32x4', momentum));
+    overAll(f, [p, v, gradient, rate, scale], count, ({ read, write }) => {
+      const velocity = f.local('f32x4', add(mul(read(v), kept), mul(read(gradient), read(scale))));
+      write(v, velocity);
+      write(p, sub(read(p), mul(velocity, read(rate))));
     });
   });
 

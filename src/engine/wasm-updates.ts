@@ -20,6 +20,13 @@ export function openUpdates(elements: Elements): void {
         elements.adam(...([parameter, m[i], v[i], gradients[i]].map(address) as Four), parameter.size, ...numbers),
       );
     },
+    momentum: (p, v, gradient, rate, scale, momentum) => {
+      const columns = rate.size;
+      const tables = [p, v, gradient].map(address) as [number, number, number];
+      const factors = [rate, scale].map(address) as [number, number];
+      for (let row = 0; row < 4 * p.size; row += 4 * columns)
+        elements.momentum(tables[0] + row, tables[1] + row, tables[2] + row, ...factors, columns, momentum);
+    },
     move: (xs, targets, share) => {
       const [part] = share.dataSync();
       xs.forEach((x, i) => elements.move(address(x), address(targets[i]), x.size, part));

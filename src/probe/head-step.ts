@@ -1,9 +1,19 @@
-import { matMul, tf, type Tensor } from '../engine/index.js';
+import {
+  applyMomentum,
+  crossEntropyGradient,
+  hasKernels,
+  matMul,
+  moveTowards,
+  tf,
+  type MomentumTerm,
+  type Tensor,
+  type Variable,
+} from '../engine/index.js';
 import { BATCH_NORM_MOMENTUM } from '../nn/index.js';
 import type { Batch } from './batches.js';
 
 /** Weights and biases of some heads, their velocities, and the running statistics of the features. */
-export type HeadState = Record<'w' | 'b' | 'vw' | 'vb' | 'mean' | 'variance', Tensor>;
+export type HeadState = Record<'w' | 'b' | 'vw' | 'vb' | 'mean' | 'variance', Variable>;
 
 export interface StepOptions {
   /** Learning rate of every column, [heads · classes]. */
@@ -18,24 +28,19 @@ export interface StepOptions {
 export const NORM_EPS = 1e-6;
 const TRUST = 1e-3;
 
-/** The state after one step of SGD with momentum; that before it is not changed. */
-export async function stepped(state: HeadState, batch: Batch, options: StepOptions): Promise<HeadState> {
+/** One step of SGD with momentum. */
+export async function step(state: HeadState, batch: Batch, options: StepOptions): Promise<void> {
   const { momentum, lars, batchNorm, rate, heads, classes } = options;
   const norm = batchNorm ? await batchMoments(batch) : undefined;
   const [gradW, gradB] = await batch.summed(tf.tidy(() => gradientsOf(state, batch, norm, options)));
-  const next = tf.tidy((): HeadState => {
-    const vw = state.vw.mul(momentum).add(lars ? gradW.mul(trust(state.w, gradW, heads, classes)) : gradW);
-    const vb = state.vb.mul(momentum).add(gradB);
-    return {
-      w: state.w.sub(vw.mul(rate)),
-      b: state.b.sub(vb.mul(rate)),
-      vw,
-      vb,
-      ...running(state, norm, batch.rows),
-    };
-  });
-  tf.dispose([gradW, gradB, ...(norm ? [norm.mean, norm.variance] : [])]);
-  return next;
+  const scale = lars ? tf.tidy(() => trust(state.w.read(), gradW, heads, classes)) : undefined;
+  const terms: MomentumTerm[] = [
+    { p: state.w, v: state.vw, gradient: gradW, scale },
+    { p: state.b, v: state.vb, gradient: gradB },
+  ];
+  applyMomentum(terms, rate, momentum);
+  if (norm) blend(state, norm, batch.rows);
+  tf.dispose([gradW, gradB, ...(scale ? [scale] : []), ...(norm ? [norm.mean, norm.variance] : [])]);
 }
 
 interface Norm {
@@ -61,27 +66,38 @@ function gradientsOf(
   norm: Norm | undefined,
   { heads, classes }: StepOptions,
 ): Tensor[] {
-  const here = x.shape[0];
-  if (here === 0) return [tf.zeros(w.shape), tf.zeros(b.shape)];
+  if (x.shape[0] === 0) return [tf.zeros([x.shape[1], heads * classes]), tf.zeros([heads * classes])];
   const input = norm ? x.sub(norm.mean).mul(norm.variance.add(NORM_EPS).rsqrt()) : x;
-  const logits = matMul(input, w).add(b).reshape([here, heads, classes]);
-  const truth = tf.oneHot(tf.tensor1d(labels, 'int32'), classes).reshape([here, 1, classes]);
-  const error = tf
-    .softmax(logits)
-    .sub(truth)
-    .div(rows)
-    .reshape([here, heads * classes]);
+  const logits = matMul(input, w.read());
+  const error = (hasKernels() ? crossEntropyGradient : composedGradient)(logits, b.read(), labels, {
+    heads,
+    scale: 1 / rows,
+  });
   return [matMul(input, error, { transposeA: true }), error.sum(0)];
 }
 
-/** The running statistics with the batch's blended in. */
-function running({ mean, variance }: HeadState, norm: Norm | undefined, rows: number): Norm {
-  if (!norm) return { mean: mean.clone(), variance: variance.clone() };
-  const blend = (old: Tensor, now: Tensor): Tensor =>
-    old.mul(1 - BATCH_NORM_MOMENTUM).add(now.mul(BATCH_NORM_MOMENTUM));
-  // PyTorch keeps the unbiased variance.
-  const unbiased = norm.variance.mul(rows / Math.max(1, rows - 1));
-  return { mean: blend(mean, norm.mean), variance: blend(variance, unbiased) };
+/** As `crossEntropyGradient`. */
+const composedGradient: typeof crossEntropyGradient = (logits, bias, labels, { heads, scale }) => {
+  const [rows, columns] = logits.shape as [number, number];
+  const classes = columns / heads;
+  const truth = tf.oneHot(tf.tensor1d(labels, 'int32'), classes).reshape([rows, 1, classes]);
+  const weights = tf.softmax(logits.add(bias).reshape([rows, heads, classes]));
+  return weights.sub(truth).mul(scale).reshape([rows, columns]);
+};
+
+/** Blends the batch's statistics into the running ones. */
+function blend({ mean, variance }: HeadState, norm: Norm, rows: number): void {
+  tf.tidy(() => {
+    // PyTorch keeps the unbiased variance.
+    const unbiased = norm.variance.mul(rows / Math.max(1, rows - 1));
+    moveTowards(
+      [
+        [mean, norm.mean],
+        [variance, unbiased],
+      ],
+      tf.scalar(BATCH_NORM_MOMENTUM),
+    );
+  });
 }
 
 /** LARS's factor of every head's weights, 0.001 ‖w‖ / ‖g‖, spread over its columns. */

@@ -1,8 +1,17 @@
 import { RandomNumbers } from '../base/index.js';
 import { gathered, gatherParts, shareOf } from '../distributed/index.js';
-import { matMul, RandomStream, tf, type Tensor, type Tensor1D, type Tensor2D } from '../engine/index.js';
+import {
+  matMul,
+  RandomStream,
+  tf,
+  variable,
+  type Tensor,
+  type Tensor1D,
+  type Tensor2D,
+  type Variable,
+} from '../engine/index.js';
 import { rowsHere, type RowsHere } from './batches.js';
-import { NORM_EPS, stepped, type HeadState } from './head-step.js';
+import { NORM_EPS, step as takeStep, type HeadState } from './head-step.js';
 import { heldRows, type FeatureMatrix } from './matrix.js';
 
 /** How the linear heads of a published protocol are trained on fixed features. */
@@ -80,7 +89,7 @@ export async function trainHeads(
   const byHeads = protocol.rates.length > 1;
   const { start, end } = byHeads ? shareOf(communicator, protocol.rates.length) : { start: 0, end: 1 };
   const columns = { start: start * classes, end: end * classes };
-  let state = initialState(width, protocol.rates.length * classes, columns, seed);
+  const state = initialState(width, protocol.rates.length * classes, columns, seed);
   // Each column's own rate. It stays that of the published batch where the batch must be smaller: LARS moves weights
   // by a share of their norm per step, so with rate and steps both cut they would hardly leave their start.
   const perColumn = tf.tensor1d(
@@ -94,9 +103,8 @@ export async function trainHeads(
     const batch = await batchOf(here, batches(step), byHeads);
     if (end > start) {
       const rate = perColumn.mul(plan.factor(step));
-      const next = await stepped(state, batch, { ...protocol, rate, classes, heads: end - start });
-      tf.dispose([...Object.values(state), rate]);
-      state = next;
+      await takeStep(state, batch, { ...protocol, rate, classes, heads: end - start });
+      rate.dispose();
     }
     batch.x.dispose();
     // Lets the event loop, and so a Ctrl-C, have its turn; the work above is synchronous.
@@ -106,21 +114,29 @@ export async function trainHeads(
     }
   }
   here.dispose();
-  tf.dispose([perColumn, state.vw, state.vb]);
-  return await gatheredHeads(data, classes, protocol, state);
+  perColumn.dispose();
+  const heads = await gatheredHeads(data, classes, protocol, state);
+  for (const part of Object.values(state)) part.dispose();
+  return heads;
 }
 
 function initialState(width: number, columns: number, own: { start: number; end: number }, seed: number): HeadState {
   const random = new RandomStream(seed).for('probe-heads');
   const count = own.end - own.start;
-  return tf.tidy(() => ({
-    w: tf.slice2d(random.normalTensor([width, columns]).mul(INITIAL_STD), [0, own.start], [width, count]),
-    b: tf.zeros([count]),
-    vw: tf.zeros([width, count]),
-    vb: tf.zeros([count]),
-    mean: tf.zeros([width]),
-    variance: tf.ones([width]),
-  }));
+  const of = (initial: () => Tensor): Variable => {
+    const numbers = tf.tidy(initial);
+    const made = variable(numbers);
+    numbers.dispose();
+    return made;
+  };
+  return {
+    w: of(() => tf.slice2d(random.normalTensor([width, columns]).mul(INITIAL_STD), [0, own.start], [width, count])),
+    b: of(() => tf.zeros([count])),
+    vw: of(() => tf.zeros([width, count])),
+    vb: of(() => tf.zeros([count])),
+    mean: of(() => tf.zeros([width])),
+    variance: of(() => tf.ones([width])),
+  };
 }
 
 /** Whole batches on every rank where they have heads of their own, else what of a batch they hold. */
@@ -146,18 +162,18 @@ async function gatheredHeads(
       ),
     );
   };
-  const weights = (await all(w, width)) as Tensor2D;
-  const bias = await all(b, 1);
+  const weights = (await all(w.read(), width)) as Tensor2D;
+  const bias = await all(b.read(), 1);
   const flat = bias.reshape<Tensor1D>([-1]);
   bias.dispose();
-  if (!batchNorm) tf.dispose([mean, variance]);
+  const norm = batchNorm ? { mean: mean.read(), variance: variance.read() } : undefined;
   return {
     count: rates.length,
     classes,
     weights,
     bias: flat,
-    norm: batchNorm ? { mean, variance } : undefined,
-    dispose: () => tf.dispose([weights, flat, mean, variance]),
+    norm,
+    dispose: () => tf.dispose([weights, flat, ...Object.values(norm ?? {})]),
   };
 }
 

@@ -1,6 +1,7 @@
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import {
   applyAdam,
+  applyMomentum,
   moveTowards,
   startEngine,
   sumOfSquares,
@@ -87,6 +88,29 @@ describe('applyAdam', () => {
       [0, 0],
       [0, 0],
     ]);
+  });
+});
+
+describe('applyMomentum', () => {
+  it('gives each column its own rate and its own scale, and keeps a share of the velocity', () => {
+    const [p, v] = [
+      [1, 2, 3, 4, 5, 6],
+      [10, 20, 30, 40, 50, 60],
+    ].map(x => variable(tf.tensor2d(x, [2, 3])));
+    const gradient = tf.tensor2d([1, 1, 1, 2, 2, 2], [2, 3]);
+    applyMomentum([{ p, v, gradient, scale: tf.tensor1d([1, 0, 3]) }], tf.tensor1d([1, 0.5, 0]), 0.5);
+    expect(of(v)).toEqual([6, 10, 18, 22, 25, 36]);
+    expect(of(p)).toEqual([-5, -3, 3, -18, -7.5, 6]);
+  });
+
+  it('without a scale takes gradients as they are', () => {
+    const [p, v] = [
+      [1, 2],
+      [0, 1],
+    ].map(x => variable(tf.tensor1d(x)));
+    applyMomentum([{ p, v, gradient: tf.tensor1d([4, 4]) }], tf.tensor1d([0.5, 0.25]), 1);
+    expect(of(v)).toEqual([4, 5]);
+    expect(of(p)).toEqual([-1, 0.75]);
   });
 });
 

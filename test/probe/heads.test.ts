@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import { RandomNumbers } from '../../src/base/index.js';
+import { withoutKernels } from '../../src/engine/compiled.js';
 import { startEngine, tf } from '../../src/engine/index.js';
 import { arrayRows } from '../../src/rows/index.js';
 import { featureMatrix, features, score, unscaled } from '../../src/probe/index.js';
@@ -48,6 +49,20 @@ describe('heads trained step by step', () => {
       return own;
     };
     expect(await scores(moved)).toBeAllClose(await scores(data), { rtol: 2e-3 });
+  });
+
+  it.each([
+    ['MAE', { ...MAE, epochs: 3 }],
+    ['DINOv2', { ...DINOV2, steps: 30 }],
+  ])('%s: the engine’s kernels train what its own operations do', async (_, protocol) => {
+    const data = await corners(100);
+    const weights = async (): Promise<Float32Array> => {
+      const heads = await trainHeads(data, 3, protocol, { seed: 2 });
+      const values = (await heads.weights.data()) as Float32Array;
+      heads.dispose();
+      return values;
+    };
+    expect(await weights()).toBeAllClose(await withoutKernels(weights), { rtol: 1e-4, atol: 1e-6 });
   });
 
   it('the same seed gives the same head', async () => {

@@ -1,14 +1,14 @@
 import { afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import { matMul, RandomStream, startEngine, tf, valueAndGradients, type Tensor } from '../../src/engine/index.js';
-import { hasTiles, withoutKernels } from '../../src/engine/compiled.js';
+import { hasOwnProduct, withoutKernels } from '../../src/engine/compiled.js';
 import { configureEngine } from '../../src/engine/options.js';
 import { linear } from '../../src/nn/index.js';
 
 let available = false;
 beforeAll(async () => {
   await startEngine();
-  available = hasTiles();
-  if (!available) process.stderr.write('this processor has no tiles of bfloat16: products in them are not compared\n');
+  available = hasOwnProduct();
+  if (!available) process.stderr.write('this processor has no product of our own: it is not compared\n');
 });
 afterEach(() => configureEngine({}));
 
@@ -23,7 +23,7 @@ interface Case {
 }
 
 const CASES: [string, Case][] = [
-  ['whole tiles', { size: [[], 64, 128, 96] }],
+  ['whole panels', { size: [[], 64, 128, 96] }],
   ['cut short on every side', { size: [[], 77, 45, 131] }],
   ['a transposed', { size: [[], 77, 45, 131], transposeA: true }],
   ['b transposed', { size: [[], 77, 45, 131], transposeB: true }],
@@ -43,18 +43,18 @@ const operands = ({ size: [leading, m, k, n], transposeA, transposeB }: Case): [
 const apart = (a: Tensor, b: Tensor): number =>
   tf.tidy(() => a.sub(b).square().mean().div(b.square().mean()).sqrt().dataSync()[0]);
 
-describe('products in tiles', () => {
+describe('our own products', () => {
   test.each(CASES)('are as good as float32’s: %s', async (_, options) => {
     if (!available) return;
     const [a, b] = operands(options);
-    const tiled = matMul(a, b, options);
+    const found = matMul(a, b, options);
     const own = await withoutKernels(() => Promise.resolve(matMul(a, b, options)));
-    expect(tiled.shape).toEqual(own.shape);
-    expect(apart(tiled, own)).toBeLessThan(2e-6);
+    expect(found.shape).toEqual(own.shape);
+    expect(apart(found, own)).toBeLessThan(2e-6);
     // No longer sums of three parts: as if rounded to 16 bits, they would be off by 1e-5.
     const exact = doubles(a, b, options);
-    if (exact) expect(apart(tiled, exact)).toBeLessThan(4e-7);
-    tf.dispose([a, b, tiled, own]);
+    if (exact) expect(apart(found, exact)).toBeLessThan(4e-7);
+    tf.dispose([a, b, found, own]);
   });
 
   test.each(CASES.slice(0, 8))('under bf16 are float32 sums of rounded operands: %s', (_, options) => {
