@@ -1,4 +1,5 @@
 /* Products of matrices, in tiles where the processor has them, else in vectors of eight: see tile-panels.h and vector-panels.h. */
+#include "functions.h"
 #include "panel-product.h"
 #include "tile-panels.h"
 #include "vector-panels.h"
@@ -38,14 +39,30 @@ struct Factors {
   const TF_Tensor *a, *b;
   bool turnA, turnB;
   const float* bias;
+  /** Of each number of the result: see `withActivation`. */
+  int32_t activation;
 };
+
+template <typename Out>
+Finish<Out> finishOf(int32_t activation) {
+  Finish<Out> finish = nullptr;
+  if (activation != 0)
+    withActivation(activation, [&](auto f) {
+      finish = [](Out* sums, int64_t count) {
+#pragma omp simd
+        for (int64_t i = 0; i < count; i++) store(sums + i, decltype(f)::value(load(sums[i])));
+      };
+    });
+  return finish;
+}
 
 /** A multiple of all panels' columns. */
 constexpr int64_t PADDING = 32;
 
 template <typename Panels, typename T, typename U, typename Out>
 void multiplyAll(const Factors& factors, Out* results) {
-  const auto [a, b, turnA, turnB, bias] = factors;
+  const auto [a, b, turnA, turnB, bias, activation] = factors;
+  const Finish<Out> finish = finishOf<Out>(activation);
   const Matrices x = matricesOf(a), y = matricesOf(b);
   const auto leftOf = [&, a = a, turnA = turnA](int64_t i) {
     const T* data = dataOf<T>(a) + i * x.rows * x.columns;
@@ -60,14 +77,17 @@ void multiplyAll(const Factors& factors, Out* results) {
   if (x.count > 1 && panelBytes<Panels>(leftOf(0), rightOf(0)) <= SMALL)
     parallel(x.count, x.count * size, [&, bias = bias](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; i++)
-        odd[i] = !multiplyAlone<Panels>(leftOf(i), rightOf(i), bias, results + i * size);
+        odd[i] = !multiplyAlone<Panels>(leftOf(i), rightOf(i), bias, results + i * size, finish);
     });
   else
     for (int64_t i = 0; i < x.count; i++)
-      odd[i] = !multiplyTogether<Panels>(leftOf(i), rightOf(i), bias, results + i * size);
+      odd[i] = !multiplyTogether<Panels>(leftOf(i), rightOf(i), bias, results + i * size, finish);
   if constexpr (std::is_same<T, float>::value && std::is_same<U, float>::value && std::is_same<Out, float>::value)
     for (int64_t i = 0; i < x.count; i++)
-      if (odd[i]) multiplyPlainly(leftOf(i), rightOf(i), bias, results + i * size);
+      if (odd[i]) {
+        multiplyPlainly(leftOf(i), rightOf(i), bias, results + i * size);
+        if (finish != nullptr) finish(results + i * size, size);
+      }
 }
 
 /** Calls body with a value of each operand's type. */
@@ -99,8 +119,8 @@ void multiply(const Factors& factors, bool single, TF_Tensor* out) {
 }
 
 /**
- * a [..., m, k] · b [..., k, n], and a bias [n] if there is one, either operand turned where asked. Two float32 operands are
- * multiplied as such, unless they are to be `rounded` to bfloat16 first, as other operands are.
+ * f(a [..., m, k] · b [..., k, n] + bias), with a bias [n] and an activation if there are any, either operand turned where asked. Two
+ * float32 operands are multiplied as such, unless they are to be `rounded` to bfloat16 first, as other operands are.
  */
 void matrixProduct(Call& call, const Attributes& attributes) {
   TF_Tensor* a = call.input(0);
@@ -122,7 +142,7 @@ void matrixProduct(Call& call, const Attributes& attributes) {
     bias.resize(pieces(shape.back(), PADDING) * PADDING);
     std::copy_n(dataOf<float>(given), sizeOf(given), bias.begin());
   }
-  multiply({a, b, turnA, turnB, bias.empty() ? nullptr : bias.data()}, single, out);
+  multiply({a, b, turnA, turnB, bias.empty() ? nullptr : bias.data(), attributes.activation}, single, out);
 }
 
 }  // namespace
@@ -130,7 +150,7 @@ void matrixProduct(Call& call, const Attributes& attributes) {
 void registerMatrixProduct() {
   registerOp("MaetokMatrixProduct", {"a: T", "b: U", "bias: N * float"}, {"product: Tout"},
              {"T: {float, bfloat16}", "U: {float, bfloat16}", "N: int >= 0 = 0", "Tout: {float, bfloat16} = DT_FLOAT",
-              "turn_a: int = 0", "turn_b: int = 0", "rounded: int = 0"},
+              "turn_a: int = 0", "turn_b: int = 0", "rounded: int = 0", "activation: int = 0"},
              kernel<matrixProduct>);
 }
 

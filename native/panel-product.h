@@ -17,6 +17,9 @@ namespace maetok {
 /** Bytes of an operand's panels that all threads share, at most, unless one panel has more. */
 constexpr int64_t MOST_PACKED = 32 << 20;
 
+template <typename Out>
+using Finish = void (*)(Out* sums, int64_t count);
+
 inline int64_t pieces(int64_t whole, int64_t size) { return (whole + size - 1) / size; }
 
 /**
@@ -37,6 +40,8 @@ struct Product {
   int64_t stride;
   /** The smaller operand's panels. */
   Number* shared;
+  /** What happens to numbers of the result that follow each other, once they are sums; null for nothing. */
+  Finish<Out> finish;
 
   static bool sharesLeft(const Operand<T>& left, const Operand<U>& right) { return left.lines < right.lines; }
   bool sharesLeft() const { return sharesLeft(left, right); }
@@ -80,6 +85,7 @@ struct Product {
         }
     }
     Panels::end();
+    if (finish != nullptr) finishGroup(begin, end);
     return odd;
   }
 
@@ -117,6 +123,14 @@ struct Product {
     first ? put<true>(sums, to, rows, columns) : put<false>(sums, to, rows, columns);
   }
 
+  /** While it is still in a cache. */
+  void finishGroup(int64_t begin, int64_t end) const {
+    const int64_t firstRow = sharesLeft() ? 0 : begin * LEFT, firstColumn = sharesLeft() ? begin * RIGHT : 0;
+    const int64_t rows = sharesLeft() ? left.lines : std::min(end * LEFT, left.lines);
+    const int64_t columns = (sharesLeft() ? std::min(end * RIGHT, right.lines) : right.lines) - firstColumn;
+    for (int64_t row = firstRow; row < rows; row++) finish(result + row * stride + firstColumn, columns);
+  }
+
   /** What is summed so far, in its place: the first of it, or more of it. */
   template <bool FIRST>
   inline __attribute__((always_inline)) void put(const float* sums, Out* to, int64_t rows, int64_t columns) const {
@@ -131,7 +145,8 @@ struct Product {
 
 /** One product, all threads at it; false where panels cannot hold all numbers. */
 template <typename Panels, typename T, typename U, typename Out>
-bool multiplyTogether(const Operand<T>& left, const Operand<U>& right, const float* bias, Out* result) {
+bool multiplyTogether(const Operand<T>& left, const Operand<U>& right, const float* bias, Out* result,
+                      Finish<Out> finish) {
   using Whole = Product<Panels, T, U, Out>;
   const bool sharesLeft = Whole::sharesLeft(left, right);
   const int64_t lines = sharesLeft ? Panels::LEFT : Panels::RIGHT;
@@ -139,7 +154,7 @@ bool multiplyTogether(const Operand<T>& left, const Operand<U>& right, const flo
   const int64_t bytes = pieces(left.depth, Panels::DEPTH) * step * sizeof(typename Panels::Number);
   const int64_t most = std::max<int64_t>(1, MOST_PACKED / bytes) * lines;
   for (int64_t first = 0; first < (sharesLeft ? left.lines : right.lines); first += most) {
-    Whole part{left, right, bias, result, right.lines, nullptr};
+    Whole part{left, right, bias, result, right.lines, nullptr, finish};
     if (sharesLeft) {
       part.left = left.from(first, most);
       part.result += first * part.stride;
@@ -165,8 +180,9 @@ bool multiplyTogether(const Operand<T>& left, const Operand<U>& right, const flo
 
 /** One product on this thread. */
 template <typename Panels, typename T, typename U, typename Out>
-bool multiplyAlone(const Operand<T>& left, const Operand<U>& right, const float* bias, Out* result) {
-  Product<Panels, T, U, Out> product{left, right, bias, result, right.lines, nullptr};
+bool multiplyAlone(const Operand<T>& left, const Operand<U>& right, const float* bias, Out* result,
+                   Finish<Out> finish) {
+  Product<Panels, T, U, Out> product{left, right, bias, result, right.lines, nullptr, finish};
   product.shared = otherRoom().of<typename Panels::Number>(product.sharedNumbers());
   bool odd = product.packShared(0, product.sharedPanels());
   const int64_t groups = product.groups(1), panels = product.groupedPanels();

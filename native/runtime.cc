@@ -190,6 +190,7 @@ void registerOp(const char* name, const std::vector<const char*>& inputs, const 
 }
 
 void registerAll() {
+  registerAttend();
   registerAttention();
   registerConvolution();
   registerGroupNorm();

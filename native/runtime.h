@@ -181,6 +181,7 @@ void kernel(void* attributes, TF_OpKernelContext* context) {
   }
 }
 
+void registerAttend();
 void registerAttention();
 void registerConvolution();
 void registerGroupNorm();

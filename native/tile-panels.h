@@ -92,7 +92,7 @@ AMX_CODE inline bool packPairs(const Bfloat16* one, __mmask16 ones, const Bfloat
 }
 
 /** Exchanges a tile's rows and its columns of pairs: what a left operand has and what a right one has. */
-AMX_CODE void transposePairs(Bfloat16* tile) {
+AMX_CODE inline void transposePairs(Bfloat16* tile) {
   auto* rows = reinterpret_cast<__m512i*>(tile);
   __m512i a[16], b[16];
 #pragma GCC unroll 8

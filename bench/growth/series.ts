@@ -46,23 +46,23 @@ export const SERIES: Series[] = [
   {
     command: 'analyze-gmm',
     dimension: 'rows',
-    sizes: [1000, 12_500, 25_000, 50_000, 100_000],
+    sizes: [1000, 100_000, 200_000, 400_000, 800_000],
     expected: 1,
     words: (size, inputs) => mixtures(size, 64, inputs, 32),
   },
   {
     command: 'analyze-gmm',
     dimension: 'dimensions',
-    sizes: [4, 32, 64, 128, 256],
+    sizes: [4, 64, 128, 256, 512],
     expected: 2,
-    words: (size, inputs) => mixtures(20_000, size, inputs, 16),
+    words: (size, inputs) => mixtures(50_000, size, inputs, 16),
   },
   {
     command: 'analyze-gmm',
     dimension: 'components',
-    sizes: [1, 16, 32, 64, 128],
+    sizes: [1, 64, 128, 256, 512],
     expected: 1,
-    words: (size, inputs) => mixtures(20_000, 64, inputs, size),
+    words: (size, inputs) => mixtures(50_000, 64, inputs, size),
   },
   {
     command: 'analyze-gmm after PCA',

@@ -14,6 +14,8 @@ export {
 } from './linalg/index.js';
 export { valueAndGradients, valueAndGradientsWithPauses } from './gradients.js';
 export {
+  attended,
+  attendedGradient,
   biasedActivation,
   biasedActivationGradient,
   columnSums,
@@ -29,11 +31,9 @@ export {
   operandMatMul,
   reshaped,
   rmsNormalised,
-  softmaxed,
-  softmaxGradient,
   splitHeads,
   splitHeadsGradient,
-  swapHeads,
+  wantsGradient,
   weightOperand,
   type FusedActivation,
   type GroupNormOptions,

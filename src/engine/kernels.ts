@@ -29,9 +29,11 @@ export const operand = (x: Tensor): Tensor => (usesBfloat16(x, x) && typeOf(x) =
 /** A weight as products take it: our product rounds it as it packs it; else it is rounded here, once for all of its uses. */
 export const weightOperand = (x: Tensor): Tensor => (hasOwnProduct() ? x : operand(x));
 
+/** Whether what is computed now will be differentiated. */
+export const wantsGradient = (): boolean => tf.engine().state.gradientDepth > 0;
+
 /** What enters one product, and is kept where a gradient is wanted, for which it takes less memory rounded. */
-export const inputOperand = (x: Tensor): Tensor =>
-  hasOwnProduct() && tf.engine().state.gradientDepth === 0 ? x : operand(x);
+export const inputOperand = (x: Tensor): Tensor => (hasOwnProduct() && !wantsGradient() ? x : operand(x));
 
 /** An operand in float32 again. */
 const single = (x: Tensor): Tensor => (typeOf(x) === 'bfloat16' ? cast(x, 'float32') : x);
@@ -43,19 +45,22 @@ export interface MultiplyOptions {
   to?: 'float32';
   /** Added to every row, [n]. */
   bias?: Tensor;
+  /** Of the sums, the bias among them. */
+  activation?: FusedActivation;
 }
 
-/** a · b + bias of [m, k] and [k, n], or over equal leading axes; an operand, unless asked for in float32. */
+/** f(a · b + bias) of [m, k] and [k, n], or over equal leading axes; an operand, unless asked for in float32. */
 export function operandMatMul(
   a: Tensor,
   b: Tensor,
-  { transposeA = false, transposeB = false, to, bias }: MultiplyOptions = {},
+  { transposeA = false, transposeB = false, to, bias, activation = 'none' }: MultiplyOptions = {},
 ): Tensor {
   if (suitsOwnProduct(a, b, { transposeA, transposeB })) {
     const rounded = usesBfloat16(a, b);
     const types: ProductTypes = { a: typeOf(a), b: typeOf(b), out: to ?? (rounded ? 'bfloat16' : 'float32') };
     const attributes = productAttributes(types, { transposeA, transposeB, rounded, bias: bias !== undefined });
-    return run('MaetokMatrixProduct', bias ? [a, b, bias] : [a, b], attributes)[0];
+    const all: OpAttributes = { ...attributes, activation: { int: ACTIVATIONS[activation] } };
+    return run('MaetokMatrixProduct', bias ? [a, b, bias] : [a, b], all)[0];
   }
   const [x, y] = [operand(a), operand(b)];
   const type = typeOf(x);
@@ -66,7 +71,7 @@ export function operandMatMul(
     x.rank === 2 && type === 'bfloat16'
       ? run('MatMul', [x, y], { ...T, transpose_a: { bool: transposeA }, transpose_b: { bool: transposeB } })[0]
       : run('BatchMatMulV2', [x, y], { ...T, adj_x: { bool: transposeA }, adj_y: { bool: transposeB } })[0];
-  if (bias) return biasedActivation(product, bias, 'none', to);
+  if (bias || activation !== 'none') return biasedActivation(product, bias ?? tf.zeros([0]), activation, to);
   return to ? single(product) : product;
 }
 
@@ -205,13 +210,34 @@ export function splitHeadsGradient(
 }
 
 /** Operand [n, a, b, d] → [n, b, a, d]. */
-export const swapHeads = (x: Tensor): Tensor => run('MaetokSwapHeads', [x], T(x))[0];
+const swapHeads = (x: Tensor): Tensor => run('MaetokSwapHeads', [x], T(x))[0];
+
+/** softmax(q kᵀ) v of operands [n, h, t, d] → [n, t, h, d]. */
+export function attended(q: Tensor, k: Tensor, v: Tensor): Tensor {
+  if (hasOwnProduct()) return run('MaetokAttend', [q, k, v], T(q))[0];
+  return swapHeads(operandMatMul(softmaxed(operandMatMul(q, k, { transposeB: true })), v));
+}
+
+/** From its gradient [n, t, h, d], an operand: those of q, k and v. */
+export function attendedGradient(
+  dMixed: Tensor,
+  q: Tensor,
+  k: Tensor,
+  v: Tensor,
+): [dq: Tensor, dk: Tensor, dv: Tensor] {
+  if (hasOwnProduct()) return run('MaetokAttendGrad', [dMixed, q, k, v], T(q), 3) as [Tensor, Tensor, Tensor];
+  const weights = softmaxed(operandMatMul(q, k, { transposeB: true }));
+  const dHeads = swapHeads(dMixed);
+  const dv = operandMatMul(weights, dHeads, { transposeA: true });
+  const ds = softmaxGradient(weights, operandMatMul(dHeads, v, { transposeB: true }));
+  return [operandMatMul(ds, k), operandMatMul(ds, q, { transposeA: true }), dv];
+}
 
 /** Softmax of an operand over its last axis. */
-export const softmaxed = (x: Tensor): Tensor => run('MaetokSoftmax', [x], T(x))[0];
+const softmaxed = (x: Tensor): Tensor => run('MaetokSoftmax', [x], T(x))[0];
 
 /** The gradient of its input. */
-export const softmaxGradient = (p: Tensor, dp: Tensor): Tensor => run('MaetokSoftmaxGrad', [p, dp], T(p))[0];
+const softmaxGradient = (p: Tensor, dp: Tensor): Tensor => run('MaetokSoftmaxGrad', [p, dp], T(p))[0];
 
 /**
  * The gradient of several heads' cross-entropy, (softmax(logits + bias) − truth) · scale; logits [n, heads · classes], bias

@@ -1,4 +1,6 @@
 import {
+  attended,
+  attendedGradient,
   biasedActivation,
   biasedActivationGradient,
   columnSums,
@@ -10,12 +12,10 @@ import {
   operand,
   operandMatMul,
   reshaped,
-  softmaxed,
-  softmaxGradient,
   splitHeads,
   splitHeadsGradient,
-  swapHeads,
   tf,
+  wantsGradient,
   weightOperand,
   type FusedActivation,
   type NormOptions,
@@ -50,11 +50,16 @@ export const fusedAffine = differentiable(
   },
 );
 
+/** f(rows · wᵀ + b), an operand. */
+const activatedRows = (rows: Tensor, weight: Tensor, bias: Tensor, activation: FusedActivation): Tensor =>
+  operandMatMul(rows, weight, { transposeB: true, activation, ...(bias.size > 0 && { bias }) });
+
 /** Two linear layers with an activation between; of the wide hidden layer only the first product is kept. */
 export const fusedMlp = (activation: FusedActivation): ((...inputs: Tensor[]) => Tensor) =>
   differentiable(
     (x, weight1, bias1, weight2, bias2) => {
       const [rows, w1, w2] = [inputOperand(asRows(x)), weightOperand(weight1), weightOperand(weight2)];
+      if (!wantsGradient()) return [asBefore(affineRows(activatedRows(rows, w1, bias1, activation), w2, bias2), x)];
       const hidden = operandMatMul(rows, w1, { transposeB: true });
       const output = affineRows(biasedActivation(hidden, bias1, activation), w2, bias2);
       return [asBefore(output, x), rows, hidden, w1, bias1, w2];
@@ -83,17 +88,14 @@ export function fusedAttention(
       const [rows, weight, proj] = [inputOperand(asRows(x)), weightOperand(w), weightOperand(wOut)];
       const qkv = reshaped(operandMatMul(rows, weight, { transposeB: true }), [n, t, w.shape[0]]);
       const [q, k, v] = splitHeads(qkv, bias, tables, { heads, scale });
-      const weights = softmaxed(operandMatMul(q, k, { transposeB: true }));
-      const mixed = reshaped(swapHeads(operandMatMul(weights, v)), [n * t, c]);
+      const mixed = reshaped(attended(q, k, v), [n * t, c]);
       const output = affineRows(mixed, proj, biasOut).reshape([n, t, c]);
-      return [output, rows, weight, proj, q, k, v, weights, mixed, tables.cos, tables.sin, ...learned];
+      return [output, rows, weight, proj, q, k, v, mixed, tables.cos, tables.sin, ...learned];
     },
-    (dy, rows, weight, proj, q, k, v, weights, mixed, cos, sin, ...learned) => {
+    (dy, rows, weight, proj, q, k, v, mixed, cos, sin, ...learned) => {
       const d = operand(asRows(dy));
-      const dMixed = swapHeads(reshaped(operandMatMul(d, proj), [n, t, heads, c / heads]));
-      const dv = operandMatMul(weights, dMixed, { transposeA: true });
-      const ds = softmaxGradient(weights, operandMatMul(dMixed, v, { transposeB: true }));
-      const [dq, dk] = [operandMatMul(ds, k), operandMatMul(ds, q, { transposeA: true })];
+      const dMixed = reshaped(operandMatMul(d, proj), [n, t, heads, c / heads]);
+      const [dq, dk, dv] = attendedGradient(dMixed, q, k, v);
       const angles = learned.length > 0 ? learned[0] : tf.zeros([0]);
       const [dqkv, dBias, dAngles] = splitHeadsGradient([dq, dk, dv], [q, k], { cos, sin }, angles, scale);
       const dRows = reshaped(dqkv, [n * t, 3 * c]);

@@ -134,9 +134,20 @@ describe.each([
     const composed = await withoutKernels(() => Promise.resolve(everything(f, inputs)));
     configureEngine({ precision });
     const fused = everything(f, inputs);
+    const withoutGradient = f(...inputs).dataSync() as Float32Array;
     configureEngine({ precision: 'f32' });
     for (const [i, values] of fused.entries()) expect(difference(values, composed[i])).toBeLessThan(tolerance);
+    expect(difference(withoutGradient, composed[0])).toBeLessThan(tolerance);
   });
+});
+
+test('what is no number in one image does not reach the others through attention', () => {
+  const [a, ...weights] = [x(), ...qkv()];
+  const hole = tf.concat([tf.fill([1, 1, c], NaN), tf.ones([1, t - 1, c])], 1);
+  const marred = a.mul(tf.concat([hole, tf.ones([n - 1, t, c])]));
+  const [whole, part] = [a, marred].map(input => attend(4)(input, ...weights));
+  expect([...part.slice(0, 1).isNaN().all().dataSync()]).toEqual([1]);
+  expect(part.slice(1).dataSync()).toEqual(whole.slice(1).dataSync());
 });
 
 test('a 3 × 3 convolution of more tiles than the kernels take at a time is the composed one', async () => {
