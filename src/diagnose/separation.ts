@@ -92,7 +92,9 @@ export async function silhouette(
           .slice2d(norms, [first, 0], [count, 1])
           .add(norms.reshape([1, rows]))
           .sub(inner.mul(2));
-        return matMul(tf.sqrt(tf.relu(squares)), members);
+        // A row's distance to itself would be the root of a rounding error.
+        const others = tf.oneHot(tf.range(first, first + count, 1, 'int32'), rows, 0, 1);
+        return matMul(tf.sqrt(tf.relu(squares)).mul(others), members);
       });
       const sums = await block.data<'float32'>();
       block.dispose();
