@@ -46,7 +46,7 @@ export const SERIES: Series[] = [
   {
     command: 'analyze-gmm',
     dimension: 'rows',
-    sizes: [1000, 100_000, 200_000, 400_000, 800_000],
+    sizes: [1000, 50_000, 100_000, 200_000, 400_000],
     expected: 1,
     words: (size, inputs) => mixtures(size, 64, inputs, 32),
   },
