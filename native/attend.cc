@@ -4,16 +4,13 @@
  * time than to write and read them, and no memory.
  */
 #include "panel-product.h"
+#include "processor-panels.h"
 #include "softmax.h"
-#include "tile-panels.h"
-#include "vector-panels.h"
 
 #include <limits>
 
 namespace maetok {
 namespace {
-
-#if defined(MAETOK_AMX) || defined(MAETOK_VECTORS)
 
 /** Rows of the t × t matrices that are worked on together: a multiple of all panels' rows. */
 constexpr int64_t ROWS = 96;
@@ -99,9 +96,7 @@ void multiplyPacked(const Packed<Panels, true>& left, const Packed<Panels, false
       }
       alignas(64) float more[L * R];
       Panels::multiply(left.panel(i), right.panel(j), left.steps, nullptr, more, R);
-      for (int64_t r = 0; r < L; r++)
-#pragma omp simd
-        for (int64_t c = 0; c < R; c++) to[r * sums.stride + c] += more[r * R + c];
+      putSums<false, R>(more, to, sums.stride, L, R);
     }
 }
 
@@ -128,14 +123,12 @@ Operand<T> columnsOf(const T* data, int64_t first, int64_t count, int64_t column
   return {data + first * stride, columns, count, false, stride};
 }
 
-template <typename T>
-void fillRows(T* to, const Heads& heads, int64_t stride, float value) {
-  for (int64_t row = 0; row < heads.t; row++)
-    for (int64_t c = 0; c < heads.d; c++) store(to + row * stride + c, value);
-}
-
 /** What panels cannot hold makes all of its head NaN. */
-constexpr float NONE = std::numeric_limits<float>::quiet_NaN();
+template <typename T>
+void voidRows(T* to, const Heads& heads, int64_t stride) {
+  for (int64_t row = 0; row < heads.t; row++)
+    for (int64_t c = 0; c < heads.d; c++) store(to + row * stride + c, std::numeric_limits<float>::quiet_NaN());
+}
 
 template <typename Panels, typename T>
 void attendHead(const Heads& heads, int64_t unit, const T* q, const T* k, const T* v, T* mixed) {
@@ -167,7 +160,7 @@ void attendHead(const Heads& heads, int64_t unit, const T* q, const T* k, const 
 #pragma omp simd
       for (int64_t c = 0; c < d; c++) store(to + (first + i) * stride + c, sums.row(i)[c] * factors[i]);
   }
-  if (keys.odd || values.odd || queries.odd || weights.odd) fillRows(to, heads, stride, NONE);
+  if (keys.odd || values.odd || queries.odd || weights.odd) voidRows(to, heads, stride);
 }
 
 template <typename Panels, typename T>
@@ -236,26 +229,13 @@ void attendHeadGrad(const Heads& heads, int64_t unit, const T* dMixed, const T* 
       store(dv + at + i * d + c, dValues.row(i)[c]);
     }
   if (some.odd || turned.odd || keys.odd || values.odd || keyColumns.odd || columns.odd)
-    for (T* to : {dq, dk, dv}) fillRows(to + at, heads, d, NONE);
-}
-
-/** Calls body(panels) with the panels for an operand's type. */
-template <typename T, typename Body>
-void withPanels(Body body) {
-  constexpr bool SINGLE = std::is_same<T, float>::value;
-#if defined(MAETOK_AMX)
-  if (hasTiles()) return body(TilePanels<SINGLE ? 3 : 1>());
-#endif
-#if defined(MAETOK_VECTORS)
-  return body(VectorPanels<!SINGLE>());
-#endif
-  throw std::runtime_error("no products of our own for this processor");
+    for (T* to : {dq, dk, dv}) voidRows(to + at, heads, d);
 }
 
 /** Calls head(panels, unit) for all heads, on all threads. */
 template <typename T, typename Body>
 void overHeads(const Heads& heads, Body head) {
-  withPanels<T>([&](auto panels) {
+  withPanels<std::is_same<T, float>::value>([&](auto panels) {
     using Panels = decltype(panels);
     parallel(heads.units(), heads.units() * heads.t * heads.t, [&](int64_t begin, int64_t end) {
       Panels::begin();
@@ -308,13 +288,6 @@ void attendGrad(Call& call, const Attributes&) {
     });
   });
 }
-
-#else
-
-void attend(Call&, const Attributes&) { throw std::runtime_error("no products of our own for this processor"); }
-void attendGrad(Call&, const Attributes&) { throw std::runtime_error("no products of our own for this processor"); }
-
-#endif
 
 }  // namespace
 

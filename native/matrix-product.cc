@@ -1,8 +1,7 @@
-/* Products of matrices, in tiles where the processor has them, else in vectors of eight: see tile-panels.h and vector-panels.h. */
+/* Products of matrices, in tiles where the processor has them, else in vectors of eight: see processor-panels.h. */
 #include "functions.h"
 #include "panel-product.h"
-#include "tile-panels.h"
-#include "vector-panels.h"
+#include "processor-panels.h"
 
 namespace maetok {
 namespace {
@@ -96,26 +95,19 @@ void withTypes(const TF_Tensor* a, const TF_Tensor* b, Body body) {
   withType(TF_TensorType(a), [&](auto x) { withType(TF_TensorType(b), [&](auto y) { body(x, y); }); });
 }
 
-/** Float32 operands as such by `Single`, others rounded to bfloat16 by `Rounded`. */
-template <typename Single, typename Rounded>
-void multiplyWith(const Factors& factors, bool single, TF_Tensor* out) {
-  if (single) return multiplyAll<Single, float, float>(factors, dataOf<float>(out));
-  withType(TF_TensorType(out), [&](auto z) {
-    using Out = decltype(z);
-    withTypes(factors.a, factors.b, [&](auto x, auto y) {
-      multiplyAll<Rounded, decltype(x), decltype(y)>(factors, dataOf<Out>(out));
+/** `single`: float32 operands as such; else operands of either type, rounded to bfloat16. */
+void multiply(const Factors& factors, bool single, TF_Tensor* out) {
+  if (single)
+    return withPanels<true>(
+        [&](auto panels) { multiplyAll<decltype(panels), float, float>(factors, dataOf<float>(out)); });
+  withPanels<false>([&](auto panels) {
+    withType(TF_TensorType(out), [&](auto z) {
+      using Out = decltype(z);
+      withTypes(factors.a, factors.b, [&](auto x, auto y) {
+        multiplyAll<decltype(panels), decltype(x), decltype(y)>(factors, dataOf<Out>(out));
+      });
     });
   });
-}
-
-void multiply(const Factors& factors, bool single, TF_Tensor* out) {
-#if defined(MAETOK_AMX)
-  if (hasTiles()) return multiplyWith<TilePanels<3>, TilePanels<1>>(factors, single, out);
-#endif
-#if defined(MAETOK_VECTORS)
-  return multiplyWith<VectorPanels<false>, VectorPanels<true>>(factors, single, out);
-#endif
-  throw std::runtime_error("no products of our own for this processor");
 }
 
 /**

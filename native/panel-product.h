@@ -22,6 +22,18 @@ using Finish = void (*)(Out* sums, int64_t count);
 
 inline int64_t pieces(int64_t whole, int64_t size) { return (whole + size - 1) / size; }
 
+/** Sums, rows of WIDTH numbers, in their place, whose rows are `stride` apart: the first of them, or more of them. */
+template <bool FIRST, int64_t WIDTH, typename Out>
+inline __attribute__((always_inline)) void putSums(const float* sums, Out* to, int64_t stride, int64_t rows,
+                                                   int64_t columns) {
+  for (int64_t r = 0; r < rows; r++)
+#pragma omp simd
+    for (int64_t c = 0; c < columns; c++) {
+      const float sum = sums[r * WIDTH + c];
+      store(to + r * stride + c, FIRST ? sum : load(to[r * stride + c]) + sum);
+    }
+}
+
 /**
  * result [left.lines, right.lines], rows `stride` apart. Of two operands the smaller is packed as a whole and shared by all
  * threads; of the larger each thread packs a group of panels that stays in its cache while all of the other's go past. A number of
@@ -119,8 +131,10 @@ struct Product {
     alignas(64) float sums[LEFT * RIGHT];
     Panels::multiply(a, b, count, start, sums, RIGHT);
     // Of constant size, so that compilers make vector code of it.
-    if (whole) return first ? put<true>(sums, to, LEFT, RIGHT) : put<false>(sums, to, LEFT, RIGHT);
-    first ? put<true>(sums, to, rows, columns) : put<false>(sums, to, rows, columns);
+    const auto put = [&](int64_t some, int64_t wide) __attribute__((always_inline)) {
+      first ? putSums<true, RIGHT>(sums, to, stride, some, wide) : putSums<false, RIGHT>(sums, to, stride, some, wide);
+    };
+    whole ? put(LEFT, RIGHT) : put(rows, columns);
   }
 
   /** While it is still in a cache. */
@@ -129,17 +143,6 @@ struct Product {
     const int64_t rows = sharesLeft() ? left.lines : std::min(end * LEFT, left.lines);
     const int64_t columns = (sharesLeft() ? std::min(end * RIGHT, right.lines) : right.lines) - firstColumn;
     for (int64_t row = firstRow; row < rows; row++) finish(result + row * stride + firstColumn, columns);
-  }
-
-  /** What is summed so far, in its place: the first of it, or more of it. */
-  template <bool FIRST>
-  inline __attribute__((always_inline)) void put(const float* sums, Out* to, int64_t rows, int64_t columns) const {
-    for (int64_t r = 0; r < rows; r++)
-#pragma omp simd
-      for (int64_t c = 0; c < columns; c++) {
-        const float sum = sums[r * RIGHT + c];
-        store(to + r * stride + c, FIRST ? sum : load(to[r * stride + c]) + sum);
-      }
   }
 };
 

@@ -29,7 +29,7 @@ export const NORM_EPS = 1e-6;
 const TRUST = 1e-3;
 
 /** One step of SGD with momentum. */
-export async function step(state: HeadState, batch: Batch, options: StepOptions): Promise<void> {
+export async function takeStep(state: HeadState, batch: Batch, options: StepOptions): Promise<void> {
   const { momentum, lars, batchNorm, rate, heads, classes } = options;
   const norm = batchNorm ? await batchMoments(batch) : undefined;
   const [gradW, gradB] = await batch.summed(tf.tidy(() => gradientsOf(state, batch, norm, options)));

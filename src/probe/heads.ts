@@ -11,7 +11,7 @@ import {
   type Variable,
 } from '../engine/index.js';
 import { rowsHere, type RowsHere } from './batches.js';
-import { NORM_EPS, step as takeStep, type HeadState } from './head-step.js';
+import { NORM_EPS, takeStep, type HeadState } from './head-step.js';
 import { heldRows, type FeatureMatrix } from './matrix.js';
 
 /** How the linear heads of a published protocol are trained on fixed features. */

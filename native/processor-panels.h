@@ -1,0 +1,21 @@
+/* Which panels this processor multiplies: in tiles where it has them, else in vectors of eight. */
+#pragma once
+
+#include "tile-panels.h"
+#include "vector-panels.h"
+
+namespace maetok {
+
+/** Calls body(panels) with those of float32 operands as such (SINGLE), or rounded to bfloat16. @throws where it has none. */
+template <bool SINGLE, typename Body>
+void withPanels(Body body) {
+#if defined(MAETOK_AMX)
+  if (hasTiles()) return body(TilePanels<SINGLE ? 3 : 1>());
+#endif
+#if defined(MAETOK_VECTORS)
+  return body(VectorPanels<!SINGLE>());
+#endif
+  throw std::runtime_error("no products of our own for this processor");
+}
+
+}  // namespace maetok
