@@ -197,6 +197,7 @@ void registerAll() {
   registerLayers();
   registerLoss();
   registerMatrixProduct();
+  registerMoments();
   registerNeighbours();
   registerNormalisation();
   registerUpdates();

@@ -188,6 +188,7 @@ void registerGroupNorm();
 void registerLayers();
 void registerLoss();
 void registerMatrixProduct();
+void registerMoments();
 void registerNeighbours();
 void registerNormalisation();
 void registerUpdates();

@@ -45,6 +45,7 @@ export { openOnnx, type OnnxNetwork } from './onnx.js';
 export { installedProducts } from './products.js';
 export { RandomStream } from './random.js';
 export { engineSettings } from './options.js';
+export { ScatterOnEngine, type ScatterSums } from './scatter.js';
 export { measureSpeed } from './speed.js';
 export { startEngine, startEngineFor } from './start.js';
 export { tf, type Scalar, type Tensor, type Tensor1D, type Tensor2D, type Tensor3D, type Tensor4D } from './tf.js';

@@ -1,9 +1,10 @@
 import { EXIT } from '../base/index.js';
 import { alone, shareOf, sumTogether, type Communicator, type Share } from '../distributed/index.js';
+import type { ScatterSums } from '../engine/index.js';
 import type { RowSource } from '../rows/index.js';
 import { ADDRESSABLE, startThreads } from '../simd/index.js';
 import { centreOf, type Centre } from './centre.js';
-import { engineIsNative, engineSums, type CentredSums } from './engine-moments.js';
+import { ENGINE_PANEL, engineIsNative, engineSums } from './engine-moments.js';
 import { RowsError } from './errors.js';
 import { PANEL, planScatter, scatterModule, type GramPrecision, type ScatterLayout } from './kernel.js';
 
@@ -29,6 +30,8 @@ export interface MomentsOptions {
   communicator?: Communicator | undefined;
 }
 
+/** Ranks have whole panels of whichever kind, so that they agree on their shares whatever engine each of them has. */
+const SHARED = ENGINE_PANEL;
 const BLOCK_BYTES = 32 << 20;
 /** Numbers per row whose products 32-bit addresses reach. */
 const WIDEST = 16_384;
@@ -48,9 +51,10 @@ export async function rowMoments(source: RowSource, options: MomentsOptions): Pr
   const precision = options.precision ?? defaultPrecision(source);
   const byEngine = precision === 'float32' && engineIsNative();
   const about = await centreOf(source);
+  const share = shareOf(communicator, source.rows, SHARED);
   const sums = byEngine
-    ? await engineSums(source, about, options)
-    : await threadSums(source, about, precision, options);
+    ? await engineSums(source, share, about, options)
+    : await threadSums(source, share, about, precision, options);
   await sumTogether(communicator, [sums.sums, ...lowerRows(sums.products, source.width)]);
   return await finish(source, precision, about.centre, sums);
 }
@@ -64,12 +68,12 @@ const defaultPrecision = ({ rows, width }: RowSource): GramPrecision =>
 
 async function threadSums(
   source: RowSource,
+  share: Share,
   about: Centre,
   precision: GramPrecision,
   { threads: most, communicator = alone, signal, onRows }: MomentsOptions,
-): Promise<CentredSums> {
+): Promise<ScatterSums> {
   const { width } = source;
-  const share = shareOf(communicator, source.rows, PANEL);
   const count = source.rows * width ** 2 < WORTH_A_THREAD ? 1 : most;
   const block = Math.max(1, Math.floor(BLOCK_BYTES / (PANEL * width * 4)));
   const panels = Math.max(1, Math.min(block, Math.ceil((share.end - share.start) / PANEL)));
@@ -133,7 +137,7 @@ async function finish(
   source: RowSource,
   precision: GramPrecision,
   centre: Float64Array,
-  { sums, products: scatter }: CentredSums,
+  { sums, products: scatter }: ScatterSums,
 ): Promise<Moments> {
   const { rows, width } = source;
   const rest = sums.map(sum => sum / rows);
