@@ -48,6 +48,7 @@ export { engineSettings } from './options.js';
 export { ScatterOnEngine, type ScatterSums } from './scatter.js';
 export { measureSpeed } from './speed.js';
 export { startEngine, startEngineFor } from './start.js';
+export { tensorArray } from './tensor-array.js';
 export { tf, type Scalar, type Tensor, type Tensor1D, type Tensor2D, type Tensor3D, type Tensor4D } from './tf.js';
 export { applyAdam, applyMomentum, moveTowards, sumOfSquares, type MomentumTerm } from './updates.js';
 export { variable, type Variable } from './variables.js';

@@ -1,4 +1,4 @@
-import { ScatterOnEngine, tf, type ScatterSums } from '../engine/index.js';
+import { ScatterOnEngine, tensorArray, tf, type ScatterSums } from '../engine/index.js';
 import { alone, type Communicator, type Share } from '../distributed/index.js';
 import type { RowSource } from '../rows/index.js';
 import type { Centre } from './centre.js';
@@ -43,7 +43,7 @@ export async function engineSums(
 async function* panels(source: RowSource, share: Share): AsyncGenerator<Float32Array> {
   const { width } = source;
   const height = Math.min(ENGINE_PANEL, share.end - share.start);
-  const panel = new Float32Array(height * width);
+  const panel = tensorArray(height * width);
   let filled = 0;
   for await (const { rows, data } of source.chunks(share))
     for (let row = 0; row < rows;) {

@@ -1,7 +1,7 @@
 import { RandomNumbers } from '../base/index.js';
 import { matMul, RandomStream, tf, valueAndGradients, type Tensor } from '../engine/index.js';
 import { adamw, attend, linear, truncatedNormal, under, type Params } from '../nn/index.js';
-import { rowsHere, type Batch } from './batches.js';
+import { rowBatches, rowsHere, type Batch } from './batches.js';
 import { scoresOfRows, type FeatureMatrix } from './matrix.js';
 
 /** A probe that may look at tokens one by one: one learned query per head attends over them, a linear layer reads it. */
@@ -44,15 +44,14 @@ export async function attentiveScores(
   const initial = tf.tidy(() => initialise(new RandomStream(seed).for('attentive'), channels, width, classes));
   const optimizer = adamw(initial, { weightDecay });
   tf.dispose(initial);
-  const here = rowsHere(train);
   try {
     const size = Math.min(batchSize, train.rows);
     const perEpoch = Math.max(1, Math.floor(train.rows / size));
     const steps = epochs * perEpoch;
-    const random = new RandomNumbers(seed).for('attentive-batches');
+    const here = rowsHere(train);
+    const batches = rowBatches(train.rows, size, new RandomNumbers(seed).for('attentive-batches'));
     for (let step = 0; step < steps; step++) {
-      const order = random.at(Math.floor(step / perEpoch)).permutation(train.rows);
-      const batch = here.part(order.slice((step % perEpoch) * size, ((step % perEpoch) + 1) * size));
+      const batch = here.part(batches(step));
       const rate = lr * 0.5 * (1 + Math.cos((Math.PI * step) / steps));
       const params = optimizer.read();
       const names = Object.keys(params);
@@ -67,7 +66,6 @@ export async function attentiveScores(
     }
     return await scoresOf(optimizer.read(), test, shape, classes);
   } finally {
-    here.dispose();
     optimizer.dispose();
   }
 }

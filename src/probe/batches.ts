@@ -1,6 +1,7 @@
-import { gatherParts, shareOf } from '../distributed/index.js';
+import type { RandomNumbers } from '../base/index.js';
+import { gathered, shareOf } from '../distributed/index.js';
 import { tf, type Tensor, type Tensor2D } from '../engine/index.js';
-import type { FeatureMatrix } from './matrix.js';
+import type { FeatureBlock, FeatureMatrix } from './matrix.js';
 import { summedOverRanks } from './sums.js';
 
 /** Rows of a minibatch, or what of it a rank works on; the caller disposes of x. */
@@ -15,35 +16,20 @@ export interface Batch {
   summed: (tensors: Tensor[]) => Promise<Tensor[]>;
 }
 
-/** Takes batches from the rows that the ranks hold. */
+/** Takes batches, ascending numbers of rows among all, from the rows that the ranks hold. */
 export interface RowsHere {
-  /** Those rows of a batch, by their numbers among all, that this rank holds. */
+  /** Those of a batch that this rank holds. */
   part(rows: Int32Array): Batch;
   /** The whole batch, on every rank. */
   whole(rows: Int32Array): Promise<Batch>;
-  dispose(): void;
 }
 
 export function rowsHere({ communicator, blocks, rows: total, width, labels }: FeatureMatrix): RowsHere {
-  const shares = Array.from({ length: communicator.size }, (_, rank) =>
-    shareOf({ rank, size: communicator.size }, total),
-  );
-  const { start, end } = shares[communicator.rank];
-  const x = tf.tidy(() => tf.concat2d([tf.zeros([0, width]), ...blocks.map(block => block.x)], 0));
+  const { start, end } = shareOf(communicator, total);
+  const alone = communicator.size === 1;
   const labelsOf = (rows: Int32Array): Int32Array => rows.map(row => labels[row]);
   const taken = (rows: Int32Array): Tensor2D =>
-    rows.length === 0
-      ? tf.zeros([0, width])
-      : tf.tidy(() =>
-          tf.gather(
-            x,
-            tf.tensor1d(
-              rows.map(row => row - start),
-              'int32',
-            ),
-          ),
-        );
-  const alone = communicator.size === 1;
+    tf.tidy(() => tf.concat2d([tf.zeros([0, width]), ...blocks.map(block => rowsOf(block, rows))], 0));
   const part = (rows: Int32Array): Batch => {
     const own = rows.filter(row => row >= start && row < end);
     return {
@@ -59,32 +45,38 @@ export function rowsHere({ communicator, blocks, rows: total, width, labels }: F
     async whole(rows) {
       const own = part(rows);
       if (alone) return own;
-      const parts = await gatherParts(communicator, await own.x.data<'float32'>());
+      // Ranks hold ascending stretches, so that theirs follow each other.
+      const all = await gathered(communicator, await own.x.data<'float32'>());
       own.x.dispose();
       return {
-        x: tf.tensor2d(inOrder(rows, parts, shares, width), [rows.length, width]),
+        x: tf.tensor2d(all, [rows.length, width]),
         labels: labelsOf(rows),
         rows: rows.length,
         whole: true,
         summed: tensors => Promise.resolve(tensors),
       };
     },
-    dispose: () => x.dispose(),
   };
 }
 
-/** The batch, from the parts of ranks, each in the batch's order. */
-function inOrder(
-  rows: Int32Array,
-  parts: Float32Array[],
-  shares: readonly { start: number; end: number }[],
-  width: number,
-): Float32Array {
-  const out = new Float32Array(rows.length * width);
-  const next = new Int32Array(parts.length);
-  rows.forEach((row, i) => {
-    const rank = shares.findIndex(({ end }) => row < end);
-    out.set(parts[rank].subarray(next[rank] * width, ++next[rank] * width), i * width);
-  });
-  return out;
+/** Those of ascending rows that are in a block. */
+function rowsOf({ x, start }: FeatureBlock, rows: Int32Array): Tensor2D {
+  const own = rows.filter(row => row >= start && row < start + x.shape[0]).map(row => row - start);
+  return own.length === 0 ? tf.zeros([0, x.shape[1]]) : tf.gather(x, tf.tensor1d(own, 'int32'));
+}
+
+/** Row numbers of a step's batch, ascending: consecutive parts of a fresh permutation per epoch, the rest of which is left out. */
+export function rowBatches(rows: number, batch: number, random: RandomNumbers): (step: number) => Int32Array {
+  const perEpoch = Math.max(1, Math.floor(rows / batch));
+  let epoch = -1;
+  let order = new Int32Array(0);
+  return step => {
+    const wanted = Math.floor(step / perEpoch);
+    if (wanted !== epoch) {
+      epoch = wanted;
+      order = random.at(epoch).permutation(rows) as Int32Array<ArrayBuffer>;
+    }
+    const at = (step % perEpoch) * batch;
+    return order.slice(at, at + batch).sort();
+  };
 }

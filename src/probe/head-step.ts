@@ -1,5 +1,6 @@
 import {
   applyMomentum,
+  columnSums,
   crossEntropyGradient,
   hasKernels,
   matMul,
@@ -73,7 +74,7 @@ function gradientsOf(
     heads,
     scale: 1 / rows,
   });
-  return [matMul(input, error, { transposeA: true }), error.sum(0)];
+  return [matMul(input, error, { transposeA: true }), hasKernels() ? columnSums(error) : error.sum(0)];
 }
 
 /** As `crossEntropyGradient`. */

@@ -10,7 +10,7 @@ import {
   type Tensor2D,
   type Variable,
 } from '../engine/index.js';
-import { rowsHere, type RowsHere } from './batches.js';
+import { rowBatches, rowsHere, type RowsHere } from './batches.js';
 import { NORM_EPS, takeStep, type HeadState } from './head-step.js';
 import { heldRows, type FeatureMatrix } from './matrix.js';
 
@@ -113,7 +113,6 @@ export async function trainHeads(
       progress?.(step + 1, plan.steps);
     }
   }
-  here.dispose();
   perColumn.dispose();
   const heads = await gatheredHeads(data, classes, protocol, state);
   for (const part of Object.values(state)) part.dispose();
@@ -177,6 +176,9 @@ async function gatheredHeads(
   };
 }
 
+/** Scores that are computed together. */
+const SCORES_AT_ONCE = 2 ** 21;
+
 /** Scores [rows, classes] of each head. */
 export async function headScores(
   { count, classes, weights, bias, norm }: Heads,
@@ -184,19 +186,23 @@ export async function headScores(
 ): Promise<Float32Array[]> {
   const held = heldRows(data);
   const scores = Array.from({ length: count }, () => new Float32Array((held.end - held.start) * classes));
-  for (const { x, start } of data.blocks) {
-    const block = tf.tidy(() => {
-      const input = norm ? x.sub(norm.mean).mul(norm.variance.add(NORM_EPS).rsqrt()) : x;
-      const logits = matMul(input, weights).add(bias);
-      return tf.transpose(logits.reshape([x.shape[0], count, classes]), [1, 0, 2]);
-    });
-    const values = (await block.data()) as Float32Array;
-    const size = x.shape[0] * classes;
-    scores.forEach((own, head) =>
-      own.set(values.subarray(head * size, (head + 1) * size), (start - held.start) * classes),
-    );
-    block.dispose();
-  }
+  const most = Math.max(1, Math.floor(SCORES_AT_ONCE / (count * classes)));
+  for (const { x, start } of data.blocks)
+    for (let from = 0; from < x.shape[0]; from += most) {
+      const rows = Math.min(most, x.shape[0] - from);
+      const block = tf.tidy(() => {
+        const own = x.slice([from, 0], [rows, -1]);
+        const input = norm ? own.sub(norm.mean).mul(norm.variance.add(NORM_EPS).rsqrt()) : own;
+        const logits = matMul(input, weights).add(bias);
+        return tf.transpose(logits.reshape([rows, count, classes]), [1, 0, 2]);
+      });
+      const values = (await block.data()) as Float32Array;
+      const size = rows * classes;
+      scores.forEach((own, head) =>
+        own.set(values.subarray(head * size, (head + 1) * size), (start + from - held.start) * classes),
+      );
+      block.dispose();
+    }
   const all: Float32Array[] = [];
   for (const own of scores) all.push(await gathered(data.communicator, own));
   return all;
@@ -219,21 +225,5 @@ function schedule(rows: number, { batchSize, epochs, steps, warmupEpochs }: Head
     steps: total,
     factor: step =>
       step < warmup ? step / warmup : 0.5 * (1 + Math.cos((Math.PI * (step - warmup)) / Math.max(1, total - warmup))),
-  };
-}
-
-/** Row numbers of a step's batch: consecutive parts of a fresh permutation per epoch, the rest of which is left out. */
-function rowBatches(rows: number, batch: number, random: RandomNumbers): (step: number) => Int32Array {
-  const perEpoch = Math.max(1, Math.floor(rows / batch));
-  let epoch = -1;
-  let order = new Int32Array(0);
-  return step => {
-    const wanted = Math.floor(step / perEpoch);
-    if (wanted !== epoch) {
-      epoch = wanted;
-      order = random.at(epoch).permutation(rows) as Int32Array<ArrayBuffer>;
-    }
-    const at = (step % perEpoch) * batch;
-    return order.slice(at, at + batch);
   };
 }

@@ -1,5 +1,5 @@
 import { alone, gathered, gatherValues, shareOf, type Communicator, type Share } from '../distributed/index.js';
-import { tf, type Tensor2D } from '../engine/index.js';
+import { tensorArray, tf, type Tensor2D } from '../engine/index.js';
 import type { RowSource } from '../rows/index.js';
 
 /**
@@ -85,7 +85,7 @@ export async function featureMatrix(
   for await (const chunk of source.chunks({ chunkRows, ...shareOf(communicator, rows) })) {
     const { start, rows: count, data } = chunk;
     // In double precision: an offset far above the deviation would leave single precision few digits.
-    const scaled = new Float32Array(count * width);
+    const scaled = tensorArray(count * width);
     for (let i = 0, at = 0; i < count; i++)
       for (let j = 0; j < width; j++, at++) scaled[at] = (data[at] - mean[j]) / scale[j];
     blocks.push({ x: tf.tensor2d(scaled, [count, width]), start });
