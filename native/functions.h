@@ -4,10 +4,12 @@
 #include <cstdint>
 #include <cstring>
 
+#include "inlined.h"
+
 namespace maetok {
 
 /** eˣ to about 2 units in the last place: 2ⁿ times a polynomial in the remainder (Taylor's to degree 7). NaN stays. */
-inline float exponential(float x) {
+MAETOK_INLINED float exponential(float x) {
   x = x < -87.0f ? -87.0f : x;
   x = x > 88.0f ? 88.0f : x;
   // Adding and taking away 1.5 · 2²³ rounds to an integer.
@@ -31,13 +33,13 @@ inline float exponential(float x) {
   return p * power;
 }
 
-inline float sigmoid(float x) { return 1.0f / (1.0f + exponential(-x)); }
+MAETOK_INLINED float sigmoid(float x) { return 1.0f / (1.0f + exponential(-x)); }
 
 /**
  * Standard normal distribution function Φ and density φ. Φ by the formula for erf in Abramowitz & Stegun, Handbook of
  * Mathematical Functions, 7.1.26 (absolute error of Φ below 8e-8): it shares its one exponential with φ.
  */
-inline void normal(float x, float* distribution, float* density) {
+MAETOK_INLINED void normal(float x, float* distribution, float* density) {
   const float bell = exponential(-0.5f * x * x);
   const float t = 1.0f / (1.0f + 0.23164189f * (x < 0 ? -x : x));
   float p = 1.061405429f;
@@ -51,8 +53,8 @@ inline void normal(float x, float* distribution, float* density) {
 }
 
 struct Identity {
-  static float value(float x) { return x; }
-  static void valueAndSlope(float x, float* value, float* slope) {
+  static MAETOK_INLINED float value(float x) { return x; }
+  static MAETOK_INLINED void valueAndSlope(float x, float* value, float* slope) {
     *value = x;
     *slope = 1.0f;
   }
@@ -60,12 +62,12 @@ struct Identity {
 
 /** x Φ(x) (Hendrycks & Gimpel 2016). */
 struct Gelu {
-  static float value(float x) {
+  static MAETOK_INLINED float value(float x) {
     float distribution, density;
     normal(x, &distribution, &density);
     return x * distribution;
   }
-  static void valueAndSlope(float x, float* value, float* slope) {
+  static MAETOK_INLINED void valueAndSlope(float x, float* value, float* slope) {
     float distribution, density;
     normal(x, &distribution, &density);
     *value = x * distribution;
@@ -77,8 +79,8 @@ struct Gelu {
 struct GeluTanh {
   static constexpr float LINEAR = 1.5957691216057308f;
   static constexpr float CUBIC = 0.071354816272600406f;
-  static float value(float x) { return x * sigmoid(x * (LINEAR + CUBIC * x * x)); }
-  static void valueAndSlope(float x, float* value, float* slope) {
+  static MAETOK_INLINED float value(float x) { return x * sigmoid(x * (LINEAR + CUBIC * x * x)); }
+  static MAETOK_INLINED void valueAndSlope(float x, float* value, float* slope) {
     const float square = x * x;
     const float gate = sigmoid(x * (LINEAR + CUBIC * square));
     *value = x * gate;
@@ -88,8 +90,8 @@ struct GeluTanh {
 
 /** x σ(x). */
 struct Silu {
-  static float value(float x) { return x * sigmoid(x); }
-  static void valueAndSlope(float x, float* value, float* slope) {
+  static MAETOK_INLINED float value(float x) { return x * sigmoid(x); }
+  static MAETOK_INLINED void valueAndSlope(float x, float* value, float* slope) {
     const float gate = sigmoid(x);
     *value = x * gate;
     *slope = gate * (1.0f + x * (1.0f - gate));

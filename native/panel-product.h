@@ -24,7 +24,7 @@ inline int64_t pieces(int64_t whole, int64_t size) { return (whole + size - 1) /
 
 /** Sums, rows of WIDTH numbers, in their place, whose rows are `stride` apart: the first of them, or more of them. */
 template <bool FIRST, int64_t WIDTH, typename Out>
-inline __attribute__((always_inline)) void putSums(const float* sums, Out* to, int64_t stride, int64_t rows,
+MAETOK_INLINED void putSums(const float* sums, Out* to, int64_t stride, int64_t rows,
                                                    int64_t columns) {
   for (int64_t r = 0; r < rows; r++)
 #pragma omp simd

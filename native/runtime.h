@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "inlined.h"
 #include "tensorflow/c/kernels.h"
 #include "tensorflow/c/ops.h"
 #include "tensorflow/c/tf_datatype.h"
@@ -25,19 +26,19 @@ struct Bfloat16 {
   uint16_t bits;
 };
 
-inline float load(float value) { return value; }
+MAETOK_INLINED float load(float value) { return value; }
 
-inline float load(Bfloat16 value) {
+MAETOK_INLINED float load(Bfloat16 value) {
   const uint32_t bits = static_cast<uint32_t>(value.bits) << 16;
   float result;
   std::memcpy(&result, &bits, sizeof result);
   return result;
 }
 
-inline void store(float* to, float value) { *to = value; }
+MAETOK_INLINED void store(float* to, float value) { *to = value; }
 
 /** Rounds to the nearest, ties to even; a NaN stays one. */
-inline void store(Bfloat16* to, float value) {
+MAETOK_INLINED void store(Bfloat16* to, float value) {
   uint32_t bits;
   std::memcpy(&bits, &value, sizeof bits);
   const uint32_t rounded = (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;

@@ -13,15 +13,15 @@
 
 namespace maetok {
 
-inline __m256 loadEight(const float* from) { return _mm256_loadu_ps(from); }
+MAETOK_INLINED __m256 loadEight(const float* from) { return _mm256_loadu_ps(from); }
 
-inline __m256 loadEight(const Bfloat16* from) {
+MAETOK_INLINED __m256 loadEight(const Bfloat16* from) {
   const __m128i halves = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from));
   return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(halves), 16));
 }
 
 /** As `store` rounds to bfloat16. */
-inline __m256 roundedEight(__m256 x) {
+MAETOK_INLINED __m256 roundedEight(__m256 x) {
   const __m256i bits = _mm256_castps_si256(x);
   const __m256i odd = _mm256_and_si256(_mm256_srli_epi32(bits, 16), _mm256_set1_epi32(1));
   const __m256i sum = _mm256_add_epi32(bits, _mm256_add_epi32(odd, _mm256_set1_epi32(0x7fff)));
@@ -30,7 +30,7 @@ inline __m256 roundedEight(__m256 x) {
 }
 
 /** Rows become columns. */
-inline void transposeEight(__m256 (&rows)[8]) {
+MAETOK_INLINED void transposeEight(__m256 (&rows)[8]) {
   __m256 a[8], b[8];
   for (int i = 0; i < 8; i += 2) {
     a[i] = _mm256_unpacklo_ps(rows[i], rows[i + 1]);
@@ -49,7 +49,7 @@ inline void transposeEight(__m256 (&rows)[8]) {
 
 /** The first six or eight. */
 template <int COUNT>
-inline void storeSome(float* to, __m256 x) {
+MAETOK_INLINED void storeSome(float* to, __m256 x) {
   static_assert(COUNT == 6 || COUNT == 8, "a panel's lines");
   if (COUNT == 8) return _mm256_storeu_ps(to, x);
   _mm_storeu_ps(to, _mm256_castps256_ps128(x));

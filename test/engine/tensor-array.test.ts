@@ -1,7 +1,9 @@
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import { startEngine, tensorArray, tf } from '../../src/engine/index.js';
 
-beforeAll(async () => void (await startEngine()));
+beforeAll(async () => {
+  await startEngine();
+});
 
 describe('an array for a tensor', () => {
   it('holds zeros until it is filled, and becomes a tensor as any other', () => {
