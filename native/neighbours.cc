@@ -55,8 +55,7 @@ void packSingle(const float* rows, int64_t width, float* packed) {
 float singleError(int64_t width) { return (width + 1) * UNIT_ROUNDOFF; }
 
 template <int LANES, int HEIGHT>
-inline __attribute__((always_inline)) void multiplySingle(const float* queries, const float* rows, int64_t width,
-                                                          float* products) {
+MAETOK_INLINED void multiplySingle(const float* queries, const float* rows, int64_t width, float* products) {
   typedef float Vector __attribute__((vector_size(LANES * 4), aligned(4), may_alias));
   for (int64_t top = 0; top < BLOCK; top += HEIGHT)
     for (int64_t left = 0; left < BLOCK; left += 2 * LANES) {

@@ -67,7 +67,7 @@ export const SERIES: Series[] = [
   {
     command: 'analyze-gmm after PCA',
     dimension: 'rows',
-    sizes: [500, 8000, 16_000, 32_000, 64_000],
+    sizes: [500, 32_000, 64_000, 128_000],
     expected: 1,
     words: (size, inputs) => components(size, 512, inputs),
   },
