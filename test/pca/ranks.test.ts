@@ -10,7 +10,8 @@ beforeAll(async () => {
   await startEngine();
 });
 
-const [ROWS, WIDTH] = [1500, 20];
+// Rows enough for several ranks to have some.
+const [ROWS, WIDTH] = [5000, 20];
 const data = Float32Array.from(new RandomNumbers(1).normals(ROWS * WIDTH), (x, at) => (x + 5) * (1 + (at % WIDTH)));
 const source = arrayRows('rows', data, ROWS, WIDTH);
 
