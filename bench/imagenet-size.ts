@@ -145,13 +145,16 @@ function phaseRows(): Row[] {
   });
 }
 
-const joined = (a: Phase, b: Phase): Phase => ({
-  ...b,
-  ...(a.iterations !== undefined && b.iterations !== undefined && { iterations: a.iterations + b.iterations }),
-  seconds: a.seconds + b.seconds,
-  peak: Math.max(a.peak, b.peak),
-  read: a.read + b.read,
-});
+function joined(a: Phase, b: Phase): Phase {
+  const iterations = a.iterations !== undefined && b.iterations !== undefined && a.iterations + b.iterations;
+  return {
+    ...b,
+    ...(iterations !== false && { iterations }),
+    seconds: a.seconds + b.seconds,
+    peak: Math.max(a.peak, b.peak),
+    read: a.read + b.read,
+  };
+}
 
 /**
  * The NLL of each fit's held-out rows beside that of the planted mixture, of the same rows in the same space. Whatever finds the
