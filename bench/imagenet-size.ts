@@ -146,10 +146,9 @@ function phaseRows(): Row[] {
 }
 
 function joined(a: Phase, b: Phase): Phase {
-  const iterations = a.iterations !== undefined && b.iterations !== undefined && a.iterations + b.iterations;
   return {
     ...b,
-    ...(iterations !== false && { iterations }),
+    ...(a.iterations !== undefined && b.iterations !== undefined && { iterations: a.iterations + b.iterations }),
     seconds: a.seconds + b.seconds,
     peak: Math.max(a.peak, b.peak),
     read: a.read + b.read,

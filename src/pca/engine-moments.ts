@@ -1,6 +1,6 @@
-import { ScatterOnEngine, tensorArray, tf, type ScatterSums } from '../engine/index.js';
+import { ScatterOnEngine, tf, type ScatterSums } from '../engine/index.js';
 import { alone, type Communicator, type Share } from '../distributed/index.js';
-import type { RowSource } from '../rows/index.js';
+import { inBatches, type RowSource } from '../rows/index.js';
 import type { Centre } from './centre.js';
 import { ScatterByStrips } from './strips.js';
 
@@ -27,33 +27,14 @@ export async function engineSums(
   const scatter = ScatterOnEngine.exists() ? new ScatterOnEngine(about) : new ScatterByStrips(about);
   let seen = 0;
   try {
-    for await (const panel of panels(source, share)) {
+    for await (const { rows, data } of inBatches(source, ENGINE_PANEL, share)) {
       signal?.throwIfAborted();
-      scatter.add(panel);
-      seen += panel.length / width;
+      scatter.add(data.subarray(0, rows * width));
+      seen += rows;
       onRows?.(Math.min(all, seen * communicator.size));
     }
     return scatter.read();
   } finally {
     scatter.dispose();
   }
-}
-
-/** Rows by so many at a time, in memory that the next ones will take. */
-async function* panels(source: RowSource, share: Share): AsyncGenerator<Float32Array> {
-  const { width } = source;
-  const height = Math.min(ENGINE_PANEL, share.end - share.start);
-  const panel = tensorArray(height * width);
-  let filled = 0;
-  for await (const { rows, data } of source.chunks(share))
-    for (let row = 0; row < rows;) {
-      const count = Math.min(rows - row, height - filled);
-      panel.set(data.subarray(row * width, (row + count) * width), filled * width);
-      row += count;
-      filled += count;
-      if (filled < height) continue;
-      yield panel;
-      filled = 0;
-    }
-  if (filled > 0) yield panel.subarray(0, filled * width);
 }
