@@ -1,4 +1,4 @@
-/* Products of matrices, in tiles where the processor has them, else in vectors of eight: see processor-panels.h. */
+/* Products of matrices, in tiles where the processor has them, else in vectors: see processor-panels.h. */
 #include "functions.h"
 #include "panel-product.h"
 #include "processor-panels.h"

@@ -1,7 +1,6 @@
 /*
  * Panels of float32 for vectors of eight: six rows times sixteen columns fill twelve of sixteen registers with sums, and each
- * number that is loaded is used as often as that allows (Van Zee & van de Geijn 2015, BLIS). Processors with AVX-512 are left to
- * TensorFlow, whose products reach their speed.
+ * number that is loaded is used as often as that allows (Van Zee & van de Geijn 2015, BLIS).
  */
 #pragma once
 

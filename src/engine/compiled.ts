@@ -10,7 +10,7 @@ let allowed = true;
 /** Whether layers use the kernels: on the processor, where the engine was compiled with this version's. */
 export const hasKernels = (): boolean => compiled && allowed && nativeBackend() !== undefined;
 
-/** Whether products of matrices are ours as well: in tiles of bfloat16 (Intel's AMX), or in vectors where they are narrower than AVX-512's. */
+/** Whether products of matrices are ours as well: where native/processor-panels.h has panels for the processor. */
 export const hasOwnProduct = (): boolean => product && hasKernels();
 
 /** Called once TensorFlow has started: whether it was compiled with the kernels that this version calls. */
