@@ -54,7 +54,7 @@ export const extract = defineCommand({
     const { openImages } = await import('../data/index.js');
     const { extractLatents } = await import('../jobs/extract.js');
     await startEngine();
-    const tokenizer = await openChosenTokenizer(chosen, context.log);
+    const tokenizer = await openChosenTokenizer(chosen, context.log, { only: 'encode' });
     try {
       const data = await openImages(chosen.data, { ...chosen, log: context.log });
       try {

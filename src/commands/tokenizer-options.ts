@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { Log } from '../base/index.js';
-import type { Tokenizer } from '../tokenizers/index.js';
+import type { OpenOptions, Tokenizer } from '../tokenizers/index.js';
 import { count, grouped } from '../base/options.js';
 import { weights } from '../io/options.js';
 import { latentStatistics } from '../tokenizers/options.js';
@@ -26,7 +26,11 @@ export const openingOptions = grouped('Tokenizer', {
 type Chosen = z.output<z.ZodObject<typeof openingOptions>>;
 
 /** Opens the tokenizer that the flags name. The engine must be running. */
-export async function openChosenTokenizer(chosen: Chosen, log: Log): Promise<Tokenizer> {
+export async function openChosenTokenizer(
+  chosen: Chosen,
+  log: Log,
+  { only }: { only?: OpenOptions['only'] } = {},
+): Promise<Tokenizer> {
   const { openTokenizer } = await import('../tokenizers/index.js');
   return await openTokenizer(chosen.tokenizer, {
     config: chosen.tokenizerConfig,
@@ -35,6 +39,7 @@ export async function openChosenTokenizer(chosen: Chosen, log: Log): Promise<Tok
     weights: chosen.weights,
     allowMissing: chosen.allowMissing,
     offline: chosen.offline || undefined,
+    only,
     log,
   });
 }

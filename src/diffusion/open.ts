@@ -2,8 +2,16 @@ import { existsSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
 import { UserError, type Log } from '../base/index.js';
-import { isRun, readJson, readRun, readWeights, sha256OfFile, type NdArray, type WeightsName } from '../io/index.js';
-import { loadParams, type Params } from '../nn/index.js';
+import {
+  isRun,
+  readJson,
+  readRun,
+  sha256OfFile,
+  withWeightArrays,
+  type NdArray,
+  type WeightsName,
+} from '../io/index.js';
+import { loadParams, roundedOnce, type Params } from '../nn/index.js';
 import { networkSchema, type NetworkConfig } from './config.js';
 import { CONVENTIONS } from './conventions.js';
 import { inferConvention, inferNetwork } from './infer.js';
@@ -83,7 +91,7 @@ async function openRun(folder: string, options: OpenDiffusionOptions): Promise<D
   const { architecture: config, objective, mean, std, classes, labelDropout, timeShift, tokenizer } = outcome.data;
   const inputs = run.info.inputs as Record<string, string> | undefined;
   return {
-    ...loaded(folder, config, await readWeights(run.weights)),
+    ...(await withWeightArrays(run.weights, arrays => loaded(folder, config, arrays))),
     objective,
     mean: Float32Array.from(mean),
     std: Float32Array.from(std),
@@ -99,15 +107,18 @@ async function openRun(folder: string, options: OpenDiffusionOptions): Promise<D
 }
 
 async function openPublished(path: string, options: OpenDiffusionOptions): Promise<Diffusion> {
-  const arrays = await readWeights(path, { weights: options.weights, log: options.log });
   const beside = await configBeside(path);
   const heads = options.heads ?? (typeof beside.num_heads === 'number' ? beside.num_heads : undefined);
-  const config = inferNetwork(path, arrays, { heads });
+  const network = await withWeightArrays(path, arrays => loaded(path, inferNetwork(path, arrays, { heads }), arrays), {
+    weights: options.weights,
+    log: options.log,
+  });
+  const { config } = network;
   const convention = options.convention ?? inferConvention(config);
   const { mean, std } = options.normalisation ?? { mean: [0], std: [1] };
   const each = (values: ArrayLike<number>): Float32Array => channelValues(path, values, config.channels);
   return {
-    ...loaded(path, config, arrays),
+    ...network,
     objective: CONVENTIONS[convention].objective,
     mean: each(mean),
     std: each(std),
@@ -123,7 +134,8 @@ function loaded(
   arrays: Record<string, NdArray>,
 ): Pick<Diffusion, 'name' | 'config' | 'params' | 'dispose'> {
   // Fixed tables are computed where a file leaves them out.
-  const params = loadParams(name, { ...initialTables(config), ...arrays }, shapes(config));
+  const all = loadParams(name, { ...initialTables(config), ...arrays }, shapes(config));
+  const params = roundedOnce(all, { release: true });
   return { name, config, params, dispose: () => Object.values(params).forEach(tensor => tensor.dispose()) };
 }
 

@@ -1,5 +1,5 @@
 import { tf, type Tensor4D } from '../engine/index.js';
-import { readWeights, sha256OfFile, type NdArray } from '../io/index.js';
+import { sha256OfFile, withWeightArrays, type NdArray } from '../io/index.js';
 import { loadParams, type Params } from '../nn/index.js';
 import { efficientNetLite0 } from './efficientnet.js';
 import { efficientNetShapes, FEATURES } from './efficientnet-shapes.js';
@@ -17,7 +17,7 @@ export const EFFICIENTNET_SIZE = 224;
 
 /** Opens the feature extractor from its weights file; images are resized to `size`, bilinearly. */
 export async function openEfficientNet(path: string, size = EFFICIENTNET_SIZE): Promise<FeatureExtractor> {
-  const params = loadEfficientNet(path, await readWeights(path));
+  const params = await withWeightArrays(path, arrays => loadEfficientNet(path, arrays));
   return {
     name: `effnet-lite0-${size}`,
     isInception: false,

@@ -1,12 +1,12 @@
 import { tf } from '../engine/index.js';
-import { readWeights, sha256OfFile } from '../io/index.js';
+import { sha256OfFile, withWeightArrays } from '../io/index.js';
 import type { FeatureExtractor } from './extractor.js';
 import { inception, inceptionInput } from './inception.js';
 import { INCEPTION_CLASSES, INCEPTION_FEATURES, INCEPTION_SPATIAL, loadInception } from './inception-weights.js';
 
 /** The FID network from torch-fidelity's or pytorch-fid's weights (.pth, or the same as safetensors). */
 export async function openInception(path: string): Promise<FeatureExtractor> {
-  const params = loadInception(path, await readWeights(path));
+  const params = await withWeightArrays(path, arrays => loadInception(path, arrays));
   return {
     name: 'inception-v3',
     isInception: true,

@@ -29,7 +29,7 @@ export { openPt, type PtFile } from './pt.js';
 export { TensorValue } from './pt-names.js';
 export { openSafetensors, readSafetensors, writeSafetensors, type SafetensorsFile } from './safetensors.js';
 export { openZip } from './zip.js';
-export { openWeightArrays, openWeights, readWeights, type WeightArrays } from './weights.js';
+export { openWeightArrays, openWeights, readWeights, withWeightArrays, type WeightArrays } from './weights.js';
 export {
   checkpointName,
   checkpointSteps,

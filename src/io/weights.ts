@@ -52,6 +52,20 @@ export async function openWeightArrays(path: string, choice: WeightsChoice = {})
   }
 }
 
+/** What comes of such tensors while the file is open: of large weights no more than one is in memory at a time. */
+export async function withWeightArrays<T>(
+  path: string,
+  use: (arrays: Record<string, NdArray>) => T,
+  choice: WeightsChoice = {},
+): Promise<T> {
+  const { arrays, close } = await openWeightArrays(path, choice);
+  try {
+    return use(arrays);
+  } finally {
+    await close();
+  }
+}
+
 /** One file's tensors under the names in the file, which is how an index of shards knows them. */
 async function openFlat(path: string, { nameless }: WeightsChoice = {}): Promise<ArrayFile> {
   const format = await weightsFormat(path);

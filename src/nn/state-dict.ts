@@ -10,6 +10,8 @@ export interface StateDictOptions {
   ignores?: (key: string) => boolean;
   /** Expected keys that may be absent, and stay absent. */
   optional?: (key: string) => boolean;
+  /** Expected keys whose numbers stay in the file. */
+  leaves?: ((key: string) => boolean) | undefined;
   /** What becomes of an array once it has been checked; undefined: the model does without it. Default: itself. */
   asLoaded?: (array: HostArray, key: string) => HostArray | undefined;
   /** Advice about missing and unexpected tensors, where `--allow-missing` is not available. */
@@ -28,11 +30,11 @@ export function loadParams(
   options: StateDictOptions = {},
 ): Params {
   checkKeys(name, arrays, expected, options);
-  const { asLoaded = (array: HostArray) => array, optional = () => false } = options;
+  const { asLoaded = (array: HostArray) => array, optional = () => false, leaves = () => false } = options;
   const params: Params = {};
   try {
     for (const [key, shape] of Object.entries(expected)) {
-      if (!Object.hasOwn(arrays, key) && optional(key)) continue;
+      if ((!Object.hasOwn(arrays, key) && optional(key)) || leaves(key)) continue;
       // Looked at once: an array may be read from its file whenever its numbers are asked for.
       const { data } = arrays[key] ?? standIn(key, shape);
       checkFinite(name, key, data);

@@ -38,10 +38,21 @@ export async function openTokenizer(spec: string, options: OpenOptions = {}): Pr
   try {
     const found = recognised(source) ?? recognisedWithin(source, options.log);
     if (!found) throw unknownWeights(source);
-    return await normalised(await found.family.open(found.source, options), options, found.source);
+    return await normalised(await opened(found, options), options, found.source);
   } finally {
     await close();
   }
+}
+
+/** Tensors that the other half needs. */
+const LEFT = { encode: /^(decoder|post_quant_conv)\./, decode: /^(encoder|quant_conv)\./ };
+
+async function opened({ family, source }: Recognised, options: OpenOptions): Promise<Tokenizer> {
+  const { only } = options;
+  if (!only || !family.splits) return await family.open(source, options);
+  const half = await family.open(source, { ...options, leaves: key => LEFT[only].test(key) });
+  const absent = () => Promise.reject(new Error(`${source.name} was opened to ${only} only`));
+  return { ...half, ...(only === 'encode' ? { decode: absent } : { encode: absent }) };
 }
 
 /** A network with its normalisation around it: the file that was named, one that belongs to the weights, the config's. */

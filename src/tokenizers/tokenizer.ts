@@ -61,7 +61,14 @@ export interface OpenOptions {
   weights?: WeightsName | undefined;
   /** Take repositories of the hub from the cache only; default: as `HF_HUB_OFFLINE` says. */
   offline?: boolean | undefined;
+  /** It will do nothing else, so that large families can leave the other half of their weights in the file. */
+  only?: 'encode' | 'decode' | undefined;
   log?: Log | undefined;
+}
+
+/** What a family is told besides: whose tensors, by their published keys, stay in the file. */
+export interface FamilyOptions extends OpenOptions {
+  leaves?: ((key: string) => boolean) | undefined;
 }
 
 /** Weights with what is known about them. */
@@ -97,6 +104,8 @@ export interface TokenizerFamily {
    * A tokenizer whose encode and decode speak the network's own z, with the normalisation that is to be put around them.
    * @throws UserError where config and weights disagree, naming the tensor and both shapes.
    */
-  open: (source: TokenizerSource, options: OpenOptions) => Tokenizer | Promise<Tokenizer>;
+  open: (source: TokenizerSource, options: FamilyOptions) => Tokenizer | Promise<Tokenizer>;
+  /** Whether tensors under `encoder.` and `quant_conv.` are for encoding alone, and those under `decoder.` and `post_quant_conv.` for decoding. */
+  splits?: true;
   presets: ModelPreset[];
 }

@@ -72,6 +72,32 @@ describe('a config’s setting that would change the numbers and is not supporte
   });
 });
 
+describe('what is opened to do one thing only', () => {
+  it.each<[family: string, spec: string, side: number]>([
+    ['ldm', 'convolutional/sdvae-quant', 32],
+    ['dc-ae', 'convolutional/dcae-in', 64],
+    ['wan', 'image-vaes/wan', 32],
+    ['detok', 'published/detok', 0],
+    ['vit', 'maetok/ae-rope-mixed', 0],
+  ])('does it as the whole tokenizer, and refuses the other: %s', async (family, spec, side) => {
+    const [path, size] = [`${GOLDEN}/${spec}/weights.safetensors`, side > 0 ? { imageSize: side } : {}];
+    const whole = await openTokenizer(path, size);
+    const [encoder, decoder] = [
+      await openTokenizer(path, { ...size, only: 'encode' }),
+      await openTokenizer(path, { ...size, only: 'decode' }),
+    ];
+    const shown = images(whole.imageSize);
+    const latents = await whole.encode(shown);
+    expect(whole.family).toBe(family);
+    expect([encoder.parameters, decoder.parameters]).toEqual([whole.parameters, whole.parameters]);
+    expect((await encoder.encode(shown)).dataSync()).toEqual(latents.dataSync());
+    expect((await decoder.decode(latents)).dataSync()).toEqual((await whole.decode(latents)).dataSync());
+    await expect(encoder.decode(latents)).rejects.toThrow('opened to encode only');
+    await expect(decoder.encode(shown)).rejects.toThrow('opened to decode only');
+    for (const tokenizer of [whole, encoder, decoder]) tokenizer.dispose();
+  });
+});
+
 describe('a checkpoint of training', () => {
   it.each<[what: string, rules: [RegExp, string], extra: Record<string, NdArray>]>([
     [

@@ -200,7 +200,7 @@ async function openFitting(
     throw new UserError(`${diffusion.name}: does not say which tokenizer made its latents; name it with --tokenizer`);
   const imageSize = side ?? (typeof trained === 'number' ? trained : undefined);
   const statistics = latentStatistics ?? (typeof extracted === 'string' && !tokenizer ? extracted : undefined);
-  const opened = await openTokenizer(named, { imageSize, statistics, log });
+  const opened = await openTokenizer(named, { imageSize, statistics, log, only: 'decode' });
   const [tokens, channels] = opened.latentShape;
   const { config } = diffusion;
   if (tokens !== config.tokens || channels !== config.channels) {

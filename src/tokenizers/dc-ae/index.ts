@@ -9,5 +9,6 @@ export const dcAeFamily: TokenizerFamily = {
       /^encoder\.(down_blocks\.\d+\.\d+\.(conv1|attn\.to_q)|stages\.\d+\.op_list\.\d+\.)/.test(key),
     ),
   open: openDcAe,
+  splits: true,
   presets: dcAePresets,
 };

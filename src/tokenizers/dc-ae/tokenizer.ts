@@ -1,9 +1,9 @@
 import { tf } from '../../engine/index.js';
 import type { NdArray } from '../../io/index.js';
-import { loadParams, under, type Params } from '../../nn/index.js';
+import { countParameters, loadParams, under, type Params } from '../../nn/index.js';
 import { tidied, toGrid, toTokens } from '../grid.js';
 import { scalarNormalisation, UNNORMALISED } from '../normalisation.js';
-import type { OpenOptions, Tokenizer, TokenizerSource } from '../tokenizer.js';
+import type { FamilyOptions, Tokenizer, TokenizerSource } from '../tokenizer.js';
 import { readDcAeConfig, type LoadedConfig } from './config.js';
 import { isOriginalSpelling, toDiffusersKeys } from './keys.js';
 import { decode, encode } from './model.js';
@@ -14,7 +14,7 @@ export function loadDcAe(
   name: string,
   weights: Record<string, NdArray>,
   raw: Record<string, unknown>,
-  options: OpenOptions,
+  options: FamilyOptions,
 ): { config: LoadedConfig; params: Params } {
   const arrays = isOriginalSpelling(Object.keys(weights)) ? toDiffusersKeys(weights) : weights;
   const config = readDcAeConfig(name, raw, arrays);
@@ -26,7 +26,7 @@ export function loadDcAe(
 }
 
 /** Opens a deep-compression autoencoder. */
-export function openDcAe(source: TokenizerSource, options: OpenOptions): Tokenizer {
+export function openDcAe(source: TokenizerSource, options: FamilyOptions): Tokenizer {
   const { config, params } = loadDcAe(source.name, source.weights, source.config, options);
   const { architecture, model, factor } = config;
   if (config.scale === undefined)
@@ -40,7 +40,7 @@ export function openDcAe(source: TokenizerSource, options: OpenOptions): Tokeniz
     sizeMultiple: factor,
     latentShape: [side * side, architecture.latentChannels],
     grid: [side, side],
-    parameters: Object.entries(params).reduce((sum, [key, { size }]) => sum + (isStatistic(key) ? 0 : size), 0),
+    parameters: countParameters({ shapes: () => dcAeShapes(architecture), isBuffer: isStatistic }),
     digest: source.digest,
     posterior: 'none',
     normalisation: config.scale === undefined ? UNNORMALISED : scalarNormalisation(0, config.scale, 'scaling_factor'),

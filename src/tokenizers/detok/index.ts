@@ -7,5 +7,6 @@ export const detokFamily: TokenizerFamily = {
   name: 'detok',
   recognises: ({ weights }) => isDetok(Object.keys(weights)),
   open: openDetok,
+  splits: true,
   presets: detokPresets,
 };

@@ -1,15 +1,15 @@
 import { tf, type Tensor3D } from '../../engine/index.js';
-import { loadParams } from '../../nn/index.js';
+import { countParameters, loadParams } from '../../nn/index.js';
 import { tidied } from '../grid.js';
 import { UNNORMALISED } from '../normalisation.js';
 import { posterior, samplePosterior } from '../posterior.js';
-import type { OpenOptions, Tokenizer, TokenizerSource } from '../tokenizer.js';
+import type { FamilyOptions, Tokenizer, TokenizerSource } from '../tokenizer.js';
 import { readDetokConfig } from './config.js';
 import { decodeLatents, encodeMoments } from './model.js';
 import { detokShapes } from './shapes.js';
 
 /** Opens the authors' checkpoints (`model` or `model_ema`). */
-export function openDetok({ name, weights, digest }: TokenizerSource, options: OpenOptions): Tokenizer {
+export function openDetok({ name, weights, digest }: TokenizerSource, options: FamilyOptions): Tokenizer {
   const config = readDetokConfig(name, weights);
   const params = loadParams(name, weights, detokShapes(config), options);
   const { side, channels } = config;
@@ -19,7 +19,7 @@ export function openDetok({ name, weights, digest }: TokenizerSource, options: O
     imageSize: side * config.patchSize,
     latentShape: [side * side, channels],
     grid: [side, side],
-    parameters: Object.values(params).reduce((sum, { size }) => sum + size, 0),
+    parameters: countParameters({ shapes: () => detokShapes(config) }),
     digest,
     posterior: 'mode',
     // Users compute statistics with the authors' code, or here.

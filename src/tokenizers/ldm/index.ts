@@ -11,5 +11,6 @@ export const ldmFamily: TokenizerFamily = {
   name: 'ldm',
   recognises: ({ weights }) => spellingOf(Object.keys(withoutPipeline(weights))) !== undefined,
   open: openLdm,
+  splits: true,
   presets: ldmPresets,
 };

@@ -1,11 +1,11 @@
 import { UserError } from '../../base/index.js';
 import { tf, type Tensor, type Tensor3D, type Tensor4D } from '../../engine/index.js';
-import { conv2d, loadParams, under, type HostArray, type Params } from '../../nn/index.js';
+import { conv2d, countParameters, loadParams, under, type HostArray, type Params } from '../../nn/index.js';
 import { tidied, toGrid, toTokens } from '../grid.js';
 import { UNNORMALISED } from '../normalisation.js';
 import { packed, packedGrid, unpacked } from '../packing.js';
 import { posterior, samplePosterior } from '../posterior.js';
-import type { EncodeOptions, OpenOptions, Tokenizer, TokenizerSource } from '../tokenizer.js';
+import type { EncodeOptions, FamilyOptions, Tokenizer, TokenizerSource } from '../tokenizer.js';
 import { readLdmConfig, type LdmConfig } from './config.js';
 import { spellingOf, toLatentDiffusionKeys, withoutPipeline, type Spelling } from './keys.js';
 import { decodeFeatures, encodeFeatures } from './model.js';
@@ -22,7 +22,7 @@ export function loadLdm(
   name: string,
   weights: Record<string, HostArray>,
   raw: Record<string, unknown>,
-  options: OpenOptions,
+  options: FamilyOptions,
 ): LoadedLdm {
   const spelling = spellingOf(Object.keys(withoutPipeline(weights)));
   if (!spelling) throw new UserError(`${name}: not the weights of a latent-diffusion autoencoder`);
@@ -63,7 +63,7 @@ export function decodeLatents({ norm }: LdmConfig, params: Params, latents: Tens
 }
 
 /** Opens VA-VAE, SD-VAE, KL-16 and similar autoencoders. */
-export function openLdm(source: TokenizerSource, options: OpenOptions): Tokenizer {
+export function openLdm(source: TokenizerSource, options: FamilyOptions): Tokenizer {
   const { config, params, spelling } = loadLdm(source.name, source.weights, source.config, options);
   const { architecture } = config;
   if (lacksFactors(config, spelling) && options.statistics === undefined)
@@ -81,7 +81,7 @@ export function openLdm(source: TokenizerSource, options: OpenOptions): Tokenize
     sizeMultiple: factor * leastCommonMultiple(rows, columns),
     latentShape: [(side * side) / (rows * columns), architecture.embedDim * rows * columns],
     grid: [side / rows, side / columns],
-    parameters: Object.values(params).reduce((sum, { size }) => sum + size, 0),
+    parameters: countParameters({ shapes: () => ldmShapes(architecture), isBuffer: isStatistic }),
     digest: source.digest,
     posterior: posteriorOf(architecture, spelling),
     normalisation: config.normalisation,

@@ -56,12 +56,10 @@ function ownNetworks({ name, weights }: TokenizerSource, { config, vision }: Rae
 
 /** For many forward passes. Takes over what it is given. */
 function ready(params: Record<'encoder' | 'decoder', Params>): Pick<RaeNetworks, 'encoder' | 'decoder'> {
-  const made = {
-    encoder: roundedOnce(params.encoder),
-    decoder: tf.tidy(() => roundedOnce(joinedLayers(params.decoder, { release: true }))),
+  return {
+    encoder: roundedOnce(params.encoder, { release: true }),
+    decoder: roundedOnce(joinedLayers(params.decoder, { release: true }), { release: true }),
   };
-  tf.dispose(params);
-  return made;
 }
 
 async function publishedNetworks(source: TokenizerSource, options: OpenOptions): Promise<RaeNetworks> {

@@ -1,9 +1,9 @@
 import { UserError } from '../../base/index.js';
 import { tf, type Tensor3D, type Tensor4D } from '../../engine/index.js';
-import { loadParams, roundedOnce, type HostArray, type Params } from '../../nn/index.js';
+import { countParameters, loadParams, roundedOnce, type HostArray, type Params } from '../../nn/index.js';
 import { scalarNormalisation } from '../normalisation.js';
 import { posterior, samplePosterior } from '../posterior.js';
-import type { EncodeOptions, OpenOptions, Tokenizer, TokenizerFamily, TokenizerSource } from '../tokenizer.js';
+import type { EncodeOptions, FamilyOptions, Tokenizer, TokenizerFamily, TokenizerSource } from '../tokenizer.js';
 import { CODEWORDS, mixCodewords } from './codebook.js';
 import { vitConfigSchema, type VitConfig } from './config.js';
 import { decode } from './decoder.js';
@@ -25,6 +25,7 @@ export const vitFamily: TokenizerFamily = {
   name: 'vit',
   recognises: ({ config, weights }) => networkOf(config) !== undefined || isVit(Object.keys(weights)),
   open: openVit,
+  splits: true,
   presets: vitPresets,
 };
 
@@ -33,16 +34,22 @@ function networkOf({ network }: Record<string, unknown>): VitNetwork | undefined
   return found?.family === 'vit' ? (found as VitNetwork) : undefined;
 }
 
+const MASK_TOKEN = 'encoder.mask_token';
 /** Auxiliary decoders and everything else that only training needs is left in the file. */
 const ONLY_IN_TRAINING = /^((decoder|post_quant_conv|to_pixel)_\w+|linear_proj)\./;
 
-function openVit(source: TokenizerSource, options: OpenOptions): Tokenizer {
+function openVit(source: TokenizerSource, options: FamilyOptions): Tokenizer {
   const network = networkOf(source.config);
   const read = network ? readNetwork(source.name, network) : readHubConfig(source.name, source.config, source.weights);
   const config = { ...read, aux: undefined };
   const params = loadVit(source.name, source.weights, config, options);
   const { imageSize } = options;
-  return tokenizerOf({ config, params, imageSize, name: network?.model ?? nameOf(config), digest: source.digest });
+  const parameters = countParameters({
+    shapes: () => vitShapes(config),
+    isBuffer: key => !Object.hasOwn(source.weights, key),
+  });
+  const name = network?.model ?? nameOf(config);
+  return tokenizerOf({ config, params, imageSize, name, digest: source.digest, parameters });
 }
 
 /** The config in a run's `network`, checked. */
@@ -62,13 +69,12 @@ function loadVit(
   name: string,
   weights: Record<string, HostArray>,
   config: VitConfig,
-  options: OpenOptions = {},
+  options: FamilyOptions = {},
 ): Params {
   return loadParams(name, weights, vitShapes(config), {
-    allowMissing: options.allowMissing,
-    log: options.log,
+    ...options,
     ignores: key => isIgnored(key) || (!config.aux && ONLY_IN_TRAINING.test(key)),
-    optional: key => key === 'encoder.mask_token',
+    optional: key => key === MASK_TOKEN,
   });
 }
 
@@ -80,15 +86,18 @@ export interface VitParts {
   digest: string;
   /** Side of the images where it is not the config's: positions are interpolated. */
   imageSize?: number | undefined;
+  /** How many numbers it has, where not all of them are in memory. */
+  parameters?: number;
 }
 
 /** A tokenizer on parameters in memory, which it owns; it speaks the network's z. */
-export function tokenizerOf({ name, config, params, digest, imageSize = config.imageSize }: VitParts): Tokenizer {
+export function tokenizerOf(parts: VitParts): Tokenizer {
+  const { name, config, params, digest, imageSize = config.imageSize } = parts;
   const { patchSize, latentTokens, latentChannels, latentMean, latentStd } = config;
   if (imageSize % patchSize !== 0)
     throw new UserError(`--image-size ${imageSize}: is not a multiple of the patch size ${patchSize} of ${name}`);
-  const ready = roundedOnce(params);
-  tf.dispose(params);
+  const ready = roundedOnce(params, { release: true });
+  const { parameters = sizeOf(ready) } = parts;
   const side = imageSize / patchSize;
   const grid: Grid = [side, side];
   return {
@@ -97,7 +106,7 @@ export function tokenizerOf({ name, config, params, digest, imageSize = config.i
     imageSize,
     latentShape: [latentTokens || side * side, latentChannels],
     ...(latentTokens === 0 ? { grid } : {}),
-    parameters: Object.values(ready).reduce((sum, { size }) => sum + size, 0),
+    parameters,
     digest,
     posterior: config.posterior === 'gaussian' ? 'mode' : 'none',
     normalisation: scalarNormalisation(latentMean, 1 / latentStd, 'config vq_mean, vq_std'),
@@ -107,6 +116,8 @@ export function tokenizerOf({ name, config, params, digest, imageSize = config.i
     dispose: () => tf.dispose(ready),
   };
 }
+
+const sizeOf = (params: Params): number => Object.values(params).reduce((sum, { size }) => sum + size, 0);
 
 /** images → z [n, tokens, channels]: a posterior's mode, or a sample made of `noise`. */
 export function encodeLatents(

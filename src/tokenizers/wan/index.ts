@@ -7,5 +7,6 @@ export const wanFamily: TokenizerFamily = {
   name: 'wan',
   recognises: ({ weights }) => spellingOf(Object.keys(weights)) !== undefined,
   open: openWan,
+  splits: true,
   presets: wanPresets,
 };

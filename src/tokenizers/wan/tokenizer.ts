@@ -2,7 +2,7 @@ import { tf, type Tensor3D } from '../../engine/index.js';
 import { countParameters, loadParams, type HostArray, type Params } from '../../nn/index.js';
 import { tidied, toGrid, toTokens } from '../grid.js';
 import { posterior, samplePosterior } from '../posterior.js';
-import type { OpenOptions, Tokenizer, TokenizerSource } from '../tokenizer.js';
+import type { FamilyOptions, Tokenizer, TokenizerSource } from '../tokenizer.js';
 import { readWanConfig, type WanConfig } from './config.js';
 import { forOnePicture, spellingOf, toDiffusersKeys } from './keys.js';
 import { decodeLatents, encodeMoments } from './model.js';
@@ -13,7 +13,7 @@ export function loadWan(
   name: string,
   weights: Record<string, HostArray>,
   raw: Record<string, unknown>,
-  options: OpenOptions,
+  options: FamilyOptions,
 ): { config: WanConfig; params: Params } {
   const arrays = spellingOf(Object.keys(weights)) === 'wan' ? toDiffusersKeys(weights) : weights;
   const config = readWanConfig(name, raw, arrays);
@@ -22,7 +22,7 @@ export function loadWan(
 }
 
 /** Opens the autoencoder of Wan or Qwen-Image for single pictures. */
-export function openWan(source: TokenizerSource, options: OpenOptions): Tokenizer {
+export function openWan(source: TokenizerSource, options: FamilyOptions): Tokenizer {
   const { config, params } = loadWan(source.name, source.weights, source.config, options);
   const { architecture, factor, normalisation } = config;
   const imageSize = options.imageSize ?? 256;

@@ -38,7 +38,7 @@ const isPrecomputed = (spec: string): boolean =>
   existsSync(spec) && (/\.np[yz]$/.test(spec) || (statSync(spec).isDirectory() && !isRun(spec)));
 
 async function teacher(name: string, spec: string, { patches, log }: FeatureTargetOptions): Promise<FeatureTarget> {
-  const encoder = await openTokenizer(spec, { log });
+  const encoder = await openTokenizer(spec, { log, only: 'encode' });
   const [tokens, width] = encoder.latentShape;
   const before = leadingTokens(spec, tokens, patches);
   // Frozen vision transformers resize images themselves, each in its own way.
