@@ -1,5 +1,5 @@
-"""The peer of extract.ts: MAETok's encoder in PyTorch, eager or compiled. Reads weights and images from a safetensors
-file, answers each line on stdin with what encoding all images cost, and leaves the latents [n, tokens, channels] in
+"""The peer of extract.ts: MAETok's encoder in PyTorch, eager or compiled. Reads weights and images that lie in
+FOLDER, answers each line on stdin with what encoding all images cost, and leaves the latents [n, tokens, channels] in
 FOLDER/eager.npy or FOLDER/compiled.npy."""
 
 import json
@@ -27,12 +27,13 @@ class Tokenizer(nn.Module):
 
 
 def main():
-    path, config, folder, batch, threads, precision, way = sys.argv[1:]
+    config, folder, batch, threads, precision, way = sys.argv[1:]
     torch.set_num_threads(int(threads))
-    tensors = load_file(path)
-    images = tensors.pop("images").permute(0, 3, 1, 2).contiguous()
+    images = load_file(f"{folder}/images.safetensors")["images"].permute(0, 3, 1, 2).contiguous()
     model = Tokenizer(json.loads(config))
-    model.load_state_dict(tensors)
+    weights = load_file(f"{folder}/tokenizer/model.safetensors")
+    model.load_state_dict({name: x for name, x in weights.items() if name.startswith(("encoder.", "quant_conv."))})
+    del weights
     model = as_asked(model.eval(), way)
 
     def encode():

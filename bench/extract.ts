@@ -1,7 +1,7 @@
 /* `maetok extract` by MAETok-B, and encode and decode of others' tokenizers, against PyTorch, eager and compiled. */
 import { parseArgs } from 'node:util';
 import { codecRows, SYSTEMS } from './extract/codec.js';
-import { jobRow } from './extract/job.js';
+import { jobRow, prepareJob } from './extract/job.js';
 import { eachRow } from './helpers/rows.js';
 import { csvOf } from './helpers/table.js';
 
@@ -26,6 +26,8 @@ const { values: flags } = parseArgs({
     threads: { type: 'string', default: '2' },
     /** Small networks and one round: whether everything runs, not how fast. */
     quick: { type: 'boolean', default: false },
+    /** Only makes images and weights of MAETok's job in this folder. */
+    prepare: { type: 'string' },
     /** With torch, safetensors, and diffusers and transformers for the others' tokenizers. */
     python: { type: 'string', default: process.env.MAETOK_BENCH_PYTHON ?? 'python3' },
   },
@@ -40,11 +42,13 @@ const { system, python, quick } = flags;
 const [count, batch, images, threads] = [flags.count, flags.batch, flags.images, flags.threads].map(Number);
 const rounds = quick ? 1 : Number(flags.rounds);
 
-if (system === undefined) eachRow(import.meta.url, ROWS, process.argv.slice(2));
+const preset = quick ? 'tiny' : flags.preset;
+
+if (flags.prepare !== undefined) await prepareJob(flags.prepare, { preset, count });
+else if (system === undefined) eachRow(import.meta.url, ROWS, process.argv.slice(2));
 else if (system === 'maetok') {
   const precision = flags.precision as 'f32' | 'bf16';
   const against = (flags.against ?? precision) as 'f32' | 'bf16';
-  const preset = quick ? 'tiny' : flags.preset;
   process.stdout.write(
     csvOf([await jobRow({ preset, precision, against, count, batch, rounds, threads, quick, python })]),
   );

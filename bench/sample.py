@@ -1,5 +1,5 @@
-"""The peer of sample.ts: SiT in PyTorch, eager or compiled, Euler steps under classifier-free guidance. Reads weights,
-starting noise and labels from a safetensors file, answers each line on stdin ("sample") with one line of JSON, the cost,
+"""The peer of sample.ts: SiT in PyTorch, eager or compiled, Euler steps under classifier-free guidance. Reads weights from a safetensors
+file, starting noise and labels from FILE, answers each line on stdin ("sample") with one line of JSON, the cost,
 and leaves the latents in FILE.eager or FILE.compiled."""
 
 import json
@@ -122,13 +122,13 @@ def as_asked(model, way):
 
 
 def main():
-    path, asked, precision, threads, way = sys.argv[1:]
+    weights, path, asked, precision, threads, way = sys.argv[1:]
     config, times, guidance = json.loads(asked)
     torch.set_num_threads(int(threads))
-    tensors = load_file(path)
-    start, labels = tensors.pop("start"), tensors.pop("labels").long()
+    inputs = load_file(path)
+    start, labels = inputs["start"], inputs["labels"].long()
     model = SiT(**config).eval()
-    model.load_state_dict(tensors)
+    model.load_state_dict(load_file(weights))
     model = as_asked(model, way)
     print(json.dumps({"torch": torch.__version__}), flush=True)
     for _ in sys.stdin:

@@ -9,9 +9,11 @@ import {
   initialise,
   isTable,
   networkConfig,
+  openDiffusion,
   OWN_OBJECTIVE,
   sampleLatents,
   timeGrid,
+  type Diffusion,
   type SamplingPlan,
 } from '../src/diffusion/index.js';
 import { RandomStream, startEngine } from '../src/engine/index.js';
@@ -19,7 +21,7 @@ import { configureEngine } from '../src/engine/options.js';
 import { readSafetensors, writeSafetensors } from '../src/io/index.js';
 import { arraysFrom, type Params } from '../src/nn/index.js';
 import { measured, type Cost } from './helpers/cost.js';
-import { eachRow } from './helpers/rows.js';
+import { eachRow, elsewhere } from './helpers/rows.js';
 import { csvOf, median } from './helpers/table.js';
 import { comparison, openTorch, told, type Turn } from './helpers/torch.js';
 
@@ -44,6 +46,8 @@ const { values: flags } = parseArgs({
     threads: { type: 'string', default: '2' },
     /** A small network and one round: whether everything runs, not how fast. */
     quick: { type: 'boolean', default: false },
+    /** Only writes the weights into this file. */
+    prepare: { type: 'string' },
     python: { type: 'string', default: process.env.MAETOK_BENCH_PYTHON ?? 'python3' },
   },
 });
@@ -57,6 +61,7 @@ const { python, quick } = flags;
 const model = quick ? 'sit-tiny' : flags.model;
 const [rounds, warmup] = quick ? [1, 1] : [flags.rounds, flags.warmup].map(Number);
 const [batch, steps, guidance] = [flags.batch, flags.steps, flags.guidance].map(Number);
+const CONFIG = networkConfig(model, { tokens: TOKENS, channels: CHANNELS }, { classes: CLASSES });
 const samples = Array.from({ length: batch }, (_, k) => k);
 const labels = Int32Array.from(samples, k => (k * 37) % CLASSES);
 
@@ -66,17 +71,18 @@ const TOLERANCE: Record<string, number> = { f32: 1e-4, bf16: 0.1 };
 async function oneRow(precision: string, against: string): Promise<void> {
   configureEngine({ precision: precision as 'f32' | 'bf16' });
   const engine = await startEngine();
-  const plan = samplingPlan();
   const folder = mkdtempSync(join(tmpdir(), 'maetok-bench-'));
-  const shared = join(folder, 'weights.safetensors');
+  const weights = join(folder, 'weights.safetensors');
+  elsewhere(import.meta.url, [...process.argv.slice(2), '--prepare', weights]);
+  const plan = samplingPlan(await openDiffusion(weights, { heads: CONFIG.heads }));
+  const shared = join(folder, 'start.safetensors');
   await writeSafetensors(shared, {
-    ...(await arraysFrom(plan.model.params)),
     start: { shape: [batch, TOKENS, CHANNELS], dtype: 'float32', data: startingNoise(plan.random) },
     labels: { shape: [batch], dtype: 'int32', data: labels },
   });
   const script = fileURLToPath(new URL('sample.py', import.meta.url));
-  const asked = JSON.stringify([plan.model.config, Array.from(timeGrid(steps + 1)), guidance]);
-  const args = [script, shared, asked, against, flags.threads];
+  const asked = JSON.stringify([CONFIG, Array.from(timeGrid(steps + 1)), guidance]);
+  const args = [script, weights, shared, asked, against, flags.threads];
   const torch = await openTorch<{ torch: string }, Cost>(args, { python, quick, modules: ['safetensors'] });
   try {
     const turns: Turn[] = [];
@@ -108,11 +114,16 @@ async function oneRow(precision: string, against: string): Promise<void> {
   }
 }
 
-function samplingPlan(): SamplingPlan {
+async function prepare(path: string): Promise<void> {
+  await startEngine();
   const random = new RandomStream(0);
-  const config = networkConfig(model, { tokens: TOKENS, channels: CHANNELS }, { classes: CLASSES });
+  await writeSafetensors(path, await arraysFrom(moved(initialise(CONFIG, random.for('weights')), random)));
+}
+
+function samplingPlan({ config, params }: Diffusion): SamplingPlan {
+  const random = new RandomStream(0);
   return {
-    model: { config, params: moved(initialise(config, random.for('weights')), random), objective: OWN_OBJECTIVE },
+    model: { config, params, objective: OWN_OBJECTIVE },
     guidance: { scale: guidance, interval: [0, 1], rescale: 0 },
     sampler: { ...DEFAULT_SAMPLER, steps },
     random: random.for('samples'),
@@ -149,5 +160,6 @@ async function differenceOf(ours: Float32Array, path: string): Promise<number> {
   return Math.sqrt(squares(ours.map((value, i) => value - theirs[i])) / squares(theirs));
 }
 
-if (flags.precision === undefined) eachRow(import.meta.url, ROWS, process.argv.slice(2));
+if (flags.prepare !== undefined) await prepare(flags.prepare);
+else if (flags.precision === undefined) eachRow(import.meta.url, ROWS, process.argv.slice(2));
 else await oneRow(flags.precision, flags.against ?? flags.precision);

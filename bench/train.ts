@@ -6,13 +6,13 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { RandomStream, startEngine } from '../src/engine/index.js';
 import { configureEngine } from '../src/engine/options.js';
-import { writeSafetensors } from '../src/io/index.js';
-import { arraysFrom } from '../src/nn/index.js';
+import { withWeightArrays, writeSafetensors } from '../src/io/index.js';
+import { arraysFrom, paramsFrom, prefixed, type HostArray, type Params } from '../src/nn/index.js';
 import type { VitSize } from '../src/tokenizers/vit/index.js';
 import { DEFAULT_SETTINGS } from '../src/training/index.js';
 import { Trainer } from '../src/training/trainer.js';
 import { measured, type Cost } from './helpers/cost.js';
-import { eachRow } from './helpers/rows.js';
+import { eachRow, elsewhere } from './helpers/rows.js';
 import { csvOf } from './helpers/table.js';
 import { comparison, openTorch, told, type Each } from './helpers/torch.js';
 import { maetok, sit, type Work } from './train/works.js';
@@ -38,6 +38,8 @@ const { values: flags } = parseArgs({
     threads: { type: 'string', default: '2' },
     /** Tiny networks and one timed step, to check that it runs. */
     quick: { type: 'boolean', default: false },
+    /** Only writes weights and inputs into this file. */
+    prepare: { type: 'string' },
     python: { type: 'string', default: process.env.MAETOK_BENCH_PYTHON ?? 'python3' },
   },
 });
@@ -63,20 +65,26 @@ interface Step extends Cost {
   loss: number;
 }
 
+function chosenWork(): Work {
+  const random = new RandomStream(0);
+  return flags.work === 'sit'
+    ? sit(flags.model, Number(flags.batch ?? 32), random)
+    : maetok(flags.size as VitSize, Number(flags.batch ?? 4), random);
+}
+
+async function prepare(path: string): Promise<void> {
+  await startEngine();
+  const { initial, data } = chosenWork();
+  await writeSafetensors(path, { ...(await arraysFrom(initial())), ...prefixed(await arraysFrom(data), 'data') });
+}
+
 async function oneRow(): Promise<void> {
   configureEngine({ engine: flags.engine, precision: precision as 'f32' | 'bf16' });
   const engine = await startEngine();
-  const random = new RandomStream(0);
-  const work =
-    flags.work === 'sit'
-      ? sit(flags.model, Number(flags.batch ?? 32), random)
-      : maetok(flags.size as VitSize, Number(flags.batch ?? 4), random);
+  const work = chosenWork();
   const folder = mkdtempSync(join(tmpdir(), 'maetok-bench-'));
   const shared = join(folder, 'case.safetensors');
-  await writeSafetensors(shared, {
-    ...(await arraysFrom(work.params)),
-    ...prefixed(await arraysFrom(work.data)),
-  });
+  elsewhere(import.meta.url, [...process.argv.slice(2), '--prepare', shared]);
   const script = fileURLToPath(new URL('train.py', import.meta.url));
   const args = [script, shared, JSON.stringify(work.config), against, threads, flags.work!];
   const torch = await openTorch<{ torch: string }, Step>(args, {
@@ -84,7 +92,7 @@ async function oneRow(): Promise<void> {
     modules: ['safetensors'],
     quick: flags.quick,
   });
-  const trainer = trainerOf(work);
+  const trainer = trainerOf(work, await withWeightArrays(shared, weightsAmong));
   try {
     const turns: ({ ours: Step } & Each<Step>)[] = [];
     for (let step = 0; step < warmup + steps; step++) {
@@ -110,7 +118,10 @@ async function oneRow(): Promise<void> {
   }
 }
 
-function trainerOf({ name, params, loss, trains, weightDecay }: Work): Trainer {
+const weightsAmong = (arrays: Record<string, HostArray>): Params =>
+  paramsFrom(Object.fromEntries(Object.entries(arrays).filter(([name]) => !name.startsWith('data.'))));
+
+function trainerOf({ name, loss, trains, weightDecay }: Work, params: Params): Trainer {
   const task = { name, params, loss, batch: () => Promise.reject(new Error('not asked')) };
   return new Trainer({ ...task, ...(trains ? { trains } : {}) }, { ...DEFAULT_SETTINGS, weightDecay, ema: 0 });
 }
@@ -132,9 +143,7 @@ function requireAgreement({ ours, ...theirs }: { ours: Step } & Each<Step>): voi
       throw new Error(`the first loss is ${ours.loss} here, ${loss} in PyTorch, ${way}`);
 }
 
-/** So that no input can have a weight's name. */
-const prefixed = <T>(arrays: Record<string, T>): Record<string, T> =>
-  Object.fromEntries(Object.entries(arrays).map(([name, array]) => [`data.${name}`, array]));
-
-if (flags.work === undefined) eachRow(import.meta.url, ROWS, [...(flags.quick ? QUICK : []), ...process.argv.slice(2)]);
+if (flags.prepare !== undefined) await prepare(flags.prepare);
+else if (flags.work === undefined)
+  eachRow(import.meta.url, ROWS, [...(flags.quick ? QUICK : []), ...process.argv.slice(2)]);
 else await oneRow();

@@ -1,19 +1,20 @@
 /* The whole job of `maetok extract` by MAETok-B (256 pixels, 128 latent tokens). */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { silentLog } from '../../src/base/index.js';
-import { exportFolder, loadBatch, openImages, type ImageDataset } from '../../src/data/index.js';
+import { exportFolder, loadBatch, openImages } from '../../src/data/index.js';
 import { RandomStream, startEngine, tf, type Precision } from '../../src/engine/index.js';
 import { configureEngine } from '../../src/engine/options.js';
-import { readNpy, writeSafetensors } from '../../src/io/index.js';
+import { readNpy, writeSafetensors, type NdArray } from '../../src/io/index.js';
 import { extractLatents } from '../../src/jobs/extract.js';
 import { openLatents } from '../../src/latents/index.js';
 import { arraysFrom, type Params } from '../../src/nn/index.js';
+import { openTokenizer } from '../../src/tokenizers/index.js';
 import { initialParams, vitPreset, type VitConfig, type VitSize } from '../../src/tokenizers/vit/index.js';
-import { tokenizerOf } from '../../src/tokenizers/vit/tokenizer.js';
 import { measured, type Cost } from '../helpers/cost.js';
+import { elsewhere } from '../helpers/rows.js';
 import type { Row } from '../helpers/table.js';
 import { comparison, openTorch, told, type Turn } from '../helpers/torch.js';
 import { apart } from '../helpers/apart.js';
@@ -21,17 +22,37 @@ import { apart } from '../helpers/apart.js';
 /** Of latents, relative to the largest. */
 export const LARGEST_DIFFERENCE = { f32: 2e-4, bf16: 0.1 };
 
-export interface JobOptions {
+/** What is extracted, and by what size of network. */
+export interface JobCase {
   preset: string;
+  count: number;
+}
+
+export interface JobOptions extends JobCase {
   precision: Precision;
   /** Precision of the peer. */
   against: Precision;
-  count: number;
   batch: number;
   rounds: number;
   threads: number;
   quick: boolean;
   python: string;
+}
+
+const configOf = ({ preset }: JobCase): VitConfig => vitPreset('maetok', preset as VitSize);
+
+/** Makes drawn scenes as PNG files, the same pixels for the peer, and a tokenizer of random weights. */
+export async function prepareJob(folder: string, job: JobCase): Promise<void> {
+  await startEngine();
+  const config = configOf(job);
+  const scenes = await openImages(`synthetic:scenes?count=${job.count}&size=${config.imageSize}`);
+  const images = join(folder, 'images');
+  await exportFolder(scenes, images, { ...context(), progress: silentLog.progress('', job.count, ''), force: false });
+  await writeSafetensors(join(folder, 'images.safetensors'), { images: await pixelsOf(images, config.imageSize) });
+  const params = moved(initialParams(config, new RandomStream(0).for('weights')));
+  await writeSafetensors(join(folder, 'tokenizer', 'model.safetensors'), await arraysFrom(params));
+  const network = { family: 'vit', model: 'maetok', config };
+  writeFileSync(join(folder, 'tokenizer', 'config.json'), JSON.stringify({ network }));
 }
 
 /**
@@ -42,17 +63,16 @@ export async function jobRow(options: JobOptions): Promise<Row> {
   const { preset, precision, against, count, batch, rounds, threads, quick, python } = options;
   configureEngine({ precision });
   const engine = await startEngine();
-  const config = vitPreset('maetok', preset as VitSize);
+  const config = configOf(options);
   const folder = mkdtempSync(join(tmpdir(), 'maetok-bench-'));
-  const data = await photos(join(folder, 'images'), count, config.imageSize);
-  const params = moved(initialParams(config, new RandomStream(0).for('weights')));
-  const shared = join(folder, 'case.safetensors');
-  await writeCase(shared, config, params, data);
-  // The tokenizer takes the parameters over.
-  const tokenizer = tokenizerOf({ name: 'maetok', config, params, digest: '' });
+  mkdirSync(join(folder, 'tokenizer'));
+  const job = ['--preset', preset, '--count', `${count}`];
+  elsewhere(new URL('../extract.ts', import.meta.url).href, [...job, '--prepare', folder]);
+  const data = await openImages(join(folder, 'images'));
+  const tokenizer = await openTokenizer(join(folder, 'tokenizer'), { only: 'encode' });
 
   const script = fileURLToPath(new URL('../extract.py', import.meta.url));
-  const args = [script, shared, JSON.stringify(config), folder, `${batch}`, `${threads}`, against];
+  const args = [script, JSON.stringify(config), folder, `${batch}`, `${threads}`, against];
   const torch = await openTorch<{ torch: string }, Cost>(args, { python, quick, modules: ['numpy', 'safetensors'] });
 
   const latents = join(folder, 'ours');
@@ -92,23 +112,12 @@ export async function jobRow(options: JobOptions): Promise<Row> {
 
 const context = () => ({ log: silentLog, signal: new AbortController().signal });
 
-/** Drawn scenes as PNG files. */
-async function photos(folder: string, count: number, size: number): Promise<ImageDataset> {
-  const scenes = await openImages(`synthetic:scenes?count=${count}&size=${size}`);
-  await exportFolder(scenes, folder, { ...context(), progress: silentLog.progress('', count, ''), force: false });
-  return await openImages(folder);
-}
-
-/** The encoder's weights and all images, for the peer. */
-async function writeCase(path: string, config: VitConfig, params: Params, data: ImageDataset): Promise<void> {
-  const { imageSize: size } = config;
+async function pixelsOf(folder: string, size: number): Promise<NdArray> {
+  const data = await openImages(folder);
   const all = Array.from({ length: data.count }, (_, i) => i);
   const { images } = await loadBatch(data, all, { size, crop: 'center', flip: false });
-  const encoder = Object.fromEntries(Object.entries(params).filter(([key]) => /^(encoder|quant_conv)\./.test(key)));
-  await writeSafetensors(path, {
-    ...(await arraysFrom(encoder)),
-    images: { shape: [all.length, size, size, 3], dtype: 'float32', data: images },
-  });
+  await data.close();
+  return { shape: [all.length, size, size, 3], dtype: 'float32', data: images };
 }
 
 /** Of our latents from those in a peer's file. */

@@ -36,9 +36,9 @@ export async function prepare({ folder, quick }: Place): Promise<void> {
   const { rows, dims, components: modes } = quick ? QUICK_EM : EM;
   await writePlanted(join(folder, 'rows.npy'), { rows, dims, modes });
   await startEngine();
-  const { params, data } = diffusion(quick);
+  const { initial, data } = diffusion(quick);
   const inputs = Object.entries(await arraysFrom(data)).map(([name, array]) => [`data.${name}`, array] as const);
-  await writeSafetensors(peerCase(folder), { ...(await arraysFrom(params)), ...Object.fromEntries(inputs) });
+  await writeSafetensors(peerCase(folder), { ...(await arraysFrom(initial())), ...Object.fromEntries(inputs) });
 }
 
 /** Weights and inputs of the diffusion model, for the peer. */
@@ -110,8 +110,14 @@ const training =
   async (ranks, { quick, part = 1 }) => {
     await startEngine();
     const { communicator, exchanged } = counting(ranks);
-    const { name, params, loss, trains, weightDecay } = work(quick);
-    const task = { name, params, loss, batch: () => Promise.reject(new Error('not asked')), ...(trains && { trains }) };
+    const { name, initial, loss, trains, weightDecay } = work(quick);
+    const task = {
+      name,
+      params: initial(),
+      loss,
+      batch: () => Promise.reject(new Error('not asked')),
+      ...(trains && { trains }),
+    };
     const trainer = new Trainer(
       task,
       { ...DEFAULT_SETTINGS, weightDecay, accumulate: accumulate * part, ema: 0 },

@@ -17,8 +17,8 @@ export interface Work {
   name: string;
   /** Parameters from which the peer builds its model. */
   config: object;
-  /** Initial weights; the trainer takes them over. */
-  params: Params;
+  /** Initial weights. */
+  initial: () => Params;
   /** Other inputs of a step; also handed to the peer. */
   data: Record<string, Tensor>;
   loss: TrainingTask['loss'];
@@ -37,7 +37,7 @@ export function maetok(size: VitSize, count: number, random: RandomStream): Work
   return {
     name: `maetok-${size}, ${side} px, batch ${count}`,
     config,
-    params: moved(initialParams(config, random.for('weights')), random),
+    initial: () => moved(initialParams(config, random.for('weights')), random),
     data: { images, mask },
     loss: params => {
       const { latents } = encode(config, params, images, { mask });
@@ -60,7 +60,7 @@ export function sit(model: string, count: number, random: RandomStream, options:
   return {
     name: `${model}, ${tokens}×${channels} latents, batch ${count}`,
     config,
-    params: moved(initialise(config, random.for('weights')), random),
+    initial: () => moved(initialise(config, random.for('weights')), random),
     data: { noisy, velocity, times: tf.tensor1d(times), labels: tf.tensor1d(Float32Array.from(labels)) },
     loss: params => {
       const { prediction } = forward(config, params, { x: noisy, t: times, labels });
