@@ -70,7 +70,7 @@ class Strips {
     for (int64_t stretch = 0; stretch < stretches_; stretch++) {
       const auto &left = left_[i * stretches_ + stretch];
       const auto &right = right_[j * stretches_ + stretch];
-      stretch == 0 ? multiplyPacked<false>(left, right, sums) : multiplyPacked<true>(left, right, sums);
+      stretch == 0 ? multiplyPacked<false>(left, right, sums, i == j) : multiplyPacked<true>(left, right, sums, i == j);
     }
     for (int64_t row = 0; row < m.columns(i); row++) {
       const int64_t columns = i == j ? row + 1 : m.columns(j);

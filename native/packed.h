@@ -73,12 +73,13 @@ void reserveSums(Parts& parts, Sums& sums, int64_t rows, int64_t columns) {
   sums.data = parts.take<float>(pieces(rows, Panels::LEFT) * Panels::LEFT * sums.stride);
 }
 
-/** left · rightᵀ in the place of the sums, or added to them. */
+/** left · rightᵀ in the place of the sums, or added to them; above the diagonal, where only the rest is asked for, not everywhere. */
 template <bool ADDS, typename Panels>
-void multiplyPacked(const Packed<Panels, true>& left, const Packed<Panels, false>& right, const Sums& sums) {
+void multiplyPacked(const Packed<Panels, true>& left, const Packed<Panels, false>& right, const Sums& sums,
+                    bool triangle = false) {
   constexpr int64_t L = Panels::LEFT, R = Panels::RIGHT;
   for (int64_t j = 0; j < right.panels(); j++)
-    for (int64_t i = 0; i < left.panels(); i++) {
+    for (int64_t i = triangle ? j * R / L : 0; i < left.panels(); i++) {
       float* to = sums.row(i * L) + j * R;
       if (!ADDS) {
         Panels::multiply(left.panel(i), right.panel(j), left.steps, nullptr, to, sums.stride);
