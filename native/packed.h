@@ -73,7 +73,7 @@ void reserveSums(Parts& parts, Sums& sums, int64_t rows, int64_t columns) {
   sums.data = parts.take<float>(pieces(rows, Panels::LEFT) * Panels::LEFT * sums.stride);
 }
 
-/** left · rightᵀ in the place of the sums, or added to them; above the diagonal, where only the rest is asked for, not everywhere. */
+/** left · rightᵀ in the place of the sums, or added to them; of a `triangle` panels that lie above the diagonal are left out. */
 template <bool ADDS, typename Panels>
 void multiplyPacked(const Packed<Panels, true>& left, const Packed<Panels, false>& right, const Sums& sums,
                     bool triangle = false) {

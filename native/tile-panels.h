@@ -8,6 +8,7 @@
 
 #include "panels.h"
 #include "tiles.h"
+#include "transposed.h"
 
 #if defined(MAETOK_AMX)
 
@@ -93,34 +94,12 @@ AMX_CODE inline bool packPairs(const Bfloat16* one, __mmask16 ones, const Bfloat
 
 /** Exchanges a tile's rows and its columns of pairs: what a left operand has and what a right one has. */
 AMX_CODE inline void transposePairs(Bfloat16* tile) {
-  auto* rows = reinterpret_cast<__m512i*>(tile);
-  __m512i a[16], b[16];
-#pragma GCC unroll 8
-  for (int i = 0; i < 16; i += 2) {
-    const __m512i even = _mm512_loadu_si512(rows + i), odd = _mm512_loadu_si512(rows + i + 1);
-    a[i] = _mm512_unpacklo_epi32(even, odd);
-    a[i + 1] = _mm512_unpackhi_epi32(even, odd);
-  }
-#pragma GCC unroll 4
-  for (int i = 0; i < 16; i += 4) {
-    b[i] = _mm512_unpacklo_epi64(a[i], a[i + 2]);
-    b[i + 1] = _mm512_unpackhi_epi64(a[i], a[i + 2]);
-    b[i + 2] = _mm512_unpacklo_epi64(a[i + 1], a[i + 3]);
-    b[i + 3] = _mm512_unpackhi_epi64(a[i + 1], a[i + 3]);
-  }
-  constexpr int EVEN = 0x88, ODD = 0xdd;
-#pragma GCC unroll 4
-  for (int i = 0; i < 4; i++) {
-    a[i] = _mm512_shuffle_i32x4(b[i], b[i + 4], EVEN);
-    a[i + 4] = _mm512_shuffle_i32x4(b[i], b[i + 4], ODD);
-    a[i + 8] = _mm512_shuffle_i32x4(b[i + 8], b[i + 12], EVEN);
-    a[i + 12] = _mm512_shuffle_i32x4(b[i + 8], b[i + 12], ODD);
-  }
-#pragma GCC unroll 8
-  for (int i = 0; i < 8; i++) {
-    _mm512_storeu_si512(rows + i, _mm512_shuffle_i32x4(a[i], a[i + 8], EVEN));
-    _mm512_storeu_si512(rows + i + 8, _mm512_shuffle_i32x4(a[i], a[i + 8], ODD));
-  }
+  __m512i rows[16];
+#pragma GCC unroll 16
+  for (int i = 0; i < 16; i++) rows[i] = _mm512_loadu_si512(reinterpret_cast<__m512i*>(tile) + i);
+  transposeSixteen(rows);
+#pragma GCC unroll 16
+  for (int i = 0; i < 16; i++) _mm512_storeu_si512(reinterpret_cast<__m512i*>(tile) + i, rows[i]);
 }
 
 /** Some steps of one panel: of each part both tiles. Whether a number has no parts. */

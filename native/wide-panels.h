@@ -6,6 +6,7 @@
 #pragma once
 
 #include "panels.h"
+#include "transposed.h"
 
 #if defined(__AVX512F__)
 #include <immintrin.h>
@@ -24,40 +25,9 @@ MAETOK_INLINED __mmask16 firstUnits(int64_t count) {
   return count >= 16 ? 0xffff : count <= 0 ? 0 : (1u << count) - 1;
 }
 
-/** Rows become columns. */
-MAETOK_INLINED void transposeSixteen(__m512i (&rows)[16]) {
-  __m512i a[16], b[16];
-#pragma GCC unroll 8
-  for (int i = 0; i < 16; i += 2) {
-    a[i] = _mm512_unpacklo_epi32(rows[i], rows[i + 1]);
-    a[i + 1] = _mm512_unpackhi_epi32(rows[i], rows[i + 1]);
-  }
-#pragma GCC unroll 4
-  for (int i = 0; i < 16; i += 4) {
-    b[i] = _mm512_unpacklo_epi64(a[i], a[i + 2]);
-    b[i + 1] = _mm512_unpackhi_epi64(a[i], a[i + 2]);
-    b[i + 2] = _mm512_unpacklo_epi64(a[i + 1], a[i + 3]);
-    b[i + 3] = _mm512_unpackhi_epi64(a[i + 1], a[i + 3]);
-  }
-  constexpr int EVEN = 0x88, ODD = 0xdd;
-#pragma GCC unroll 4
-  for (int i = 0; i < 4; i++) {
-    a[i] = _mm512_shuffle_i32x4(b[i], b[i + 4], EVEN);
-    a[i + 4] = _mm512_shuffle_i32x4(b[i], b[i + 4], ODD);
-    a[i + 8] = _mm512_shuffle_i32x4(b[i + 8], b[i + 12], EVEN);
-    a[i + 12] = _mm512_shuffle_i32x4(b[i + 8], b[i + 12], ODD);
-  }
-#pragma GCC unroll 8
-  for (int i = 0; i < 8; i++) {
-    rows[i] = _mm512_shuffle_i32x4(a[i], a[i + 8], EVEN);
-    rows[i + 8] = _mm512_shuffle_i32x4(a[i], a[i + 8], ODD);
-  }
-}
-
 /** Units of one float32 number, which `ROUNDED` has bfloat16's precision. */
 template <bool ROUNDED>
 struct Singles {
-  using Number = float;
   static constexpr int64_t NUMBERS = 1;
 
   /** Up to sixteen units of a line, of which `count` numbers are left. */
@@ -98,7 +68,6 @@ struct Singles {
 
 /** Units of two bfloat16 numbers. */
 struct Pairs {
-  using Number = float;
   static constexpr int64_t NUMBERS = 2;
 
   PAIRS_CODE MAETOK_INLINED static __m512i along(const float* from, int64_t count) {
