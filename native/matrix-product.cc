@@ -3,6 +3,8 @@
 #include "panel-product.h"
 #include "processor-panels.h"
 
+#include <cmath>
+
 namespace maetok {
 namespace {
 
@@ -18,17 +20,34 @@ Matrices matricesOf(const TF_Tensor* tensor) {
   return {rows * columns > 0 ? sizeOf(tensor) / (rows * columns) : 0, rows, columns};
 }
 
-/** By the definition: what infinities and numbers that are none come to. */
-void multiplyPlainly(const Operand<float>& left, const Operand<float>& right, const float* bias, float* result) {
-  const auto at = [](const Operand<float>& x, int64_t line, int64_t k) {
-    return x.data[x.deep ? line * x.stride + k : k * x.stride + line];
-  };
+float numberAt(const Operand<float>& x, int64_t line, int64_t k) {
+  return x.data[x.deep ? line * x.stride + k : k * x.stride + line];
+}
+
+/** Which lines have a number that no parts in bfloat16 sum to: that is infinite, none, or so large that it is rounded to infinity. */
+std::vector<uint8_t> oddLines(const Operand<float>& x) {
+  constexpr float TOO_LARGE = 0x1.ffp127f;
+  std::vector<uint8_t> odd(x.lines);
+  parallel(x.lines, x.lines * x.depth, [&](int64_t begin, int64_t end) {
+    for (int64_t line = begin; line < end; line++)
+      for (int64_t k = 0; k < x.depth; k++)
+        if (!(std::fabs(numberAt(x, line, k)) < TOO_LARGE)) odd[line] = 1;
+  });
+  return odd;
+}
+
+/** Makes the rows and columns of such lines anew, by the definition; others are as they would be without them. */
+void multiplyOddLines(const Operand<float>& left, const Operand<float>& right, const float* bias, float* result,
+                      Finish<float> finish) {
+  const std::vector<uint8_t> rows = oddLines(left), columns = oddLines(right);
   parallel(left.lines, left.lines * right.lines * left.depth, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; i++)
       for (int64_t j = 0; j < right.lines; j++) {
-        float sum = bias ? bias[j] : 0;
-        for (int64_t k = 0; k < left.depth; k++) sum += at(left, i, k) * at(right, j, k);
-        result[i * right.lines + j] = sum;
+        if (!rows[i] && !columns[j]) continue;
+        float& sum = result[i * right.lines + j];
+        sum = bias ? bias[j] : 0;
+        for (int64_t k = 0; k < left.depth; k++) sum += numberAt(left, i, k) * numberAt(right, j, k);
+        if (finish != nullptr) finish(&sum, 1);
       }
   });
 }
@@ -83,10 +102,7 @@ void multiplyAll(const Factors& factors, Out* results) {
       odd[i] = !multiplyTogether<Panels>(leftOf(i), rightOf(i), bias, results + i * size, finish);
   if constexpr (std::is_same<T, float>::value && std::is_same<U, float>::value && std::is_same<Out, float>::value)
     for (int64_t i = 0; i < x.count; i++)
-      if (odd[i]) {
-        multiplyPlainly(leftOf(i), rightOf(i), bias, results + i * size);
-        if (finish != nullptr) finish(results + i * size, size);
-      }
+      if (odd[i]) multiplyOddLines(leftOf(i), rightOf(i), bias, results + i * size, finish);
 }
 
 /** Calls body with a value of each operand's type. */

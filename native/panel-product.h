@@ -146,7 +146,7 @@ struct Product {
   }
 };
 
-/** One product, all threads at it; false where panels cannot hold all numbers. */
+/** One product, all threads at it; false where panels cannot hold all numbers, whose rows and columns are wrong then. */
 template <typename Panels, typename T, typename U, typename Out>
 bool multiplyTogether(const Operand<T>& left, const Operand<U>& right, const float* bias, Out* result,
                       Finish<Out> finish) {
@@ -156,6 +156,7 @@ bool multiplyTogether(const Operand<T>& left, const Operand<U>& right, const flo
   const int64_t step = sharesLeft ? Panels::LEFT_STEP : Panels::RIGHT_STEP;
   const int64_t bytes = pieces(left.depth, Panels::DEPTH) * step * sizeof(typename Panels::Number);
   const int64_t most = std::max<int64_t>(1, MOST_PACKED / bytes) * lines;
+  std::atomic<bool> odd{false};
   for (int64_t first = 0; first < (sharesLeft ? left.lines : right.lines); first += most) {
     Whole part{left, right, bias, result, right.lines, nullptr, finish};
     if (sharesLeft) {
@@ -167,7 +168,6 @@ bool multiplyTogether(const Operand<T>& left, const Operand<U>& right, const flo
       if (bias) part.bias += first;
     }
     part.shared = commonRoom().of<typename Panels::Number>(part.sharedNumbers());
-    std::atomic<bool> odd{false};
     parallel(part.sharedPanels(), part.sharedNumbers(), [&](int64_t begin, int64_t end) {
       if (part.packShared(begin, end)) odd = true;
     });
@@ -176,9 +176,8 @@ bool multiplyTogether(const Operand<T>& left, const Operand<U>& right, const flo
       for (int64_t group = begin; group < end; group++)
         if (part.multiply(panels * group / groups, panels * (group + 1) / groups, groupRoom())) odd = true;
     });
-    if (odd) return false;
   }
-  return true;
+  return !odd;
 }
 
 /** One product on this thread. */
