@@ -1,6 +1,6 @@
-"""The peer of sample.ts: SiT in PyTorch, eager or compiled, Euler steps under classifier-free guidance. Reads weights from a safetensors
-file, starting noise and labels from FILE, answers each line on stdin ("sample") with one line of JSON, the cost,
-and leaves the latents in FILE.eager or FILE.compiled."""
+"""The peer of sample.ts: SiT in PyTorch, eager or compiled, Euler steps under classifier-free guidance. Reads
+weights from a safetensors file, starting noise and labels from FILE, answers each line on stdin ("sample") with one line of
+JSON, the cost, and leaves the latents in FILE.eager or FILE.compiled."""
 
 import json
 import sys

@@ -6,8 +6,8 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { RandomStream, startEngine } from '../src/engine/index.js';
 import { configureEngine } from '../src/engine/options.js';
-import { withWeightArrays, writeSafetensors } from '../src/io/index.js';
-import { arraysFrom, paramsFrom, prefixed, type HostArray, type Params } from '../src/nn/index.js';
+import { withWeightArrays } from '../src/io/index.js';
+import { paramsFrom, type HostArray, type Params } from '../src/nn/index.js';
 import type { VitSize } from '../src/tokenizers/vit/index.js';
 import { DEFAULT_SETTINGS } from '../src/training/index.js';
 import { Trainer } from '../src/training/trainer.js';
@@ -15,7 +15,7 @@ import { measured, type Cost } from './helpers/cost.js';
 import { eachRow, elsewhere } from './helpers/rows.js';
 import { csvOf } from './helpers/table.js';
 import { comparison, openTorch, told, type Each } from './helpers/torch.js';
-import { maetok, sit, type Work } from './train/works.js';
+import { maetok, sit, writeCase, type Work } from './train/works.js';
 
 /*
  * Each row runs in processes of its own, so that its memory is measured separately. In a row the sides take turns, step by
@@ -74,8 +74,7 @@ function chosenWork(): Work {
 
 async function prepare(path: string): Promise<void> {
   await startEngine();
-  const { initial, data } = chosenWork();
-  await writeSafetensors(path, { ...(await arraysFrom(initial())), ...prefixed(await arraysFrom(data), 'data') });
+  await writeCase(path, chosenWork());
 }
 
 async function oneRow(): Promise<void> {

@@ -22,6 +22,26 @@ struct Operand {
   }
 };
 
+/** Panels of float32 for vectors, which hold every number; `Panels` has lines (LEFT, RIGHT) and fills panels of so many: `pack<LINES>`. */
+template <typename Panels>
+struct PanelsForVectors {
+  using Number = float;
+
+  static void begin() {}
+  static void end() {}
+
+  template <typename T>
+  static bool packLeft(const Operand<T>& x, int64_t panel, int64_t step, int64_t steps, float* to) {
+    Panels::template pack<Panels::LEFT>(x, panel * Panels::LEFT, step, steps, to);
+    return false;
+  }
+  template <typename T>
+  static bool packRight(const Operand<T>& x, int64_t panel, int64_t step, int64_t steps, float* to) {
+    Panels::template pack<Panels::RIGHT>(x, panel * Panels::RIGHT, step, steps, to);
+    return false;
+  }
+};
+
 /** Memory for panels, kept from one product to the next: to map it anew would take longer than to fill it. */
 class Room {
  public:

@@ -8,7 +8,7 @@
 
 #include "panels.h"
 #include "tiles.h"
-#include "transposed.h"
+#include "sixteen.h"
 
 #if defined(MAETOK_AMX)
 
@@ -20,10 +20,6 @@ constexpr int64_t TILE = TILE_ROWS * TILE_NUMBERS;
 constexpr int64_t PANEL = 2 * TILE_ROWS;
 
 /* Packing: numbers beyond a matrix's end are zeros. */
-
-AMX_CODE inline __mmask32 firstOf(int64_t count) {
-  return count >= 32 ? ~0u : count <= 0 ? 0u : (1u << count) - 1;
-}
 
 AMX_CODE inline __m512i widened(__m256bh halves) { return _mm512_cvtepu16_epi32(reinterpret_cast<__m256i>(halves)); }
 

@@ -57,27 +57,12 @@ MAETOK_INLINED void storeSome(float* to, __m256 x) {
 
 /** Operands in float32; `ROUNDED`, float32 ones have bfloat16's precision. */
 template <bool ROUNDED>
-struct VectorPanels {
-  using Number = float;
+struct VectorPanels : PanelsForVectors<VectorPanels<ROUNDED>> {
   static constexpr int64_t LEFT = 6, RIGHT = 16, DEPTH = 8;
   static constexpr int64_t LEFT_STEP = LEFT * DEPTH, RIGHT_STEP = RIGHT * DEPTH;
   /** A right panel of so many steps stays in the first cache. */
   static constexpr int64_t USUAL_STEPS = 48;
   static constexpr int64_t CACHED = 256 << 10, MOST = 64;
-
-  static void begin() {}
-  static void end() {}
-
-  template <typename T>
-  static bool packLeft(const Operand<T>& x, int64_t panel, int64_t step, int64_t steps, float* to) {
-    pack<LEFT>(x, panel * LEFT, step, steps, to);
-    return false;
-  }
-  template <typename T>
-  static bool packRight(const Operand<T>& x, int64_t panel, int64_t step, int64_t steps, float* to) {
-    pack<RIGHT>(x, panel * RIGHT, step, steps, to);
-    return false;
-  }
 
   static void multiply(const float* left, const float* right, int64_t steps, const float* bias, float* result,
                        int64_t stride) {
@@ -104,6 +89,17 @@ struct VectorPanels {
     }
   }
 
+  /** Some steps of so many lines: numbers of the same depth beside each other. `lines` are all that the operand has from there on. */
+  template <int64_t LINES, typename T>
+  static void pack(const Operand<T>& x, int64_t first, int64_t step, int64_t steps, float* to) {
+    const int64_t lines = x.lines - first;
+    for (int64_t k = step * DEPTH; k < (step + steps) * DEPTH; k += DEPTH, to += LINES * DEPTH)
+      if (x.deep)
+        turnStep<LINES>(x.data + first * x.stride + k, x.stride, lines, x.depth - k, to);
+      else
+        copyStep<LINES>(x.data + k * x.stride + first, x.stride, lines, x.depth - k, to);
+  }
+
  private:
   template <typename T>
   static __m256 taken(const T* from) {
@@ -118,17 +114,6 @@ struct VectorPanels {
     T some[8] = {};
     for (int64_t i = 0; i < count; i++) some[i] = from[i];
     return taken(some);
-  }
-
-  /** Some steps of so many lines: numbers of the same depth beside each other. `lines` are all that the operand has from there on. */
-  template <int64_t LINES, typename T>
-  static void pack(const Operand<T>& x, int64_t first, int64_t step, int64_t steps, float* to) {
-    const int64_t lines = x.lines - first;
-    for (int64_t k = step * DEPTH; k < (step + steps) * DEPTH; k += DEPTH, to += LINES * DEPTH)
-      if (x.deep)
-        turnStep<LINES>(x.data + first * x.stride + k, x.stride, lines, x.depth - k, to);
-      else
-        copyStep<LINES>(x.data + k * x.stride + first, x.stride, lines, x.depth - k, to);
   }
 
   template <int64_t LINES, typename T>

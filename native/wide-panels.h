@@ -6,7 +6,7 @@
 #pragma once
 
 #include "panels.h"
-#include "transposed.h"
+#include "sixteen.h"
 
 #if defined(__AVX512F__)
 #include <immintrin.h>
@@ -21,10 +21,6 @@ inline bool hasPairs() {
   return has;
 }
 
-MAETOK_INLINED __mmask16 firstUnits(int64_t count) {
-  return count >= 16 ? 0xffff : count <= 0 ? 0 : (1u << count) - 1;
-}
-
 /** Units of one float32 number, which `ROUNDED` has bfloat16's precision. */
 template <bool ROUNDED>
 struct Singles {
@@ -33,7 +29,7 @@ struct Singles {
   /** Up to sixteen units of a line, of which `count` numbers are left. */
   template <typename T>
   MAETOK_INLINED static __m512i along(const T* from, int64_t count) {
-    return taken(from, firstUnits(count));
+    return taken(from, firstOf(count));
   }
 
   /** A unit of each of some lines that follow each other. */
@@ -71,14 +67,13 @@ struct Pairs {
   static constexpr int64_t NUMBERS = 2;
 
   PAIRS_CODE MAETOK_INLINED static __m512i along(const float* from, int64_t count) {
-    const __m512 first = _mm512_maskz_loadu_ps(firstUnits(count), from);
-    const __m512 second = _mm512_maskz_loadu_ps(firstUnits(count - 16), from + 16);
+    const __m512 first = _mm512_maskz_loadu_ps(firstOf(count), from);
+    const __m512 second = _mm512_maskz_loadu_ps(firstOf(count - 16), from + 16);
     return reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(second, first));
   }
 
   PAIRS_CODE MAETOK_INLINED static __m512i along(const Bfloat16* from, int64_t count) {
-    const __mmask32 some = count >= 32 ? ~0u : count <= 0 ? 0u : (1u << count) - 1;
-    return _mm512_maskz_loadu_epi16(some, from);
+    return _mm512_maskz_loadu_epi16(firstOf(count), from);
   }
 
   template <typename T>
@@ -103,27 +98,12 @@ struct Pairs {
 };
 
 template <typename Units>
-struct WidePanels {
-  using Number = float;
+struct WidePanels : PanelsForVectors<WidePanels<Units>> {
   static constexpr int64_t LEFT = 12, RIGHT = 32, DEPTH = 16 * Units::NUMBERS;
   static constexpr int64_t LEFT_STEP = LEFT * 16, RIGHT_STEP = RIGHT * 16;
   /** A right panel of so many steps stays in the first cache. */
   static constexpr int64_t USUAL_STEPS = 16;
   static constexpr int64_t CACHED = 512 << 10, MOST = 64;
-
-  static void begin() {}
-  static void end() {}
-
-  template <typename T>
-  static bool packLeft(const Operand<T>& x, int64_t panel, int64_t step, int64_t steps, float* to) {
-    pack<LEFT>(x, panel * LEFT, step, steps, to);
-    return false;
-  }
-  template <typename T>
-  static bool packRight(const Operand<T>& x, int64_t panel, int64_t step, int64_t steps, float* to) {
-    pack<RIGHT>(x, panel * RIGHT, step, steps, to);
-    return false;
-  }
 
   PAIRS_CODE static void multiply(const float* left, const float* right, int64_t steps, const float* bias, float* result,
                                   int64_t stride) {
@@ -149,7 +129,6 @@ struct WidePanels {
     }
   }
 
- private:
   /** Some steps of so many lines: units of the same depth beside each other. */
   template <int64_t LINES, typename T>
   PAIRS_CODE static void pack(const Operand<T>& x, int64_t first, int64_t step, int64_t steps, float* to) {
@@ -161,6 +140,7 @@ struct WidePanels {
         copyStep<LINES>(x.data + k * x.stride + first, x.stride, lines, x.depth - k, to);
   }
 
+ private:
   template <int64_t LINES, typename T>
   PAIRS_CODE MAETOK_INLINED static void turnStep(const T* from, int64_t stride, int64_t lines, int64_t depth, float* to) {
     constexpr int64_t AT_ONCE = std::min<int64_t>(LINES, 16);
@@ -174,7 +154,7 @@ struct WidePanels {
       }
       transposeSixteen(rows);
 #pragma GCC unroll 16
-      for (int64_t k = 0; k < 16; k++) _mm512_mask_storeu_epi32(to + k * LINES + line, firstUnits(AT_ONCE), rows[k]);
+      for (int64_t k = 0; k < 16; k++) _mm512_mask_storeu_epi32(to + k * LINES + line, firstOf(AT_ONCE), rows[k]);
     }
   }
 
@@ -186,9 +166,9 @@ struct WidePanels {
       for (int64_t line = 0; line < LINES; line += AT_ONCE) {
         // Rows are far apart, which the processor does not foresee.
         __builtin_prefetch(from + line + DEPTH * stride);
-        const __mmask16 some = k < depth ? firstUnits(std::min(AT_ONCE, lines - line)) : 0;
+        const __mmask16 some = k < depth ? firstOf(std::min(AT_ONCE, lines - line)) : 0;
         const __m512i units = Units::across(from + line, stride, depth - k, some);
-        _mm512_mask_storeu_epi32(to + line, firstUnits(AT_ONCE), units);
+        _mm512_mask_storeu_epi32(to + line, firstOf(AT_ONCE), units);
       }
   }
 };

@@ -49,6 +49,7 @@ export async function prepareJob(folder: string, job: JobCase): Promise<void> {
   const images = join(folder, 'images');
   await exportFolder(scenes, images, { ...context(), progress: silentLog.progress('', job.count, ''), force: false });
   await writeSafetensors(join(folder, 'images.safetensors'), { images: await pixelsOf(images, config.imageSize) });
+  mkdirSync(join(folder, 'tokenizer'));
   const params = moved(initialParams(config, new RandomStream(0).for('weights')));
   await writeSafetensors(join(folder, 'tokenizer', 'model.safetensors'), await arraysFrom(params));
   const network = { family: 'vit', model: 'maetok', config };
@@ -65,7 +66,6 @@ export async function jobRow(options: JobOptions): Promise<Row> {
   const engine = await startEngine();
   const config = configOf(options);
   const folder = mkdtempSync(join(tmpdir(), 'maetok-bench-'));
-  mkdirSync(join(folder, 'tokenizer'));
   const job = ['--preset', preset, '--count', `${count}`];
   elsewhere(new URL('../extract.ts', import.meta.url).href, [...job, '--prepare', folder]);
   const data = await openImages(join(folder, 'images'));

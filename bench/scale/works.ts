@@ -1,15 +1,13 @@
 import { join } from 'node:path';
 import type { Communicator } from '../../src/distributed/index.js';
 import { RandomStream, startEngine } from '../../src/engine/index.js';
-import { writeSafetensors } from '../../src/io/index.js';
-import { arraysFrom } from '../../src/nn/index.js';
 import { DEFAULT_SETTINGS } from '../../src/training/index.js';
 import { Trainer } from '../../src/training/trainer.js';
 import { fitMixture, openWorkspace } from '../../src/gmm/index.js';
 import { npyRows, selectedRows } from '../../src/rows/index.js';
 import { writePlanted } from '../analysis/data.js';
 import { median } from '../helpers/table.js';
-import { maetok, sit, type Work } from '../train/works.js';
+import { maetok, sit, writeCase, type Work } from '../train/works.js';
 import { counting, difference, type Exchanged } from './counting.js';
 
 export interface Measured {
@@ -36,9 +34,7 @@ export async function prepare({ folder, quick }: Place): Promise<void> {
   const { rows, dims, components: modes } = quick ? QUICK_EM : EM;
   await writePlanted(join(folder, 'rows.npy'), { rows, dims, modes });
   await startEngine();
-  const { initial, data } = diffusion(quick);
-  const inputs = Object.entries(await arraysFrom(data)).map(([name, array]) => [`data.${name}`, array] as const);
-  await writeSafetensors(peerCase(folder), { ...(await arraysFrom(initial())), ...Object.fromEntries(inputs) });
+  await writeCase(peerCase(folder), diffusion(quick));
 }
 
 /** Weights and inputs of the diffusion model, for the peer. */

@@ -1,6 +1,7 @@
 import { forward, initialise, isTable, networkConfig } from '../../src/diffusion/index.js';
 import { tf, type RandomStream, type Scalar, type Tensor, type Tensor4D } from '../../src/engine/index.js';
-import type { Params } from '../../src/nn/index.js';
+import { writeSafetensors } from '../../src/io/index.js';
+import { arraysFrom, prefixed, type Params } from '../../src/nn/index.js';
 import {
   decode,
   encode,
@@ -24,6 +25,11 @@ export interface Work {
   loss: TrainingTask['loss'];
   trains?: (name: string) => boolean;
   weightDecay: number;
+}
+
+/** Writes initial weights, and inputs under `data.`, for the peer. */
+export async function writeCase(path: string, { initial, data }: Work): Promise<void> {
+  await writeSafetensors(path, { ...(await arraysFrom(initial())), ...prefixed(await arraysFrom(data), 'data') });
 }
 
 /** MAETok: encoder under a mask and modulated decoder, mean squared error of the pixels. */

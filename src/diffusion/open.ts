@@ -134,8 +134,7 @@ function loaded(
   arrays: Record<string, NdArray>,
 ): Pick<Diffusion, 'name' | 'config' | 'params' | 'dispose'> {
   // Fixed tables are computed where a file leaves them out.
-  const all = loadParams(name, { ...initialTables(config), ...arrays }, shapes(config));
-  const params = roundedOnce(all, { release: true });
+  const params = roundedOnce(loadParams(name, { ...initialTables(config), ...arrays }, shapes(config)));
   return { name, config, params, dispose: () => Object.values(params).forEach(tensor => tensor.dispose()) };
 }
 

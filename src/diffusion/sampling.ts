@@ -1,7 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { EXIT, UserError } from '../base/index.js';
 import { tf, type RandomStream, type Tensor, type Tensor3D } from '../engine/index.js';
-import { roundedOnce } from '../nn/index.js';
 import {
   autoguidance,
   classifierFree,
@@ -55,14 +54,13 @@ export async function sampleLatents(
     stackedNormals(plan.random.for(purpose), samples, step, [tokens, channels]);
   const { sampler, times } = await openSampler(plan.sampler, plan.model.objective, step => draw('sde noise', step));
   const steps = times.length - 1;
-  const ready = withRoundedWeights(plan);
-  const expected = onExpectedData && expectedDataTaker(ready, labels, steps, onExpectedData);
+  const expected = onExpectedData && expectedDataTaker(plan, labels, steps, onExpectedData);
   const start = draw('start', 0);
   // One sum per step: no number among its terms, no number itself. Read once, at the end.
   const sums: Tensor[] = [];
   try {
     onState?.(start);
-    const latents = await sampler(fieldOf(ready, labels), start, times, {
+    const latents = await sampler(fieldOf(plan, labels), start, times, {
       onStep: async ({ step, t, x }) => {
         sums.push(x.sum());
         onState?.(x);
@@ -76,13 +74,7 @@ export async function sampleLatents(
     return latents as Tensor3D;
   } finally {
     tf.dispose([start, ...sums]);
-    tf.dispose([ready.model.params, ready.bad?.params] as never);
   }
-}
-
-function withRoundedWeights(plan: SamplingPlan): SamplingPlan {
-  const rounded = (model: Predictor): Predictor => ({ ...model, params: roundedOnce(model.params) });
-  return { ...plan, model: rounded(plan.model), bad: plan.bad && rounded(plan.bad) };
 }
 
 /** The guided velocity for rows with these labels. */

@@ -6,15 +6,13 @@ const OF_PRODUCTS = /(^|\.)(attn\.(qkv|proj)|mlp\.(fc1|fc2|w12|w3)|adaLN_modulat
 
 /**
  * Parameters for many forward passes and no training: under `--precision bf16` the weights of products are rounded
- * here, once, and not at every use. All tensors of the result are the caller's, as those given are, unless it lets go of
- * them with `release`: then each is gone before the next is rounded.
+ * here, once, and not at every use. Takes over what it is given: each weight is gone before the next is rounded.
  */
-export function roundedOnce(params: Params, { release = false } = {}): Params {
+export function roundedOnce(params: Params): Params {
   return Object.fromEntries(
     Object.entries(params).map(([name, weight]) => {
       const rounded = hasKernels() && OF_PRODUCTS.test(name) ? operand(weight) : weight;
-      if (rounded === weight) return [name, release ? weight : weight.clone()];
-      if (release) weight.dispose();
+      if (rounded !== weight) weight.dispose();
       return [name, rounded];
     }),
   );

@@ -107,6 +107,7 @@ it.each(CASES)('ranks that share %s train a model as one process does: %s', asyn
     const values = (table: typeof rows): number[] => table.map(row => Number(row[column]));
     expect(values(alike)).toBeAllClose(values(rows), { rtol: 1e-5, atol: 5e-5 });
   }
+  alike.forEach(({ loss }, i) => expect(Number(loss) / Number(rows[i].loss)).toBeCloseTo(1, 5));
   const [a, b] = [await buffers(found), await buffers(expected)];
   for (const name in b) expect(a[name]).toBeAllClose(b[name], { rtol: 1e-3, atol: 1e-5 });
 });

@@ -57,8 +57,8 @@ function ownNetworks({ name, weights }: TokenizerSource, { config, vision }: Rae
 /** For many forward passes. Takes over what it is given. */
 function ready(params: Record<'encoder' | 'decoder', Params>): Pick<RaeNetworks, 'encoder' | 'decoder'> {
   return {
-    encoder: roundedOnce(params.encoder, { release: true }),
-    decoder: roundedOnce(joinedLayers(params.decoder, { release: true }), { release: true }),
+    encoder: roundedOnce(params.encoder),
+    decoder: roundedOnce(joinedLayers(params.decoder, { release: true })),
   };
 }
 

@@ -44,12 +44,13 @@ function openVit(source: TokenizerSource, options: FamilyOptions): Tokenizer {
   const config = { ...read, aux: undefined };
   const params = loadVit(source.name, source.weights, config, options);
   const { imageSize } = options;
-  const parameters = countParameters({
-    shapes: () => vitShapes(config),
-    isBuffer: key => !Object.hasOwn(source.weights, key),
-  });
   const name = network?.model ?? nameOf(config);
-  return tokenizerOf({ config, params, imageSize, name, digest: source.digest, parameters });
+  const isBuffer = (key: string): boolean => !Object.hasOwn(source.weights, key);
+  return {
+    ...tokenizerOf({ config, params, imageSize, name, digest: source.digest }),
+    // Those that stay in the file too.
+    parameters: countParameters({ shapes: () => vitShapes(config), isBuffer }),
+  };
 }
 
 /** The config in a run's `network`, checked. */
@@ -86,18 +87,14 @@ export interface VitParts {
   digest: string;
   /** Side of the images where it is not the config's: positions are interpolated. */
   imageSize?: number | undefined;
-  /** How many numbers it has, where not all of them are in memory. */
-  parameters?: number;
 }
 
 /** A tokenizer on parameters in memory, which it owns; it speaks the network's z. */
-export function tokenizerOf(parts: VitParts): Tokenizer {
-  const { name, config, params, digest, imageSize = config.imageSize } = parts;
+export function tokenizerOf({ name, config, params, digest, imageSize = config.imageSize }: VitParts): Tokenizer {
   const { patchSize, latentTokens, latentChannels, latentMean, latentStd } = config;
   if (imageSize % patchSize !== 0)
     throw new UserError(`--image-size ${imageSize}: is not a multiple of the patch size ${patchSize} of ${name}`);
-  const ready = roundedOnce(params, { release: true });
-  const { parameters = sizeOf(ready) } = parts;
+  const ready = roundedOnce(params);
   const side = imageSize / patchSize;
   const grid: Grid = [side, side];
   return {
@@ -106,7 +103,7 @@ export function tokenizerOf(parts: VitParts): Tokenizer {
     imageSize,
     latentShape: [latentTokens || side * side, latentChannels],
     ...(latentTokens === 0 ? { grid } : {}),
-    parameters,
+    parameters: Object.values(ready).reduce((sum, { size }) => sum + size, 0),
     digest,
     posterior: config.posterior === 'gaussian' ? 'mode' : 'none',
     normalisation: scalarNormalisation(latentMean, 1 / latentStd, 'config vq_mean, vq_std'),
@@ -116,8 +113,6 @@ export function tokenizerOf(parts: VitParts): Tokenizer {
     dispose: () => tf.dispose(ready),
   };
 }
-
-const sizeOf = (params: Params): number => Object.values(params).reduce((sum, { size }) => sum + size, 0);
 
 /** images → z [n, tokens, channels]: a posterior's mode, or a sample made of `noise`. */
 export function encodeLatents(

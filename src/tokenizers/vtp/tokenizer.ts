@@ -14,7 +14,7 @@ import { isBuffer } from './shapes.js';
 export function openVtp({ name, weights, config: raw, digest }: TokenizerSource, options: OpenOptions): Tokenizer {
   const config = readVtpConfig(name, raw, weights);
   const imageSize = options.imageSize ?? config.imageSize;
-  const params = roundedOnce(loadVtp(name, weights, config, options), { release: true });
+  const params = roundedOnce(loadVtp(name, weights, config, options));
   const periodsOf = (prefix: string, { width, heads }: VtpStack): number[] => {
     const key = `${prefix}.rope_embed.periods`;
     return Object.hasOwn(weights, key) ? Array.from(weights[key].data, Number) : defaultPeriods(width / heads);

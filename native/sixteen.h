@@ -1,4 +1,4 @@
-/* Sixteen rows of sixteen units of 32 bits, turned in registers. */
+/* Vectors of 512 bits, whatever multiplies them: masks of some of their numbers, and sixteen rows turned in registers. */
 #pragma once
 
 #include "inlined.h"
@@ -7,6 +7,11 @@
 #include <immintrin.h>
 
 namespace maetok {
+
+/** A mask of so many numbers; of the lower sixteen bits where a vector holds no more. */
+MAETOK_INLINED __mmask32 firstOf(int64_t count) {
+  return count >= 32 ? ~0u : count <= 0 ? 0u : (1u << count) - 1;
+}
 
 /** Rows become columns. */
 __attribute__((target("avx512f"))) MAETOK_INLINED void transposeSixteen(__m512i (&rows)[16]) {
